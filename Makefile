@@ -1,0 +1,30 @@
+# Python 3.11 or newer and make are there, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint bench clean
+
+# A search that takes minutes on 2 cores: which builtin source model helps to draw 1,000 icons of another font?
+demo: $(INSTALLED)
+	@$(BIN)/understock domains show phosphor >/dev/null 2>&1 || $(BIN)/understock domains add phosphor builtin:phosphor --resolution 32
+	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --trials 12 --name demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) found; try make PYTHON=python3.12"; exit 2; }
+	@echo "installing into .venv (some minutes, about 7 GB: torch brings its GPU libraries along)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' 2>&1 | { grep -v '^WARNING: Location' || true; }
+	@$(BIN)/python -c 'import understock, torch, ray, optuna'
+	@touch $@
+
+clean:
+	rm -rf .venv *.egg-info

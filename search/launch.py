@@ -1,0 +1,192 @@
+"""From what a user asked for to a complete StudySpec, and from a spec to a study on disk. Nothing is trained here."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from search.proposals import grid, load_space, merged, probe
+from search.recommend import rank_sources
+from search.study import StudyPaths, StudySpec, open_study, write_spec
+from spaces.config import SCRATCH, Budget, Network, TrialConfig
+from spaces.errors import UserError, lookup
+from spaces.presets import small
+from spaces.suggest import Space
+from trainables.devices import best_device, native_precision
+from trainables.domains import Domain, open_domain
+from trainables.features import EXTRACTORS
+from trainables.home import Home
+from trainables.sources import SourceModel, open_source, shelf
+from trainables.trial import METHODS
+
+DEFAULT_TRIALS = 24
+
+
+def resolve_study(
+    home: Home,
+    target: str,
+    space_name: str,
+    *,
+    name: str | None = None,
+    sources: str | None = None,
+    target_images: int | None = None,
+    max_images: int | None = None,
+    metric: str | None = None,
+    trials: int | None = None,
+    max_minutes: float | None = None,
+    **settings: Any,
+) -> tuple[StudySpec, TrialConfig]:
+    """Fill in all that a user left open; gives the study and an example of its trials.
+
+    `sources` are names with commas between; without them the study takes every source model of the target's resolution
+    whose network is the commonest. `settings` are StudySpec's own fields; one that is None is left open.
+    UserError if a name is not known, a number is out of range, or the space does not fit.
+    """
+    space = load_space(space_name)
+    domain = open_domain(home, target)
+    names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
+    models = [open_source(home, item) for item in names] or _fitting(home, domain.facts.resolution)
+    default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
+    given = {key: value for key, value in settings.items() if value is not None}
+    spec = StudySpec.parse(
+        {
+            "name": name or default_name,
+            "target": target,
+            "space": space_name,
+            "trials": DEFAULT_TRIALS if trials is None else trials,
+            "sources": [model.facts.name for model in models],
+            "base": _base_config(domain, space, models, target_images, max_images, metric).model_dump(),
+            "digests": {"domain": domain.facts.digest} | {model.facts.name: model.facts.digest for model in models},
+            "versions": _versions(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "max_seconds": max_minutes and max_minutes * 60,
+            **_shares(given),
+            **given,
+        },
+        "search",
+    )
+    if spec.sampler == "grid":
+        cells = len(grid(spec, space, domain.facts.train))
+        spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
+    return spec, probe(spec, space, domain.facts.train)[0]
+
+
+def begin(home: Home, spec: StudySpec) -> str:
+    """Put a new study on disk, its sources in the order of their rank; or find the same one there, to go on with.
+
+    Returns its name. UserError if a study of that name is there with other settings.
+    """
+    paths = StudyPaths.of(home, spec.name)
+    if not paths.spec.exists():
+        ranking = rank_sources(home, open_domain(home, spec.target), spec.sources, spec.base.protocol)
+        write_spec(paths, spec.model_copy(update={"sources": tuple(ranking), "ranking": ranking}))
+        return spec.name
+    before = open_study(home, spec.name)[1]
+    for field in type(spec).model_fields:
+        if field in ("created", "versions", "sources", "ranking"):  # the sources are compared by their digests
+            continue
+        then, now = getattr(before, field), getattr(spec, field)
+        if then != now:
+            raise UserError(
+                f"study {spec.name!r} is there already with another {field} ({_shown(then, now)}); give this one another "
+                f"--name, or go on with that one: understock resume {spec.name}"
+            )
+    return spec.name
+
+
+def _shown(then: Any, now: Any) -> str:
+    """The two values; of two configs, the first fields that differ."""
+    while isinstance(then, TrialConfig | type(then)) and hasattr(then, "model_fields_set"):
+        field = next(name for name in type(then).model_fields if getattr(then, name) != getattr(now, name))
+        then, now = getattr(then, field), getattr(now, field)
+    return f"it has {then!r}, asked for {now!r}"
+
+
+def _shares(given: dict[str, Any]) -> dict[str, Any]:
+    """How many trials at once and with how many threads, where the user left it open: one trial a GPU, else one a core."""
+    cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
+    per_worker = given.get("gpus_per_worker", 1.0 if gpus else 0.0)
+    workers = given.get("workers_per_trial", 1)
+    at_once = gpus / per_worker / workers if per_worker else cores / workers / given.get("threads_per_trial", 1)
+    concurrency = given.get("concurrency", max(1, int(at_once)))
+    threads = max(1, cores // max(1, concurrency * workers))
+    return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
+
+
+def _fitting(home: Home, resolution: int) -> list[SourceModel]:
+    models = [open_source(home, name) for name in shelf(home)]
+    models = [model for model in models if model.facts.network.resolution == resolution]
+    networks = Counter(model.facts.network for model in models)
+    return [model for model in models if model.facts.network == networks.most_common(1)[0][0]]
+
+
+def _base_config(
+    domain: Domain,
+    space: Space,
+    models: Sequence[SourceModel],
+    target_images: int | None,
+    max_images: int | None,
+    metric: str | None,
+) -> TrialConfig:
+    preset = small(domain.facts.name, domain.facts.resolution)
+    values = merged(_starting_point(preset, _network(domain, models) or preset.network), space.common)
+    if target_images is not None:
+        domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
+        values["data"]["target_images"] = target_images
+    if max_images is not None:
+        share = values["budget"]["images"] // values["budget"]["eval_every_images"]
+        values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // max(1, share))}
+    if metric is not None:
+        values["protocol"] = _protocol_for(metric, values["protocol"])
+    base = TrialConfig.parse(values, "search")
+    lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
+    lookup(METHODS, "method", base.method)
+    return base
+
+
+def _network(domain: Domain, models: Sequence[SourceModel]) -> Network | None:
+    """The network that all source models have; UserError if they differ, or if the domain has another resolution."""
+    networks = {model.facts.network: model.facts.name for model in models}
+    if len(networks) > 1:
+        listed = "; ".join(
+            f"{name!r}: {n.resolution} pixels, width {n.width}, z {n.z_dim}" for n, name in networks.items()
+        )
+        raise UserError(
+            f"the sources have different networks, and trials would not compare ({listed}); search them apart"
+        )
+    network = next(iter(networks), None)
+    if network and network.resolution != domain.facts.resolution:
+        raise UserError(
+            f"source model {networks[network]!r} has {network.resolution} pixels, domain {domain.facts.name!r} "
+            f"{domain.facts.resolution}; add the domain again with --resolution {network.resolution}"
+        )
+    return network
+
+
+def _starting_point(preset: TrialConfig, network: Network) -> dict[str, Any]:
+    """The defaults of a trial, on this machine: its native precision is written down, so that a study has one."""
+    budget = Budget(images=preset.budget.images, eval_every_images=preset.budget.images // 9)
+    values = TrialConfig(target=preset.target, source=SCRATCH, network=network, budget=budget).model_dump()
+    values["optim"]["precision"] = native_precision(best_device())
+    return values
+
+
+def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
+    """The protocol with `metric` first; fid and kid bring the Inception extractor along, and the others keep theirs."""
+    if metric in ("fid", "kid"):
+        return protocol | {"metrics": _first(metric, ("fid", "kid", "iw")), "extractor": "inception", "input_size": 299}
+    return protocol | {"metrics": _first(metric, tuple(protocol["metrics"]))}
+
+
+def _first(metric: str, metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return (metric, *(other for other in metrics if other != metric))
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in ("understock", "torch", "ray", "optuna")}
+    return packages | {"python": platform.python_version()}

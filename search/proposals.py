@@ -1,0 +1,123 @@
+"""From a search space to trial configs: loading it, letting it suggest, laying its parameters over the study's base."""
+
+import importlib.util
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.study import StudySpec
+from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import UserError, lookup
+from spaces.suggest import COMMON_TO_ALL, SPACES, Space
+
+GRID_LIMIT = 10_000
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those of `probe` and `grid`
+
+
+def load_space(space: str) -> Space:
+    """A named space, or the user's own FILE.py:FUNCTION; UserError if there is none."""
+    path, _, function = space.rpartition(":")
+    if not path.endswith(".py"):
+        return lookup(SPACES, "space (FILE.py:FUNCTION, or a name)", space)
+    if not Path(path).is_file():
+        raise UserError(f"space {space!r}: there is no file {Path(path).absolute()}")
+    module_spec = importlib.util.spec_from_file_location("user_space", path)
+    assert module_spec is not None and module_spec.loader is not None, f"{path=}"
+    module = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"space {space!r}: {_line_of(error, path)}") from error
+    suggest = getattr(module, function, None)
+    if not callable(suggest):
+        there = sorted(name for name, value in vars(module).items() if callable(value) and name[0] != "_")
+        raise UserError(f"space {space!r}: {path} has no function {function!r}; it has: {', '.join(there) or 'none'}")
+    return Space(suggest)
+
+
+def _line_of(error: Exception, path: str) -> str:
+    """ "ValueError: no such thing (FILE.py, line 7)": where in the user's file it was raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    return f"{type(error).__name__}: {error}" + (f" ({path}, line {lines[-1]})" if lines else "")
+
+
+def trial_config(spec: StudySpec, space: Space, trial: Any, train_images: int) -> TrialConfig:
+    """Let `space` suggest on `trial` (an optuna trial), and lay its parameters over the study's base config.
+
+    UserError if the function raises, or suggests a field that is unknown, out of range, or common to all trials.
+    """
+    try:
+        space.suggest(trial, sources=list(spec.sources), train_images=train_images)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"space {spec.space!r} failed: {_line_of(error, spec.space.rpartition(':')[0])}") from error
+    return overlaid(spec.base, trial.params, f"space {spec.space!r}")
+
+
+def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> TrialConfig:
+    """`base` with `parameters` ("optim/lr_g": 1e-4) in place of its own values."""
+    common = sorted(name for name in parameters if name.split("/")[0] in COMMON_TO_ALL)
+    if common:
+        raise UserError(
+            f"{where} suggests {common[0]!r}, which all trials of a study have in common, or they would not compare"
+        )
+    return TrialConfig.parse(merged(_base_values(base, parameters), parameters), where)
+
+
+def _base_values(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The base config as nested values; a source that is suggested brings the default way of transfer along."""
+    values = base.model_dump()
+    if parameters.get("source", SCRATCH) != SCRATCH and base.source == SCRATCH:
+        del values["transfer"]["parts"]
+    return values
+
+
+def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """`values`, changed in place, with each parameter at its path."""
+    for path, value in parameters.items():
+        *parents, leaf = path.split("/")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise UserError(f"{path!r} is no field: {parent!r} holds a value, not a group of fields")
+        place[leaf] = value
+    return values
+
+
+def probe(spec: StudySpec, space: Space, train_images: int) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:
+    """One random trial of the space, told to nobody: raises UserError now rather than in the middle of the search."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    trial = study.ask()
+    return trial_config(spec, space, trial, train_images), study.trials[-1]
+
+
+def grid(spec: StudySpec, space: Space, train_images: int) -> list[dict[str, Any]]:
+    """Every combination that the space can suggest, as parameters; UserError if a range is continuous or there are too many."""
+    combinations: list[dict[str, Any]] = []
+
+    def visit(trial: optuna.Trial) -> float:
+        trial_config(spec, space, trial, train_images)
+        combinations.append(trial.params)
+        if len(combinations) > GRID_LIMIT:
+            raise UserError(f"space {spec.space!r} has over {GRID_LIMIT:,} combinations; use --sampler tpe")
+        return 0.0
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=spec.seed))
+    try:
+        study.optimize(visit)
+    except UserError as error:
+        if "BruteForceSampler" in str(error.__cause__):
+            raise UserError(f"space {spec.space!r} can't be a grid: a range has no steps; use --sampler tpe") from None
+        raise
+    return sorted(combinations, key=lambda parameters: [str(item) for item in parameters.items()])

@@ -1,0 +1,135 @@
+"""The evaluations table: one Parquet file a trial, a row an evaluation, the trial's config flat beside its metrics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from spaces.config import METRIC_DIRECTIONS, TrialConfig
+from spaces.errors import UserError
+from trainables.home import writing
+
+Status = Literal["running", "completed", "stopped", "diverged", "failed"]
+"""completed: the budget was spent; stopped: by the scheduler; diverged: NaN or exploding losses; failed: an error."""
+
+_PROTOCOL_FIELDS = {
+    "extractor": pa.string(),
+    "input_size": pa.int32(),
+    "resizer": pa.string(),
+    "split": pa.string(),
+    "n_real": pa.int32(),
+    "n_fake": pa.int32(),
+    "metric_seed": pa.int64(),
+    "kd_subset": pa.int32(),
+    "iw_n": pa.int32(),
+    "floor_n": pa.int32(),
+}
+"""What each metric was measured with; names and values come from `trainables.metrics.measure`."""
+
+_ROW_FIELDS = {
+    "study": pa.string(),
+    "trial": pa.int32(),
+    "status": pa.string(),
+    "error": pa.string(),
+    "images_seen": pa.int64(),
+    "iterations": pa.int64(),
+    "train_seconds": pa.float64(),
+    "wall_seconds": pa.float64(),
+    "loss_d": pa.float64(),
+    "loss_g": pa.float64(),
+    "device": pa.string(),
+    "threads": pa.int32(),
+    **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},
+    **_PROTOCOL_FIELDS,
+}
+
+_MEASURED = [name for name in _ROW_FIELDS if name not in ("study", "trial", "status", "error")]
+
+_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def _config_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _config_fields(kind, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", _arrow_type(kind)
+
+
+def _arrow_type(kind: Any) -> pa.DataType:
+    """The column type of a config field's annotation; a tuple of names is joined by commas into one string."""
+    if get_origin(kind) is tuple:
+        return pa.string()
+    if get_origin(kind) is Literal:
+        return _ARROW_TYPES[type(get_args(kind)[0])]
+    if get_origin(kind) is Annotated:
+        return _arrow_type(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return _arrow_type(next(arg for arg in get_args(kind) if arg is not type(None)))
+    return _ARROW_TYPES[kind]
+
+
+SCHEMA = pa.schema({**_ROW_FIELDS, **dict(_config_fields(TrialConfig))})
+"""Every column. A config column is named by the field's path: `source`, `transfer/parts`, `optim/lr_g`, ..."""
+
+
+def row_columns(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial measured, out of a report that holds other things too; not its config, identity or status."""
+    return {name: result[name] for name in _MEASURED if name in result}
+
+
+def flat_config(config: TrialConfig) -> dict[str, Any]:
+    """The config's leaves by path, as the columns of the table hold them."""
+
+    def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for name, value in values.items():
+            if isinstance(value, Mapping):
+                yield from leaves(value, f"{prefix}{name}/")
+            else:
+                yield f"{prefix}{name}", ",".join(value) if isinstance(value, tuple) else value
+
+    return dict(leaves(config.model_dump()))
+
+
+def write_trial(
+    path: Path,
+    config: TrialConfig,
+    *,
+    study: str,
+    trial: int,
+    status: Status,
+    evaluations: Sequence[Mapping[str, Any]],
+    error: str | None = None,
+) -> None:
+    """Write a trial's rows, whole, over what was there. Without an evaluation it has one row, with no metrics.
+
+    An evaluation maps names of SCHEMA's row fields to values; a name that is not in SCHEMA is a bug and raises KeyError.
+    """
+    known = flat_config(config) | {"study": study, "trial": trial, "status": status, "error": error}
+    rows = [{**evaluation, **known} for evaluation in evaluations] or [{"images_seen": 0, **known}]
+    unknown = {name for row in rows for name in row} - set(SCHEMA.names)
+    if unknown:
+        raise KeyError(f"not columns of the evaluations table: {sorted(unknown)}")
+    with writing(path) as beside:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), beside)
+
+
+def load(folder: Path) -> pa.Table:
+    """All rows of a study's `evaluations/`, sorted by trial and images seen; empty, with SCHEMA, where there are none."""
+    tables = [_read(path) for path in sorted(folder.glob("[!.]*.parquet"))]
+    table = pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default")
+    return table.sort_by([("trial", "ascending"), ("images_seen", "ascending")])
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read(use_threads=False)  # half the time of read_table for small files
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is not a readable Parquet file ({error}); remove it, and `resume` rebuilds it"
+        ) from None

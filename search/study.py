@@ -1,0 +1,127 @@
+"""A study: one search over trials for one target, and the one place that knows its file names."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
+from spaces.errors import UserError
+from trainables.home import Home, writing
+
+
+class StudySpec(Config):
+    """Everything that defines a search; written before anything runs, and never changed."""
+
+    name: Name
+    target: Name
+    space: str
+    """A name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
+    trials: PositiveInt
+    seed: NonNegativeInt = 0
+    """Of the sampler. With concurrency 1, the same spec gives the same trials."""
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    early_stopping: bool = True
+    """ASHA on images seen; without it every trial spends its whole budget."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """ASHA keeps the best 1/reduction_factor at each rung."""
+    concurrency: PositiveInt = 1
+    """Trials at once."""
+    threads_per_trial: PositiveInt = 1
+    """CPU threads of each worker; numbers are bit-reproducible for equal threads."""
+    workers_per_trial: PositiveInt = 1
+    """More than one goes through Ray Train."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    sources: tuple[Name, ...]
+    """The source models that the space may suggest, the best-ranked first."""
+    ranking: dict[str, float] = {}
+    """Of each source: the Frechet distance of its own samples to the target, before any training."""
+    base: TrialConfig
+    """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""
+    digests: dict[str, str]
+    """Of the target domain ("domain") and of each source model, so that a resumed study can't mix data."""
+    versions: dict[str, str]
+    """Of understock, Python, torch, ray, optuna."""
+    created: str
+    max_seconds: PositiveFloat | None = None
+    """Start no trial after so many seconds of searching."""
+
+    @property
+    def metric(self) -> str:
+        """The metric that the search goes by."""
+        return self.base.protocol.metrics[0]
+
+    @property
+    def direction(self) -> Direction:
+        """Which way it gets better."""
+        return METRIC_DIRECTIONS[self.metric]
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Owns every file name of a study."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, home: Home, name: str) -> "StudyPaths":
+        """The paths of a study that may not exist yet."""
+        return cls(home.study(name))
+
+    @property
+    def spec(self) -> Path:
+        """The StudySpec, as JSON."""
+        return self.root / "study.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal: which trials there are, their parameters, values and states."""
+        return self.root / "optuna.journal"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own folder: logs and progress of the runs."""
+        return self.root / "ray"
+
+    @property
+    def evaluations(self) -> Path:
+        """One Parquet file a trial."""
+        return self.root / "evaluations"
+
+    def evaluation(self, trial: int) -> Path:
+        """The rows of a trial."""
+        return self.evaluations / f"{trial:05d}.parquet"
+
+    def trial(self, trial: int) -> Path:
+        """What a trial writes itself: its checkpoint, its best generator."""
+        return self.root / "trials" / f"{trial:05d}"
+
+    def samples(self, trial: int) -> Path:
+        """PNG grids of the same z, one an evaluation, named by images seen: `000016000.png`."""
+        return self.root / "samples" / f"{trial:05d}"
+
+    @property
+    def report(self) -> Path:
+        """The report, one self-contained page."""
+        return self.root / "report.html"
+
+
+def write_spec(paths: StudyPaths, spec: StudySpec) -> None:
+    """Write study.json; the study exists from here on."""
+    with writing(paths.spec) as beside:
+        beside.write_text(spec.model_dump_json(indent=1) + "\n")
+
+
+def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
+    """The paths and the spec of an existing study; UserError that lists the known ones otherwise."""
+    paths = StudyPaths.of(home, name)
+    if not paths.spec.is_file():
+        known = ", ".join(home.names("studies")) or "none yet"
+        raise UserError(f"unknown study {name!r} in {home.root}; known: {known}")
+    try:
+        data = json.loads(paths.spec.read_text())
+    except ValueError as error:
+        raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
+    return paths, StudySpec.parse(data, str(paths.spec))

@@ -1,0 +1,84 @@
+"""Search spaces: what may vary over the trials of a study, as functions of an Optuna trial.
+
+A parameter's name is the path of a `TrialConfig` field, so nothing is mapped by hand. A space is called as
+`space(trial, sources=[...], train_images=N)`: the names of the source models to choose from, and how many images the
+target's training split has. It may suggest any field but the target, the budget and the protocol: with those,
+trials would no longer compare.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from spaces.config import SCRATCH
+
+Suggest = Callable[..., None]
+
+COMMON_TO_ALL = ("target", "budget", "protocol")
+"""Fields that a space may not suggest."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space function, and what its trials have in common beside the defaults: config fields by path."""
+
+    suggest: Suggest
+    common: Mapping[str, Any] = field(default_factory=dict)
+
+
+def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """GANs of minutes on one core: which source, which networks, which learning rates."""
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    trial.suggest_float("optim/lr_g", 1e-4, 2e-3, log=True)
+    trial.suggest_float("optim/lr_d", 1e-4, 2e-3, log=True)
+    if source != SCRATCH:
+        trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
+
+
+def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """The questions of the paper: which source, which networks, how many target images; with FreezeD beside them."""
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    sizes = [n for n in (1_000, 5_000, 10_000, 50_000, 100_000) if n < train_images]
+    trial.suggest_categorical("data/target_images", [*sizes, train_images])
+    trial.suggest_float("optim/lr_g", 1e-5, 5e-4, log=True)
+    trial.suggest_float("optim/lr_d", 1e-5, 5e-4, log=True)
+    trial.suggest_categorical("optim/batch", [16, 32, 64])
+    if source != SCRATCH:
+        parts = trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
+        if parts != "generator":
+            trial.suggest_int("transfer/freeze_d", 0, 2)
+
+
+def source_by_parts(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """The paper's Tables 1 and 4 as a grid: every source, every choice of networks, two seeds, all else equal.
+
+    Use it with `--sampler grid --no-early-stopping`, so that every cell gets the same budget.
+    """
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    if source != SCRATCH:
+        trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
+    trial.suggest_int("seed", 0, 1)
+
+
+_SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000}
+
+SPACES: Mapping[str, Space] = {
+    "quickstart": Space(
+        quickstart,
+        _SMALL
+        | {
+            "budget/images": 9_600,
+            "budget/eval_every_images": 3_200,
+        },
+    ),
+    "transferring_gans": Space(
+        transferring_gans,
+        {"budget/images": 1_600_000, "budget/eval_every_images": 80_000, "augment/flip": True},
+    ),
+    "source_by_parts": Space(
+        source_by_parts,
+        _SMALL | {"optim/lr_g": 3e-4, "optim/lr_d": 3e-4, "budget/images": 64_000, "budget/eval_every_images": 16_000},
+    ),
+}

@@ -1,0 +1,163 @@
+import base64
+import hashlib
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.report import render, write_report
+from search.study import StudyPaths
+from spaces.errors import UserError
+
+SECTIONS = ["answer", "trials", "curves", "trade-off", "grafts", "samples", "run"]
+EVIL = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Ids, addresses asked for, and the text of each script of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.addresses, self.scripts, self._script = [], [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.addresses += [given[name] for name in ("src", "href", "data", "action") if name in given]
+        self._script = given.get("type", "text/javascript") if tag == "script" else None
+
+    def handle_data(self, data):
+        if self._script:
+            self.scripts.append((self._script, data))
+
+    def handle_endtag(self, tag):
+        self._script = None
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return render(study.paths, study.spec)
+
+
+def test_the_report_goes_to_the_studys_own_place(study):
+    assert write_report(study.paths, study.spec) == study.paths.report
+    assert study.paths.report.read_text().startswith("<!doctype html>")
+    assert list(study.paths.root.glob(".report*")) == []
+
+
+def test_the_report_goes_where_it_is_sent(study, tmp_path):
+    output = tmp_path / "deep" / "down.html"
+    assert write_report(study.paths, study.spec, output) == output
+    assert output.is_file()
+
+
+def test_a_folder_as_output_is_refused_with_a_way_out(study, tmp_path):
+    with pytest.raises(UserError, match=r"is a folder, not a file; give a file name such as .*report\.html"):
+        write_report(study.paths, study.spec, tmp_path)
+
+
+def test_the_page_asks_for_nothing_outside_itself(page):
+    addresses = Page(page).addresses
+    assert addresses
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses), addresses
+    assert "@import" not in page
+    assert "url(http" not in page
+
+
+def test_plotly_is_inside_once(page):
+    assert page.count("* plotly.js v") == 1
+
+
+def test_the_policy_allows_exactly_the_pages_two_scripts(page):
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1])
+    scripts = [body for kind, body in Page(page).scripts if kind == "text/javascript"]
+    digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in scripts]
+    assert "default-src 'none'" in policy
+    assert re.findall(r"'sha256-([^']+)'", policy) == digests
+    assert len(digests) == 2
+
+
+def test_every_figure_is_json_with_a_description_and_a_table_behind_it(page):
+    plots = [json.loads(body) for kind, body in Page(page).scripts if kind == "application/json"]
+    assert len(plots) == 4
+    assert all(plot["data"] for plot in plots)
+    assert len(re.findall(r'role="img" aria-label="[^"]+"', page)) == 4
+    assert page.count("<details>") >= 4
+
+
+def test_names_and_errors_from_the_data_are_escaped_everywhere(study, tmp_path):
+    paths = StudyPaths(shutil.copytree(study.paths.root, tmp_path / "study"))
+    for path in paths.evaluations.glob("*.parquet"):
+        table = pq.read_table(path)
+        for column in ("source", "error", "device"):
+            safe = pa.array(["mdi", "cpu", "CUDA out of memory"])
+            values = pc.if_else(pc.is_in(table[column], safe), EVIL, table[column])
+            table = table.set_column(table.schema.get_field_index(column), table.field(column), values)
+        pq.write_table(table, path)
+    spec = study.spec.model_copy(update={"name": EVIL, "target": EVIL, "versions": {EVIL: EVIL}})
+    page = render(paths, spec)
+    assert EVIL not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    plots = [json.loads(body) for kind, body in Page(page).scripts if kind == "application/json"]
+    assert EVIL not in str(plots)
+    assert "trial 0: &lt;script&gt;alert(1)&lt;/script&gt;" in str(plots[0])
+
+
+@pytest.mark.parametrize("fill", ["none", "one", "failed"])
+def test_any_state_of_a_study_gives_a_page(new_study, fill):
+    study = new_study()
+    if fill == "one":
+        study.trial(0, "mdi", "both", [90], status="running")
+    if fill == "failed":
+        study.trial(0, "mdi", "both", [], status="failed")
+    assert set(SECTIONS) <= set(Page(render(study.paths, study.spec)).ids)
+
+
+LOOK = """<pre id="seen"></pre><iframe id="page" src="{url}" style="width:{width}px;height:900px;border:0"></iframe>
+<script>
+document.getElementById("page").onload = () => setTimeout(() => {{
+  const page = document.getElementById("page").contentDocument, root = page.documentElement;
+  document.getElementById("seen").textContent = JSON.stringify({{
+    width: root.clientWidth, needed: root.scrollWidth,
+    sections: [...page.querySelectorAll("section")].map(s => s.id),
+    plots: [...page.querySelectorAll(".plot")].map(p => [p.clientWidth, p.querySelector(".main-svg")?.clientWidth]),
+    marks: page.querySelectorAll(".scatterlayer .point, .heatmaplayer image").length,
+  }});
+}}, 2000);
+</script>"""
+"""A page that looks at the report in a frame, which can be narrower than the 500 pixels that a headless window is."""
+
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=5000",
+    "--window-size=1700,1000", "--dump-dom",
+]  # fmt: skip
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 1600])
+def test_a_browser_draws_every_section_without_errors_or_sideways_scrolling(study, tmp_path, width):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    looker = tmp_path / "look.html"
+    looker.write_text(LOOK.format(url=write_report(study.paths, study.spec).as_uri(), width=width))
+    command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", looker.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
+    assert seen["sections"] == SECTIONS
+    assert width - 20 <= seen["width"] >= seen["needed"], seen
+    assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
+    assert len(seen["plots"]) == 4
+    assert seen["marks"] > 20

@@ -1,0 +1,228 @@
+import math
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy.stats import spearmanr
+
+from analysis.tables import (
+    Metric,
+    Score,
+    agreement,
+    at_budget,
+    cells,
+    cost_to_reach,
+    evaluations,
+    front,
+    protocol,
+    ranking,
+    settings,
+    summary,
+    trials_frame,
+)
+from search.results import load
+
+
+@pytest.fixture
+def table(study):
+    return load(study.paths.evaluations)
+
+
+def metric_of(name, study):
+    return Metric.of(name, study.spec)
+
+
+def base(protocol):
+    budget = {"images": 400, "eval_every_images": 100}
+    return {"target": "phosphor", "source": "scratch", "network": {}, "budget": budget, "protocol": protocol}
+
+
+@pytest.mark.parametrize(
+    ("name", "extractor", "label", "goal"),
+    [
+        ("fid", "inception", "FID", "lower is better"),
+        ("kid", "inception", "KID", "lower is better"),
+        ("fd", "efficientnet_lite0", "FD (efficientnet_lite0)", "lower is better"),
+        ("kd", "efficientnet_lite0", "KD (efficientnet_lite0)", "lower is better"),
+        ("iw", "efficientnet_lite0", "IW", "nearer 0 is better"),
+    ],
+)
+def test_only_inception_metrics_are_called_fid_and_kid(new_study, name, extractor, label, goal):
+    study = new_study(base=base({"metrics": [name], "extractor": extractor}))
+    metric = metric_of(name, study)
+    assert (metric.label, metric.goal) == (label, goal)
+
+
+def test_trials_frame_has_each_trials_last_evaluation(study, table):
+    frame = trials_frame(table, study.spec)
+    assert list(frame.columns) == [
+        "trial", "source", "transfer/parts", "fd", "kd", "iw", "images_seen", "train_seconds", "status",
+        "optim/lr_g", "seed", "error",
+    ]  # fmt: skip
+    assert frame["trial"].tolist() == list(range(8))
+    assert frame["fd"].fillna(-1).tolist() == [60, 130, 95, 110, 190, -1, -1, 75]
+    assert frame["images_seen"].tolist() == [400, 200, 400, 300, 200, 300, 0, 400]
+    assert frame["error"].dropna().tolist() == ["CUDA out of memory"]
+
+
+def test_settings_are_the_config_columns_that_differ(study, table):
+    assert settings(evaluations(table), study.spec) == ["optim/lr_g", "seed"]
+
+
+def test_ranking_leaves_out_diverged_failed_and_unmeasured_trials(study, table):
+    ranked = ranking(trials_frame(table, study.spec), metric_of("fd", study))
+    assert ranked["trial"].tolist() == [0, 7, 2, 3, 1, 4]
+
+
+def test_ranking_puts_the_iw_nearest_zero_first(study, table):
+    ranked = ranking(trials_frame(table, study.spec), metric_of("iw", study))
+    assert ranked["trial"].tolist() == [2, 0, 1, 3, 4]
+
+
+def test_of_equal_trials_the_earlier_one_ranks_first(new_study):
+    study = new_study()
+    for number in (3, 1, 2):
+        study.trial(number, "mdi", "both", [70])
+    assert summary(load(study.paths.evaluations), study.spec).best.trial == 1
+
+
+def test_summary_compares_at_the_most_images_that_both_sides_saw(study, table):
+    answer = summary(table, study.spec)
+    assert answer.best == Score(0, "mdi", "both", value=60, floor=20, images_seen=400, seconds=40)
+    assert answer.transfer == Score(0, "mdi", "both", value=70, floor=20, images_seen=300, seconds=30)
+    assert answer.scratch == Score(3, "scratch", "none", value=110, floor=20, images_seen=300, seconds=30)
+    assert answer.gain == 40
+
+
+def test_summary_counts_statuses_and_adds_up_wall_time(study, table):
+    answer = summary(table, study.spec)
+    assert answer.statuses == {"completed": 3, "stopped": 2, "running": 1, "diverged": 1, "failed": 1}
+    assert answer.seconds == 12 * (4 + 2 + 4 + 3 + 2 + 3 + 4)
+
+
+def test_a_score_is_the_last_evaluation_not_the_best_one(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50, 90])
+    study.trial(1, "mdi", "both", [99, 80])
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.best.trial, answer.best.value) == (1, 80)
+
+
+def test_scratch_can_win(new_study):
+    study = new_study()
+    study.trial(0, "scratch", "none", [100, 50])
+    study.trial(1, "mdi", "both", [90, 60, 55])
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.best.source, answer.best.value) == ("scratch", 50)
+    assert (answer.transfer.value, answer.transfer.images_seen, answer.gain) == (60, 200, -10)
+
+
+def test_the_best_trial_can_be_behind_scratch_at_equal_budget(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [300, 200, 50])
+    study.trial(1, "scratch", "none", [250, 180])
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.best.value, answer.transfer.value, answer.scratch.value, answer.gain) == (50, 200, 180, -20)
+
+
+def test_gain_is_positive_for_an_iw_nearer_zero(new_study):
+    study = new_study(base=base({"metrics": ["iw"]}))
+    study.trial(0, "mdi", "both", [None], iw=[-2.0])
+    study.trial(1, "scratch", "none", [None], iw=[-5.0])
+    assert summary(load(study.paths.evaluations), study.spec).gain == 3
+
+
+def test_only_trials_with_as_many_target_images_are_compared(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60], data={"target_images": 1000})
+    study.trial(1, "scratch", "none", [70], data={"target_images": 5000})
+    study.trial(2, "scratch", "none", [90], data={"target_images": 1000})
+    assert summary(load(study.paths.evaluations), study.spec).scratch.trial == 2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
+def test_a_metric_that_is_not_finite_is_no_score(new_study, value):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50, value])
+    assert summary(load(study.paths.evaluations), study.spec).best is None
+
+
+def test_without_trials_the_answer_is_empty(new_study):
+    study = new_study()
+    table = load(study.paths.evaluations)
+    answer = summary(table, study.spec)
+    assert (answer.best, answer.transfer, answer.scratch, answer.gain) == (None, None, None, None)
+    assert (answer.statuses, answer.seconds, len(trials_frame(table, study.spec)), len(cells(table, study.spec))) == (
+        {},
+        0,
+        0,
+        0,
+    )
+
+
+def test_with_one_side_only_there_is_no_comparison(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50])
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.transfer.trial, answer.scratch, answer.gain) == (0, None, None)
+
+
+def test_at_budget_takes_the_last_evaluation_until_then_of_trials_that_got_there(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80, 70])
+    study.trial(1, "mdi", "both", [60, 50], every=150)
+    study.trial(2, "mdi", "both", [40])
+    level = at_budget(evaluations(load(study.paths.evaluations)), 200)
+    assert level.set_index("trial")["fd"].to_dict() == {0: 80, 1: 60}
+
+
+def test_cells_are_at_the_budget_that_every_scored_cell_reached(study, table):
+    frame = cells(table, study.spec)
+    assert set(frame["images_seen"]) == {200}
+    best = {(row.source, row.parts): row.best for row in frame.itertuples() if row.scored}
+    assert best == {("scratch", "none"): 190, ("mdi", "both"): 90, ("mdi", "generator"): 130, ("twemoji", "both"): 170}
+
+
+def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(study, table):
+    frame = cells(table, study.spec).set_index(["source", "parts"])
+    columns = ["trial", "scored", "trials", "seeds", "low", "high"]
+    assert frame.loc[("mdi", "both"), columns].tolist() == [0, 2, 2, 2, 90, 95]
+    assert frame.loc[("scratch", "none"), columns].tolist() == [4, 2, 2, 1, 190, 190]
+    assert frame.loc[("mnist", "both"), ["scored", "trials"]].tolist() == [0, 1]
+
+
+def test_cells_start_with_scratch_and_go_on_as_the_spec_ranks_its_sources(study, table):
+    assert list(dict.fromkeys(cells(table, study.spec)["source"])) == ["scratch", "mdi", "twemoji", "mnist"]
+
+
+def test_front_holds_what_nothing_beats_in_one_metric_without_losing_in_the_other(study):
+    trials = pd.DataFrame({"fd": [10, 20, 30, 15, 10, math.nan], "iw": [-5.0, -2.0, -1.0, -6.0, -5.0, -0.1]})
+    found = front(trials, metric_of("fd", study), metric_of("iw", study))
+    assert found.tolist() == [True, True, True, False, True, False]
+
+
+def test_agreement_is_spearmans_correlation_of_costs(study):
+    trials = pd.DataFrame({"fd": [10.0, 20, 30, 15, 20], "iw": [-2.0, -3, -1, -6, -3]})
+    expected = spearmanr(trials["fd"], -trials["iw"]).statistic
+    assert agreement(trials, metric_of("fd", study), metric_of("iw", study)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fd", [[], [1.0], [1.0, 2.0], [1.0, 1.0, 1.0], [1.0, 2.0, math.nan]])
+def test_agreement_takes_three_trials_that_differ(study, fd):
+    trials = pd.DataFrame({"fd": fd, "iw": [-1.0, -2.0, -3.0][: len(fd)]}, dtype=float)
+    assert agreement(trials, metric_of("fd", study), metric_of("iw", study)) is None
+
+
+def test_cost_to_reach_is_that_of_the_first_evaluation_as_good(study, table):
+    rows, fd = evaluations(table), metric_of("fd", study)
+    assert cost_to_reach(rows, 0, fd, 90, "images_seen") == 200
+    assert cost_to_reach(rows, 0, fd, 89, "train_seconds") == 30
+    assert cost_to_reach(rows, 0, fd, 59, "images_seen") is None
+    assert cost_to_reach(rows, 0, metric_of("iw", study), -4, "images_seen") == 200
+
+
+def test_protocol_lists_every_way_the_metrics_were_measured(table):
+    sizes = pa.array([500] + [1000] * (len(table) - 1), pa.int32())
+    mixed = table.set_column(table.schema.get_field_index("n_fake"), "n_fake", sizes)
+    assert protocol(mixed)["n_fake"] == [500, 1000]
+    assert protocol(mixed)["extractor"] == ["efficientnet_lite0"]

@@ -1,0 +1,78 @@
+"""What every test may start from: a home with a tiny domain, a config that trains in a second, a source model."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # tests start clusters of their own, on loopback, and end them
+
+import numpy as np
+import pytest
+import torch
+
+from spaces.config import TrialConfig
+from trainables.domains import write_domain
+from trainables.home import Home
+from trainables.networks import build_discriminator, build_generator, set_standing_statistics
+from trainables.sources import SourceModel, open_source, save_source
+
+NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
+PROTOCOL = {
+    "metrics": ("fd", "iw"), "input_size": 32, "n_fake": 24,
+    "iw": {"width": 2, "steps": 2, "batch": 4, "images": 16},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.find(tmp_path / "home")
+
+
+@pytest.fixture
+def tiny_domain(home: Home) -> str:
+    """Domain "dots": 48 images of a bright square at a random place, 40 to train on, in 2 classes."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (48, 3, 32, 32), dtype=np.uint8)
+    for image, (x, y) in zip(images, rng.integers(0, 24, (48, 2)), strict=True):
+        image[:, y : y + 8, x : x + 8] = 220
+    is_val = np.arange(48) % 6 == 0
+    write_domain(home.domain("dots"), images, np.arange(48) % 2, is_val, origin="test", resizer="none")
+    return "dots"
+
+
+@pytest.fixture
+def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
+    """A config that trains in a second; keywords replace whole fields."""
+
+    def config(**fields: Any) -> TrialConfig:
+        values = {
+            "target": tiny_domain, "source": "scratch", "network": NETWORK, "protocol": PROTOCOL,
+            "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 32, "eval_every_images": 16},
+        } | fields  # fmt: skip
+        return TrialConfig.parse(values, "test")
+
+    return config
+
+
+@pytest.fixture
+def tiny_source(home: Home) -> SourceModel:
+    """Source model "seed-7" of the same network as `tiny_config`, on the shelf; random weights."""
+    config = TrialConfig.parse(
+        {"target": "x", "source": "scratch", "network": NETWORK, "budget": {"images": 1, "eval_every_images": 1}}, "test"
+    )
+    generator = build_generator(config.network, seed=7)
+    set_standing_statistics(generator)
+    facts = {
+        "name": "seed-7", "network": NETWORK, "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
+        "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
+    }  # fmt: skip
+    critic = build_discriminator(config.network, seed=7)
+    weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
+    save_source(home.source("seed-7"), facts, weights, b"png")
+    return open_source(home, "seed-7")

@@ -1,0 +1,61 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from search.launch import begin, resolve_study
+from search.study import StudyPaths, StudySpec, open_study
+from spaces.config import TrialConfig
+from trainables.home import Home
+from trainables.sources import SourceModel
+
+SPACE = """
+def space(trial, *, sources, train_images):
+    source = trial.suggest_categorical("source", [*sources, "scratch"])
+    trial.suggest_categorical("loss/n_critic", [1])
+    trial.suggest_categorical("optim/batch", [4])
+    trial.suggest_float("optim/lr_g", 1e-4, 1e-3, log=True)
+"""
+
+GRID = """
+def space(trial, *, sources, train_images):
+    source = trial.suggest_categorical("source", [*sources, "scratch"])
+    if source != "scratch":
+        trial.suggest_categorical("transfer/parts", ["generator", "both"])
+    trial.suggest_int("seed", 0, 1)
+"""
+
+
+@pytest.fixture
+def grid_code() -> str:
+    return GRID
+
+
+@pytest.fixture
+def space_file(tmp_path: Any) -> Callable[[str], str]:
+    """Writes a space's source code to a file, and gives what --space takes."""
+
+    def write(code: str, function: str = "space") -> str:
+        (tmp_path / "mine.py").write_text(code)
+        return f"{tmp_path / 'mine.py'}:{function}"
+
+    return write
+
+
+@pytest.fixture
+def new_study(
+    home: Home, tiny_config: Callable[..., TrialConfig], tiny_source: SourceModel, space_file: Callable[[str], str]
+) -> Callable[..., tuple[StudyPaths, StudySpec]]:
+    """A study of domain "dots" on disk, with a protocol that costs next to nothing."""
+
+    def make(code: str = SPACE, **settings: Any) -> tuple[StudyPaths, StudySpec]:
+        tiny = tiny_config()
+        values = {"name": "s", "sources": "seed-7", "max_images": 32, "trials": 4, "concurrency": 1} | settings
+        spec, _ = resolve_study(home, tiny.target, space_file(code), **values)
+        protocol = tiny.protocol.model_copy(update={"metrics": (spec.metric,)})
+        budget = tiny.budget.model_copy(update={"images": values["max_images"], "eval_every_images": 8})
+        base = spec.base.model_copy(update={"protocol": protocol, "budget": budget})
+        begin(home, spec.model_copy(update={"base": base}))
+        return open_study(home, spec.name)
+
+    return make

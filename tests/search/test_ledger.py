@@ -1,0 +1,151 @@
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.ledger import Ledger
+from search.proposals import load_space
+from search.results import load
+from search.study import StudyPaths, StudySpec
+from spaces.config import TrialConfig
+
+New = Callable[..., tuple[StudyPaths, StudySpec]]
+
+
+def reopened(study: tuple[StudyPaths, StudySpec]) -> Ledger:
+    """The ledger as a new process finds it."""
+    return Ledger(*study, load_space(study[1].space), train_images=40)
+
+
+def row(images: int, fd: float) -> dict[str, object]:
+    return {"images_seen": images, "fd": fd, "status": "running", "pid": 7}
+
+
+def states(ledger: Ledger) -> list[TrialState]:
+    return [trial.state for trial in ledger.study.get_trials() if trial.state is not TrialState.WAITING]
+
+
+def statuses(paths: StudyPaths) -> dict[int, str]:
+    return {item["trial"]: item["status"] for item in load(paths.evaluations).to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("completed", TrialState.COMPLETE),
+        ("stopped", TrialState.PRUNED),
+        ("diverged", TrialState.PRUNED),
+        ("failed", TrialState.FAIL),
+    ],
+)
+def test_both_books_say_how_a_trial_ended(new_study: New, status: str, state: TrialState) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask()
+    ledger.record(number, config, row(8, 3.0))
+    ledger.finish(number, config, status)  # type: ignore[arg-type]
+    assert states(ledger) == [state]
+    assert statuses(study[0]) == {0: status}
+    assert ledger.study.trials[0].intermediate_values == {8: 3.0}
+
+
+def test_each_source_then_scratch_comes_first(new_study: New) -> None:
+    ledger = reopened(new_study())
+    assert [ledger.ask()[1].source for _ in range(2)] == ["seed-7", "scratch"]
+
+
+def test_a_grid_is_run_cell_by_cell(new_study: New, grid_code: str) -> None:
+    ledger = reopened(new_study(grid_code, sampler="grid", trials=None))
+    asked = [ledger.ask()[1] for _ in range(6)]
+    assert len({(c.source, c.transfer.parts, c.seed) for c in asked}) == 6
+
+
+def test_an_unfinished_trial_comes_back_with_its_config_before_any_new_one(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    asked = [ledger.ask(), ledger.ask()]
+    again = reopened(study)
+    assert again.to_do == 4
+    assert [again.ask(), again.ask()] == asked
+    assert again.ask()[0] == 2
+
+
+def test_a_replayed_evaluation_is_noted_once(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask()
+    ledger.record(number, config, row(8, 3.0))
+    ledger = reopened(study)
+    assert ledger.ask() == (number, config)
+    for images, fd in ((8, 3.0), (16, 2.0)):
+        ledger.record(number, config, row(images, fd))
+    ledger.finish(number, config, "completed")
+    assert [item["images_seen"] for item in load(study[0].evaluations).to_pylist()] == [8, 16]
+    assert ledger.study.trials[0].value == 2.0
+
+
+def test_a_driver_that_died_between_the_two_books_is_made_good(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask()
+    ledger.record(number, config, row(8, 3.0))
+    ledger._write(number, config, "stopped", None)  # the first of the two, and then the process was killed
+    ledger = reopened(study)
+    assert states(ledger) == [TrialState.PRUNED]
+    assert ledger.ask()[0] == 1
+
+
+def test_a_torn_line_and_a_stale_lock_do_not_stop_a_resume(new_study: New) -> None:
+    study = new_study()
+    reopened(study).ask()
+    journal = study[0].journal
+    lock = journal.with_name(journal.name + ".lock")
+    lock.symlink_to(journal)
+    with journal.open("ab") as file:
+        file.write(b'{"op_code": 4, "wor')
+    ledger = reopened(study)
+    assert ledger.ask()[0] == 0
+    assert not lock.is_symlink()
+
+
+def test_a_score_that_is_not_a_number_is_no_value(new_study: New) -> None:
+    ledger = reopened(new_study())
+    number, config = ledger.ask()
+    ledger.record(number, config, row(8, float("nan")))
+    ledger.finish(number, config, "completed")
+    assert states(ledger) == [TrialState.FAIL]
+    assert ledger.study.trials[0].intermediate_values == {}
+
+
+def test_to_do_counts_down_to_nothing(new_study: New) -> None:
+    ledger = reopened(new_study())
+    counts = []
+    for _ in range(4):
+        number, config = ledger.ask()
+        ledger.finish(number, config, "failed", "why")
+        counts.append(ledger.to_do)
+    assert counts == [3, 2, 1, 0]
+
+
+def test_optuna_reads_the_journal_by_itself(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    ledger.finish(*ledger.ask(), "failed")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(study[0].journal)))
+    (trial,) = optuna.load_study(study_name="s", storage=storage).get_trials(states=(TrialState.FAIL,))
+    assert trial.user_attrs == {"status": "failed"}
+
+
+def test_with_one_trial_at_a_time_the_same_spec_gives_the_same_trials(new_study: New) -> None:
+    def configs(name: str) -> list[TrialConfig]:
+        ledger = reopened(new_study(name=name, trials=12))
+        asked = []
+        for step in range(12):
+            number, config = ledger.ask()
+            ledger.record(number, config, row(8, float(step)))
+            ledger.finish(number, config, "completed")
+            asked.append(config)
+        return asked
+
+    assert configs("one") == configs("two")

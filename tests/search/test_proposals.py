@@ -1,0 +1,80 @@
+from collections.abc import Callable
+
+import pytest
+
+from search.proposals import grid, load_space, overlaid, probe
+from search.study import StudyPaths, StudySpec
+from spaces.errors import UserError
+from spaces.presets import small
+
+File = Callable[..., str]
+New = Callable[..., tuple[StudyPaths, StudySpec]]
+
+
+def test_an_unknown_space_lists_the_known() -> None:
+    with pytest.raises(UserError, match=r"unknown space .*'quikstart'; known: quickstart, source_by_parts"):
+        load_space("quikstart")
+
+
+def test_a_missing_file_and_a_missing_function_are_told_apart(space_file: File) -> None:
+    with pytest.raises(UserError, match=r"there is no file /nowhere/mine\.py"):
+        load_space("/nowhere/mine.py:space")
+    with pytest.raises(UserError, match="has no function 'nope'; it has: space"):
+        load_space(space_file("def space(trial): ...", "nope"))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def space(:", "SyntaxError"),
+        ("raise ValueError('no such thing')", r"ValueError: no such thing \(.*mine.py, line 1\)"),
+    ],
+)
+def test_a_file_that_does_not_load_is_refused_with_its_line(space_file: File, code: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load_space(space_file(code))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("trial.suggest_float('optim/lr', 0.1, 1)", "optim/lr: Extra inputs are not permitted"),
+        ("trial.suggest_float('optim/lr_g', -2, -1)", "optim/lr_g: Input should be greater than 0"),
+        ("trial.suggest_int('seed/deep', 0, 1)", "'seed/deep' is no field"),
+        ("trial.suggest_int('budget/images', 1, 2)", "'budget/images', which all trials of a study have in common"),
+        ("trial.suggest_categorical('protocol/n_fake', [1])", "'protocol/n_fake', which all trials"),
+        ("1 / 0", r"failed: ZeroDivisionError: division by zero \(.*mine.py, line 2\)"),
+        ("trial.suggest_nothing('x')", r"failed: AttributeError"),
+    ],
+)
+def test_a_space_that_suggests_nonsense_is_refused_before_anything_runs(new_study: New, line: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        new_study(f"def space(trial, *, sources, train_images):\n    {line}\n")
+
+
+def test_a_space_without_the_agreed_arguments_is_refused(new_study: New) -> None:
+    with pytest.raises(UserError, match="unexpected keyword argument"):
+        new_study("def space(trial):\n    pass\n")
+
+
+def test_parameters_are_laid_over_the_base_and_a_source_brings_its_transfer() -> None:
+    config = overlaid(small("cats", 32), {"source": "dogs", "optim/lr_g": 0.5}, "x")
+    assert (config.source, config.transfer.parts, config.optim.lr_g) == ("dogs", "both", 0.5)
+    assert overlaid(small("cats", 32), {"source": "scratch"}, "x").transfer.parts == "none"
+
+
+def test_a_grid_has_every_combination_once(new_study: New, grid_code: str) -> None:
+    _, spec = new_study(grid_code, sampler="grid", trials=None)
+    cells = grid(spec, load_space(spec.space), 40)
+    assert len(cells) == spec.trials == 2 * (2 + 1)
+    assert len({tuple(cell.items()) for cell in cells}) == 6
+
+
+def test_a_continuous_range_is_no_grid(new_study: New) -> None:
+    with pytest.raises(UserError, match="can't be a grid"):
+        new_study(sampler="grid")
+
+
+def test_probe_is_random_by_seed_alone(new_study: New) -> None:
+    _, spec = new_study()
+    assert probe(spec, load_space(spec.space), 40)[0] == probe(spec, load_space(spec.space), 40)[0]

@@ -1,0 +1,164 @@
+"""Real searches under a real Ray, small enough for a test."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from search.ledger import Ledger
+from search.proposals import load_space
+from search.results import load
+from search.study import StudyPaths, StudySpec
+from search.tune import run_study
+from spaces.errors import UserError
+from trainables.home import Home
+
+pytestmark = pytest.mark.ray
+
+New = Callable[..., tuple[StudyPaths, StudySpec]]
+
+BROKEN = """
+def space(trial, *, sources, train_images):
+    trial.suggest_categorical("source", ["seed-7"])
+    trial.suggest_categorical("network/width", [2, 4])
+    trial.suggest_categorical("optim/lr_g", [1e-4, 1e12])
+    trial.suggest_categorical("optim/lr_d", [1e-4])
+    trial.suggest_categorical("optim/batch", [4])
+    trial.suggest_categorical("optim/precision", ["float32"])
+"""
+
+
+def statuses(paths: StudyPaths) -> dict[int, str]:
+    return {row["trial"]: row["status"] for row in load(paths.evaluations).to_pylist()}
+
+
+def check_books(paths: StudyPaths, spec: StudySpec) -> None:
+    """Every trial exactly once in both books, with the same state, and no evaluation twice."""
+    ledger = Ledger(paths, spec, load_space(spec.space), 40)
+    told = {trial.number: trial.user_attrs.get("status") for trial in ledger.study.get_trials()}
+    assert told == statuses(paths)
+    assert len(told) == spec.trials
+    rows = Counter((row["trial"], row["images_seen"]) for row in load(paths.evaluations).to_pylist())
+    assert max(rows.values()) == 1
+
+
+def mtimes(paths: StudyPaths) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in paths.root.glob("trials/*/*")}
+
+
+def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, new_study: New) -> None:
+    paths, spec = new_study(trials=6, concurrency=2)
+    assert run_study(home, paths, spec)
+    check_books(paths, spec)
+    assert set(statuses(paths).values()) <= {"completed", "stopped"}
+    assert "completed" in statuses(paths).values()
+    before = mtimes(paths)
+    assert run_study(home, paths, spec)
+    assert mtimes(paths) == before
+
+
+def test_trials_that_can_not_be_trained_do_not_end_the_search(home: Home, new_study: New, grid_code: str) -> None:
+    paths, spec = new_study(BROKEN, sampler="grid", trials=None)
+    assert run_study(home, paths, spec)
+    check_books(paths, spec)
+    assert Counter(statuses(paths).values())["failed"] == 2
+    rows = load(paths.evaluations).to_pylist()
+    errors = {row["error"] for row in rows if row["status"] == "failed"}
+    assert all("source 'seed-7' does not fit target 'dots'" in error for error in errors)
+    assert "diverged" in statuses(paths).values()
+
+
+def test_two_workers_train_a_trial_through_ray_train(home: Home, new_study: New) -> None:
+    paths, spec = new_study(trials=1, workers_per_trial=2, early_stopping=False)
+    assert run_study(home, paths, spec)
+    check_books(paths, spec)
+    assert statuses(paths) == {0: "completed"}
+
+
+def test_a_changed_domain_is_refused(home: Home, new_study: New) -> None:
+    paths, spec = new_study()
+    changed = spec.model_copy(update={"digests": spec.digests | {"domain": "0" * 64}})
+    with pytest.raises(UserError, match=r"domain 'dots' has changed since it started.*--name"):
+        run_study(home, paths, changed)
+
+
+@pytest.fixture
+def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts `understock resume s` as a process of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
+        environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+
+
+def wait_for_evaluations(paths: StudyPaths, n: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(paths.root.glob("samples/*/[!.]*.png"))) < n and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def test_ctrl_c_stops_cleanly_and_resume_goes_on(
+    home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]
+) -> None:
+    paths, spec = new_study(trials=3, max_images=2_000, early_stopping=False)
+    process = driver()
+    wait_for_evaluations(paths, 3)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    assert process.returncode == 130, complaint
+    assert "go on with: understock resume s" in complaint
+    assert "running" in statuses(paths).values()
+    assert run_study(home, paths, spec)
+    check_books(paths, spec)
+    assert set(statuses(paths).values()) == {"completed"}
+
+
+def test_a_killed_driver_loses_and_repeats_nothing(
+    home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]
+) -> None:
+    paths, spec = new_study(trials=3, max_images=400, early_stopping=False)
+    for evaluations in (3, 30):
+        process = driver()
+        wait_for_evaluations(paths, evaluations)
+        process.kill()
+        process.wait()
+    assert run_study(home, paths, spec)
+    check_books(paths, spec)
+    assert len(load(paths.evaluations)) == 3 * 400 // 8
+
+
+def test_a_second_driver_is_refused(home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]) -> None:
+    paths, spec = new_study(trials=1, max_images=20_000, early_stopping=False)
+    process = driver()
+    wait_for_evaluations(paths, 1)
+    with pytest.raises(UserError, match="being run by another process"):
+        run_study(home, paths, spec)
+    process.kill()
+
+
+def test_the_reports_of_a_real_study_can_be_written(home: Home, new_study: New, tmp_path: Path) -> None:
+    from analysis.answer import lines
+    from analysis.report import write_report
+
+    paths, spec = new_study(trials=3)
+    assert run_study(home, paths, spec)
+    assert "study s: 3 trials" in lines(load(paths.evaluations), spec)[0]
+    assert write_report(paths, spec, tmp_path / "r.html").stat().st_size > 1_000_000

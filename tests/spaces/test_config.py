@@ -1,0 +1,62 @@
+from typing import Any
+
+import pytest
+
+from spaces.config import METRIC_DIRECTIONS, Protocol, TrialConfig
+from spaces.errors import UserError, lookup
+
+VALID: dict[str, Any] = {
+    "target": "cats", "source": "dogs", "network": {"resolution": 32}, "budget": {"images": 10, "eval_every_images": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"network": {"resolution": 48}}, "network/resolution: Input should be 32, 64 or 128, got 48"),
+        ({"target": "../cats"}, "target"),
+        ({"source": "a/b"}, "source"),
+        ({"lr": 1}, "lr: Extra inputs are not permitted"),
+        ({"budget": {"images": 0, "eval_every_images": 5}}, "budget/images: Input should be greater than 0, got 0"),
+        ({"optim": {"lr_g": -1}}, "optim/lr_g"),
+        ({"protocol": {"metrics": ["fid"]}}, "fid needs extractor 'inception'"),
+        ({"protocol": {"metrics": ["fd"], "extractor": "inception"}}, "called fid"),
+        ({"protocol": {"metrics": ["lpips"]}}, "unknown metric 'lpips'; known: fid, fd"),
+        ({"protocol": {"metrics": []}}, "metrics is empty"),
+        ({"source": "scratch", "transfer": {"parts": "both"}}, "nothing to transfer"),
+    ],
+)
+def test_bad_configs_are_refused_in_one_line_that_names_the_field(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        TrialConfig.parse(VALID | change, "space 'mine'")
+    assert str(error.value).startswith("space 'mine': ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(UserError, match="budget: Field required"):
+        TrialConfig.parse({name: value for name, value in VALID.items() if name != "budget"}, "x")
+
+
+def test_scratch_transfers_nothing_and_a_source_both_networks_unless_told() -> None:
+    assert TrialConfig.parse(VALID | {"source": "scratch"}, "x").transfer.parts == "none"
+    assert TrialConfig.parse(VALID, "x").transfer.parts == "both"
+
+
+def test_a_config_is_frozen_and_survives_json() -> None:
+    config = TrialConfig.parse(VALID, "x")
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 3  # type: ignore[misc]
+
+
+def test_every_metric_has_a_protocol_that_allows_it() -> None:
+    for metric in METRIC_DIRECTIONS:
+        extractor = "inception" if metric in ("fid", "kid") else "efficientnet_lite0"
+        assert Protocol(metrics=(metric,), extractor=extractor).metrics == (metric,)
+
+
+def test_lookup_lists_the_known_names() -> None:
+    with pytest.raises(UserError, match="unknown loss 'hnge'; known: hinge, wgan"):
+        lookup({"wgan": 1, "hinge": 2}, "loss", "hnge")

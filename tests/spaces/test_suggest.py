@@ -1,0 +1,41 @@
+import optuna
+import pytest
+
+from search.proposals import overlaid
+from spaces.config import SCRATCH, TrialConfig
+from spaces.presets import PRESETS
+from spaces.suggest import SPACES
+
+SOURCES = ["mdi", "dogs"]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    base = PRESETS["small"]("cats", 32)
+    seen = set()
+    for _ in range(40):
+        trial = study.ask()
+        SPACES[name].suggest(trial, sources=SOURCES, train_images=2_000)
+        seen.add(overlaid(base, trial.params, name).source)
+        study.tell(trial, 0.0)
+    assert seen == {*SOURCES, SCRATCH}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_what_a_space_has_in_common_fits_a_config(name: str) -> None:
+    from search.proposals import merged
+
+    TrialConfig.parse(merged(PRESETS["small"]("cats", 64).model_dump(), SPACES[name].common), name)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_start_from_scratch_at_the_asked_resolution(name: str) -> None:
+    config = PRESETS[name]("cats", 64)
+    assert (config.source, config.network.resolution, config.target) == (SCRATCH, 64, "cats")
+
+
+def test_transferring_gans_offers_only_target_sizes_that_are_there() -> None:
+    trial = optuna.create_study().ask()
+    SPACES["transferring_gans"].suggest(trial, sources=SOURCES, train_images=3_000)
+    assert trial.distributions["data/target_images"].choices == (1_000, 3_000)

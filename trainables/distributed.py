@@ -1,0 +1,118 @@
+"""A trial under Ray: in the Tune actor itself with one worker, through Ray Train with more. The only Ray in this package.
+
+The Tune actor gets plain values, builds a `TrialConfig`, iterates `run_trial` and reports each evaluation. A bad
+configuration or a bug ends the trial with status "failed" and is reported like any evaluation, so Tune retries only what
+the infrastructure broke: a lost node, a killed process.
+"""
+
+import os
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray import tune
+from ray.train.torch import TorchTrainer
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.util import get_current_placement_group
+
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.home import Home
+from trainables.trial import TrialFiles, run_trial
+
+PLACEMENT_GROUP = "placement_group"
+"""Key under which a trial of several workers reports its placement group's id, for the driver to remove."""
+
+
+_WAITING_BYTES = 300 * 2**20
+"""Memory of a trial's actor that only waits for its workers."""
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """What a trial's actor needs to know; plain values, as Tune's configs are."""
+
+    number: int
+    config: str
+    """A TrialConfig as JSON."""
+    home: str
+    folder: str
+    samples: str
+    threads: int
+    workers: int
+    gpus_per_worker: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters to give to Tune."""
+        return asdict(self)
+
+    def rows(self) -> Any:
+        """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
+        torch.set_num_threads(self.threads)
+        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
+        files = TrialFiles(Path(self.folder), Path(self.samples))
+        machine = {"device": _device_name(device), "threads": self.threads}
+        try:
+            config = TrialConfig.model_validate_json(self.config)
+            for evaluation in run_trial(config, Home(Path(self.home)), files, device):
+                yield evaluation.row() | machine | {"status": evaluation.status}
+        except UserError as error:
+            yield {"status": "failed", "error": str(error)}
+        except Exception as error:
+            files.folder.mkdir(parents=True, exist_ok=True)
+            files.error.write_text(traceback.format_exc())
+            yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def tune_trial(parameters: Mapping[str, Any]) -> None:
+    """The trainable given to Tune."""
+    job = TrialJob(**parameters)
+    if job.workers == 1:
+        for row in job.rows():
+            tune.report(row)
+    else:
+        _train_on_workers(job)
+
+
+def resources(threads: int, workers: int, gpus_per_worker: float) -> tune.PlacementGroupFactory:
+    """What a trial's own actor takes: all with one worker; no core with more, as Ray Train takes those for the workers."""
+    if workers > 1:
+        return tune.PlacementGroupFactory([{"memory": _WAITING_BYTES}])  # a group without any resource is refused
+    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker}])
+
+
+def _train_on_workers(job: TrialJob) -> None:
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config=job.as_dict(),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=job.workers,
+            use_gpu=job.gpus_per_worker > 0,
+            resources_per_worker={"CPU": job.threads, "GPU": job.gpus_per_worker},
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"train-{job.number:05d}",
+            storage_path=str(Path(job.folder) / "train"),
+            callbacks=[TuneReportCallback()],
+            # The controller retries for ever unless told; see RAY.md, placement-group leak.
+            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),
+        ),
+    )
+    trainer.fit()
+
+
+def _worker(parameters: dict[str, Any]) -> None:
+    """One of a trial's workers; all report at each evaluation, and rank 0's row is the one that counts."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(parameters["threads"]))
+    group = get_current_placement_group()
+    for row in TrialJob(**parameters).rows():
+        ray.train.report(row | {PLACEMENT_GROUP: group.id.hex() if group else ""})

@@ -1,0 +1,76 @@
+"""GAN losses, each with the penalty on the critic's gradient that belongs to it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Critic = Callable[[Tensor], Tensor]
+"""Images (N, 3, R, R) -> logits (N,)."""
+
+
+@dataclass(frozen=True)
+class GanLoss:
+    """A pair of pure functions of logits, each giving a scalar to minimise, and a penalty.
+
+    The critic minimises discriminator(real_logits, fake_logits) + weight * penalty(critic, real, fake, mix), the
+    generator generator(fake_logits). Logits are (N,), real and fake (N, 3, R, R), mix (N, 1, 1, 1) uniform in [0, 1];
+    a penalty uses what it needs of them.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    penalty: Callable[[Critic, Tensor, Tensor, Tensor], Tensor]
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """mean((|gradient| - 1)^2) at mix * fake + (1 - mix) * real: a float32 scalar (Gulrajani et al. 2017)."""
+    squared = _squared_gradients(critic, torch.lerp(real, fake, mix))
+    # The square root's derivative is infinite at 0; 1e-12 is lost in float32 beside a norm near 1.
+    return ((squared + 1e-12).sqrt() - 1).square().mean()
+
+
+def r1(critic: Critic, real: Tensor) -> Tensor:
+    """mean(|gradient|^2) / 2 at real images: a float32 scalar, to be weighted by gamma (Mescheder et al. 2018)."""
+    return _squared_gradients(critic, real).mean() / 2
+
+
+def _squared_gradients(critic: Critic, images: Tensor) -> Tensor:
+    """|d critic / d image|^2, (N,), in the images' precision whatever autocast does to the critic; differentiable."""
+    images = images.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradients,) = torch.autograd.grad(critic(images).sum(dtype=images.dtype), images, create_graph=True)
+    return gradients.square().sum((1, 2, 3))
+
+
+def _wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    return fake_logits.mean() - real_logits.mean()
+
+
+def _nonsaturating_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def _hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+
+def _raise_logits(fake_logits: Tensor) -> Tensor:
+    return -fake_logits.mean()
+
+
+def _nonsaturating_generator(fake_logits: Tensor) -> Tensor:
+    return F.softplus(-fake_logits).mean()
+
+
+def _r1_on_real(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    return r1(critic, real)
+
+
+LOSSES: Mapping[str, GanLoss] = {
+    "wgan_gp": GanLoss(_wasserstein_discriminator, _raise_logits, gradient_penalty),
+    "nonsaturating": GanLoss(_nonsaturating_discriminator, _nonsaturating_generator, _r1_on_real),
+    "hinge": GanLoss(_hinge_discriminator, _raise_logits, gradient_penalty),
+}

@@ -1,0 +1,212 @@
+"""The WGAN-GP ResNet generator and critic (Gulrajani et al. 2017), as "Transferring GANs" (ECCV 2018) uses them.
+
+Channels at spatial size r are width * min(8, resolution // r). Images are (N, 3, R, R) float in [-1, 1].
+
+Batch norm, in the generator alone: training normalises by the batch's own statistics. Sampling must not, or a score
+would depend on the sampling batch (the reference code's does). So before sampling, `set_standing_statistics` puts
+averages over a fixed set of z into running_mean and running_var, and `sample` runs in eval mode. What training leaves
+in these buffers is a trace of past weights: sampling with it samples another network.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spaces.config import Network
+
+CHANNELS = 3
+SMALLEST = 4
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class UpBlock(nn.Module):
+    """(N, in, r, r) -> (N, out, 2r, 2r): pre-activation residual block with nearest-neighbour upsampling."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2.0))
+        h = self.conv2(F.relu(self.norm2(h)))
+        # A 1x1 convolution commutes with nearest upsampling; in this order it costs a quarter.
+        return F.interpolate(self.shortcut(x), scale_factor=2.0).add(h)
+
+
+class DownBlock(nn.Module):
+    """(N, in, r, r) -> (N, out, r/2, r/2): pre-activation residual block with 2x2 mean pooling."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(1, in_channels)
+        self.conv1 = nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(1, in_channels)
+        self.conv2 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.relu(self.norm1(x)))
+        # A 3x3 convolution and then 2x2 mean pooling are one 4x4 convolution of stride 2, which costs less than half.
+        pooled = F.avg_pool2d(self.conv2.weight, 2, stride=1, padding=1)  # (out, in, 4, 4)
+        h = F.conv2d(F.relu(self.norm2(h)), pooled, self.conv2.bias, stride=2, padding=1)
+        shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))
+        return shortcut + h
+
+
+class Generator(nn.Module):
+    """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        channels = _channels(network)[::-1]
+        self.z_dim = network.z_dim
+        self.from_z = nn.Linear(network.z_dim, channels[0] * SMALLEST**2)
+        self.blocks = nn.ModuleList(UpBlock(a, b) for a, b in pairwise(channels))
+        self.norm = nn.BatchNorm2d(channels[-1])
+        self.to_rgb = nn.Conv2d(channels[-1], CHANNELS, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.from_z(z).unflatten(1, (-1, SMALLEST, SMALLEST))  # (N, c, 4, 4)
+        for block in self.blocks:
+            x = block(x)
+        return torch.tanh(self.to_rgb(F.relu(self.norm(x))))
+
+
+class Discriminator(nn.Module):
+    """Images (N, 3, R, R) -> logits (N,), unbounded; higher means more real. No sample sees the others of its batch."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        channels = _channels(network)
+        self.from_rgb = nn.Conv2d(CHANNELS, channels[0], 3, padding=1)
+        self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
+        self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.from_rgb(images)
+        for block in self.blocks:
+            x = block(x)
+        logits: Tensor = self.to_logit(x.flatten(1))
+        return logits.squeeze(1)
+
+
+def build_generator(network: Network, seed: int) -> Generator:
+    """A freshly initialised generator on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
+    with torch.device("meta"):
+        module = Generator(network)
+    return _initialised(module, seed)
+
+
+def build_discriminator(network: Network, seed: int) -> Discriminator:
+    """A freshly initialised critic on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
+    with torch.device("meta"):
+        module = Discriminator(network)
+    return _initialised(module, seed)
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Give every layer of `module` (on the CPU) its initial weights, drawn from `generator` alone.
+
+    Uniform, with std sqrt(4 / (fan_in + fan_out)) for the 3x3 convolutions of residual blocks (He) and
+    sqrt(2 / (fan_in + fan_out)) for all else (Glorot); biases 0, norms the identity. As in the reference code.
+    """
+    blocks = [block for block in module.modules() if isinstance(block, UpBlock | DownBlock)]
+    he = {conv for block in blocks for conv in (block.conv1, block.conv2)}
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_out, fan_in = layer.weight.shape[:2]
+            taps = layer.weight[0, 0].numel()
+            bound = math.sqrt(3 * (4 if layer in he else 2) / ((fan_in + fan_out) * taps))
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.zero_()
+        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+            layer.reset_parameters()
+
+
+@torch.no_grad()
+def set_standing_statistics(generator: Generator, seed: int = 0, n: int = 1024) -> None:
+    """Set batch norm's running mean and variance to averages over `n` seeded z, in about equal batches of at most 256.
+
+    Each batch is normalised by its own statistics, as in training. The mean of its unbiased variances counts the
+    variation between batches in too.
+    """
+    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in norms]
+    training = generator.training
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative average
+    generator.train()
+    for z in torch.chunk(_draw_z(generator, n, seed), math.ceil(n / 256)):
+        generator(z)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    generator.train(training)
+
+
+@torch.no_grad()
+def sample(generator: Generator, n: int, seed: int, batch: int = 256) -> Tensor:
+    """`n` images, uint8 (n, 3, R, R) on the CPU, in eval mode: call `set_standing_statistics` first.
+
+    All z are drawn at once, so image i does not depend on `batch`.
+    """
+    training = generator.training
+    generator.eval()
+    images = [_to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, seed), batch)]
+    generator.train(training)
+    return torch.cat(images)
+
+
+def freezable(discriminator: Discriminator) -> list[list[nn.Module]]:
+    """The critic's stages from the image side: the input convolution with the first block, then block by block.
+
+    The last linear layer is in none: it always trains.
+    """
+    first, *rest = discriminator.blocks
+    return [[discriminator.from_rgb, first], *([block] for block in rest)]
+
+
+def network_fields(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """The fields of `Network` that the names and shapes of a generator's or critic's weights give away."""
+    fields = {}
+    for name, tensor in state.items():
+        if name.endswith("from_z.weight"):
+            fields["z_dim"] = tensor.shape[1]
+        elif name.endswith("_rgb.weight"):
+            fields["width"] = tensor.shape[0 if name.endswith("from_rgb.weight") else 1]
+    blocks = {match[1] for name in state if (match := re.search(r"\bblocks\.(\d+)\.", name))}
+    return {**fields, "resolution": SMALLEST * 2 ** len(blocks)}
+
+
+def _channels(network: Network) -> list[int]:
+    """Channels at each spatial size, from the resolution down to 4."""
+    sizes = [network.resolution >> i for i in range(int(math.log2(network.resolution / SMALLEST)) + 1)]
+    return [network.width * min(8, network.resolution // size) for size in sizes]
+
+
+def _initialised(module: AnyModule, seed: int) -> AnyModule:
+    module.to_empty(device="cpu")
+    initialise(module, torch.Generator().manual_seed(seed))
+    return module
+
+
+def _draw_z(generator: Generator, n: int, seed: int) -> Tensor:
+    z = torch.randn(n, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    return z.to(generator.from_z.weight.device)
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,54 @@
+"""Progress of long work: a bar with the time left on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+_LINE_EVERY_SECONDS = 10.0
+
+
+@contextmanager
+def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives `report(done, total)`, to be called as often as one likes."""
+    console = Console(file=sys.stderr)
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        yield _plain_lines(what, unit)
+
+
+def _plain_lines(what: str, unit: str) -> Callable[[int, int], None]:
+    start = said = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _LINE_EVERY_SECONDS or (done == total and now - start >= _LINE_EVERY_SECONDS):
+            said = now
+            left = (now - start) / max(done, 1) * (total - done)
+            print(f"{what}: {done:,} of {total:,} {unit}, about {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return report
+
+
+def watch(items: Iterable[T], report: Callable[[int, int], None], total: int, already: int = 0) -> Iterator[T]:
+    """The items, reporting each as done when the next is asked for."""
+    for done, item in enumerate(items, start=already):
+        report(done, total)
+        yield item

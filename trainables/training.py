@@ -1,0 +1,123 @@
+"""The loop: a learner takes steps, and each evaluation comes out of an iterator. It knows no Ray and takes no callbacks."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spaces.config import Budget
+
+EXPLODED = 1e6
+"""A loss beyond this, either way, counts as divergence; healthy WGAN-GP losses stay below some hundreds."""
+
+
+class Learner(Protocol):
+    """What a method trains. `step` takes uint8 (n, 3, R, R) and returns scalar losses, on the device."""
+
+    @property
+    def images_seen(self) -> int: ...  # noqa: D102
+
+    @property
+    def images_per_iteration(self) -> int: ...  # noqa: D102
+
+    iterations: int
+
+    def step(self, images: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
+
+    def sample(self, n: int, seed: int) -> Tensor: ...  # noqa: D102
+
+    def state_dict(self) -> dict[str, Tensor]: ...  # noqa: D102
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One row of the evaluations table: how far a trial is, what it cost, how good it is."""
+
+    status: Literal["running", "completed", "diverged"]
+    images_seen: int
+    iterations: int
+    train_seconds: float
+    """Spent in training steps, from the trial's start, resumed parts included."""
+    wall_seconds: float
+    """The same with evaluations."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Means since the evaluation before."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Empty for a diverged trial."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """The protocol that the metrics were measured with."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def row(self) -> dict[str, Any]:
+        """The values by column of the evaluations table."""
+        plain = self.as_dict()
+        return {name: plain[name] for name in ("images_seen", "iterations", "train_seconds", "wall_seconds")} | {
+            **self.losses,
+            **self.metrics,
+            **self.record,
+        }
+
+
+Evaluate = Callable[[Learner], tuple[Mapping[str, float], Mapping[str, Any]]]
+"""Metrics and the protocol they were measured with."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds that earlier runs of the same trial took."""
+
+    train_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+def train(
+    learner: Learner, batches: Iterator[np.ndarray], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
+) -> Iterator[Evaluation]:
+    """Train until the budget is spent, yielding an evaluation whenever another `eval_every_images` are through.
+
+    `batches` gives uint8 (images_per_iteration, 3, R, R). The last evaluation has status "completed", or "diverged" as
+    soon as a loss is not finite or beyond EXPLODED.
+    """
+    spent = spent or Spent()
+    start, elsewhere = time.perf_counter(), 0.0  # elsewhere: in evaluations and with the caller
+    losses: list[Mapping[str, Tensor]] = []
+    while learner.images_seen < budget.images:
+        due = learner.images_seen // budget.eval_every_images + 1
+        losses.append(learner.step(torch.from_numpy(next(batches))))
+        done = learner.images_seen >= budget.images
+        if not done and learner.images_seen < due * budget.eval_every_images and not _diverged(losses[-1]):
+            continue
+        means = {name: float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
+        healthy = all(abs(value) < EXPLODED for value in means.values())  # False for NaN too
+        losses = []
+        paused = time.perf_counter()
+        train_seconds = paused - start - elsewhere
+        metrics, record = evaluate(learner) if healthy else ({}, {})
+        yield Evaluation(
+            status="diverged" if not healthy else "completed" if done else "running",
+            images_seen=learner.images_seen,
+            iterations=learner.iterations,
+            train_seconds=spent.train_seconds + train_seconds,
+            wall_seconds=spent.wall_seconds + time.perf_counter() - start,
+            losses=means,
+            metrics=metrics,
+            record=record,
+        )
+        if not healthy:
+            return
+        elsewhere += time.perf_counter() - paused
+
+
+def _diverged(losses: Mapping[str, Tensor]) -> bool:
+    """On the CPU at every step; elsewhere reading a loss would stall the device, so it waits for the evaluation."""
+    return any(t.device.type == "cpu" and not math.isfinite(t.item()) for t in losses.values())

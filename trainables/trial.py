@@ -1,0 +1,159 @@
+"""One trial from its config to its last evaluation, resumable at each: what a worker runs, with or without Ray."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spaces.config import SCRATCH, Network, TrialConfig
+from spaces.errors import UserError, lookup
+from trainables.domains import BatchOrder, Domain, open_domain
+from trainables.features import load_extractor
+from trainables.grids import image_grid
+from trainables.home import Home, writing
+from trainables.methods import finetune
+from trainables.metrics import EvalContext, measure
+from trainables.networks import Generator
+from trainables.parallel import Group
+from trainables.sources import open_source, read_tensors
+from trainables.training import Evaluation, Learner, Spent, train
+
+METHODS = {"finetune": finetune.build}
+"""How a learner is built from config, source model, device and worker group."""
+
+GRID_IMAGES = 64
+
+Watch = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class TrialFiles:
+    """Where a trial leaves what it makes."""
+
+    folder: Path
+    samples: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The learner's state after the last evaluation, and all evaluations so far."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def generator(self) -> Path:
+        """The averaged generator of the last evaluation, ready to sample from."""
+        return self.folder / "generator.safetensors"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of a failed trial."""
+        return self.folder / "error.txt"
+
+
+def run_trial(
+    config: TrialConfig, home: Home, files: TrialFiles, device: torch.device, watch: Watch = iter
+) -> Iterator[Evaluation]:
+    """Train `config`, yielding evaluations; what was evaluated before comes first, and is not trained again.
+
+    Each evaluation is on disk before it comes out: kill the process at any moment, call again, and on the CPU the
+    numbers equal an unbroken run's, bit for bit. `watch` may wrap the iterator of batches, to count them.
+    UserError if the config does not fit what is there.
+    """
+    group = Group.current()
+    domain = open_domain(home, config.target)
+    source = None if config.source == SCRATCH else open_source(home, config.source)
+    learner = lookup(METHODS, "method", config.method)(config, source, device, group)
+    history = restore(learner, files.checkpoint, config)
+    yield from history
+    if history and history[-1].status != "running":
+        return
+    spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
+    evaluate = Evaluator(config, domain, home, files, device, group)
+    for evaluation in train(learner, watch(_batches(config, domain, learner)), config.budget, evaluate, spent):
+        history.append(evaluation)
+        if group.rank == 0:
+            save(learner, files, history, config)
+        yield evaluation
+
+
+def _batches(config: TrialConfig, domain: Domain, learner: Learner) -> Iterator[np.ndarray]:
+    """uint8 (images_per_iteration, 3, R, R) from where the learner stands, without end."""
+    if domain.facts.resolution != config.network.resolution:
+        raise UserError(
+            f"domain {domain.facts.name!r} has {domain.facts.resolution} pixels, the network {config.network.resolution}; "
+            "add the domain again with the network's --resolution"
+        )
+    subset = domain.subset(config.data.target_images, config.data.seed)
+    order = BatchOrder(subset, learner.images_per_iteration, config.seed)
+    number = learner.iterations
+    while True:
+        yield domain.images[order(number)]
+        number += 1
+
+
+class Evaluator:
+    """Scores a learner by the trial's protocol, and leaves a grid of its samples, from the same z in every trial."""
+
+    def __init__(
+        self, config: TrialConfig, domain: Domain, home: Home, files: TrialFiles, device: torch.device, group: Group
+    ) -> None:
+        self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
+        self._files, self._device, self._group = files, device, group
+        self._extractor = load_extractor(config.protocol.extractor, config.protocol.input_size, home, device)
+
+    def __call__(self, learner: Learner) -> tuple[dict[str, float], dict[str, Any]]:
+        """Metrics and their record, on rank 0; nothing on other workers."""
+        if self._group.rank != 0:
+            return {}, {}
+        samples = learner.sample(self._protocol.n_fake, self._protocol.seed).numpy()
+        with writing(self._files.samples / f"{learner.images_seen:09d}.png") as beside:
+            image_grid(samples[:GRID_IMAGES]).save(beside, format="png")
+        context = EvalContext(samples, self._domain, self._folder, self._protocol, self._extractor, self._device)
+        measured = measure(context)
+        return dict(measured.values), dict(measured.record)
+
+
+def save(learner: Learner, files: TrialFiles, history: list[Evaluation], config: TrialConfig) -> None:
+    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in learner.state_dict().items()}
+    about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
+    average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
+    with writing(files.generator) as beside:
+        save_file(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
+    with writing(files.checkpoint) as beside:
+        save_file(state, beside, about)
+
+
+def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Evaluation]:
+    """Load a checkpoint into `learner`, if there is one, and return its evaluations; UserError if it is another config's."""
+    if not checkpoint.is_file():
+        return []
+    try:
+        with safe_open(checkpoint, framework="pt") as file:
+            about = file.metadata()
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{checkpoint} is damaged ({error}); remove it, and the trial starts again") from None
+    if TrialConfig.model_validate_json(about["config"]) != config:
+        raise UserError(f"{checkpoint} is of another configuration; remove it, and the trial starts again")
+    learner.load_state_dict(state)
+    return [Evaluation(**item) for item in json.loads(about["history"])]
+
+
+def generator_about(path: Path) -> dict[str, str]:
+    """What a generator's file says of itself: its "network" and the trial's "config", as JSON."""
+    read_tensors(path)  # says what is wrong, if anything is
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def load_generator(path: Path) -> Generator:
+    """The generator that a trial left, in eval mode with its standing statistics: ready for `networks.sample`."""
+    generator = Generator(Network.model_validate_json(generator_about(path)["network"]))
+    generator.load_state_dict(read_tensors(path))
+    return generator.eval().to(memory_format=torch.channels_last)  # as in training: sums in the same order
