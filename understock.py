@@ -317,9 +317,10 @@ def search(
 
     where = Home.find(home)
     spec, example = resolve_study(
-        where, target, space, name=name, sources=source, target_images=target_images, max_images=max_images, metric=metric, trials=trials, seed=seed,
-        sampler=sampler, early_stopping=early_stopping, concurrency=concurrency, threads_per_trial=threads_per_trial,
-        workers_per_trial=workers_per_trial, gpus_per_worker=gpus_per_worker, max_minutes=max_minutes,
+        where, target, space, name=name, sources=source, target_images=target_images, max_images=max_images,
+        metric=metric, trials=trials, seed=seed, sampler=sampler, early_stopping=early_stopping, concurrency=concurrency,
+        threads_per_trial=threads_per_trial, workers_per_trial=workers_per_trial, gpus_per_worker=gpus_per_worker,
+        max_minutes=max_minutes,
     )  # fmt: skip
     if dry_run:
         return _print_json({"study": spec.model_dump(), "an example trial": example.model_dump()})

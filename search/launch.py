@@ -21,6 +21,7 @@ from trainables.devices import best_device, native_precision
 from trainables.domains import Domain, open_domain
 from trainables.features import EXTRACTORS
 from trainables.home import Home
+from trainables.iw import MIN_IMAGES
 from trainables.sources import SourceModel, open_source, shelf
 from trainables.trial import METHODS
 
@@ -146,6 +147,11 @@ def _base_config(
     base = TrialConfig.parse(values, "search")
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
     lookup(METHODS, "method", base.method)
+    if "iw" in base.protocol.metrics and domain.facts.val < MIN_IMAGES:
+        raise UserError(
+            f"domain {domain.facts.name!r} has {domain.facts.val} val images, and metric iw needs {MIN_IMAGES} at least; "
+            "import it again with a larger --val-fraction"
+        )
     return base
 
 

@@ -36,7 +36,7 @@ class StudySpec(Config):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
-    ranking: dict[str, float] = {}
+    ranking: dict[str, float] = Field(default_factory=dict)
     """Of each source: the Frechet distance of its own samples to the target, before any training."""
     base: TrialConfig
     """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""

@@ -139,12 +139,13 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
         reduction_factor=spec.reduction_factor,
     )
     for number, rows in ledger.finished_rows():
-        trial = SimpleNamespace(trial_id=f"earlier-{number}")
-        scheduler.on_trial_add(None, trial)
+        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}")  # all that ASHA looks at
+        controller: Any = None
+        scheduler.on_trial_add(controller, trial)
         for row in rows:
             if row[spec.metric] is not None:
-                scheduler.on_trial_result(None, trial, row)
-        scheduler.on_trial_remove(None, trial)
+                scheduler.on_trial_result(controller, trial, row)
+        scheduler.on_trial_remove(controller, trial)
     return scheduler
 
 

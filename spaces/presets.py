@@ -10,8 +10,8 @@ def small(target: str, resolution: int) -> TrialConfig:
     return TrialConfig(
         target=target,
         source=SCRATCH,
-        network=Network(resolution=resolution, width=16),  # type: ignore[arg-type]
-        optim=Optim(lr_g=5e-4, lr_d=5e-4, batch=32, ema_halflife_images=2_000),
+        network=Network(resolution=resolution, width=16),
+        optim=Optim(lr_g=1e-3, lr_d=1e-3, batch=32, ema_halflife_images=2_000),
         budget=Budget(images=160_000, eval_every_images=40_000),
         protocol=Protocol(metrics=("fd", "kd")),
     )
@@ -22,7 +22,7 @@ def paper(target: str, resolution: int) -> TrialConfig:
     return TrialConfig(
         target=target,
         source=SCRATCH,
-        network=Network(resolution=resolution, width=64),  # type: ignore[arg-type]
+        network=Network(resolution=resolution, width=64),
         optim=Optim(lr_g=1e-4, lr_d=1e-4, batch=128),
         budget=Budget(images=32_000_000, eval_every_images=1_280_000),
         protocol=Protocol(metrics=("fd", "kd"), n_fake=5_000),

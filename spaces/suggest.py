@@ -31,8 +31,8 @@ class Space:
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
     """GANs of minutes on one core: which source, which networks, which learning rates."""
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
-    trial.suggest_float("optim/lr_g", 1e-4, 2e-3, log=True)
-    trial.suggest_float("optim/lr_d", 1e-4, 2e-3, log=True)
+    trial.suggest_float("optim/lr_g", 2e-4, 4e-3, log=True)
+    trial.suggest_float("optim/lr_d", 2e-4, 4e-3, log=True)
     if source != SCRATCH:
         trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
 

@@ -64,7 +64,8 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
 def tiny_source(home: Home) -> SourceModel:
     """Source model "seed-7" of the same network as `tiny_config`, on the shelf; random weights."""
     config = TrialConfig.parse(
-        {"target": "x", "source": "scratch", "network": NETWORK, "budget": {"images": 1, "eval_every_images": 1}}, "test"
+        {"target": "x", "source": "scratch", "network": NETWORK, "budget": {"images": 1, "eval_every_images": 1}},
+        "test",
     )
     generator = build_generator(config.network, seed=7)
     set_standing_statistics(generator)

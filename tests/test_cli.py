@@ -39,7 +39,9 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def verbs() -> list[str]:
     found = []
     for group, prefix in ((understock.app, ""), (understock.domains, "domains "), (understock.sources, "sources ")):
-        found += [prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback]
+        found += [
+            prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback
+        ]
     return found
 
 
@@ -141,7 +143,9 @@ def test_a_source_model_is_trained_exported_and_added_again(run: Run, tiny_domai
     assert {"again", "dots"} <= {item["name"] for item in json.loads(run("sources list --json")[1])}
 
 
-def test_a_dry_run_prints_the_study_and_writes_nothing(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+def test_a_dry_run_prints_the_study_and_writes_nothing(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
     code, said, _ = run("search dots --sources seed-7 --trials 3 --dry-run")
     printed = json.loads(said)
     assert (code, printed["study"]["trials"], printed["study"]["sources"]) == (0, 3, ["seed-7"])

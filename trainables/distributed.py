@@ -102,9 +102,9 @@ def _train_on_workers(job: TrialJob) -> None:
         run_config=ray.train.RunConfig(
             name=f"train-{job.number:05d}",
             storage_path=str(Path(job.folder) / "train"),
-            callbacks=[TuneReportCallback()],
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
             # The controller retries for ever unless told; see RAY.md, placement-group leak.
-            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),
+            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),  # type: ignore[call-arg]
         ),
     )
     trainer.fit()

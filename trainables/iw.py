@@ -11,7 +11,8 @@ from spaces.errors import UserError
 from trainables.losses import LOSSES
 from trainables.networks import Discriminator, build_discriminator
 
-FEWEST = 4
+MIN_IMAGES = 4
+"""Of either side: half train the critic."""
 
 
 def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol, device: torch.device) -> float:
@@ -75,8 +76,8 @@ def _to_float(images: Tensor) -> Tensor:
 def _check(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol) -> None:
     counts = {"real images": len(real), "generated images": len(fake), "as protocol/iw/images": protocol.images}
     for name, count in counts.items():
-        if count < FEWEST:
-            raise UserError(f"iw: {count} {name}; it needs {FEWEST} at least, half of them to train its critic")
+        if count < MIN_IMAGES:
+            raise UserError(f"iw: {count} {name}; it needs {MIN_IMAGES} at least, half of them to train its critic")
     size = real.shape[2]
     if size not in RESOLUTIONS:
         raise UserError(f"iw: images are {size} pixels wide; its critic takes {', '.join(map(str, RESOLUTIONS))}")

@@ -56,14 +56,21 @@ class EvalContext:
         return self._extractor(self.generated)
 
     @cached_property
-    def floor_features(self) -> NDArray[np.float32]:
-        """Of real images in the place of generated ones: `floor_n` of the split that the reference is not of."""
-        return extract(self._extractor, self.domain, self.rows(self._other_split)[: self.floor_n])
+    def floor_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of real images in the place of generated ones, `floor_n` of them, and of the real images they compare with.
+
+        They are of the split that the reference is not of. Where it has fewer than were generated, the last of the
+        reference make up for it, at most half, and are left out there: distances fall with the count, so a floor of
+        fewer images would lie above what a generator can reach.
+        """
+        held_out, real = self.rows(self._other_split)[: self.floor_n], self.reference.features
+        stay = len(real) - (self.floor_n - len(held_out))
+        return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
 
     @property
     def floor_n(self) -> int:
-        """As many as generated images, if the other split has them: distances fall with the count."""
-        return min(len(self.generated), len(self.rows(self._other_split)))
+        """As many real images as were generated, or as near as the domain allows."""
+        return min(len(self.generated), len(self.rows(self._other_split)) + len(self.reference.features) // 2)
 
     @property
     def iw_n(self) -> int:
@@ -137,26 +144,30 @@ def iw(context: EvalContext) -> dict[str, float]:
     return {"iw": score(context.generated[:n]), "iw_floor": floor}
 
 
-def _with_floor(
-    context: EvalContext, name: str, distance: Callable[[EvalContext, NDArray[np.float32]], float]
-) -> dict[str, float]:
-    """A distance of generated images, and of the domain's own held-out images in their place. nan of less than 2."""
-
-    def measured(features: NDArray[np.float32]) -> float:
-        return distance(context, features) if len(features) >= 2 else math.nan
-
-    floor = context.once(
-        f"{name}-floor", lambda: measured(context.floor_features), *context.feature_space, context.floor_n
-    )
-    return {name: measured(context.features), f"{name}_floor": floor}
+Distance = Callable[[EvalContext, NDArray[np.float32], NDArray[np.float32] | None], float]
+"""Of features to those of real images; None for the reference, of which parts are stored."""
 
 
-def _frechet(context: EvalContext, features: NDArray[np.float32]) -> float:
-    return frechet_distance(Moments.of(features), context.reference.moments)
+def _with_floor(context: EvalContext, name: str, distance: Distance) -> dict[str, float]:
+    """A distance of generated images, and of the domain's own images in their place. nan of less than 2."""
+
+    def floor() -> float:
+        held_out, real = context.floor_features
+        return distance(context, held_out, real) if len(held_out) >= 2 else math.nan
+
+    value = distance(context, context.features, None) if len(context.features) >= 2 else math.nan
+    return {name: value, f"{name}_floor": context.once(f"{name}-floor", floor, *context.feature_space, context.floor_n)}
 
 
-def _kernel(context: EvalContext, features: NDArray[np.float32]) -> float:
-    real, seed = context.reference.features, context.protocol.seed
+def _frechet(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
+    return frechet_distance(Moments.of(features), context.reference.moments if real is None else Moments.of(real))
+
+
+def _kernel(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
+    seed = context.protocol.seed
+    if real is not None:
+        return kernel_distance(features, real, seed=seed)
+    real = context.reference.features
     size = min(KERNEL_SUBSET_SIZE, len(features), len(real))
     within = context.once(
         "kernel",

@@ -20,20 +20,20 @@ class Learner(Protocol):
     """What a method trains. `step` takes uint8 (n, 3, R, R) and returns scalar losses, on the device."""
 
     @property
-    def images_seen(self) -> int: ...  # noqa: D102
+    def images_seen(self) -> int: ...
 
     @property
-    def images_per_iteration(self) -> int: ...  # noqa: D102
+    def images_per_iteration(self) -> int: ...
 
     iterations: int
 
-    def step(self, images: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
+    def step(self, images: Tensor) -> dict[str, Tensor]: ...
 
-    def sample(self, n: int, seed: int) -> Tensor: ...  # noqa: D102
+    def sample(self, n: int, seed: int) -> Tensor: ...
 
-    def state_dict(self) -> dict[str, Tensor]: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Tensor]: ...
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...  # noqa: D102
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
 
 
 @dataclass(frozen=True)

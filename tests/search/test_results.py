@@ -24,7 +24,12 @@ def test_rows_come_back_with_the_config_beside_the_metrics(tmp_path: Path, tiny_
     assert table.column("trial").to_pylist() == [0, 0, 1, 1]
     assert table.column("images_seen").to_pylist() == [10, 20, 10, 20]
     row = table.to_pylist()[0]
-    assert (row["optim/lr_g"], row["transfer/parts"], row["protocol/metrics"], row["fd"]) == (3e-4, "none", "fd,iw", 3.5)
+    assert (row["optim/lr_g"], row["transfer/parts"], row["protocol/metrics"], row["fd"]) == (
+        3e-4,
+        "none",
+        "fd,iw",
+        3.5,
+    )
 
 
 def test_a_trial_without_evaluations_has_one_row_with_its_error(tmp_path: Path, tiny_config: Make) -> None:

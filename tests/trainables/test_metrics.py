@@ -71,15 +71,18 @@ def test_each_metric_comes_with_a_floor_that_generated_images_do_not_change(cont
     assert own[f"{name}_floor"] == shifted[f"{name}_floor"]
 
 
-def test_the_fd_floor_is_val_against_train(context, colours):
+def test_the_fd_floor_is_val_against_train_topped_up_to_the_count_that_was_generated(context, colours):
     images, rows = context.domain.images, context.rows
-    val, train = Moments.of(colours(images[rows("val")])), Moments.of(colours(images[rows("train")]))
-    assert METRICS["fd"](context)["fd_floor"] == pytest.approx(frechet_distance(val, train))
+    train, val = colours(images[rows("train")]), colours(images[rows("val")])
+    held_out, real = np.concatenate([val, train[60:]]), train[:60]  # 60 were generated, 40 are val, 80 train
+    expected = frechet_distance(Moments.of(held_out), Moments.of(real))
+    assert METRICS["fd"](context)["fd_floor"] == pytest.approx(expected)
 
 
-def test_the_floor_has_as_many_images_as_were_generated(context):
-    few = dataclasses.replace(context, generated=stripes(25, 1))
-    assert (few.floor_n, len(few.floor_features), context.floor_n) == (25, 25, 40)
+def test_the_floor_has_as_many_images_as_were_generated_but_takes_at_most_half_of_the_reference(context):
+    few, many = (dataclasses.replace(context, generated=stripes(n, 1)) for n in (25, 500))
+    assert [c.floor_n for c in (few, context, many)] == [25, 60, 80]
+    assert [len(part) for part in many.floor_features] == [80, 40]
     assert METRICS["fd"](few)["fd_floor"] > METRICS["fd"](context)["fd_floor"]
 
 
@@ -108,7 +111,7 @@ def test_a_measurement_names_what_its_numbers_depend_on(context):
     assert measured.values.keys() == {"fd", "fd_floor", "kd", "kd_floor", "iw", "iw_floor"}
     assert measured.record == {
         **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
-        **{"n_fake": 60, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 40},
+        **{"n_fake": 60, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 60},
     }
 
 
@@ -129,11 +132,11 @@ def test_one_generated_image_measures_nan(context):
     assert all(math.isnan(value) for value in measured.values.values())
 
 
-def test_a_domain_without_validation_images_has_no_floor_and_no_iw(tmp_path, context):
+def test_a_domain_without_validation_images_has_a_floor_of_its_own_halves_and_no_iw(tmp_path, context):
     write_domain(
         tmp_path / "x", stripes(20, 0), np.zeros(20, np.int64), np.zeros(20, bool), origin="test", resizer="none"
     )
     bare = dataclasses.replace(context, domain=Domain.open(tmp_path / "x"), domain_folder=tmp_path / "x")
-    assert math.isnan(METRICS["fd"](bare)["fd_floor"])
+    assert [len(part) for part in bare.floor_features] == [10, 10]
     with pytest.raises(UserError, match="iw: 0 real images"):
         METRICS["iw"](bare)

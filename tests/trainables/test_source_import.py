@@ -19,7 +19,10 @@ ABOUT = {"domain": "faces", "images": 100, "classes": 4}
 def both(tmp_path: Path) -> Path:
     """One file with both networks in our names, without batch norm's running statistics."""
     tensors = {}
-    for part, module in (("generator", build_generator(NETWORK, seed=1)), ("discriminator", build_discriminator(NETWORK, seed=1))):
+    for part, module in (
+        ("generator", build_generator(NETWORK, seed=1)),
+        ("discriminator", build_discriminator(NETWORK, seed=1)),
+    ):
         tensors |= {f"{part}.{name}": t for name, t in module.named_parameters()}
     save_file(tensors, tmp_path / "both.safetensors")
     return tmp_path / "both.safetensors"

@@ -70,7 +70,9 @@ def test_a_shape_that_differs_is_named_with_both_shapes() -> None:
         "discriminator": build_discriminator(one, seed=0).state_dict(),
     }
     check_fits(weights, one, "here")
-    with pytest.raises(SourceError, match=r"here: generator\.\S+ is \(.*\) in the file, \(.*\) in a network of 32 pixels"):
+    with pytest.raises(
+        SourceError, match=r"here: generator\.\S+ is \(.*\) in the file, \(.*\) in a network of 32 pixels"
+    ):
         check_fits(weights, other, "here")
 
 

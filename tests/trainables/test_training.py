@@ -17,7 +17,7 @@ class Counting:
 
     images_per_iteration = 10
 
-    def __init__(self, losses: Mapping[int, float] = {}) -> None:  # noqa: B006
+    def __init__(self, losses: Mapping[int, float] = {}) -> None:
         self.iterations, self._losses = 0, losses
 
     @property

@@ -1,7 +1,7 @@
 """Fine-tuning: graft the source's networks, then train the whole GAN on the target (Wang et al., ECCV 2018)."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -109,8 +109,8 @@ class Finetune:
     def _update_average(self) -> None:
         halflife = min(self.config.optim.ema_halflife_images, _EMA_RAMP * self.images_seen)
         keep = 0.5 ** (self.images_per_iteration / halflife)
-        averages, currents = list(self.average.parameters()), list(self.generator.parameters())
-        torch._foreach_lerp_(averages, currents, 1 - keep)
+        averages: list[Tensor] = list(self.average.parameters())
+        torch._foreach_lerp_(averages, list(self.generator.parameters()), 1 - keep)
 
     def sampler(self) -> Generator:
         """The averaged generator with its standing statistics set: what is scored, sampled and exported."""
@@ -153,13 +153,13 @@ class _Draw:
         state = np.random.SeedSequence([config.seed, iteration]).generate_state(1, np.uint64)
         self._random = torch.Generator().manual_seed(int(state[0]))
 
-    def real(self, images: Tensor, flip: bool) -> tuple[Tensor, ...]:
+    def real(self, images: Tensor, flip: bool) -> Sequence[Tensor]:
         """float32 in [-1, 1], one (batch, 3, R, R) a critic step, mirrored at random if asked."""
         real = images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
         if flip:
             mirrored = torch.rand(len(real), generator=self._random) < 0.5
             real[mirrored] = real[mirrored].flip(-1)
-        return real.split(self._batch)
+        return torch.split(real, self._batch)
 
     def z(self) -> Tensor:
         return torch.randn(self._batch, self._z_dim, generator=self._random)

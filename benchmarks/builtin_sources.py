@@ -1,0 +1,32 @@
+"""Makes the source models that ship with the package: python benchmarks/builtin_sources.py [NAME ...]
+
+Each takes some 20 minutes of one core; an interrupted one goes on when called again. They are trained under bfloat16
+where the CPU has it, so another machine gives other digits of the same quality.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from trainables.home import Home
+from trainables.importers import add_domain
+from trainables.source_training import train_source
+from trainables.sources import BUILTIN
+
+IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 112_000}
+"""Real images shown to the critic; 160 an iteration."""
+
+
+def make(name: str, home: Home) -> None:
+    """Train the source model of builtin domain `name` at 32 pixels, and put it into the package."""
+    if name not in home.names("domains"):
+        add_domain(home, name, f"builtin:{name}", 32)
+    if name not in home.names("sources"):
+        train_source(home, name, name, "small", max_images=IMAGES[name], threads=1)
+    shutil.rmtree(BUILTIN / name, ignore_errors=True)
+    shutil.copytree(home.source(name), BUILTIN / name)
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or IMAGES:
+        make(each, Home.find(Path("~/.cache/understock-builtin")))
