@@ -347,9 +347,12 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
     from search.tune import run_study
 
     paths, spec = open_study(home, study)
-    if not run_study(home, paths, spec, address=address, dashboard=dashboard):
+    outcome = run_study(home, paths, spec, address=address, dashboard=dashboard)
+    if outcome == "interrupted":
         print(f"interrupted; go on with: understock resume {study} --home {home.root}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+    if outcome == "complete already":
+        print(f"study {study} is complete already: nothing was trained")
     print("\n".join(lines(load(paths.evaluations), spec)))
     print(f"report: {write_report(paths, spec)}")
 
@@ -434,7 +437,7 @@ def main() -> None:
         print(f"understock: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("understock: interrupted", file=sys.stderr)
+        print("understock: interrupted; where work can go on, the same command goes on with it", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 

@@ -9,7 +9,8 @@ from search.results import load
 from search.study import open_study
 from spaces.errors import UserError
 from trainables.home import Home, writing_folder
-from trainables.trial import TrialFiles, generator_about
+from trainables.trial import TrialFiles
+from trainables.weights import read_tensors
 
 
 def generator_file(home: Home, study: str) -> Path:
@@ -34,4 +35,4 @@ def export_generator(path: Path, folder: Path) -> None:
         raise UserError(f"{folder} is there already; give a folder that is not")
     with writing_folder(folder) as beside:
         shutil.copyfile(path, beside / "generator.safetensors")
-        (beside / "config.json").write_text(json.dumps(json.loads(generator_about(path)["config"]), indent=1) + "\n")
+        (beside / "config.json").write_text(json.dumps(json.loads(read_tensors(path)[1]["config"]), indent=1) + "\n")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 # Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's.
 os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
@@ -41,10 +41,14 @@ INFRASTRUCTURE_RETRIES = 2
 """How often a trial whose process or node was lost is taken up again, from its last checkpoint."""
 
 
+Outcome = Literal["complete", "complete already", "interrupted"]
+"""What `run_study` came to; interrupted: by Ctrl-C, or as its time was up."""
+
+
 def run_study(
     home: Home, paths: StudyPaths, spec: StudySpec, *, address: str | None = None, dashboard: bool = False
-) -> bool:
-    """Run what is left of a study: all of a new one, nothing of a finished one. False if it was interrupted (Ctrl-C).
+) -> Outcome:
+    """Run what is left of a study: all of a new one, nothing of a finished one.
 
     UserError if another process runs it, or its data or source models have changed.
     """
@@ -52,10 +56,10 @@ def run_study(
     with _only_driver(paths, spec.name):
         ledger = Ledger(paths, spec, load_space(spec.space), open_domain(home, spec.target).facts.train)
         if not ledger.to_do:
-            return True
+            return "complete already"
         with _ray(spec, address, dashboard), View(spec, spec.trials - ledger.to_do) as view:
             _tuner(home, ledger, view).fit()
-        return ledger.to_do == 0
+        return "interrupted" if ledger.to_do else "complete"
 
 
 def check_unchanged(home: Home, spec: StudySpec) -> None:

@@ -13,7 +13,8 @@ from spaces.config import Network
 from trainables.grids import image_grid
 from trainables.home import Home
 from trainables.networks import Generator, sample, set_standing_statistics
-from trainables.sources import PARTS, SourceError, SourceFacts, check_fits, check_new, read_tensors, save_source
+from trainables.sources import PARTS, SourceError, SourceFacts, check_fits, check_new, save_source
+from trainables.weights import read_tensors
 
 
 def add_source(
@@ -71,7 +72,9 @@ def _by_part(files: Sequence[Path], key_map: Mapping[str, str | None]) -> dict[s
         )
     prefixes = [""] if len(files) == 1 else [f"{part}." for part in PARTS]
     tensors = {
-        prefix + key: t for prefix, path in zip(prefixes, files, strict=True) for key, t in read_tensors(path).items()
+        prefix + key: t
+        for prefix, path in zip(prefixes, files, strict=True)
+        for key, t in read_tensors(path)[0].items()
     }
     renamed = {key_map.get(key, key): tensor.to(torch.float32) for key, tensor in tensors.items()}
     strangers = [key for key in renamed if key is not None and not key.startswith(tuple(f"{part}." for part in PARTS))]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from spaces.config import Budget, TrialConfig
 from spaces.errors import lookup
@@ -19,6 +18,7 @@ from trainables.progress import progress, watch
 from trainables.sources import SourceError, SourceFacts, check_new, save_source
 from trainables.training import Evaluation
 from trainables.trial import TrialFiles, run_trial
+from trainables.weights import read_tensors
 
 
 def training_files(home: Home, name: str) -> TrialFiles:
@@ -91,7 +91,7 @@ def _training_files(home: Home, name: str) -> TrialFiles:
 def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last: Evaluation) -> SourceFacts:
     """The averaged generator and the critic of a finished training, as a source model."""
     domain = open_domain(home, config.target).facts
-    state = load_file(files.checkpoint)
+    state = read_tensors(files.checkpoint)[0]
     critic = {key.removeprefix("discriminator."): t for key, t in state.items() if key.startswith("discriminator.")}
     latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
     return save_source(
@@ -109,6 +109,6 @@ def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last:
             "origin": f"trained by understock: {config.model_dump_json(exclude_defaults=True)}",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         },
-        {"generator": load_file(files.generator), "discriminator": critic},
+        {"generator": read_tensors(files.generator)[0], "discriminator": critic},
         latest.read_bytes(),
     )

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from spaces.config import SCRATCH, Config, Name, Network
 from spaces.errors import UserError
 from trainables.home import Home, check_name, writing_folder
 from trainables.networks import build_discriminator, build_generator
+from trainables.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin_sources"
 """Small source models of builtin domains that ship with the package; `benchmarks/builtin_sources.py` makes them."""
@@ -69,20 +68,7 @@ class SourceModel:
                 f"source model {self.facts.name!r}: the weights in {self.path} have digest {found[:12]}, source.json says "
                 f"{self.facts.digest[:12]}; they were changed or damaged, so add the model again"
             )
-        return {part: read_tensors(self.path / f"{part}.safetensors") for part in PARTS}
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file; SourceError if it is missing, truncated, or something else (a pickle, say)."""
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise SourceError(f"{path} is missing; a safetensors file was expected there") from None
-    except (SafetensorError, OSError) as error:
-        raise SourceError(
-            f"{path} is not a whole safetensors file ({error}); pickled checkpoints (.pt, .pth, .pkl) are never read: "
-            "convert them with safetensors.torch.save_file where you trust them"
-        ) from None
+        return {part: read_tensors(self.path / f"{part}.safetensors")[0] for part in PARTS}
 
 
 def weights_digest(folder: Path) -> str:
@@ -129,9 +115,7 @@ def save_source(
     """Write a source model's folder, whole or not at all; the digest is filled in. Returns its facts."""
     with writing_folder(path) as beside:
         for part in PARTS:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in weights[part].items()}, beside / f"{part}.safetensors"
-            )
+            write_tensors(weights[part], beside / f"{part}.safetensors")
         complete = SourceFacts.parse({**facts, "digest": weights_digest(beside)}, f"source model {path.name!r}")
         (beside / FACTS).write_text(complete.model_dump_json(indent=1) + "\n")
         (beside / SAMPLES).write_bytes(samples_png)

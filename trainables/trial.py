@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from spaces.config import SCRATCH, Network, TrialConfig
 from spaces.errors import UserError, lookup
@@ -21,8 +19,9 @@ from trainables.methods import finetune
 from trainables.metrics import EvalContext, measure
 from trainables.networks import Generator
 from trainables.parallel import Group
-from trainables.sources import open_source, read_tensors
+from trainables.sources import open_source
 from trainables.training import Evaluation, Learner, Spent, train
+from trainables.weights import read_tensors, write_tensors
 
 METHODS = {"finetune": finetune.build}
 """How a learner is built from config, source model, device and worker group."""
@@ -120,13 +119,13 @@ class Evaluator:
 
 def save(learner: Learner, files: TrialFiles, history: list[Evaluation], config: TrialConfig) -> None:
     """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place."""
-    state = {name: tensor.contiguous().cpu() for name, tensor in learner.state_dict().items()}
+    state = learner.state_dict()
     about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
     average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
     with writing(files.generator) as beside:
-        save_file(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
+        write_tensors(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
     with writing(files.checkpoint) as beside:
-        save_file(state, beside, about)
+        write_tensors(state, beside, about)
 
 
 def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Evaluation]:
@@ -134,26 +133,18 @@ def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Eva
     if not checkpoint.is_file():
         return []
     try:
-        with safe_open(checkpoint, framework="pt") as file:
-            about = file.metadata()
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{checkpoint} is damaged ({error}); remove it, and the trial starts again") from None
+        state, about = read_tensors(checkpoint)
+    except UserError as error:
+        raise UserError(f"{error}; or remove it, and the trial starts again") from None
     if TrialConfig.model_validate_json(about["config"]) != config:
         raise UserError(f"{checkpoint} is of another configuration; remove it, and the trial starts again")
     learner.load_state_dict(state)
     return [Evaluation(**item) for item in json.loads(about["history"])]
 
 
-def generator_about(path: Path) -> dict[str, str]:
-    """What a generator's file says of itself: its "network" and the trial's "config", as JSON."""
-    read_tensors(path)  # says what is wrong, if anything is
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
 def load_generator(path: Path) -> Generator:
     """The generator that a trial left, in eval mode with its standing statistics: ready for `networks.sample`."""
-    generator = Generator(Network.model_validate_json(generator_about(path)["network"]))
-    generator.load_state_dict(read_tensors(path))
+    tensors, about = read_tensors(path)
+    generator = Generator(Network.model_validate_json(about["network"]))
+    generator.load_state_dict(tensors)
     return generator.eval().to(memory_format=torch.channels_last)  # as in training: sums in the same order

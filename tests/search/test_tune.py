@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from search.ledger import Ledger
-from search.proposals import load_space
+from search.proposals import load_space, overlaid
 from search.results import load
 from search.study import StudyPaths, StudySpec
 from search.tune import run_study
 from spaces.errors import UserError
 from trainables.home import Home
+from trainables.trial import TrialFiles, run_trial
 
 pytestmark = pytest.mark.ray
 
@@ -54,18 +56,28 @@ def mtimes(paths: StudyPaths) -> dict[str, int]:
 
 def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=6, concurrency=2)
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     check_books(paths, spec)
     assert set(statuses(paths).values()) <= {"completed", "stopped"}
     assert "completed" in statuses(paths).values()
     before = mtimes(paths)
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete already"
     assert mtimes(paths) == before
+
+
+def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, new_study: New, tmp_path: Path) -> None:
+    paths, spec = new_study(trials=1)
+    assert run_study(home, paths, spec) == "complete"
+    parameters = Ledger(paths, spec, load_space(spec.space), 40).study.trials[0].params
+    files = TrialFiles(tmp_path / "t", tmp_path / "s")
+    alone = run_trial(overlaid(spec.base, parameters, "x"), home, files, torch.device("cpu"))
+    rows = load(paths.evaluations).to_pylist()
+    assert [(row["images_seen"], row["fd"]) for row in rows] == [(e.images_seen, e.metrics["fd"]) for e in alone]
 
 
 def test_trials_that_can_not_be_trained_do_not_end_the_search(home: Home, new_study: New, grid_code: str) -> None:
     paths, spec = new_study(BROKEN, sampler="grid", trials=None)
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     check_books(paths, spec)
     assert Counter(statuses(paths).values())["failed"] == 2
     rows = load(paths.evaluations).to_pylist()
@@ -76,7 +88,7 @@ def test_trials_that_can_not_be_trained_do_not_end_the_search(home: Home, new_st
 
 def test_two_workers_train_a_trial_through_ray_train(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=1, workers_per_trial=2, early_stopping=False)
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     check_books(paths, spec)
     assert statuses(paths) == {0: "completed"}
 
@@ -116,7 +128,7 @@ def wait_for_evaluations(paths: StudyPaths, n: int) -> None:
 def test_ctrl_c_stops_cleanly_and_resume_goes_on(
     home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    paths, spec = new_study(trials=3, max_images=2_000, early_stopping=False)
+    paths, spec = new_study(trials=3, max_images=320, early_stopping=False)
     process = driver()
     wait_for_evaluations(paths, 3)
     asked = time.monotonic()
@@ -126,7 +138,7 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(
     assert process.returncode == 130, complaint
     assert "go on with: understock resume s" in complaint
     assert "running" in statuses(paths).values()
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     check_books(paths, spec)
     assert set(statuses(paths).values()) == {"completed"}
 
@@ -134,15 +146,15 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(
 def test_a_killed_driver_loses_and_repeats_nothing(
     home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    paths, spec = new_study(trials=3, max_images=400, early_stopping=False)
-    for evaluations in (3, 30):
+    paths, spec = new_study(trials=3, max_images=160, early_stopping=False)
+    for evaluations in (3, 20):
         process = driver()
         wait_for_evaluations(paths, evaluations)
         process.kill()
         process.wait()
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     check_books(paths, spec)
-    assert len(load(paths.evaluations)) == 3 * 400 // 8
+    assert len(load(paths.evaluations)) == 3 * 160 // 8
 
 
 def test_a_second_driver_is_refused(home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]) -> None:
@@ -159,6 +171,6 @@ def test_the_reports_of_a_real_study_can_be_written(home: Home, new_study: New, 
     from analysis.report import write_report
 
     paths, spec = new_study(trials=3)
-    assert run_study(home, paths, spec)
+    assert run_study(home, paths, spec) == "complete"
     assert "study s: 3 trials" in lines(load(paths.evaluations), spec)[0]
     assert write_report(paths, spec, tmp_path / "r.html").stat().st_size > 1_000_000

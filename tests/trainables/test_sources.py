@@ -1,4 +1,3 @@
-import pickle
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from trainables.sources import (
     check_new,
     export_source,
     open_source,
-    read_tensors,
     remove_source,
     shelf,
 )
@@ -47,20 +45,6 @@ def test_damaged_facts_are_refused(home: Home, tiny_source: SourceModel) -> None
     (tiny_source.path / "source.json").write_text("{")
     with pytest.raises(SourceError, match=r"source\.json can't be read"):
         open_source(home, "seed-7")
-
-
-@pytest.mark.parametrize("content", [b"", b"short", pickle.dumps({"generator": 1})])
-def test_what_is_no_safetensors_file_is_never_read(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "g.pt").write_bytes(content)
-    with pytest.raises(SourceError, match=r"g\.pt is not a whole safetensors file.*never read"):
-        read_tensors(tmp_path / "g.pt")
-
-
-def test_a_truncated_safetensors_file_is_refused(tiny_source: SourceModel) -> None:
-    path = tiny_source.path / "generator.safetensors"
-    path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(SourceError, match="not a whole safetensors file"):
-        read_tensors(path)
 
 
 def test_a_shape_that_differs_is_named_with_both_shapes() -> None:

@@ -1,0 +1,34 @@
+"""Tensors on disk: safetensors files, read whole or refused, and never a pickle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from spaces.errors import UserError
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write tensors, from any device, with what the file says of itself; the umask decides who may read it."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.write_bytes(save(plain, dict(about or {})))  # safetensors' own save_file lets nobody but the owner read
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file, on the CPU, and what it says of itself.
+
+    UserError if it is missing, truncated, or something else (a pickle, say).
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; a safetensors file was expected there") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is not a whole safetensors file ({error}); pickled checkpoints (.pt, .pth, .pkl) are never read: "
+            "convert them with safetensors.torch.save_file where you trust them"
+        ) from None
