@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-slow lint clean
 
 # A search that takes minutes on 2 cores: which builtin source model helps to draw 1,000 icons of another font?
 demo: $(INSTALLED)
@@ -12,6 +12,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+# The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise).
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -m 'ray or browser or photos'
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

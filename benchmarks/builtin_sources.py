@@ -13,7 +13,7 @@ from trainables.importers import add_domain
 from trainables.source_training import train_source
 from trainables.sources import BUILTIN
 
-IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 112_000}
+IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 80_000}
 """Real images shown to the critic; 160 an iteration."""
 
 

@@ -69,8 +69,8 @@ SPACES: Mapping[str, Space] = {
         quickstart,
         _SMALL
         | {
-            "budget/images": 9_600,
-            "budget/eval_every_images": 3_200,
+            "budget/images": 7_200,
+            "budget/eval_every_images": 2_400,
         },
     ),
     "transferring_gans": Space(
@@ -79,6 +79,6 @@ SPACES: Mapping[str, Space] = {
     ),
     "source_by_parts": Space(
         source_by_parts,
-        _SMALL | {"optim/lr_g": 3e-4, "optim/lr_d": 3e-4, "budget/images": 64_000, "budget/eval_every_images": 16_000},
+        _SMALL | {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3, "budget/images": 64_000, "budget/eval_every_images": 16_000},
     ),
 }

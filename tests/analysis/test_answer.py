@@ -1,0 +1,25 @@
+from typing import Any
+
+from analysis.answer import lines
+from search.results import load
+
+
+def test_the_answer_names_source_settings_scores_and_scratch_at_equal_budget(study: Any) -> None:
+    said = lines(load(study.paths.evaluations), study.spec)
+    assert "8 trials" in said[0]
+    assert said[1].startswith("best: trial 0, source mdi, both transferred")
+    assert "FD (efficientnet_lite0) 60 after 400 images (lower is better, floor 20)" in said[2]
+    assert said[3] == "at equal budget (300 images): best transfer 70, best scratch 110: transfer wins by 40"
+
+
+def test_scratch_may_win(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [150, 90])
+    folder.trial(1, "scratch", "none", [100, 50])
+    assert lines(load(folder.paths.evaluations), folder.spec)[-1].endswith("scratch wins by 40")
+
+
+def test_no_score_is_no_answer(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [], status="failed")
+    assert lines(load(folder.paths.evaluations), folder.spec)[-1] == "no trial has a score yet"

@@ -1,0 +1,53 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from analysis.winner import export_generator, generator_file
+from search.results import write_trial
+from search.study import StudyPaths, StudySpec, write_spec
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.home import Home
+from trainables.networks import sample
+from trainables.trial import TrialFiles, load_generator, run_trial
+
+
+@pytest.fixture
+def finished(home: Home, tiny_config: Callable[..., TrialConfig]) -> StudyPaths:
+    """A study "s" of one trial, which really was trained."""
+    paths, config = StudyPaths.of(home, "s"), tiny_config()
+    spec: dict[str, Any] = {
+        "name": "s",
+        "target": "dots",
+        "space": "quickstart",
+        "trials": 2,
+        "sources": [],
+        "base": config.model_dump(),
+    }
+    write_spec(paths, StudySpec.parse(spec | {"digests": {}, "versions": {}, "created": "2026"}, "test"))
+    files = TrialFiles(paths.trial(0), paths.samples(0))
+    rows = [evaluation.row() for evaluation in run_trial(config, home, files, torch.device("cpu"))]
+    write_trial(paths.evaluation(0), config, study="s", trial=0, status="completed", evaluations=rows)
+    return paths
+
+
+def test_a_study_and_a_trial_name_the_same_generator(home: Home, finished: StudyPaths) -> None:
+    assert generator_file(home, "s") == generator_file(home, "s:0") == finished.trial(0) / "generator.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("s:1", "left no generator"), ("s:x", "a number was expected"), ("t", "unknown study")]
+)
+def test_what_is_not_there_is_named(home: Home, finished: StudyPaths, name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        generator_file(home, name)
+
+
+def test_an_exported_generator_draws_the_same_images(home: Home, finished: StudyPaths, tmp_path: Path) -> None:
+    export_generator(generator_file(home, "s"), tmp_path / "out")
+    one, other = (load_generator(p / "generator.safetensors") for p in (tmp_path / "out", finished.trial(0)))
+    assert torch.equal(sample(one, 8, seed=3), sample(other, 8, seed=3))
+    assert TrialConfig.model_validate_json((tmp_path / "out" / "config.json").read_text()).target == "dots"
