@@ -1,5 +1,6 @@
 """A study's answer in a few lines of text, for the end of a search."""
 
+import pandas as pd
 import pyarrow as pa
 
 from analysis.tables import Score, settings, summary
@@ -9,30 +10,34 @@ from spaces.config import SCRATCH
 
 
 def lines(table: pa.Table, spec: StudySpec) -> list[str]:
-    """The best source and settings, its score beside scratch's at the same budget, and what became of the trials."""
+    """The best source and settings, its score, transfer beside scratch at equal budget, and what became of the trials."""
     answer = summary(table, spec)
     counts = ", ".join(f"{n} {status}" for status, n in answer.statuses.items())
     said = [
-        f"study {spec.name}: {sum(answer.statuses.values())} trials ({counts}), {answer.seconds / 60:.1f} min of training"
+        f"study {spec.name}: {sum(answer.statuses.values())} trials ({counts}), {answer.seconds / 60:.1f} min in all"
     ]
     if answer.best is None:
         return [*said, "no trial has a score yet"]
     rows = evaluations_frame(table)
     last = rows[rows["trial"] == answer.best.trial].iloc[-1]
-    varied = ", ".join(f"{name} {_short(last[name])}" for name in settings(rows, spec))
+    varied = [f"{name} {_short(last[name])}" for name in settings(rows, spec) if not pd.isna(last[name])]
     floor = "" if answer.best.floor is None else f", floor {answer.best.floor:.4g}"
-    said.append(f"best: trial {answer.best.trial}, {_origin(answer.best)}; {varied}")
+    said.append(f"best: trial {answer.best.trial}, {'; '.join([_origin(answer.best), *varied])}")
     said.append(
         f"  {answer.metric.label} {answer.best.value:.4g} after {answer.best.images_seen:,} images ({answer.metric.goal}{floor})"
     )
     if answer.transfer is None or answer.scratch is None or answer.gain is None:
-        return [*said, "no trial of the other kind (scratch or transfer) to compare it with"]
-    won = "transfer wins" if answer.gain > 0 else "scratch wins"
+        return [*said, "no trial of the other kind (scratch or transfer) has a score to compare it with"]
+    won = f"{'transfer' if answer.gain > 0 else 'scratch'} wins by {abs(answer.gain):.4g}" if answer.gain else "a tie"
     said.append(
-        f"at equal budget ({answer.transfer.images_seen:,} images): best transfer {answer.transfer.value:.4g}, "
-        f"best scratch {answer.scratch.value:.4g}: {won} by {abs(answer.gain):.4g}"
+        f"at equal budget ({answer.budget:,} images): {_best_of(answer.transfer_trials, 'transfer')} "
+        f"{answer.transfer.value:.4g}, {_best_of(answer.scratch_trials, 'scratch')} {answer.scratch.value:.4g}: {won}"
     )
     return said
+
+
+def _best_of(trials: int, side: str) -> str:
+    return f"best of {trials} {side} trials" if trials > 1 else f"the one {side} trial"
 
 
 def _origin(score: Score) -> str:

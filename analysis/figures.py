@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.page import text
 from analysis.tables import Metric
 from spaces.config import SCRATCH
 
@@ -104,7 +105,7 @@ def trade_off(
             hovertext=[hovers[trial] for trial in group["trial"]], hovertemplate="%{hovertext}<extra></extra>",
             marker={"color": look.colour, "symbol": look.symbol, "size": 10, "opacity": 0.85},
         )  # fmt: skip
-    figure.update_xaxes(_scale(shown[first.name].tolist()), title_text=_axis_title(first))
+    figure.update_xaxes(_scale(shown[first.name].tolist()) | {"nticks": 5}, title_text=_axis_title(first))
     return _level_title(figure.update_yaxes(_scale(shown[second.name].tolist())), second)
 
 
@@ -144,8 +145,8 @@ def _cell_text(cell: pd.Series) -> str:
     if not cell["scored"]:
         return f"no score<br>0 of {cell['trials']}"
     count = f"{cell['scored']} of {cell['trials']}"
-    seeds = "1 seed" if cell["seeds"] == 1 else f"{cell['seeds']} seeds:<br>{cell['low']:.4g}–{cell['high']:.4g}"
-    return f"<b>{cell['best']:.4g}</b><br>{count}<br>{seeds}"
+    seeds = "1 seed" if cell["seeds"] == 1 else f"{cell['seeds']} seeds:<br>{text(cell['low'])}–{text(cell['high'])}"
+    return f"<b>{text(cell['best'])}</b><br>{count}<br>{seeds}"
 
 
 def _lines(rows: pd.DataFrame, metric: Metric, cost: str, hovers: dict[int, str]) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def _lines(rows: pd.DataFrame, metric: Metric, cost: str, hovers: dict[int, str]
 
 
 def _hover(metric: Metric, cost: str) -> str:
-    return f"%{{hovertext}}<br>{escape(metric.label)} %{{y:.4g}} at %{{x:,.0f}} {_X_TITLES[cost]}<extra></extra>"
+    return f"%{{hovertext}}<br>{escape(metric.label)} %{{y:,.4~r}} at %{{x:,.0f}} {_X_TITLES[cost]}<extra></extra>"
 
 
 def _figure(height: int) -> go.Figure:
@@ -219,7 +220,7 @@ def _axis_title(metric: Metric) -> str:
 def _scale(values: Sequence[float]) -> dict[str, Any]:
     """Axis settings: logarithmic, with ticks at 1, 2, 5, 10, ..., if values are positive and far apart; else linear."""
     if not values or min(values) <= 0 or max(values) / min(values) <= _LOG_FROM:
-        return {"nticks": 7}
+        return {"nticks": 7, "tickformat": ",~g"}
     decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in ((1, 2, 5) if len(decades) < 5 else (1,))]
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.10g}" for tick in ticks]}

@@ -53,8 +53,8 @@ class Section:
     title: str
     lead: str
     notes: Sequence[str] = ()
-    command: str = ""
-    """What to type."""
+    commands: Sequence[tuple[str, str]] = ()
+    """What for, and what to type."""
     facts: Sequence[tuple[str, str, str]] = ()
     """Label, value, remark."""
     plots: Sequence[Plot] = ()

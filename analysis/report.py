@@ -67,8 +67,8 @@ def _plot_json(plot: Plot) -> Markup:
 
 
 def _prose(text: str) -> Markup:
-    """The text, escaped, with what stands in backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    """The text, escaped, with what stands in backticks as code. As a str, for Markup escapes what `re` joins to it."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _digest(script: str) -> str:

@@ -2,12 +2,14 @@
 
 import base64
 import json
-from html import escape
 
 import pandas as pd
 import pyarrow as pa
 
 from analysis import figures, tables
+from analysis.commands import search_command
+from analysis.evidence import Evidence, origin, parts
+from analysis.grafts import grafts
 from analysis.page import Image, Plot, Section, Sheet, Text, duration, listed, plural, sheet, text
 from analysis.tables import PARTS, Answer, Metric, Score
 from search.results import flat_config
@@ -15,37 +17,6 @@ from search.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH
 
 TOP = 10
-
-
-class Evidence:
-    """The tables that several sections share, computed once."""
-
-    def __init__(self, table: pa.Table, spec: StudySpec) -> None:
-        """`table` is as `search.results.load` gives it."""
-        self.table, self.spec = table, spec
-        self.rows = tables.evaluations(table)
-        self.trials = tables.trials_frame(table, spec)
-        self.settings = tables.settings(self.rows, spec)
-        self.answer = tables.summary(table, spec)
-        self.metric = self.answer.metric
-        self.metrics = [Metric.of(name, spec) for name in spec.base.protocol.metrics]
-        self.ranked = tables.ranking(self.trials, self.metric)
-        self.looks = figures.styles([*spec.sources, *self.rows["source"].unique()])
-        self.hovers = {int(row["trial"]): self._hover(row) for _, row in self.trials.iterrows()}
-
-    def _hover(self, row: pd.Series) -> str:
-        lines = [f"trial {row['trial']}: {row['source']}, {_parts(row[PARTS])}, {row['status']}"]
-        lines += [f"{name} {text(row[name])}" for name in self.settings if not pd.isna(row[name])]
-        return "<br>".join(map(escape, lines))
-
-    @property
-    def cure(self) -> str:
-        """What to run for more data: resume what isn't over, else search for longer."""
-        spec = self.spec
-        if len(self.trials) < spec.trials or "running" in self.answer.statuses:
-            return f"run `understock resume {spec.name}`"
-        longer = f"--trials {2 * spec.trials} --name {spec.name}-more"
-        return f"run `understock search {spec.target} --space {spec.space} {longer}`"
 
 
 def sections(table: pa.Table, spec: StudySpec, paths: StudyPaths) -> list[Section]:
@@ -56,7 +27,7 @@ def sections(table: pa.Table, spec: StudySpec, paths: StudyPaths) -> list[Sectio
         _best_trials(evidence),
         _curves(evidence),
         _trade_off(evidence),
-        _grafts(evidence),
+        grafts(evidence),
         _samples(evidence, paths),
         _what_was_run(evidence),
     ]
@@ -72,15 +43,20 @@ def _the_answer(e: Evidence) -> Section:
     if best is None:
         lead = f"Not enough data: no trial has a score yet ({counts}); {e.cure}."
         return Section("answer", "The answer", lead, facts=facts)
+    floor = "" if best.floor is None else f"; floor {text(best.floor)}"
     facts = [
-        ("best score", text(best.value), f"{e.metric.label}, {e.metric.goal}{_floor(best)}"),
-        ("from", best.source, f"{_parts(best.parts)}, trial {best.trial}, {text(best.images_seen)} images seen"),
-        *_comparison_fact(answer),
+        ("best score", text(best.value), f"{e.metric.label}, {e.metric.goal}{floor}"),
+        ("from", best.source, f"{parts(best.parts)}, trial {best.trial}, {text(best.images_seen)} images seen"),
+        *_comparison_facts(answer),
         *facts,
     ]
     row = e.rows[e.rows["trial"] == best.trial].iloc[-1]
     chosen = [f"{name} {text(row[name])}" for name in e.settings if not pd.isna(row[name])]
-    notes = [f"Settings of trial {best.trial} that vary in this study: {', '.join(chosen) or 'none'}.", _caution(e)]
+    notes = [
+        f"Settings of trial {best.trial} that vary in this study: {', '.join(chosen) or 'none'}.",
+        _caution(e),
+        e.floor,
+    ]
     config = {name: None if pd.isna(row[name]) else row[name] for name in flat_config(e.spec.base)}
     whole = Text(
         f"All settings of trial {best.trial}", json.dumps(config, indent=2, default=lambda value: value.item())
@@ -91,7 +67,7 @@ def _the_answer(e: Evidence) -> Section:
 def _winner(e: Evidence, best: Score) -> str:
     so_far = " so far" if "running" in e.answer.statuses else ""
     return (
-        f"Best{so_far} is trial {best.trial}, {_from(best)}: {e.metric.label} {text(best.value)} after "
+        f"Best{so_far} is trial {best.trial}, {origin(best)}: {e.metric.label} {text(best.value)} after "
         f"{text(best.images_seen)} images and {duration(best.seconds)} of training."
     )
 
@@ -104,33 +80,50 @@ def _verdict(e: Evidence) -> str:
     outcome = "Transfer wins" if gain > 0 else "Scratch wins" if gain < 0 else "A tie"
     margin = f": transfer is {'better' if gain > 0 else 'worse'} by {text(abs(gain))}" if gain else ""
     return (
-        f"{outcome}: at equal budget, {text(min(transfer.images_seen, scratch.images_seen))} images seen, trial "
-        f"{transfer.trial} ({_from(transfer)}) has {text(transfer.value)} and trial {scratch.trial} (from scratch) has "
+        f"{outcome}: at equal budget, {text(e.answer.budget)} images seen, "
+        f"{_best_of(e.answer.transfer_trials, 'transfer')} (trial {transfer.trial}, {origin(transfer)}) has "
+        f"{text(transfer.value)} and {_best_of(e.answer.scratch_trials, 'scratch')} (trial {scratch.trial}) has "
         f"{text(scratch.value)}{margin}."
     )
 
 
-def _comparison_fact(answer: Answer) -> list[tuple[str, str, str]]:
-    if answer.best is None or answer.transfer is None or answer.scratch is None:
-        return [("scratch, equal budget", "–", "not enough data")]
-    other = answer.scratch if answer.best.source != SCRATCH else answer.transfer
+def _best_of(trials: int, side: str) -> str:
+    return f"the best of {trials} {side} trials" if trials > 1 else f"the one {side} trial"
+
+
+def _comparison_facts(answer: Answer) -> list[tuple[str, str, str]]:
+    sides = [
+        ("transfer", answer.transfer, answer.transfer_trials),
+        ("scratch", answer.scratch, answer.scratch_trials),
+    ]
+    if answer.budget is None:
+        return [(f"{name}, equal budget", "–", "not enough data") for name, score, _ in sides if score is None]
     return [
-        (f"{other.source}, equal budget", text(other.value), f"trial {other.trial}, {text(other.images_seen)} images")
+        (
+            f"{name}, equal budget",
+            text(score.value),
+            f"best of {plural(trials, 'trial')}: trial {score.trial}, {text(score.images_seen)} images",
+        )
+        for name, score, trials in sides
+        if score
     ]
 
 
 def _caution(e: Evidence) -> str:
     fixed = not set(tables.SEEDS) & set(e.settings)
     seeds = "All trials share one seed, so how much of a difference is chance is not known. " if fixed else ""
+    transfer, scratch = e.answer.transfer_trials, e.answer.scratch_trials
     return (
         f"{seeds}A trial's score is that of its last evaluation, never its best one; trials that diverged or failed "
-        "have none. Equal budget means the largest number of images seen that both sides reached, with as many target "
-        "images. Floor: what real images score in place of generated ones."
+        "have none. Equal budget means the most images that a trial of each side has seen and has a score at; there "
+        "the best of each side are compared, each by its last evaluation until then, with as many target images. More "
+        f"trials on a side favour it: here {plural(transfer, 'transfer trial')} stand against "
+        f"{plural(scratch, 'scratch trial')}."
     )
 
 
 def _best_trials(e: Evidence) -> Section:
-    shown = e.ranked.head(TOP)
+    shown, unscored = e.ranked.head(TOP), len(e.trials) - len(e.ranked)
     if shown.empty:
         lead = f"Not enough data: no trial has a score yet; {e.cure}."
     elif len(e.ranked) == 1:
@@ -139,8 +132,8 @@ def _best_trials(e: Evidence) -> Section:
         gap = abs(float(shown[e.metric.name].iloc[-1] - shown[e.metric.name].iloc[0]))
         which = "" if len(shown) == len(e.ranked) else f" best of {len(e.ranked)}"
         lead = (
-            f"The {len(shown)}{which} trials with a score lie within {text(gap)} of each other in {e.metric.label}; "
-            f"{len(e.trials) - len(e.ranked)} of the study's {len(e.trials)} have none."
+            f"The {len(shown)}{which} trials with a score lie within {text(gap)} of each other in {e.metric.label}"
+            + (f"; {unscored} of the study's {len(e.trials)} have none." if unscored else ".")
         )
     names = {m.name: m.label for m in e.metrics} | {
         PARTS: "parts",
@@ -163,22 +156,23 @@ def _curves(e: Evidence) -> Section:
             f"Not enough data: no evaluation has {e.metric.label}; {e.cure}.",
         )
     floor = measured[f"{e.metric.name}_floor"].median()
-    sides = {side.trial for side in (e.answer.transfer, e.answer.scratch) if side}
+    thick = sorted({side.trial for side in (e.answer.best, e.answer.transfer, e.answer.scratch) if side})
     plots = [
         Plot(
             heading,
             figures.learning_curves(
                 measured, e.metric, cost, e.looks, hovers=e.hovers,
                 floor=None if pd.isna(floor) else float(floor),
-                highlighted=sides,
+                highlighted=thick,
             ),
             f"Line chart of {e.metric.label} {heading.lower()}, a line a trial, coloured by source.",
         )
         for cost, heading in (("images_seen", "Against images seen"), ("train_seconds", "Against seconds of training"))
     ]  # fmt: skip
     notes = [
-        "A line a trial, a colour and a marker a source; the two trials compared in the answer are thick. Seconds are "
-        "of training alone, evaluation left out. Dashed: the floor, what real images score in place of generated ones."
+        "A line a trial, a colour and a marker a source; thick are the best trial and those compared in the answer. "
+        "Seconds are of training alone, evaluation left out. Dashed: the floor.",
+        e.floor,
     ]
     columns = ["trial", "source", PARTS, "images_seen", "train_seconds", e.metric.name]
     names = {PARTS: "parts", "images_seen": "images seen", "train_seconds": "seconds", e.metric.name: e.metric.label}
@@ -203,7 +197,7 @@ def _race(e: Evidence) -> str:
     seconds = [cost(side, "train_seconds") for side in (first, second)]
     sooner = f"by {text(int(images[0]))} images ({duration(seconds[0])})" if images[0] else "before any training"
     return (
-        f"Trial {first.trial} ({_from(first)}) had reached {goal} {sooner}; trial {second.trial} ({_from(second)}) "
+        f"Trial {first.trial} ({origin(first)}) had reached {goal} {sooner}; trial {second.trial} ({origin(second)}) "
         f"needed {text(int(images[1]))} images ({duration(seconds[1])})."
     )
 
@@ -256,51 +250,6 @@ def _agreement(e: Evidence, both: pd.DataFrame, second: Metric, on_front: int) -
     )
 
 
-def _grafts(e: Evidence) -> Section:
-    title = "Source by networks transferred"
-    cells = tables.cells(e.table, e.spec)
-    scored = cells.dropna(subset=["best"])
-    if scored.empty:
-        lead = f"Not enough data: no trial has a score yet; {e.cure}."
-        return Section("grafts", title, lead)
-    budget = text(int(scored["images_seen"].iloc[0]))
-    best = scored.loc[(e.metric.sign * scored["best"]).idxmin()]
-    lead = (
-        f"At {budget} images seen, the most that every cell with a score reached, {best['source']} "
-        f"({_parts(best['parts'])}) is best with {text(best['best'])}"
-    )
-    reference = scored.loc[scored["source"] == SCRATCH, "best"]
-    grafted = scored[scored["source"] != SCRATCH]
-    if len(reference) and len(grafted):
-        ahead = int((e.metric.sign * (grafted["best"] - reference.iloc[0]) < 0).sum())
-        lead += f"; {ahead} of {plural(len(grafted), 'cell')} with transfer beat scratch ({text(reference.iloc[0])})."
-    else:
-        lead += f"; not enough data to compare with scratch: {e.cure}."
-    colours = "Blue is better than scratch, which copies nothing and fills its row; orange is worse."
-    if reference.empty:
-        colours = "The bluer, the better."
-    notes = [
-        f"In each cell: its best {e.metric.label} ({e.metric.goal}); how many of its trials got that far and have a "
-        f"score; with how many seeds the best one's settings ran, and between which scores. {colours} "
-        "Where nothing stands, nothing was run."
-    ]
-    if max(scored["seeds"]) < 2:
-        notes.append("No cell's best settings ran with a second seed, so differences between cells may be chance.")
-    plot = Plot(
-        f"Best {e.metric.label} at {budget} images seen",
-        figures.source_by_parts(cells, e.metric),
-        f"Heat map of the best {e.metric.label} by source and by networks transferred.",
-    )
-    names = {
-        "images_seen": "images seen",
-        "best": e.metric.label,
-        "low": "lowest",
-        "high": "highest",
-        "scored": "with a score",
-    }
-    return Section("grafts", title, lead, notes=notes, plots=[plot], sheets=[sheet("Every cell", cells, names)])
-
-
 def _samples(e: Evidence, paths: StudyPaths) -> Section:
     scratch = e.ranked[e.ranked["source"] == SCRATCH].head(1)
     shown = pd.concat([e.ranked.head(1), scratch]).drop_duplicates("trial")
@@ -318,7 +267,7 @@ def _last_grid(row: pd.Series, paths: StudyPaths) -> Image | None:
     grids = sorted(paths.samples(int(row["trial"])).glob("[0-9]*.png"))
     if not grids:
         return None
-    who = f"trial {row['trial']} ({row['source']}, {_parts(row[PARTS])})"
+    who = f"trial {row['trial']} ({row['source']}, {parts(row[PARTS])})"
     after = f"{text(int(grids[-1].stem))} images seen" if grids[-1].stem.isdigit() else grids[-1].stem
     uri = "data:image/png;base64," + base64.b64encode(grids[-1].read_bytes()).decode()
     return Image(uri, f"Grid of images generated by {who} after {after}", f"{who}, {after}")
@@ -349,39 +298,21 @@ def _what_was_run(e: Evidence) -> Section:
     )
     notes = [
         "With concurrency 1 the same spec suggests the same trials; on a CPU with equal threads a trial gives the same "
-        "numbers. To run it again, in a home with the same data and source models but without this study:"
+        "numbers."
+    ]
+    commands = [
+        (
+            "To run it again, in a home with the same data and source models but without this study:",
+            search_command(spec),
+        ),
+        ("For more trials:", search_command(spec, name=f"{spec.name[:95]}-more", trials=2 * spec.trials)),
     ]
     return Section(
         "run",
         "What was run",
         lead,
         notes,
-        command=_command(spec),
+        commands=commands,
         sheets=[facts],
         texts=[Text("study.json, the whole spec", spec.model_dump_json(indent=2))],
     )
-
-
-def _command(spec: StudySpec) -> str:
-    """The command line that defines the study."""
-    options = {
-        "space": spec.space, "trials": spec.trials, "seed": spec.seed, "sampler": spec.sampler,
-        "metric": spec.metric, "max-images": spec.base.budget.images, "sources": ",".join(spec.sources),
-        "concurrency": spec.concurrency, "threads-per-trial": spec.threads_per_trial, "name": spec.name,
-    }  # fmt: skip
-    given = [f"--{name} {value}" for name, value in options.items() if value != ""]
-    return " ".join(
-        ["understock search", spec.target, *given, *([] if spec.early_stopping else ["--no-early-stopping"])]
-    )
-
-
-def _parts(parts: str) -> str:
-    return {"none": "nothing transferred", "both": "both networks"}.get(parts, f"{parts} only")
-
-
-def _from(score: Score) -> str:
-    return "from scratch" if score.source == SCRATCH else f"from {score.source}, {_parts(score.parts)}"
-
-
-def _floor(score: Score) -> str:
-    return "" if score.floor is None else f"; floor {text(score.floor)}"

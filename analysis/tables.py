@@ -1,8 +1,9 @@
 """What the evaluations of a study say, as numbers: no drawing, no words.
 
 A trial's score is the metric of its last evaluation; its best one would be judged by the samples that chose it. A trial
-that diverged or failed leaves no generator, so it has no score. Trials are compared at equal budget: at the largest
-number of images seen that both sides reached, with equally many target images.
+that diverged or failed has no score, even where it left the generator of an evaluation before. Trials are compared at
+equal budget: each by its last evaluation until the largest number of images seen at which every side has a trial with a
+score, and among trials with equally many target images.
 """
 
 from collections.abc import Sequence
@@ -81,13 +82,19 @@ class Score:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study found. `transfer` and `scratch` are at equal budget, and one of them is the best trial."""
+    """What a study found."""
 
     metric: Metric
     best: Score | None
     """The best last evaluation of all."""
+    budget: int | None
+    """Equal budget, in images seen: the most that a trial of each side has reached and has a score at."""
     transfer: Score | None
+    """The best of its side at equal budget; where there is none, the best trial stands alone, at its own budget."""
     scratch: Score | None
+    transfer_trials: int
+    """Trials of the side, whatever came of them, with as many target images as the best trial."""
+    scratch_trials: int
     statuses: dict[str, int]
     """Trials by status."""
     seconds: float
@@ -137,40 +144,63 @@ def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
 
 
 def summary(table: pa.Table, spec: StudySpec) -> Answer:
-    """The best trial, and what transfer and scratch came to at equal budget."""
+    """The best trial, and the best that transfer and scratch came to at equal budget."""
     rows, metric = evaluations(table), Metric.of(spec.metric, spec)
-    last = _last(rows)
+    last = _last(rows.assign(scratch=rows["source"] == SCRATCH))
     ranked = ranking(last, metric)
-    statuses = {str(status): int(n) for status, n in last["status"].value_counts().items()}
-    seconds = float(last["wall_seconds"].sum())
-    if ranked.empty:
-        return Answer(metric, None, None, None, statuses, seconds)
-    best = ranked.iloc[0]
-    rivals = _comparable(ranked)
-    rivals = rivals[(rivals["source"] == SCRATCH) != (best["source"] == SCRATCH)]
-    own, other = best, None
-    if not rivals.empty:
-        budget = int(min(best["images_seen"], rivals["images_seen"].max()))
-        level = ranking(at_budget(rows, budget), metric)
-        mine, theirs = level[level["trial"] == best["trial"]], level[level["trial"].isin(rivals["trial"])]
-        if not mine.empty and not theirs.empty:
-            own, other = mine.iloc[0], theirs.iloc[0]
-    pair = _score(own, metric), None if other is None else _score(other, metric)
-    transfer, scratch = pair if best["source"] != SCRATCH else pair[::-1]
-    return Answer(metric, _score(best, metric), transfer, scratch, statuses, seconds)
+    peers = _comparable(last, ranked)
+    budget, sides = _both_sides(rows, ranked, peers, metric)
+    return Answer(
+        metric=metric,
+        best=None if ranked.empty else _score(ranked.iloc[0], metric),
+        budget=budget,
+        transfer=sides.get(False),
+        scratch=sides.get(True),
+        transfer_trials=int((~peers["scratch"]).sum()),
+        scratch_trials=int(peers["scratch"].sum()),
+        statuses={str(status): int(n) for status, n in last["status"].value_counts().items()},
+        seconds=float(last["wall_seconds"].sum()),
+    )
+
+
+def _both_sides(
+    rows: pd.DataFrame, ranked: pd.DataFrame, peers: pd.DataFrame, metric: Metric
+) -> tuple[int | None, dict[bool, Score]]:
+    """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best trial."""
+    scored = rows[rows["trial"].isin(ranked["trial"]) & rows["trial"].isin(peers["trial"])]
+    budget, level = _equal_budget(scored.assign(scratch=scored["source"] == SCRATCH), metric, ["scratch"])
+    best = level.drop_duplicates("scratch")
+    met = len(best) == 2
+    shown = best if met else ranked.head(1)
+    return budget if met else None, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
+
+
+def _equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[int, pd.DataFrame]:
+    """The largest number of images seen at which every side (the values of some columns) has a trial with a score.
+
+    With it come the trials that have one there, best first. Where evaluations never meet, as many sides as possible.
+    """
+    present, wanted, found = 0, len(rows[sides].drop_duplicates()), (0, rows)
+    for images in sorted(rows["images_seen"].unique(), reverse=True):
+        level = ranking(at_budget(rows, images), metric)
+        if len(level[sides].drop_duplicates()) > present:
+            present, found = len(level[sides].drop_duplicates()), (int(images), level)
+        if present == wanted:
+            break
+    return found
 
 
 def cells(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
-    """Source by transfer parts, at the largest number of images seen that each cell with a score has reached.
+    """Source by transfer parts, at the largest number of images seen at which every cell with a score has one.
 
     A row a cell: source, parts, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
     best trial's settings ran with), low and high (their scores' range). Cells without a score have NaN and 0.
     """
     rows, metric = evaluations(table), Metric.of(spec.metric, spec)
     last = _last(rows)
-    ranked = _comparable(ranking(last, metric))
-    budget = int(ranked.groupby(["source", PARTS])["images_seen"].max().min()) if len(ranked) else 0
-    level = ranking(at_budget(rows[rows["trial"].isin(ranked["trial"])], budget), metric)
+    ranked = ranking(last, metric)
+    ranked = _comparable(ranked, ranked)
+    budget, level = _equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", PARTS])
     chosen = [name for name in settings(rows, spec) if name not in SEEDS]
     order = {name: place for place, name in enumerate((SCRATCH, *spec.sources))}
     return pd.DataFrame(
@@ -198,6 +228,21 @@ def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[st
         "low": twins[metric.name].min(),
         "high": twins[metric.name].max(),
     }
+
+
+def selection(frame: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataFrame:
+    """The spec's ranking of its sources beside what came of them, nearest first; `frame` is as `cells` gives it.
+
+    Columns: source, distance (of its samples to the target, before training), before (rank by it), best (score of all its
+    cells) and after (rank by that); NaN for a source without a score.
+    """
+    sources = sorted(spec.ranking, key=lambda name: spec.ranking[name])
+    found = pd.DataFrame({"source": sources, "distance": [spec.ranking[name] for name in sources]})
+    costs = (metric.sign * frame["best"].astype(float)).groupby(frame["source"]).min()
+    found["before"] = found["distance"].rank(method="min")
+    found["best"] = metric.sign * found["source"].map(costs).astype(float)
+    found["after"] = (metric.sign * found["best"]).rank(method="min")
+    return found
 
 
 def front(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.Series:
@@ -232,10 +277,10 @@ def _last(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby("trial").tail(1)
 
 
-def _comparable(ranked: pd.DataFrame) -> pd.DataFrame:
-    """The ranked trials with as many target images as the best one."""
-    sizes = ranked[TARGET_IMAGES].astype("Float64").fillna(-1)
-    return ranked[sizes == sizes.iloc[0]] if len(ranked) else ranked
+def _comparable(trials: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
+    """The trials with as many target images as the best ranked one; all where none is ranked."""
+    sizes = trials[TARGET_IMAGES].astype("Float64").fillna(-1)
+    return trials[sizes == sizes.loc[ranked.index[0]]] if len(ranked) else trials
 
 
 def _score(row: pd.Series, metric: Metric) -> Score:

@@ -6,26 +6,37 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from search.proposals import grid, load_space, merged, probe
 from search.recommend import rank_sources
-from search.study import StudyPaths, StudySpec, open_study, write_spec
-from spaces.config import SCRATCH, Budget, Network, TrialConfig
+from search.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
+from spaces.config import SCRATCH, Budget, Config, Network, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.presets import small
 from spaces.suggest import Space
 from trainables.devices import best_device, native_precision
 from trainables.domains import Domain, open_domain
 from trainables.features import EXTRACTORS
-from trainables.home import Home
+from trainables.home import Home, file_digest
 from trainables.iw import MIN_IMAGES
 from trainables.sources import SourceModel, open_source, shelf
 from trainables.trial import METHODS
 
 DEFAULT_TRIALS = 24
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A study to be, an example of its trials, and what its user should know before it starts."""
+
+    spec: StudySpec
+    example: TrialConfig
+    notes: tuple[str, ...]
 
 
 def resolve_study(
@@ -40,20 +51,27 @@ def resolve_study(
     metric: str | None = None,
     trials: int | None = None,
     max_minutes: float | None = None,
+    on_cluster: bool = False,
     **settings: Any,
-) -> tuple[StudySpec, TrialConfig]:
-    """Fill in all that a user left open; gives the study and an example of its trials.
+) -> Resolved:
+    """Fill in all that a user left open.
 
     `sources` are names with commas between; without them the study takes every source model of the target's resolution
-    whose network is the commonest. `settings` are StudySpec's own fields; one that is None is left open.
+    whose network is the commonest. `on_cluster`: trials run elsewhere than on this machine. `settings` are StudySpec's
+    own fields; one that is None is left open.
     UserError if a name is not known, a number is out of range, or the space does not fit.
     """
+    space_name, space_digest = _whole_path(space_name)
     space = load_space(space_name)
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
-    models = [open_source(home, item) for item in names] or _fitting(home, domain.facts.resolution)
-    default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
+    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, domain)
     given = {key: value for key, value in settings.items() if value is not None}
+    shares = _shares(given, on_cluster)
+    # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
+    precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
+    base = _base_config(domain, space, models, precision, target_images, max_images, metric)
+    default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {
             "name": name or default_name,
@@ -61,20 +79,37 @@ def resolve_study(
             "space": space_name,
             "trials": DEFAULT_TRIALS if trials is None else trials,
             "sources": [model.facts.name for model in models],
-            "base": _base_config(domain, space, models, target_images, max_images, metric).model_dump(),
-            "digests": {"domain": domain.facts.digest} | {model.facts.name: model.facts.digest for model in models},
+            "train_images": base.data.target_images or domain.facts.train,
+            "base": base.model_dump(),
+            "digests": {f"domain:{target}": domain.facts.digest}
+            | {f"source:{model.facts.name}": model.facts.digest for model in models}
+            | space_digest,
             "versions": _versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "max_seconds": max_minutes and max_minutes * 60,
-            **_shares(given),
+            **shares,
             **given,
         },
         "search",
     )
+    if spec.base.optim.batch % spec.workers_per_trial:
+        raise UserError(
+            f"a batch of {spec.base.optim.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
+            "--workers-per-trial that divides it"
+        )
     if spec.sampler == "grid":
-        cells = len(grid(spec, space, domain.facts.train))
+        cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
-    return spec, probe(spec, space, domain.facts.train)[0]
+    return Resolved(spec, probe(spec, space)[0], notes)
+
+
+def _whole_path(space: str) -> tuple[str, dict[str, str]]:
+    """A user's FILE.py:FUNCTION with the file's whole path, and the file's digest."""
+    path, _, function = space.rpartition(":")
+    if not path.endswith(".py") or not Path(path).is_file():
+        return space, {}
+    whole = Path(path).resolve()
+    return f"{whole}:{function}", {f"space:{whole}": file_digest(whole)}
 
 
 def begin(home: Home, spec: StudySpec) -> str:
@@ -84,8 +119,9 @@ def begin(home: Home, spec: StudySpec) -> str:
     """
     paths = StudyPaths.of(home, spec.name)
     if not paths.spec.exists():
-        ranking = rank_sources(home, open_domain(home, spec.target), spec.sources, spec.base.protocol)
-        write_spec(paths, spec.model_copy(update={"sources": tuple(ranking), "ranking": ranking}))
+        with only_driver(paths):
+            ranking = rank_sources(home, open_domain(home, spec.target), spec.sources, spec.base.protocol)
+            write_spec(paths, spec.model_copy(update={"sources": tuple(ranking), "ranking": ranking}))
         return spec.name
     before = open_study(home, spec.name)[1]
     for field in type(spec).model_fields:
@@ -102,40 +138,64 @@ def begin(home: Home, spec: StudySpec) -> str:
 
 def _shown(then: Any, now: Any) -> str:
     """The two values; of two configs, the first fields that differ."""
-    while isinstance(then, TrialConfig | type(then)) and hasattr(then, "model_fields_set"):
+    while isinstance(then, Config):
         field = next(name for name in type(then).model_fields if getattr(then, name) != getattr(now, name))
         then, now = getattr(then, field), getattr(now, field)
     return f"it has {then!r}, asked for {now!r}"
 
 
-def _shares(given: dict[str, Any]) -> dict[str, Any]:
-    """How many trials at once and with how many threads, where the user left it open: one trial a GPU, else one a core."""
+def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
+    """How many trials at once and with how many threads, where the user left it open: one trial a GPU, else one a core.
+
+    It looks at this machine alone; on a cluster a user says what its nodes have.
+    """
     cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
     per_worker = given.get("gpus_per_worker", 1.0 if gpus else 0.0)
-    workers = given.get("workers_per_trial", 1)
-    at_once = gpus / per_worker / workers if per_worker else cores / workers / given.get("threads_per_trial", 1)
+    workers = max(1, given.get("workers_per_trial", 1))
+    at_once = gpus / per_worker / workers if per_worker else cores / workers / max(1, given.get("threads_per_trial", 1))
     concurrency = given.get("concurrency", max(1, int(at_once)))
+    if per_worker and not gpus and not on_cluster:
+        raise UserError(f"--gpus-per-worker {per_worker:g}: this machine has no GPU; leave it out")
     threads = max(1, cores // max(1, concurrency * workers))
     return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
-def _fitting(home: Home, resolution: int) -> list[SourceModel]:
-    models = [open_source(home, name) for name in shelf(home)]
-    models = [model for model in models if model.facts.network.resolution == resolution]
-    networks = Counter(model.facts.network for model in models)
-    return [model for model in models if model.facts.network == networks.most_common(1)[0][0]]
+def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
+    """The source models of the domain's resolution whose network is the commonest, and a word on those left out."""
+    models, notes = [], []
+    for name in shelf(home):
+        try:
+            models.append(open_source(home, name))
+        except UserError as error:
+            notes.append(f"left out: {error}")
+    fitting = [model for model in models if model.facts.network.resolution == domain.facts.resolution]
+    if not fitting:
+        notes.append(
+            f"no source model of {domain.facts.resolution} pixels is on the shelf, so every trial starts from scratch; "
+            "train one with: understock sources train DOMAIN"
+        )
+        return [], tuple(notes)
+    common = Counter(model.facts.network for model in fitting).most_common(1)[0][0]
+    for model in fitting:
+        if model.facts.network != common:
+            notes.append(
+                f"source model {model.facts.name!r} is left out: its network (width {model.facts.network.width}) is not the "
+                f"commonest (width {common.width}); search with --sources {model.facts.name} for it"
+            )
+    return [model for model in fitting if model.facts.network == common], tuple(notes)
 
 
 def _base_config(
     domain: Domain,
     space: Space,
     models: Sequence[SourceModel],
+    precision: str,
     target_images: int | None,
     max_images: int | None,
     metric: str | None,
 ) -> TrialConfig:
     preset = small(domain.facts.name, domain.facts.resolution)
-    values = merged(_starting_point(preset, _network(domain, models) or preset.network), space.common)
+    values = merged(_starting_point(preset, _network(domain, models) or preset.network, precision), space.common)
     if target_images is not None:
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
         values["data"]["target_images"] = target_images
@@ -174,11 +234,11 @@ def _network(domain: Domain, models: Sequence[SourceModel]) -> Network | None:
     return network
 
 
-def _starting_point(preset: TrialConfig, network: Network) -> dict[str, Any]:
-    """The defaults of a trial, on this machine: its native precision is written down, so that a study has one."""
+def _starting_point(preset: TrialConfig, network: Network, precision: str) -> dict[str, Any]:
+    """The defaults of a trial. The precision is written down, so that a study has one wherever it is resumed."""
     budget = Budget(images=preset.budget.images, eval_every_images=preset.budget.images // 9)
     values = TrialConfig(target=preset.target, source=SCRATCH, network=network, budget=budget).model_dump()
-    values["optim"]["precision"] = native_precision(best_device())
+    values["optim"]["precision"] = precision
     return values
 
 

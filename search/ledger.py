@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pyarrow.parquet as pq
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from search.proposals import grid, probe, trial_config
-from search.results import Status, row_columns, write_trial
+from search.proposals import grid, load_space, probe, trial_config
+from search.results import Status, read_rows, row_columns, write_trial
 from search.study import StudyPaths, StudySpec
-from spaces.config import TrialConfig
-from spaces.suggest import Space
+from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import UserError
+from trainables.trial import TrialFiles, recorded
 
 _STATES: Mapping[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -33,8 +33,8 @@ _STATES: Mapping[Status, TrialState] = {
 class Ledger:
     """Asks Optuna for trials, records what comes of them, and knows which are left to do."""
 
-    def __init__(self, paths: StudyPaths, spec: StudySpec, space: Space, train_images: int) -> None:
-        self.paths, self.spec, self.space, self.train_images = paths, spec, space, train_images
+    def __init__(self, paths: StudyPaths, spec: StudySpec) -> None:
+        self.paths, self.spec, self.space = paths, spec, load_space(spec.space)
         _mend(paths.journal)
         self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(paths.journal)))
         self.study = optuna.create_study(
@@ -46,6 +46,7 @@ class Ledger:
         self._rows: dict[int, dict[int, Mapping[str, Any]]] = {}
         self._plan_first_trials()
         self._finish_what_ended()
+        self._rebuild_damaged()
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._unfinished = [trial.number for trial in running]
 
@@ -54,9 +55,9 @@ class Ledger:
         if self.study.user_attrs.get("planned"):
             return
         if self.spec.sampler == "grid":
-            plan = grid(self.spec, self.space, self.train_images)[: self.spec.trials]
+            plan = grid(self.spec, self.space)[: self.spec.trials]
         else:
-            _, trial = probe(self.spec, self.space, self.train_images)
+            _, trial = probe(self.spec, self.space)
             choices = getattr(trial.distributions.get("source"), "choices", ())
             plan = [{"source": source} for source in choices][: self.spec.trials]
         for parameters in plan:
@@ -66,10 +67,27 @@ class Ledger:
     def _finish_what_ended(self) -> None:
         """Tell the journal of trials whose file has a final status: the driver died between the two."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            path = self.paths.evaluation(trial.number)
-            rows = pq.read_table(path).to_pylist() if path.is_file() else []
+            rows = self._rows_on_disk(trial.number)
             if rows and rows[-1]["status"] in _STATES:
                 self._tell(trial.number, rows[-1]["status"], rows[-1].get(self.spec.metric))
+
+    def _rebuild_damaged(self) -> None:
+        """Write the files of finished trials again that are missing or damaged, from the trials' own checkpoints."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.is_finished() and not self._rows_on_disk(trial.number):
+                rows = {item.images_seen: item.row() for item in recorded(self._checkpoint(trial.number))}
+                config = trial_config(self.spec, self.space, optuna.trial.FixedTrial(trial.params))
+                self._write(trial.number, config, trial.user_attrs["status"], trial.user_attrs.get("error"), rows)
+
+    def _rows_on_disk(self, number: int) -> list[dict[str, Any]]:
+        """What a trial's file holds; nothing if it is missing or damaged."""
+        try:
+            return read_rows(self.paths.evaluation(number))
+        except UserError:
+            return []
+
+    def _checkpoint(self, number: int) -> Path:
+        return TrialFiles(self.paths.trial(number), self.paths.samples(number)).checkpoint
 
     @property
     def to_do(self) -> int:
@@ -77,18 +95,33 @@ class Ledger:
         finished = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
         return max(0, self.spec.trials - finished)
 
-    def ask(self) -> tuple[int, TrialConfig]:
-        """The number and config of the next trial: an unfinished one of an earlier run, or a new one."""
-        if self._unfinished:
-            number = self._unfinished.pop(0)
-            trial = optuna.Trial(self.study, self._id(number))
-        else:
-            trial = self.study.ask()
+    def ask(self) -> tuple[int, TrialConfig] | None:
+        """The number and config of the next trial: an unfinished one of an earlier run, or a new one.
+
+        A trial for which the space suggests nonsense is noted as failed, and the next one asked for; None when that
+        leaves nothing to do.
+        """
+        while self._unfinished or len(self._trials) < self.to_do:
+            trial = (
+                optuna.Trial(self.study, self._id(self._unfinished.pop(0))) if self._unfinished else self.study.ask()
+            )
             number = trial.number
-        config = trial_config(self.spec, self.space, trial, self.train_images)
-        self._trials[number], self._rows[number] = trial, {}
-        self._write(number, config, "running", None)
-        return number, config
+            on_disk = self._rows_on_disk(number)
+            self._trials[number] = trial
+            self._rows[number] = {row["images_seen"]: row_columns(row) for row in on_disk if row["images_seen"]}
+            try:
+                config = trial_config(self.spec, self.space, trial)
+            except UserError as error:
+                self.finish(number, self.spec.base, "failed", str(error))
+                continue
+            self._write(number, config, "running", None)
+            return number, config
+        return None
+
+    def is_reference(self, number: int) -> bool:
+        """Whether this is the first trial from scratch: what transfer is compared with, at whole budget."""
+        scratch = (t.number for t in self.study.get_trials(deepcopy=False) if t.params.get("source") == SCRATCH)
+        return number == min(scratch, default=None)
 
     def record(self, number: int, config: TrialConfig, row: Mapping[str, Any]) -> None:
         """Note an evaluation. One that was noted before, as a resumed trial repeats it, changes nothing."""
@@ -104,6 +137,8 @@ class Ledger:
         """Close a trial in both books; further calls for the same trial change nothing."""
         if number not in self._trials:
             return
+        if error:
+            self._storage.set_trial_user_attr(self._id(number), "error", error)
         self._write(number, config, status, error)
         last = list(self._rows[number].values())[-1:]
         self._tell(number, status, last[0].get(self.spec.metric) if last else None)
@@ -111,22 +146,30 @@ class Ledger:
 
     def _tell(self, number: int, status: Status, value: float | None) -> None:
         state = _STATES[status]
-        self._storage.set_trial_user_attr(self._id(number), "status", status)
         if state is TrialState.COMPLETE and (value is None or value != value):
             state = TrialState.FAIL
+        self._storage.set_trial_user_attr(self._id(number), "status", status)
         self.study.tell(number, value if state is TrialState.COMPLETE else None, state=state)
 
-    def _write(self, number: int, config: TrialConfig, status: Status, error: str | None) -> None:
-        rows = list(self._rows[number].values())
+    def _write(
+        self,
+        number: int,
+        config: TrialConfig,
+        status: Status,
+        error: str | None,
+        rows: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> None:
+        evaluations = list((self._rows[number] if rows is None else rows).values())
         path = self.paths.evaluation(number)
-        write_trial(path, config, study=self.spec.name, trial=number, status=status, evaluations=rows, error=error)
+        write_trial(
+            path, config, study=self.spec.name, trial=number, status=status, evaluations=evaluations, error=error
+        )
 
     def finished_rows(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """The evaluations of every trial that is through, for a scheduler that has to learn them again."""
         for trial in self.study.get_trials(deepcopy=False):
-            path = self.paths.evaluation(trial.number)
-            if trial.state.is_finished() and path.is_file():
-                yield trial.number, pq.read_table(path).to_pylist()
+            if trial.state.is_finished():
+                yield trial.number, self._rows_on_disk(trial.number)
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

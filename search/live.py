@@ -1,8 +1,9 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
+import math
 import time
-from collections.abc import Mapping
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -20,12 +21,22 @@ _SHOWN = 12
 class View:
     """Told of every event of a search; keeps what is worth seeing and shows it."""
 
-    def __init__(self, spec: StudySpec, already_done: int, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        earlier: Mapping[int, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+        console: Console | None = None,
+    ) -> None:
+        """`earlier` are the rows of trials that an earlier run finished."""
         self._spec, self._console = spec, console or Console()
-        self._done, self._done_before = already_done, already_done
+        self._done = self._done_before = len(earlier)
         self._start = time.monotonic()
         self._trials: dict[int, dict[str, Any]] = {}
+        self._failures: list[str] = []
         self._best: tuple[float, str] | None = None
+        for number, rows in earlier.items():
+            for row in rows:
+                self._compare(number, row["source"], row)
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=2, transient=False)
 
     def __enter__(self) -> Self:
@@ -46,22 +57,29 @@ class View:
 
     def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
         """A trial reported an evaluation."""
-        trial, value = self._trials[number], row.get(self._spec.metric)
-        if row.get("images_seen") is None or value is None:
-            return
-        trial |= {"images": row["images_seen"], "value": value}
+        trial = self._trials[number]
+        if self._compare(number, trial["what"], row):
+            trial |= {"images": row["images_seen"], "value": row[self._spec.metric]}
+            self._say(f"trial {number}: {row['images_seen']:,} images, {self._spec.metric} {trial['value']:.4g}")
+
+    def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
+        """Keep the best score; False if the row has none."""
+        value = row.get(self._spec.metric)
+        if value is None or not math.isfinite(value):
+            return False
         sign = 1 if self._spec.direction == "minimize" else -1
         if self._best is None or sign * value < sign * self._best[0]:
-            self._best = (value, f"trial {number}, {trial['what']}, {row['images_seen']:,} images")
-        self._say(f"trial {number}: {row['images_seen']:,} images, {self._spec.metric} {value:.4g}")
+            self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
+        return True
 
     def ended(self, number: int, status: str, error: str | None) -> None:
         """A trial is through, for whatever reason."""
         self._trials[number]["status"] = status
         self._done += 1
-        self._say(
-            f"trial {number}: {status}{f', {error}' if error else ''} ({self._done}/{self._spec.trials} trials, {self._left()})"
-        )
+        reason = f", {error}" if error else ""
+        if error:
+            self._failures.append(f"trial {number} {status}: {error}")
+        self._say(f"trial {number}: {status}{reason} ({self._done}/{self._spec.trials} trials, {self._left()})")
 
     def _say(self, line: str) -> None:
         if not self._console.is_terminal:
@@ -78,16 +96,29 @@ class View:
     def _render(self) -> Group:
         spec = self._spec
         table = Table(box=None, pad_edge=False)
-        for heading in ("trial", "what", "images seen", f"{spec.metric} ({spec.direction})", "status"):
+        for heading in ("trial", "what", "images seen", "rung", f"{spec.metric} ({spec.direction})", "status"):
             table.add_column(heading)
         for number, trial in list(self._trials.items())[-_SHOWN:]:
             value = "" if trial["value"] is None else f"{trial['value']:.4g}"
             progress = f"{trial['images']:,} / {spec.base.budget.images:,}"
-            table.add_row(str(number), Text(trial["what"]), progress, value, trial["status"])
+            table.add_row(
+                str(number), Text(trial["what"]), progress, self._rung(trial["images"]), value, trial["status"]
+            )
         best = f"best so far: {spec.metric} {self._best[0]:.4g}, {self._best[1]}" if self._best else "no evaluation yet"
         bar = ProgressBar(total=spec.trials, completed=self._done, width=40)
         header = Text(f"study {spec.name}: {self._done} of {spec.trials} trials, {self._left()}")
-        return Group(header, bar, table, Text(best))
+        return Group(header, bar, table, Text(best), *(Text(failure, style="red") for failure in self._failures[-3:]))
+
+    def _rung(self, images: int) -> str:
+        """How many of ASHA's rungs, where it decides who goes on, a trial has reached."""
+        if not self._spec.early_stopping:
+            return "-"
+        budget, rungs = self._spec.base.budget, []
+        rung = budget.eval_every_images
+        while rung <= budget.images:
+            rungs.append(rung)
+            rung *= self._spec.reduction_factor
+        return f"{sum(images >= rung for rung in rungs)} of {len(rungs)}"
 
 
 def _what(config: TrialConfig) -> str:

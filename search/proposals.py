@@ -13,6 +13,7 @@ from search.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
+from trainables.trial import METHODS
 
 GRID_LIMIT = 10_000
 
@@ -31,7 +32,7 @@ def load_space(space: str) -> Space:
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"space {space!r}: {_line_of(error, path)}") from error
     suggest = getattr(module, function, None)
     if not callable(suggest):
@@ -40,7 +41,7 @@ def load_space(space: str) -> Space:
     return Space(suggest)
 
 
-def _line_of(error: Exception, path: str) -> str:
+def _line_of(error: BaseException, path: str) -> str:
     """ "ValueError: no such thing (FILE.py, line 7)": where in the user's file it was raised."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     if isinstance(error, SyntaxError):
@@ -48,18 +49,34 @@ def _line_of(error: Exception, path: str) -> str:
     return f"{type(error).__name__}: {error}" + (f" ({path}, line {lines[-1]})" if lines else "")
 
 
-def trial_config(spec: StudySpec, space: Space, trial: Any, train_images: int) -> TrialConfig:
+def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
     """Let `space` suggest on `trial` (an optuna trial), and lay its parameters over the study's base config.
 
     UserError if the function raises, or suggests a field that is unknown, out of range, or common to all trials.
     """
     try:
-        space.suggest(trial, sources=list(spec.sources), train_images=train_images)
-    except UserError:
-        raise
-    except Exception as error:
+        space.suggest(trial, sources=list(spec.sources), train_images=spec.train_images)
+    except (Exception, SystemExit) as error:
         raise UserError(f"space {spec.space!r} failed: {_line_of(error, spec.space.rpartition(':')[0])}") from error
-    return overlaid(spec.base, trial.params, f"space {spec.space!r}")
+    config = overlaid(spec.base, trial.params, f"space {spec.space!r}")
+    _check(config, spec)
+    return config
+
+
+def _check(config: TrialConfig, spec: StudySpec) -> None:
+    """UserError if a trial of this config could only fail."""
+    where = f"space {spec.space!r} suggests"
+    if config.source not in (*spec.sources, SCRATCH):
+        raise UserError(f"{where} source {config.source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
+    lookup(METHODS, "method", config.method)
+    if (config.data.target_images or 1) > spec.train_images:
+        raise UserError(
+            f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
+        )
+    if config.network.resolution != spec.base.network.resolution:
+        raise UserError(
+            f"{where} network/resolution={config.network.resolution}; the target has {spec.base.network.resolution} pixels"
+        )
 
 
 def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> TrialConfig:
@@ -93,19 +110,19 @@ def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, A
     return values
 
 
-def probe(spec: StudySpec, space: Space, train_images: int) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:
+def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:
     """One random trial of the space, told to nobody: raises UserError now rather than in the middle of the search."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
     trial = study.ask()
-    return trial_config(spec, space, trial, train_images), study.trials[-1]
+    return trial_config(spec, space, trial), study.trials[-1]
 
 
-def grid(spec: StudySpec, space: Space, train_images: int) -> list[dict[str, Any]]:
+def grid(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     """Every combination that the space can suggest, as parameters; UserError if a range is continuous or there are too many."""
     combinations: list[dict[str, Any]] = []
 
     def visit(trial: optuna.Trial) -> float:
-        trial_config(spec, space, trial, train_images)
+        trial_config(spec, space, trial)
         combinations.append(trial.params)
         if len(combinations) > GRID_LIMIT:
             raise UserError(f"space {spec.space!r} has over {GRID_LIMIT:,} combinations; use --sampler tpe")

@@ -126,6 +126,11 @@ def load(folder: Path) -> pa.Table:
     return table.sort_by([("trial", "ascending"), ("images_seen", "ascending")])
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of one trial's file; UserError if it is missing or damaged."""
+    return list(_read(path).to_pylist())
+
+
 def _read(path: Path) -> pa.Table:
     try:
         return pq.ParquetFile(path).read(use_threads=False)  # half the time of read_table for small files

@@ -1,6 +1,7 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home, writing
+from trainables.home import Home, only_process, writing
 
 
 class StudySpec(Config):
@@ -36,17 +37,20 @@ class StudySpec(Config):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
+    train_images: PositiveInt
+    """Of the target, that a trial may train on at most."""
     ranking: dict[str, float] = Field(default_factory=dict)
     """Of each source: the Frechet distance of its own samples to the target, before any training."""
     base: TrialConfig
     """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""
     digests: dict[str, str]
-    """Of the target domain ("domain") and of each source model, so that a resumed study can't mix data."""
+    """Of the target ("domain:NAME"), each source model ("source:NAME") and the user's own space ("space:FILE.py"), so that
+    a resumed study can't mix data."""
     versions: dict[str, str]
     """Of understock, Python, torch, ray, optuna."""
     created: str
     max_seconds: PositiveFloat | None = None
-    """Start no trial after so many seconds of searching."""
+    """Stop after so many seconds of searching; what is unfinished then can be resumed."""
 
     @property
     def metric(self) -> str:
@@ -106,6 +110,13 @@ class StudyPaths:
     def report(self) -> Path:
         """The report, one self-contained page."""
         return self.root / "report.html"
+
+
+def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
+    """Nobody else works on the study inside the block; UserError if somebody does."""
+    name = paths.root.name
+    busy = f"study {name!r} is being run by another process; watch it with `understock status {name}`"
+    return only_process(paths.root, busy)
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:

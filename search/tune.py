@@ -4,11 +4,12 @@ Tune keeps no state that matters: the ledger and the trials' own checkpoints do.
 is first given what the ledger has unfinished, with a scheduler that has learnt the finished trials again.
 """
 
-import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -27,22 +28,21 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from search.ledger import Ledger
 from search.live import View
-from search.proposals import load_space
 from search.results import Status
-from search.study import StudyPaths, StudySpec
+from search.study import StudyPaths, StudySpec, only_driver
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.distributed import PLACEMENT_GROUP, TrialJob, resources, tune_trial
 from trainables.domains import open_domain
-from trainables.home import Home
+from trainables.home import Home, file_digest
 from trainables.sources import open_source
 
 INFRASTRUCTURE_RETRIES = 2
 """How often a trial whose process or node was lost is taken up again, from its last checkpoint."""
 
 
-Outcome = Literal["complete", "complete already", "interrupted"]
-"""What `run_study` came to; interrupted: by Ctrl-C, or as its time was up."""
+Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
+"""What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
 
 
 def run_study(
@@ -50,41 +50,35 @@ def run_study(
 ) -> Outcome:
     """Run what is left of a study: all of a new one, nothing of a finished one.
 
-    UserError if another process runs it, or its data or source models have changed.
+    UserError if another process runs it, its data, source models or space have changed, or there is no Ray at `address`.
     """
     check_unchanged(home, spec)
-    with _only_driver(paths, spec.name):
-        ledger = Ledger(paths, spec, load_space(spec.space), open_domain(home, spec.target).facts.train)
+    with only_driver(paths):
+        ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
-        with _ray(spec, address, dashboard), View(spec, spec.trials - ledger.to_do) as view:
+        start = time.monotonic()
+        with _ray(spec, address, dashboard), View(spec, dict(ledger.finished_rows())) as view:
             _tuner(home, ledger, view).fit()
-        return "interrupted" if ledger.to_do else "complete"
+        if not ledger.to_do:
+            return "complete"
+        timed_out = spec.max_seconds is not None and time.monotonic() - start >= spec.max_seconds
+        return "time is up" if timed_out else "interrupted"
 
 
 def check_unchanged(home: Home, spec: StudySpec) -> None:
-    """UserError if the study's domain or a source model is not the one that it started with."""
-    for name, digest in spec.digests.items():
-        facts = open_domain(home, spec.target).facts if name == "domain" else open_source(home, name).facts
-        if facts.digest != digest:
+    """UserError if the study's domain, a source model or its space's file is not the one that it started with."""
+    for what, digest in spec.digests.items():
+        kind, _, name = what.partition(":")
+        if kind == "space":
+            found = file_digest(Path(name)) if Path(name).is_file() else "missing"
+        else:
+            found = (open_domain(home, name) if kind == "domain" else open_source(home, name)).facts.digest
+        if found != digest:
             raise UserError(
-                f"study {spec.name!r}: {'domain' if name == 'domain' else 'source model'} {facts.name!r} has changed since it "
-                f"started (digest {facts.digest[:12]}, was {digest[:12]}); start a new study with another --name"
+                f"study {spec.name!r}: {kind} {name!r} has changed since it started (digest {found[:12]}, was "
+                f"{digest[:12]}); start a new study with another --name"
             )
-
-
-@contextmanager
-def _only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
-    """One process a study; the lock goes with the process that holds it."""
-    paths.root.mkdir(parents=True, exist_ok=True)
-    with (paths.root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"study {name!r} is being run by another process; watch it with `understock status {name}`"
-            ) from None
-        yield
 
 
 @contextmanager
@@ -96,7 +90,11 @@ def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None
         needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
         options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
         options |= {"dashboard_host": "127.0.0.1"}
-    ray.init(address=address, **options)
+    try:
+        ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
+    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
     try:
         yield
     finally:
@@ -134,7 +132,7 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
     spec = ledger.spec
     if not spec.early_stopping:
         return FIFOScheduler()
-    scheduler = ASHAScheduler(
+    scheduler = _Asha(
         time_attr="images_seen",
         metric=spec.metric,
         mode="min" if spec.direction == "minimize" else "max",
@@ -143,7 +141,7 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
         reduction_factor=spec.reduction_factor,
     )
     for number, rows in ledger.finished_rows():
-        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}")  # all that ASHA looks at
+        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config={})  # all that ASHA looks at
         controller: Any = None
         scheduler.on_trial_add(controller, trial)
         for row in rows:
@@ -153,6 +151,15 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
     return scheduler
 
 
+class _Asha(ASHAScheduler):
+    """ASHA that lets the first trial from scratch spend its whole budget, as what transfer is compared with."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        unspent = result["images_seen"] < self._max_t if "images_seen" in result else False
+        return TrialScheduler.CONTINUE if unspent and trial.config.get("reference") else decision
+
+
 class _Books:
     """Tune's trial ids against the ledger's numbers, shared by the searcher and the callback; never pickled."""
 
@@ -160,13 +167,17 @@ class _Books:
         self.home, self.ledger, self.view = home, ledger, view
         self.open: dict[str, tuple[int, TrialConfig]] = {}
 
-    def start(self, trial_id: str) -> TrialJob:
-        number, config = self.ledger.ask()
+    def start(self, trial_id: str) -> TrialJob | None:
+        asked = self.ledger.ask()
+        if asked is None:
+            return None
+        number, config = asked
         self.open[trial_id] = (number, config)
         self.view.started(number, config)
         spec, paths = self.ledger.spec, self.ledger.paths
         return TrialJob(
             number=number,
+            reference=self.ledger.is_reference(number),
             config=config.model_dump_json(),
             home=str(self.home.root),
             folder=str(paths.trial(number)),
@@ -203,8 +214,9 @@ class _Suggestions(Searcher):
         super().__init__()
         self._books = books
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        return self._books.start(trial_id).as_dict()
+    def suggest(self, trial_id: str) -> Any:
+        job = self._books.start(trial_id)
+        return job.as_dict() if job else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """What came of a trial reaches the ledger through `_Events`, which sees every result."""

@@ -75,7 +75,7 @@ SPACES: Mapping[str, Space] = {
     ),
     "transferring_gans": Space(
         transferring_gans,
-        {"budget/images": 1_600_000, "budget/eval_every_images": 80_000, "augment/flip": True},
+        {"budget/images": 1_600_000, "budget/eval_every_images": 80_000},
     ),
     "source_by_parts": Space(
         source_by_parts,

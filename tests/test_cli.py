@@ -1,19 +1,30 @@
 """Every mistake that a user can make at the command line ends in one line that helps, and exit code 2."""
 
+import fcntl
 import json
+import os
 import pickle
 import shlex
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
 
 import understock
+from search.launch import resolve_study
+from search.study import StudyPaths, write_spec
 from trainables.home import Home
 from trainables.sources import SourceModel
+from trainables.weights import write_tensors
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,7 +49,7 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 def verbs() -> list[str]:
     found = []
-    for group, prefix in ((understock.app, ""), (understock.domains, "domains "), (understock.sources, "sources ")):
+    for group, prefix in ((understock.studies, ""), (understock.domains, "domains "), (understock.sources, "sources ")):
         found += [
             prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback
         ]
@@ -62,21 +73,38 @@ MISTAKES = {
     "domains add dots {tmp}/images --resolution 32": "--replace",
     "domains add cats builtin:nope": "known: mdi, mnist, phosphor, remix, twemoji",
     "domains add cats {tmp}/cut.parquet": "cut.parquet",
+    "domains add cats {tmp}/images --val-fraction 2": "validation fraction 2.0 will not do",
+    "domains add cats {tmp}/images --image-column a": "needs a Parquet file",
+    "domains add cats": "Missing argument 'WHAT'; see: understock domains add --help",
+    "domains add cats {tmp}/images --resolution big": "--resolution",
+    "domains nope": "No such command 'nope'",
     "domains show nope": "known: cut, dots",
     "domains show cut": "cut",
     "domains rm nope": "nope",
     "sources train nope": "nope",
     "sources train dots --preset huge": "unknown preset 'huge'; known: paper, small",
     "sources train dots --name seed-7": "--replace",
+    "sources train dots --max-images 0": "budget/images: Input should be greater than 0, got 0",
+    "sources train dots --threads 0": "--threads",
+    "sources train dots --threads -1": "--threads",
+    "sources train dots --seed -1": "seed: Input should be greater than or equal to 0, got -1",
+    "sources train dots --epochs 3": "No such option: --epochs",
     "sources add new {tmp}/pickle.pt --domain x --images 1": "never read",
     "sources add new {tmp}/cut.safetensors --domain x --images 1": "not a whole safetensors file",
     "sources add new {tmp}/nowhere --domain x --images 1": "missing",
     "sources add new {tmp}/pickle.pt --domain x --images 1 --resolution 48": "got 48",
+    "sources add new {tmp}/both --domain x --images 0": "images: Input should be greater than 0, got 0",
+    "sources add new {tmp}/both --domain x --images 1 --classes 0": "classes: Input should be greater than 0, got 0",
     "sources show nope": "known: ",
+    "sources export seed-7 -o /proc/out": "output /proc/out can't be written",
+    "sources export seed-7 -o {tmp}/pickle.pt/out": "(not a folder: ",
     "sources rm nope": "nope",
     "search nope": "nope",
     "search dots --space nope": "known: quickstart, source_by_parts, transferring_gans",
     "search dots --sources seed-7 --trials 0": "trials: Input should be greater than 0, got 0",
+    "search dots --sources seed-7 --workers-per-trial 0": "workers_per_trial: Input should be greater than 0, got 0",
+    "search dots --sources seed-7 --threads-per-trial 0": "threads_per_trial: Input should be greater than 0, got 0",
+    "search dots --sources seed-7 --concurrency 0": "concurrency: Input should be greater than 0, got 0",
     "search dots --sources nope": "unknown source model 'nope'",
     "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: fid, fd, kid, kd, iw",
     "search dots --sources seed-7 --target-images 41": "40",
@@ -85,6 +113,13 @@ MISTAKES = {
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
     "report nope": "unknown study 'nope'",
+    "report begun -o /proc/report.html": "output /proc/report.html can't be written",
+    "report begun -o {tmp}/pickle.pt/report.html": "(not a folder: ",
+    "sample begun:0 -o /proc/grid.png": "output /proc/grid.png can't be written",
+    "sample begun:0 -o {tmp}/pickle.pt/grid.png": "there is no folder",
+    "sample begun:0 -n 0 -o {tmp}/grid.png": "'-n'",
+    "export begun:0 -o /proc/out": "output /proc/out can't be written",
+    "export begun:0 -o {tmp}/pickle.pt/out": "(not a folder: ",
     "sample nope -o {tmp}/grid.png": "unknown study 'nope'",
     "sample nope -o {tmp}/grid.gif": "FILE.png (a grid), FILE.npz, or a new folder",
     "export nope -o {tmp}/out": "unknown study 'nope'",
@@ -96,6 +131,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path, line: str
 ) -> None:
     _make_traps(tmp_path, home)
+    if " begun" in line:
+        _begin_study(home, tiny_source)
     code, _, complaint = run(line.replace("{tmp}", str(tmp_path)))
     assert code == 2, complaint
     assert complaint.startswith("understock: ")
@@ -115,6 +152,17 @@ def _make_traps(folder: Path, home: Home) -> None:
     whole = home.domain("dots")
     (home.domain("cut") / "domain.json").write_text((whole / "domain.json").read_text())
     (home.domain("cut") / "domain.arrow").write_bytes((whole / "domain.arrow").read_bytes()[:-500])
+
+
+def _begin_study(home: Home, source: SourceModel) -> None:
+    """Study "begun", whose trial 0 has left a generator."""
+    paths = StudyPaths.of(home, "begun")
+    write_spec(paths, resolve_study(home, "dots", "quickstart", name="begun", sources="seed-7").spec)
+    trial = paths.trial(0)
+    trial.mkdir(parents=True)
+    network = source.facts.network
+    about = {"network": network.model_dump_json(), "config": "{}"}
+    write_tensors(source.weights()["generator"], trial / "generator.safetensors", about)
 
 
 def test_nothing_is_left_behind_by_a_refused_import(run: Run, home: Home, tmp_path: Path) -> None:
@@ -153,10 +201,137 @@ def test_a_dry_run_prints_the_study_and_writes_nothing(
     assert home.names("studies") == []
 
 
+@pytest.mark.ray
+def test_a_search_whose_time_is_up_says_how_to_go_on_and_is_no_failure(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    settings = "--sources seed-7 --trials 3 --concurrency 1 --threads-per-trial 1 --max-minutes 0.01"
+    code, said, _ = run(f"search dots {settings}")
+    assert code == 0
+    last = f"of 3 trials are through; go on with: understock resume dots-quickstart --home {home.root}"
+    assert said.splitlines()[-1].startswith("time is up: ")
+    assert said.splitlines()[-1].endswith(last)
+
+
 def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(typer.Typer, "__call__", broken)
     with pytest.raises(ZeroDivisionError):
         run("domains list")
+
+
+@pytest.mark.parametrize("line", ["", "domains", "sources"])
+def test_without_a_verb_there_is_help_and_no_complaint(run: Run, line: str) -> None:
+    code, said, complaint = run(line)
+    assert (code, complaint) == (2, "")
+    assert "Usage: understock" in said
+
+
+INTERRUPTED = {
+    "sources train dots --max-images 640 --threads 1": (
+        "sources/.training-dots/checkpoint.safetensors",
+        "interrupted; the same command goes on",
+    ),
+    "domains add icons builtin:mdi --resolution 128": ("domains", "interrupted; nothing was imported"),
+}
+
+
+@pytest.mark.parametrize("line", INTERRUPTED)
+def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
+    if "dots" in line:
+        request.getfixturevalue("tiny_domain")
+    begun, said = INTERRUPTED[line]
+    command = [sys.executable, "-m", "understock", *shlex.split(line), "--home", str(home.root)]
+    root = Path(understock.__file__).parent
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (home.root / begun).exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaint.splitlines()[-1] == said
+    assert "Traceback" not in complaint
+
+
+def test_a_training_that_another_process_runs_is_refused(run: Run, home: Home, tiny_domain: str) -> None:
+    folder = home.source("dots").with_name(".training-dots")
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, _, complaint = run("sources train dots --max-images 160 --threads 1")
+    assert code == 2
+    assert complaint.startswith("understock: source model 'dots' is being trained by another process")
+
+
+@pytest.mark.parametrize("kind", ["domains", "sources"])
+def test_one_damaged_thing_does_not_hide_the_others(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, kind: str
+) -> None:
+    whole = home.root / kind / {"domains": "dots", "sources": "seed-7"}[kind]
+    shutil.copytree(whole, whole.with_name("broken"))
+    next(whole.with_name("broken").glob("*.json")).write_text("{")
+    code, said, complaint = run(f"{kind} list --json")
+    assert code == 0
+    assert whole.name in {item["name"] for item in json.loads(said)}
+    assert "'broken'" in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_brackets_in_a_table_are_only_brackets(
+    run: Run, home: Home, tiny_domain: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = home.domain("dots") / "domain.json"
+    facts.write_text(facts.read_text().replace('"test"', '"[/home/a] and [bold]b"'))
+    assert "[/home/a] and [bold]b" in run("domains list")[1]
+
+
+def test_a_table_in_a_pipe_is_not_cut_to_a_terminal(run: Run, home: Home, tiny_domain: str, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    facts = home.domain("dots") / "domain.json"
+    facts.write_text(facts.read_text().replace('"test"', f'"{"x" * 80}"'))
+    assert "x" * 80 in run("domains list")[1]
+
+
+def test_an_import_names_ten_skipped_files_and_where_the_others_are(run: Run, home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (40, 40), (40 * number, 0, 0)).save(folder / f"{number}.png")
+    for number in range(12):
+        (folder / f"{number:03}.txt").write_text("no image")
+    said = run(f"domains add reds {folder} --resolution 32")[1]
+    assert said.count("  skipped ") == 10
+    assert f"  and 2 more, in {home.domain('reds') / 'domain.json'}" in said
+    for number in range(12, 101):
+        (folder / f"{number:03}.txt").write_text("no image")
+    said = run(f"domains add reds {folder} --resolution 32 --replace")[1]
+    assert f"  and 91 more, in {home.domain('reds') / 'skipped.txt'}" in said
+
+
+def test_the_image_column_of_a_parquet_file_can_be_named(run: Run, tmp_path: Path) -> None:
+    png = Image.new("RGB", (40, 40))
+    png.save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    pq.write_table(pa.table({"left": [data], "right": [data]}), tmp_path / "pairs.parquet")
+    assert "--image-column" in run(f"domains add pairs {tmp_path / 'pairs.parquet'}")[2]
+    assert run(f"domains add pairs {tmp_path / 'pairs.parquet'} --image-column right")[0] == 0
+
+
+def test_status_tells_the_size_of_the_folder(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    _begin_study(home, tiny_source)
+    root = StudyPaths.of(home, "begun").root
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    assert json.loads(run("status begun --json")[1])["bytes"] == size
+    assert run("status begun")[1].splitlines()[-1] == f"{size / 1000:.1f} kB in {root}"
+
+
+def test_what_a_search_leaves_out_is_noted(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    code, said, notes = run("search dots --dry-run")
+    left_out = {"mdi", "mnist", "twemoji", "seed-7"} - set(json.loads(said)["study"]["sources"])
+    assert code == 0
+    assert left_out
+    assert all(line.startswith("note: ") for line in notes.splitlines())
+    assert all(repr(name) in notes or name in notes for name in left_out)

@@ -5,7 +5,6 @@ configuration or a bug ends the trial with status "failed" and is reported like 
 the infrastructure broke: a lost node, a killed process.
 """
 
-import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -38,6 +37,8 @@ class TrialJob:
     """What a trial's actor needs to know; plain values, as Tune's configs are."""
 
     number: int
+    reference: bool
+    """Not to be stopped early."""
     config: str
     """A TrialConfig as JSON."""
     home: str
@@ -64,6 +65,8 @@ class TrialJob:
         except UserError as error:
             yield {"status": "failed", "error": str(error)}
         except Exception as error:
+            if self.workers > 1:
+                raise  # the other workers would wait for this one; Ray Train ends them
             files.folder.mkdir(parents=True, exist_ok=True)
             files.error.write_text(traceback.format_exc())
             yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
@@ -112,7 +115,6 @@ def _train_on_workers(job: TrialJob) -> None:
 
 def _worker(parameters: dict[str, Any]) -> None:
     """One of a trial's workers; all report at each evaluation, and rank 0's row is the one that counts."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(parameters["threads"]))
     group = get_current_placement_group()
     for row in TrialJob(**parameters).rows():
         ray.train.report(row | {PLACEMENT_GROUP: group.id.hex() if group else ""})

@@ -29,6 +29,10 @@ Split = Literal["train", "val"]
 IMAGES_FILE = "domain.arrow"
 FACTS_FILE = "domain.json"
 SHEET_FILE = "sheet.png"
+SKIPPED_FILE = "skipped.txt"
+"""Every skipped file and why, a line each; where the facts can't hold them all."""
+MAX_SKIPPED_FILES = 100
+"""Skipped files that the facts name."""
 STALE_SECONDS = 3600
 """A half-written folder this old belongs to a process that was killed: writing takes seconds."""
 
@@ -59,7 +63,7 @@ class DomainFacts(Config):
     """Images dropped because an earlier one has the same pixels."""
     skipped: NonNegativeInt = 0
     skipped_files: tuple[SkippedFile, ...] = ()
-    """The first of them."""
+    """The first of them; `skipped.txt` has all, where there are more."""
     digest: str
     """SHA-256 of the Arrow file."""
     created: str
@@ -156,17 +160,17 @@ def write_domain(
     origin: str,
     resizer: str,
     duplicates: int = 0,
-    skipped: int = 0,
-    skipped_files: Sequence[SkippedFile] = (),
+    skipped: Sequence[SkippedFile] = (),
 ) -> DomainFacts:
     """Write the domain in folder `path`, whole or not at all, in place of any that is there.
 
-    `images` is uint8 (N, 3, R, R), at least one of them for training. It may be a map of a file: it isn't copied.
+    `images` is uint8 (N, 3, R, R), at least one of them for training. It may be a map of a file: it isn't copied, unless it
+    lies in memory in another order.
     """
     _remove_stale(path)
     resolution = images.shape[-1]
     columns = {
-        "image": pa.FixedShapeTensorArray.from_numpy_ndarray(images),
+        "image": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(images)),
         "label": pa.array(labels, pa.int64()),
         "split": pa.array(np.where(is_val, "val", "train"), pa.string()),
     }
@@ -186,23 +190,21 @@ def write_domain(
             resizer=resizer,
             origin=origin,
             duplicates=duplicates,
-            skipped=skipped,
-            skipped_files=tuple(skipped_files),
+            skipped=len(skipped),
+            skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
             digest=_digest(folder / IMAGES_FILE),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / FACTS_FILE).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if len(skipped) > MAX_SKIPPED_FILES:
+            lines = (" ".join(f"{item.file}: {item.reason}".splitlines()) for item in skipped)
+            (folder / SKIPPED_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return facts
 
 
 def open_domain(home: Home, name: str) -> Domain:
     """The domain `name` of the home folder. UserError, with the known names, if there is none."""
     return Domain.open(home.domain(name))
-
-
-def list_domains(home: Home) -> list[DomainFacts]:
-    """Facts of every domain of the home folder, by name."""
-    return [read_facts(home.domain(name)) for name in home.names("domains")]
 
 
 def remove_domain(home: Home, name: str) -> None:

@@ -1,6 +1,5 @@
 """Images to features: the 2015 Inception network, which defines FID, and EfficientNet-Lite0, which needs no file."""
 
-import hashlib
 import io
 import logging
 import os
@@ -23,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from spaces.errors import UserError, lookup
-from trainables.home import Home, writing
+from trainables.home import Home, file_digest, writing
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the weights at URL_INCEPTION_V3: TensorFlow's inception-2015-12-05, converted. pytorch-fid has the same file."""
@@ -82,7 +81,7 @@ def _inception(input_size: int, home: Home, device: torch.device, allow_other_we
             f"extractor 'inception' has input size {INCEPTION_SIZE}, got {input_size}; set protocol/input_size=299"
         )
     path = _inception_file(home)
-    digest = _sha256(path)
+    digest = file_digest(path)
     published = digest == INCEPTION_SHA256
     if not (published or allow_other_weights):
         raise UserError(
@@ -130,7 +129,7 @@ def _download(path: Path) -> None:
     ):
         with beside.open("wb") as file:
             shutil.copyfileobj(response, file)
-        if (found := _sha256(beside)) != INCEPTION_SHA256:
+        if (found := file_digest(beside)) != INCEPTION_SHA256:
             raise OSError(f"what came has sha256 {found}, not {INCEPTION_SHA256}")
 
 
@@ -161,7 +160,9 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
         maps: Tensor = network.extract_features(inputs.contiguous(memory_format=torch.channels_last))
         return maps.mean((2, 3))
 
-    return Extractor("efficientnet_lite0", 1280, input_size, "bicubic-antialias-float", _sha256(path), features, device)
+    return Extractor(
+        "efficientnet_lite0", 1280, input_size, "bicubic-antialias-float", file_digest(path), features, device
+    )
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -187,11 +188,6 @@ def _for_inference(network: EfficientNet) -> EfficientNet:
             block.padding = padding.padding[:2]
             block.static_padding = nn.Identity()
     return network.float().to(memory_format=torch.channels_last)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 Loader = Callable[[int, Home, torch.device, bool], Extractor]

@@ -1,7 +1,10 @@
 """The home folder: where domains, source models and studies lie, and how files get there whole or not at all."""
 
+import fcntl
+import hashlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +24,12 @@ def check_name(kind: str, name: str) -> str:
             "digit, at most 100"
         )
     return name
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class Home:
 def writing(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
         yield beside
         with beside.open("rb") as file:
@@ -74,14 +83,35 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """A fresh folder beside `path`, renamed to `path` at the end (an old one is removed); removed if the block raises."""
+    """A fresh folder beside `path`, renamed to `path` at the end; removed if the block raises.
+
+    A folder that is there is set aside first and removed last; a process killed between the two renames leaves both
+    beside the place, and nothing in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside.mkdir()
+    old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield beside
-        beside.chmod(0o755)
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(old)
         beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def only_process(folder: Path, otherwise: str) -> Iterator[None]:
+    """Nobody else works on `folder`, made if missing, inside the block; UserError with `otherwise` if somebody does.
+
+    The lock goes with the process that holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(otherwise) from None
+        yield

@@ -24,8 +24,6 @@ from trainables.torchvision_sets import torchvision_origin
 
 CHUNK = 16
 """Images a thread takes at a time."""
-MAX_SKIPPED_FILES = 100
-"""Skipped files that the facts name."""
 KINDS = "a folder of images, a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME"
 
 Progress = Callable[[int, int], None]
@@ -86,8 +84,7 @@ def add_domain(
                 origin=what,
                 resizer=RESIZER,
                 duplicates=found.duplicates,
-                skipped=len(found.skipped),
-                skipped_files=found.skipped[:MAX_SKIPPED_FILES],
+                skipped=found.skipped,
             )
 
 

@@ -10,6 +10,7 @@ from spaces.config import RESOLUTIONS, IwProtocol, Network
 from spaces.errors import UserError
 from trainables.losses import LOSSES
 from trainables.networks import Discriminator, build_discriminator
+from trainables.randomness import random_numbers
 
 MIN_IMAGES = 4
 """Of either side: half train the critic."""
@@ -26,7 +27,7 @@ def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProt
     Source: Danihelka et al. 2017, arXiv:1705.05263; critic and sign as in Wang et al., "Transferring GANs", ECCV 2018.
     """
     _check(real, fake, protocol)
-    rng = torch.Generator().manual_seed(protocol.seed)
+    rng = random_numbers("independent critic", protocol.seed)
     train_real, held_real = _halves(real, protocol.images, rng, device)
     train_fake, held_fake = _halves(fake, protocol.images, rng, device)
     network = Network.model_validate({"resolution": real.shape[2], "width": protocol.width})

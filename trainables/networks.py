@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces.config import Network
+from trainables.randomness import random_numbers
 
 CHANNELS = 3
 SMALLEST = 4
@@ -150,7 +151,7 @@ def set_standing_statistics(generator: Generator, seed: int = 0, n: int = 1024) 
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
     generator.train()
-    for z in torch.chunk(_draw_z(generator, n, seed), math.ceil(n / 256)):
+    for z in torch.chunk(_draw_z(generator, n, "standing statistics", seed), math.ceil(n / 256)):
         generator(z)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
@@ -165,7 +166,7 @@ def sample(generator: Generator, n: int, seed: int, batch: int = 256) -> Tensor:
     """
     training = generator.training
     generator.eval()
-    images = [_to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, seed), batch)]
+    images = [_to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
     generator.train(training)
     return torch.cat(images)
 
@@ -199,12 +200,12 @@ def _channels(network: Network) -> list[int]:
 
 def _initialised(module: AnyModule, seed: int) -> AnyModule:
     module.to_empty(device="cpu")
-    initialise(module, torch.Generator().manual_seed(seed))
+    initialise(module, random_numbers(f"weights of a {type(module).__name__}", seed))
     return module
 
 
-def _draw_z(generator: Generator, n: int, seed: int) -> Tensor:
-    z = torch.randn(n, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+def _draw_z(generator: Generator, n: int, purpose: str, seed: int) -> Tensor:
+    z = torch.randn(n, generator.z_dim, generator=random_numbers(purpose, seed))
     return z.to(generator.from_z.weight.device)
 
 

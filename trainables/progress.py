@@ -35,20 +35,26 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 def _plain_lines(what: str, unit: str) -> Callable[[int, int], None]:
     start = said = time.monotonic()
+    first: tuple[float, int] | None = (
+        None  # speed counts from here: a resumed training has much done at its first report
+    )
 
     def report(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal said, first
         now = time.monotonic()
+        first = first or (now, done)
         if now - said >= _LINE_EVERY_SECONDS or (done == total and now - start >= _LINE_EVERY_SECONDS):
             said = now
-            left = (now - start) / max(done, 1) * (total - done)
-            print(f"{what}: {done:,} of {total:,} {unit}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            new = done - first[1]
+            left = f", about {(now - first[0]) / new * (total - done):.0f} s left" if new else ""
+            print(f"{what}: {done:,} of {total:,} {unit}{left}", file=sys.stderr, flush=True)
 
     return report
 
 
 def watch(items: Iterable[T], report: Callable[[int, int], None], total: int, already: int = 0) -> Iterator[T]:
-    """The items, reporting each as done when the next is asked for."""
-    for done, item in enumerate(items, start=already):
+    """The items, each reported as it is handed out: who takes `total - already` of them never asks for another."""
+    report(already, total)
+    for done, item in enumerate(items, start=already + 1):
         report(done, total)
         yield item

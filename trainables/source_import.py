@@ -7,14 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from spaces.config import Network
+from spaces.config import Config, Network
 from trainables.grids import image_grid
 from trainables.home import Home
 from trainables.networks import Generator, sample, set_standing_statistics
 from trainables.sources import PARTS, SourceError, SourceFacts, check_fits, check_new, save_source
 from trainables.weights import read_tensors
+
+
+class _Training(Config):
+    """What its user knows of a source model's training."""
+
+    domain: str
+    images: PositiveInt
+    classes: PositiveInt
+    images_seen: NonNegativeInt = 0
 
 
 def add_source(
@@ -34,9 +44,11 @@ def add_source(
     are, and null drops a tensor. Batch norm's running statistics may be missing: they are computed from the weights.
     `domain` gives the facts "domain", "images", "classes", and may give "images_seen".
 
-    Raises SourceError that names the first tensor which does not fit `network`, with both shapes.
+    Raises UserError for facts that can't be, and SourceError that names the first tensor which does not fit `network`, with
+    both shapes.
     """
     check_new(home, name, replace=replace)
+    about = _Training.parse(domain, f"source model {name!r}")
     weights = _by_part(files, _read_key_map(key_map))
     generator = Generator(network)
     missing = {key: t for key, t in generator.state_dict().items() if _is_statistic(key)}
@@ -46,11 +58,10 @@ def add_source(
     set_standing_statistics(generator)
     weights["generator"] = generator.state_dict()
     facts = {
-        "images_seen": 0,
-        **domain,
+        **about.model_dump(),
         "name": name,
         "network": network.model_dump(),
-        "images_per_class": int(str(domain["images"])) / int(str(domain["classes"])),
+        "images_per_class": about.images / about.classes,
         "scores": {},
         "protocol": {},
         "origin": f"added from {', '.join(str(path.absolute()) for path in files)}",

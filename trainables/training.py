@@ -1,8 +1,7 @@
 """The loop: a learner takes steps, and each evaluation comes out of an iterator. It knows no Ray and takes no callbacks."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -86,7 +85,7 @@ def train(
     """Train until the budget is spent, yielding an evaluation whenever another `eval_every_images` are through.
 
     `batches` gives uint8 (images_per_iteration, 3, R, R). The last evaluation has status "completed", or "diverged" as
-    soon as a loss is not finite or beyond EXPLODED.
+    soon as a loss is not finite or beyond EXPLODED; where losses are on another device than the CPU, at the evaluation.
     """
     spent = spent or Spent()
     start, elsewhere = time.perf_counter(), 0.0  # elsewhere: in evaluations and with the caller
@@ -95,10 +94,10 @@ def train(
         due = learner.images_seen // budget.eval_every_images + 1
         losses.append(learner.step(torch.from_numpy(next(batches))))
         done = learner.images_seen >= budget.images
-        if not done and learner.images_seen < due * budget.eval_every_images and not _diverged(losses[-1]):
+        if not done and learner.images_seen < due * budget.eval_every_images and not _seen_to_diverge(losses[-1]):
             continue
+        healthy = not (_diverged(losses) or _broken(learner))
         means = {name: float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
-        healthy = all(abs(value) < EXPLODED for value in means.values())  # False for NaN too
         losses = []
         paused = time.perf_counter()
         train_seconds = paused - start - elsewhere
@@ -118,6 +117,17 @@ def train(
         elsewhere += time.perf_counter() - paused
 
 
-def _diverged(losses: Mapping[str, Tensor]) -> bool:
+def _diverged(losses: Sequence[Mapping[str, Tensor]]) -> bool:
+    """Whether any loss was not finite, or beyond EXPLODED."""
+    every = torch.stack([value for step in losses for value in step.values()])
+    return bool((~(every.abs() <= EXPLODED)).any())  # NaN compares false
+
+
+def _seen_to_diverge(losses: Mapping[str, Tensor]) -> bool:
     """On the CPU at every step; elsewhere reading a loss would stall the device, so it waits for the evaluation."""
-    return any(t.device.type == "cpu" and not math.isfinite(t.item()) for t in losses.values())
+    return all(value.device.type == "cpu" for value in losses.values()) and _diverged([losses])
+
+
+def _broken(learner: Learner) -> bool:
+    """Whether a weight is not finite: the last step's loss cannot show what that step did."""
+    return not all(bool(tensor.isfinite().all()) for tensor in learner.state_dict().values())

@@ -1,7 +1,7 @@
 """One trial from its config to its last evaluation, resumable at each: what a worker runs, with or without Ray."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class TrialFiles:
 
     @property
     def generator(self) -> Path:
-        """The averaged generator of the last evaluation, ready to sample from."""
+        """The averaged generator of the last evaluation that has a score, ready to sample from."""
         return self.folder / "generator.safetensors"
 
     @property
@@ -118,12 +118,16 @@ class Evaluator:
 
 
 def save(learner: Learner, files: TrialFiles, history: list[Evaluation], config: TrialConfig) -> None:
-    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place."""
+    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place.
+
+    A diverged trial keeps the generator of the evaluation before, if there was one.
+    """
     state = learner.state_dict()
     about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
     average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
-    with writing(files.generator) as beside:
-        write_tensors(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
+    if history[-1].status != "diverged":
+        with writing(files.generator) as beside:
+            write_tensors(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
     with writing(files.checkpoint) as beside:
         write_tensors(state, beside, about)
 
@@ -139,6 +143,18 @@ def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Eva
     if TrialConfig.model_validate_json(about["config"]) != config:
         raise UserError(f"{checkpoint} is of another configuration; remove it, and the trial starts again")
     learner.load_state_dict(state)
+    return _history(about)
+
+
+def recorded(checkpoint: Path) -> list[Evaluation]:
+    """The evaluations that a trial's checkpoint holds; none if there is no whole checkpoint."""
+    try:
+        return _history(read_tensors(checkpoint)[1])
+    except UserError:
+        return []
+
+
+def _history(about: Mapping[str, str]) -> list[Evaluation]:
     return [Evaluation(**item) for item in json.loads(about["history"])]
 
 

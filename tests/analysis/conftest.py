@@ -30,7 +30,8 @@ class StudyFolder:
         self.spec = StudySpec.parse(
             {
                 "name": "phosphor-1", "target": "phosphor", "space": "quickstart", "trials": 8, "base": base,
-                "sources": ["mdi", "twemoji", "mnist"], "digests": {"domain": "d0", "mdi": "d1"},
+                "sources": ["mdi", "twemoji", "mnist"], "train_images": 1000,
+                "digests": {"domain:phosphor": "d0", "source:mdi": "d1"},
                 "versions": {"understock": "0.1.0", "torch": "2.15"}, "created": "2026-01-02T03:04:05Z", **spec,
             },
             "test",

@@ -9,7 +9,9 @@ def test_the_answer_names_source_settings_scores_and_scratch_at_equal_budget(stu
     assert "8 trials" in said[0]
     assert said[1].startswith("best: trial 0, source mdi, both transferred")
     assert "FD (efficientnet_lite0) 60 after 400 images (lower is better, floor 20)" in said[2]
-    assert said[3] == "at equal budget (300 images): best transfer 70, best scratch 110: transfer wins by 40"
+    assert said[3] == (
+        "at equal budget (300 images): best of 6 transfer trials 70, best of 2 scratch trials 110: transfer wins by 40"
+    )
 
 
 def test_scratch_may_win(new_study: Any) -> None:
@@ -17,6 +19,25 @@ def test_scratch_may_win(new_study: Any) -> None:
     folder.trial(0, "mdi", "both", [150, 90])
     folder.trial(1, "scratch", "none", [100, 50])
     assert lines(load(folder.paths.evaluations), folder.spec)[-1].endswith("scratch wins by 40")
+
+
+def test_the_best_of_each_side_compare_whichever_trial_won_in_the_end(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [150, 60])
+    folder.trial(1, "mdi", "both", [100])
+    folder.trial(2, "scratch", "none", [120])
+    said = lines(load(folder.paths.evaluations), folder.spec)
+    assert said[1].startswith("best: trial 0")
+    assert said[-1] == (
+        "at equal budget (100 images): best of 2 transfer trials 100, the one scratch trial 120: transfer wins by 20"
+    )
+
+
+def test_equal_scores_are_a_tie(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [90])
+    folder.trial(1, "scratch", "none", [90])
+    assert lines(load(folder.paths.evaluations), folder.spec)[-1].endswith("the one scratch trial 90: a tie")
 
 
 def test_no_score_is_no_answer(new_study: Any) -> None:

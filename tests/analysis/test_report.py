@@ -93,6 +93,15 @@ def test_every_figure_is_json_with_a_description_and_a_table_behind_it(page):
     assert page.count("<details>") >= 4
 
 
+def test_what_to_type_in_a_sentence_is_code(new_study):
+    study = new_study()
+    assert "run <code>understock resume phosphor-1</code>" in render(study.paths, study.spec)
+
+
+def test_a_command_wraps_between_words_only(page):
+    assert "<span>--threads-per-trial</span> <span>1</span>" in page
+
+
 def test_names_and_errors_from_the_data_are_escaped_everywhere(study, tmp_path):
     paths = StudyPaths(shutil.copytree(study.paths.root, tmp_path / "study"))
     for path in paths.evaluations.glob("*.parquet"):

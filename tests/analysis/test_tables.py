@@ -16,6 +16,7 @@ from analysis.tables import (
     front,
     protocol,
     ranking,
+    selection,
     settings,
     summary,
     trials_frame,
@@ -94,6 +95,54 @@ def test_summary_compares_at_the_most_images_that_both_sides_saw(study, table):
     assert answer.gain == 40
 
 
+def best_of_either_side(study):
+    answer = summary(load(study.paths.evaluations), study.spec)
+    return answer.budget, *((side.trial, side.value) for side in (answer.transfer, answer.scratch))
+
+
+def test_at_equal_budget_the_best_of_each_side_stand_not_the_one_that_won_later(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [150, 60])
+    study.trial(1, "mdi", "both", [100])
+    study.trial(2, "scratch", "none", [120])
+    assert best_of_either_side(study) == (100, (1, 100), (2, 120))
+    assert summary(load(study.paths.evaluations), study.spec).gain == 20
+
+
+def test_at_equal_budget_the_other_side_too_has_its_best_there(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 50])
+    study.trial(1, "scratch", "none", [80, 70, 55])
+    study.trial(2, "scratch", "none", [85, 65, 60])
+    assert best_of_either_side(study) == (200, (0, 50), (2, 65))
+
+
+def test_a_budget_where_one_side_has_no_score_is_not_equal(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, None, 50])
+    study.trial(1, "scratch", "none", [80, 70])
+    assert best_of_either_side(study) == (100, (0, 90), (1, 80))
+
+
+def test_sides_whose_evaluations_never_meet_do_not_compare(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90])
+    study.trial(1, "scratch", "none", [80], every=150)
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.budget, answer.transfer, answer.scratch.trial, answer.gain) == (None, None, 1, None)
+
+
+def test_each_side_counts_its_trials_with_the_best_ones_target_images(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50], data={"target_images": 100})
+    study.trial(1, "mdi", "both", [], status="failed", data={"target_images": 100})
+    study.trial(2, "mdi", "both", [60])
+    study.trial(3, "scratch", "none", [70], data={"target_images": 100})
+    study.trial(4, "scratch", "none", [55])
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.transfer_trials, answer.scratch_trials, answer.scratch.trial) == (2, 1, 3)
+
+
 def test_summary_counts_statuses_and_adds_up_wall_time(study, table):
     answer = summary(table, study.spec)
     assert answer.statuses == {"completed": 3, "stopped": 2, "running": 1, "diverged": 1, "failed": 1}
@@ -151,7 +200,7 @@ def test_without_trials_the_answer_is_empty(new_study):
     study = new_study()
     table = load(study.paths.evaluations)
     answer = summary(table, study.spec)
-    assert (answer.best, answer.transfer, answer.scratch, answer.gain) == (None, None, None, None)
+    assert (answer.best, answer.budget, answer.transfer, answer.scratch, answer.gain) == (None,) * 5
     assert (answer.statuses, answer.seconds, len(trials_frame(table, study.spec)), len(cells(table, study.spec))) == (
         {},
         0,
@@ -183,6 +232,16 @@ def test_cells_are_at_the_budget_that_every_scored_cell_reached(study, table):
     assert best == {("scratch", "none"): 190, ("mdi", "both"): 90, ("mdi", "generator"): 130, ("twemoji", "both"): 170}
 
 
+def test_cells_are_at_a_budget_where_each_has_a_score(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, None, 50])
+    study.trial(1, "scratch", "none", [80, 70])
+    study.trial(2, "mdi", "generator", [75, 72, 71])
+    frame = cells(load(study.paths.evaluations), study.spec)
+    assert set(frame["images_seen"]) == {100}
+    assert frame["best"].tolist() == [80, 90, 75]
+
+
 def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(study, table):
     frame = cells(table, study.spec).set_index(["source", "parts"])
     columns = ["trial", "scored", "trials", "seeds", "low", "high"]
@@ -193,6 +252,14 @@ def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(
 
 def test_cells_start_with_scratch_and_go_on_as_the_spec_ranks_its_sources(study, table):
     assert list(dict.fromkeys(cells(table, study.spec)["source"])) == ["scratch", "mdi", "twemoji", "mnist"]
+
+
+def test_selection_sets_the_rank_before_training_beside_the_best_score_after(study, table):
+    spec = study.spec.model_copy(update={"ranking": {"twemoji": 210.0, "mdi": 200.0, "mnist": 300.0}})
+    frame = selection(cells(table, spec), spec, metric_of("fd", study)).set_index("source")
+    assert frame["before"].to_dict() == {"mdi": 1, "twemoji": 2, "mnist": 3}
+    assert frame["best"].fillna(-1).to_dict() == {"mdi": 90, "twemoji": 170, "mnist": -1}
+    assert frame["after"].fillna(-1).to_dict() == {"mdi": 1, "twemoji": 2, "mnist": -1}
 
 
 def test_front_holds_what_nothing_beats_in_one_metric_without_losing_in_the_other(study):

@@ -25,6 +25,7 @@ def finished(home: Home, tiny_config: Callable[..., TrialConfig]) -> StudyPaths:
         "space": "quickstart",
         "trials": 2,
         "sources": [],
+        "train_images": 40,
         "base": config.model_dump(),
     }
     write_spec(paths, StudySpec.parse(spec | {"digests": {}, "versions": {}, "created": "2026"}, "test"))

@@ -50,8 +50,15 @@ def new_study(
 
     def make(code: str = SPACE, **settings: Any) -> tuple[StudyPaths, StudySpec]:
         tiny = tiny_config()
-        values = {"name": "s", "sources": "seed-7", "max_images": 32, "trials": 4, "concurrency": 1} | settings
-        spec, _ = resolve_study(home, tiny.target, space_file(code), **values)
+        values = {
+            "name": "s",
+            "sources": "seed-7",
+            "max_images": 32,
+            "trials": 4,
+            "concurrency": 1,
+            "threads_per_trial": 1,
+        } | settings
+        spec = resolve_study(home, tiny.target, space_file(code), **values).spec
         protocol = tiny.protocol.model_copy(update={"metrics": (spec.metric,)})
         budget = tiny.budget.model_copy(update={"images": values["max_images"], "eval_every_images": 8})
         base = spec.base.model_copy(update={"protocol": protocol, "budget": budget})

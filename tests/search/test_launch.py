@@ -1,26 +1,32 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from search.launch import begin, resolve_study
-from search.study import StudyPaths, StudySpec, open_study
+from search.study import StudyPaths, StudySpec, only_driver, open_study
+from search.tune import check_unchanged
 from spaces.errors import UserError
+from trainables.domains import open_domain, write_domain
 from trainables.home import Home
-from trainables.sources import SourceModel
+from trainables.sources import SourceModel, open_source, shelf
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 
 def resolve(home: Home, **settings: Any) -> StudySpec:
-    return resolve_study(home, "dots", "quickstart", **({"sources": "seed-7"} | settings))[0]
+    return resolve_study(home, "dots", "quickstart", **({"sources": "seed-7"} | settings)).spec
 
 
 def test_what_is_left_open_is_filled_in(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     spec = resolve(home)
     assert (spec.name, spec.metric, spec.direction, spec.trials) == ("dots-quickstart", "fd", "minimize", 24)
     assert spec.base.network == tiny_source.facts.network
-    assert spec.digests == {"domain": spec.digests["domain"], "seed-7": tiny_source.facts.digest}
+    assert spec.digests["source:seed-7"] == tiny_source.facts.digest
+    assert spec.digests["domain:dots"] == open_domain(home, "dots").facts.digest
 
 
 def test_max_images_keeps_the_number_of_evaluations(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
@@ -79,3 +85,65 @@ def test_an_unknown_study_lists_the_known(home: Home, new_study: New) -> None:
     new_study()
     with pytest.raises(UserError, match=r"unknown study 'nope' in .*; known: s"):
         open_study(home, "nope")
+
+
+def test_sources_that_do_not_fit_are_left_out_with_a_note(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    resolved = resolve_study(home, "dots", "quickstart")
+    networks = {open_source(home, name).facts.network for name in resolved.spec.sources}
+    assert len(networks) == 1
+    left_out = set(shelf(home)) - set(resolved.spec.sources)
+    assert all(any(name in note for note in resolved.notes) for name in left_out)
+
+
+def test_a_damaged_source_does_not_stop_a_search(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    home.source("torn").mkdir()
+    (home.source("torn") / "source.json").write_text("{")
+    assert any("torn" in note for note in resolve_study(home, "dots", "quickstart").notes)
+
+
+def test_a_resolution_without_sources_is_a_search_from_scratch_with_a_note(home: Home) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 128, 128), dtype=np.uint8)
+    write_domain(home.domain("big"), images, np.zeros(20), np.arange(20) % 4 == 0, origin="test", resizer="none")
+    resolved = resolve_study(home, "big", "quickstart")
+    assert resolved.spec.sources == ()
+    assert "no source model of 128 pixels is on the shelf" in resolved.notes[0]
+
+
+def test_a_space_is_told_how_many_images_there_are_to_train_on(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    resolved = resolve_study(home, "dots", "transferring_gans", sources="seed-7", target_images=10)
+    assert (resolved.spec.train_images, resolved.example.data.target_images) == (10, 10)
+
+
+def test_a_batch_that_workers_can_not_share_is_refused(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    with pytest.raises(UserError, match="a batch of 32 can't be shared equally by 5 workers"):
+        resolve(home, workers_per_trial=5)
+
+
+def test_an_own_space_is_known_by_its_whole_path_and_what_is_in_it(home: Home, new_study: New) -> None:
+    _, spec = new_study()
+    path = Path(spec.space.rpartition(":")[0])
+    assert path.is_absolute()
+    check_unchanged(home, spec)
+    path.write_text(path.read_text() + "\n# another thought\n")
+    with pytest.raises(UserError, match=r"space .*mine.py' has changed since it started"):
+        check_unchanged(home, spec)
+
+
+def test_a_second_process_does_not_begin_the_same_study(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    spec = resolve(home)
+    with only_driver(StudyPaths.of(home, spec.name)), pytest.raises(UserError, match="being run by another process"):
+        begin(home, spec)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused_unless_a_cluster_has_it(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    with pytest.raises(UserError, match="this machine has no GPU"):
+        resolve(home, gpus_per_worker=1.0)
+    spec = resolve(home, gpus_per_worker=1.0, concurrency=8, on_cluster=True)
+    assert (spec.gpus_per_worker, spec.base.optim.precision) == (1.0, "bfloat16")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 
 import optuna
@@ -5,17 +6,18 @@ import pytest
 from optuna.trial import TrialState
 
 from search.ledger import Ledger
-from search.proposals import load_space
 from search.results import load
 from search.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
+from trainables.training import Evaluation
+from trainables.weights import write_tensors
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 
 def reopened(study: tuple[StudyPaths, StudySpec]) -> Ledger:
     """The ledger as a new process finds it."""
-    return Ledger(*study, load_space(study[1].space), train_images=40)
+    return Ledger(*study)
 
 
 def row(images: int, fd: float) -> dict[str, object]:
@@ -149,3 +151,55 @@ def test_with_one_trial_at_a_time_the_same_spec_gives_the_same_trials(new_study:
         return asked
 
     assert configs("one") == configs("two")
+
+
+SOMETIMES = """
+def space(trial, *, sources, train_images):
+    trial.suggest_categorical("source", ["seed-7", "scratch"])
+    trial.suggest_categorical("transfer/parts", ["both"])
+"""
+
+
+def test_a_draw_that_is_no_config_fails_alone_and_is_not_asked_for_again(new_study: New) -> None:
+    study = new_study(SOMETIMES, seed=2, trials=6)  # "scratch" with parts "both" is refused
+    ledger, configs = reopened(study), []
+    while asked := ledger.ask():
+        configs.append(asked[1])
+        ledger.finish(*asked, "completed")
+    assert {config.source for config in configs} == {"seed-7"}
+    assert ledger.to_do == 0
+    errors = {item["error"] for item in load(study[0].evaluations).to_pylist() if item["status"] == "failed"}
+    assert any("source 'scratch' has nothing to transfer" in str(error) for error in errors)
+    assert reopened(study).ask() is None
+
+
+def test_taking_a_trial_up_again_keeps_the_rows_that_it_had(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    ledger.record(number, config, row(8, 3.0))
+    reopened(study).ask()
+    assert [item["images_seen"] for item in load(study[0].evaluations).to_pylist()] == [8]
+
+
+def test_a_lost_file_of_a_finished_trial_comes_back_from_its_checkpoint(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    evaluation = Evaluation("completed", 32, 4, 1.0, 2.0, {"loss_d": 1.0}, {"fd": 5.0}, {"n_fake": 24})
+    checkpoint = study[0].trial(number) / "checkpoint.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    write_tensors({}, checkpoint, {"history": json.dumps([evaluation.as_dict()]), "config": config.model_dump_json()})
+    ledger.record(number, config, evaluation.row())
+    ledger.finish(number, config, "completed")
+    before = load(study[0].evaluations).to_pylist()
+    study[0].evaluation(number).write_bytes(b"PAR1 and then nothing")
+    reopened(study)
+    assert load(study[0].evaluations).to_pylist() == before
+
+
+def test_the_first_trial_from_scratch_is_the_reference(new_study: New) -> None:
+    ledger = reopened(new_study())
+    asked = [ledger.ask() or pytest.fail("nothing to do") for _ in range(4)]
+    scratch = [number for number, config in asked if config.source == "scratch"]
+    assert [number for number, _ in asked if ledger.is_reference(number)] == scratch[:1]

@@ -13,9 +13,9 @@ New = Callable[..., tuple[StudyPaths, StudySpec]]
 def watched(study: tuple[StudyPaths, StudySpec], terminal: bool) -> str:
     """What a person sees of two trials, one of them stopped."""
     spec = study[1]
-    config, _ = probe(spec, load_space(spec.space), 40)
+    config, _ = probe(spec, load_space(spec.space))
     screen = io.StringIO()
-    with View(spec, 0, Console(file=screen, force_terminal=terminal, width=140)) as view:
+    with View(spec, {}, Console(file=screen, force_terminal=terminal, width=140)) as view:
         for number, fd in ((0, 30.0), (1, 20.0)):
             view.started(number, config)
             view.evaluated(number, {"images_seen": 8, "fd": fd})
@@ -38,7 +38,7 @@ def test_a_terminal_shows_the_trials_the_best_so_far_and_the_time_left(new_study
 
 def test_an_evaluation_without_a_score_is_no_best(new_study: New) -> None:
     _, spec = new_study()
-    view = View(spec, 0, Console(file=io.StringIO()))
+    view = View(spec, {}, Console(file=io.StringIO()))
     view.started(0, spec.base)
     view.evaluated(0, {"images_seen": 8, "fd": None})
     assert view._best is None

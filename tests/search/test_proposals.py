@@ -43,6 +43,11 @@ def test_a_file_that_does_not_load_is_refused_with_its_line(space_file: File, co
         ("trial.suggest_int('seed/deep', 0, 1)", "'seed/deep' is no field"),
         ("trial.suggest_int('budget/images', 1, 2)", "'budget/images', which all trials of a study have in common"),
         ("trial.suggest_categorical('protocol/n_fake', [1])", "'protocol/n_fake', which all trials"),
+        ("trial.suggest_categorical('source', ['nosuch'])", "suggests source 'nosuch'; the study has: seed-7, scratch"),
+        ("trial.suggest_categorical('method', ['magic'])", "unknown method 'magic'; known: finetune"),
+        ("trial.suggest_categorical('data/target_images', [41])", "suggests data/target_images=41; the study has 40"),
+        ("trial.suggest_categorical('network/resolution', [64])", "network/resolution=64; the target has 32 pixels"),
+        ("import sys; sys.exit(3)", "failed: SystemExit: 3"),
         ("1 / 0", r"failed: ZeroDivisionError: division by zero \(.*mine.py, line 2\)"),
         ("trial.suggest_nothing('x')", r"failed: AttributeError"),
     ],
@@ -65,7 +70,7 @@ def test_parameters_are_laid_over_the_base_and_a_source_brings_its_transfer() ->
 
 def test_a_grid_has_every_combination_once(new_study: New, grid_code: str) -> None:
     _, spec = new_study(grid_code, sampler="grid", trials=None)
-    cells = grid(spec, load_space(spec.space), 40)
+    cells = grid(spec, load_space(spec.space))
     assert len(cells) == spec.trials == 2 * (2 + 1)
     assert len({tuple(cell.items()) for cell in cells}) == 6
 
@@ -77,4 +82,4 @@ def test_a_continuous_range_is_no_grid(new_study: New) -> None:
 
 def test_probe_is_random_by_seed_alone(new_study: New) -> None:
     _, spec = new_study()
-    assert probe(spec, load_space(spec.space), 40)[0] == probe(spec, load_space(spec.space), 40)[0]
+    assert probe(spec, load_space(spec.space))[0] == probe(spec, load_space(spec.space))[0]

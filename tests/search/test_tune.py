@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from search.ledger import Ledger
-from search.proposals import load_space, overlaid
+from search.proposals import overlaid
 from search.results import load
 from search.study import StudyPaths, StudySpec
 from search.tune import run_study
@@ -42,7 +42,7 @@ def statuses(paths: StudyPaths) -> dict[int, str]:
 
 def check_books(paths: StudyPaths, spec: StudySpec) -> None:
     """Every trial exactly once in both books, with the same state, and no evaluation twice."""
-    ledger = Ledger(paths, spec, load_space(spec.space), 40)
+    ledger = Ledger(paths, spec)
     told = {trial.number: trial.user_attrs.get("status") for trial in ledger.study.get_trials()}
     assert told == statuses(paths)
     assert len(told) == spec.trials
@@ -68,7 +68,7 @@ def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, n
 def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, new_study: New, tmp_path: Path) -> None:
     paths, spec = new_study(trials=1)
     assert run_study(home, paths, spec) == "complete"
-    parameters = Ledger(paths, spec, load_space(spec.space), 40).study.trials[0].params
+    parameters = Ledger(paths, spec).study.trials[0].params
     files = TrialFiles(tmp_path / "t", tmp_path / "s")
     alone = run_trial(overlaid(spec.base, parameters, "x"), home, files, torch.device("cpu"))
     rows = load(paths.evaluations).to_pylist()
@@ -95,7 +95,7 @@ def test_two_workers_train_a_trial_through_ray_train(home: Home, new_study: New)
 
 def test_a_changed_domain_is_refused(home: Home, new_study: New) -> None:
     paths, spec = new_study()
-    changed = spec.model_copy(update={"digests": spec.digests | {"domain": "0" * 64}})
+    changed = spec.model_copy(update={"digests": spec.digests | {"domain:dots": "0" * 64}})
     with pytest.raises(UserError, match=r"domain 'dots' has changed since it started.*--name"):
         run_study(home, paths, changed)
 

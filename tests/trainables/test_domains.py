@@ -17,7 +17,6 @@ from trainables.domains import (
     STALE_SECONDS,
     BatchOrder,
     Domain,
-    list_domains,
     open_domain,
     remove_domain,
     write_contact_sheet,
@@ -44,6 +43,13 @@ def test_domain_gives_back_what_was_written(domain, images):
     assert np.array_equal(domain.is_val, np.arange(40) % 5 == 0)
     assert (domain.facts.name, domain.facts.resolution, domain.facts.train, domain.facts.val) == ("noise", 8, 32, 8)
     assert (domain.facts.classes, domain.facts.images_per_class) == (4, 10.0)
+
+
+def test_images_may_lie_in_memory_in_any_order(tmp_path, images, domain):
+    turned = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert not turned.flags.c_contiguous
+    facts = write_domain(tmp_path / "d", turned, domain.labels, domain.is_val, origin="", resizer="")
+    assert facts.digest == domain.facts.digest
 
 
 def test_without_labels_there_is_one_class(tmp_path, images):
@@ -127,12 +133,12 @@ def test_unknown_domain_lists_the_known_ones(tmp_path, domain):
         open_domain(Home(tmp_path), "cats")
 
 
-def test_domains_are_listed_by_name_and_removed(tmp_path, domain):
+def test_a_domain_is_removed_whole(tmp_path, domain):
     home = Home(tmp_path)
     shutil.copytree(domain.path, tmp_path / "domains" / ".noise.abcdefgh")
-    assert list_domains(home) == [domain.facts]
+    assert home.names("domains") == ["noise"]
     remove_domain(home, "noise")
-    assert list_domains(home) == []
+    assert home.names("domains") == []
     with pytest.raises(UserError, match="unknown domain 'noise'"):
         remove_domain(home, "noise")
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from spaces.errors import UserError
-from trainables.domains import IMAGES_FILE, open_domain
+from trainables.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
 from trainables.home import Home
-from trainables.importers import MAX_SKIPPED_FILES, add_domain
+from trainables.importers import add_domain
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "domains"
 
@@ -74,6 +74,7 @@ def test_what_can_not_be_read_is_skipped_and_recorded(home, folder):
         ("notes.txt", "not an image"),
     ]
     assert (facts.skipped, facts.train + facts.val) == (2, 30)
+    assert not (home.domain("pets") / SKIPPED_FILE).exists()
 
 
 def test_strict_refuses_what_would_be_skipped(home, folder):
@@ -83,11 +84,14 @@ def test_strict_refuses_what_would_be_skipped(home, folder):
     assert home.names("domains") == []
 
 
-def test_only_the_first_skipped_files_are_named(home, folder):
+def test_the_facts_name_the_first_skipped_files_and_a_list_beside_them_all(home, folder):
     for i in range(MAX_SKIPPED_FILES + 5):
         (folder / f"{i}.txt").write_text("hello")
     facts = add_domain(home, "pets", str(folder), 32)
     assert (facts.skipped, len(facts.skipped_files)) == (MAX_SKIPPED_FILES + 5, MAX_SKIPPED_FILES)
+    listed = (home.domain("pets") / SKIPPED_FILE).read_text().splitlines()
+    assert len(listed) == MAX_SKIPPED_FILES + 5
+    assert "104.txt: not an image" in listed
 
 
 def test_duplicates_are_dropped_by_their_pixels(home, folder):

@@ -14,6 +14,7 @@ from trainables.networks import (
     sample,
     set_standing_statistics,
 )
+from trainables.randomness import random_numbers
 
 TINY = Network(resolution=32, width=2, z_dim=4)
 
@@ -119,7 +120,8 @@ def test_standing_statistics_are_those_of_the_layers_inputs():
     generator = build_generator(TINY, seed=0)
     set_standing_statistics(generator, seed=5, n=2048)
     with torch.no_grad():
-        first = generator.from_z(torch.randn(2048, 4, generator=torch.Generator().manual_seed(5))).view(2048, 16, 4, 4)
+        z = torch.randn(2048, 4, generator=random_numbers("standing statistics", 5))
+        first = generator.from_z(z).view(2048, 16, 4, 4)
     norm = generator.blocks[0].norm1
     torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(norm.running_var, first.var((0, 2, 3)), rtol=0.01, atol=0)

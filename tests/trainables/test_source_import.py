@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from spaces.config import Network
+from spaces.errors import UserError
 from trainables.home import Home
 from trainables.networks import build_discriminator, build_generator, sample, set_standing_statistics
 from trainables.source_import import add_source
@@ -60,3 +61,10 @@ def test_a_key_map_that_is_no_json_object_is_refused(home: Home, both: Path, tmp
     (tmp_path / "map.json").write_text("[1]")
     with pytest.raises(SourceError, match="not a JSON object"):
         add_source(home, "faces", [both], NETWORK, ABOUT, key_map=tmp_path / "map.json")
+
+
+@pytest.mark.parametrize("fact", ["images", "classes"])
+def test_a_domain_of_nothing_is_refused(home: Home, both: Path, fact: str) -> None:
+    with pytest.raises(UserError, match=f"source model 'faces': {fact}: Input should be greater than 0, got 0"):
+        add_source(home, "faces", [both], NETWORK, ABOUT | {fact: 0})
+    assert not home.source("faces").exists()

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +11,7 @@ from trainables.graft import GraftReport, graft_networks
 from trainables.losses import LOSSES
 from trainables.networks import Generator, build_discriminator, build_generator, sample, set_standing_statistics
 from trainables.parallel import Group
+from trainables.randomness import random_numbers
 from trainables.sources import SourceModel
 
 _EMA_RAMP = 0.05
@@ -22,7 +22,8 @@ class Finetune:
     """A GAN in training, with Adam for both networks and a moving average of the generator.
 
     All random numbers of iteration i are drawn from (config.seed, i), for the whole batch, and shared out over the
-    workers: a resumed run needs no generator state, and K workers see what one would.
+    workers, so a resumed run needs no generator state. Of several workers each normalises by its own share's statistics
+    in the generator, so they follow one worker closely, not exactly.
     """
 
     def __init__(self, config: TrialConfig, source: SourceModel | None, device: torch.device, group: Group) -> None:
@@ -150,8 +151,7 @@ class _Draw:
 
     def __init__(self, config: TrialConfig, iteration: int) -> None:
         self._batch, self._z_dim = config.optim.batch, config.network.z_dim
-        state = np.random.SeedSequence([config.seed, iteration]).generate_state(1, np.uint64)
-        self._random = torch.Generator().manual_seed(int(state[0]))
+        self._random = random_numbers("training", config.seed, iteration)
 
     def real(self, images: Tensor, flip: bool) -> Sequence[Tensor]:
         """float32 in [-1, 1], one (batch, 3, R, R) a critic step, mirrored at random if asked."""

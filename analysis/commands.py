@@ -1,0 +1,23 @@
+"""Command lines for a reader to copy."""
+
+import shlex
+
+from search.study import StudySpec
+
+
+def search_command(spec: StudySpec, *, name: str | None = None, trials: int | None = None) -> str:
+    """The command line that defines a study, whole; or one that differs from it in name and number of trials.
+
+    Where to run it (home, cluster, dashboard) is the reader's.
+    """
+    options = {
+        "space": spec.space, "trials": trials or spec.trials, "seed": spec.seed, "sampler": spec.sampler,
+        "metric": spec.metric, "target-images": spec.base.data.target_images, "max-images": spec.base.budget.images,
+        "sources": ",".join(spec.sources) or None, "concurrency": spec.concurrency,
+        "threads-per-trial": spec.threads_per_trial, "workers-per-trial": spec.workers_per_trial,
+        "gpus-per-worker": f"{spec.gpus_per_worker:.12g}",
+        "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}", "name": name or spec.name,
+    }  # fmt: skip
+    given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]
+    stopping = "--early-stopping" if spec.early_stopping else "--no-early-stopping"
+    return shlex.join(["understock", "search", spec.target, *given, stopping])

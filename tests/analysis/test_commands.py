@@ -1,0 +1,45 @@
+import json
+import shlex
+
+import typer
+
+import understock
+from analysis.commands import search_command
+from search.launch import resolve_study
+from search.study import StudySpec
+
+COMMANDS = typer.main.get_command(understock.app)
+PLACE = {"target", "--address", "--dashboard", "--dry-run", "--home"}
+"""What the verb takes that says where and how to run, not what the study is; and its argument."""
+
+
+def test_every_option_that_defines_a_study_is_in_its_command(new_study):
+    study = new_study(max_seconds=90.0)
+    base = study.spec.base.model_copy(update={"data": study.spec.base.data.model_copy(update={"target_images": 50})})
+    given = shlex.split(search_command(study.spec.model_copy(update={"base": base})))
+    flags = {max(option.opts, key=len) for option in COMMANDS.commands["search"].params} - PLACE
+    assert flags == {word for word in given if word.startswith("--")}
+
+
+def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsys):
+    before = resolve_study(
+        home, "dots", "source_by_parts", name="a", sources="seed-7", target_images=30, max_images=900, metric="iw",
+        trials=3, seed=5, sampler="grid", early_stopping=False, concurrency=3, threads_per_trial=2, workers_per_trial=4,
+        gpus_per_worker=0.0, max_minutes=0.7,
+    ).spec  # fmt: skip
+    words = shlex.split(search_command(before))[1:]
+    COMMANDS.main([*words, "--dry-run", "--home", str(home.root)], standalone_mode=False)
+    after = StudySpec.parse(json.loads(capsys.readouterr().out)["study"], "test")
+    assert after.model_copy(update={"created": before.created}) == before
+
+
+def test_a_longer_study_differs_in_name_and_trials_alone(new_study):
+    spec = new_study().spec
+    longer = spec.model_copy(update={"name": "b", "trials": 99})
+    assert search_command(spec, name="b", trials=99) == search_command(longer) != search_command(spec)
+
+
+def test_what_a_shell_would_read_otherwise_is_quoted(new_study):
+    given = search_command(new_study(space="/my spaces/a.py:it's").spec)
+    assert shlex.split(given)[4] == "/my spaces/a.py:it's"
+    assert "/my spaces" not in given.split()

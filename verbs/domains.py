@@ -1,0 +1,91 @@
+"""`understock domains ...`: image sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainables.home import Home
+from verbs.endings import if_interrupted
+from verbs.options import AsJson, ExistingName, HomeOption
+from verbs.printing import print_json, print_table, readable
+
+domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
+
+SKIPPED_SHOWN = 10
+
+
+@domains.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="Folder, FILE.parquet, torchvision:NAME[:ROOT], builtin:NAME.")
+    ],
+    resolution: Annotated[int, typer.Option(metavar="PIXELS", help="Along a side: 32, 64 or 128.")] = 64,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse if any file can't be read.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a domain of that name.")] = False,
+    val_fraction: Annotated[float, typer.Option(metavar="0..1", help="Held out, where WHAT brings no split.")] = 0.1,
+    image_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a Parquet file. [default: image, or the only one of bytes]")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Import images as a domain. Example: understock domains add cats photos/cats --resolution 64"""
+    with if_interrupted("interrupted; nothing was imported"):
+        from trainables.importers import add_domain
+        from trainables.progress import progress
+
+        where = Home.find(home)
+        with progress(f"importing {name}", "images") as report:
+            facts = add_domain(
+                where, name, what, resolution, val_fraction=val_fraction, strict=strict, replace=replace,
+                image_column=image_column, progress=report,
+            )  # fmt: skip
+    print(
+        f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {resolution} pixels, {facts.classes} classes; "
+        f"{facts.duplicates} duplicates dropped, {facts.skipped} files skipped"
+    )
+    for skipped in facts.skipped_files[:SKIPPED_SHOWN]:
+        print(f"  skipped {skipped.file}: {skipped.reason}")
+    if facts.skipped > SKIPPED_SHOWN:
+        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {_skipped_list(where.domain(name))}")
+
+
+def _skipped_list(folder: Path) -> Path:
+    """The file that names every skipped one."""
+    from trainables.domains import FACTS_FILE, SKIPPED_FILE
+
+    return folder / (SKIPPED_FILE if (folder / SKIPPED_FILE).exists() else FACTS_FILE)
+
+
+@domains.command("list")
+def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
+    """List the domains. Example: understock domains list"""
+    from trainables.domains import read_facts
+
+    where = Home.find(home)
+    facts = list(readable(where.names("domains"), lambda name: read_facts(where.domain(name))))
+    if as_json:
+        return print_json([item.model_dump() for item in facts])
+    rows = [[f.name, f.resolution, f.train, f.val, f.classes, f.images_per_class, f.origin] for f in facts]
+    return print_table(["domain", "pixels", "train", "val", "classes", "images per class", "from"], rows)
+
+
+@domains.command("show")
+def show(name: ExistingName, home: HomeOption = None) -> None:
+    """Show a domain's facts and draw a contact sheet. Example: understock domains show cats"""
+    from trainables.domains import open_domain, write_contact_sheet
+
+    domain = open_domain(Home.find(home), name)
+    domain.verify()
+    print_json(domain.facts.model_dump())
+    print(f"contact sheet: {write_contact_sheet(domain)}")
+
+
+@domains.command("rm")
+def rm(name: ExistingName, home: HomeOption = None) -> None:
+    """Remove a domain. Example: understock domains rm cats"""
+    from trainables.domains import remove_domain
+
+    remove_domain(Home.find(home), name)
+    print(f"domain {name} removed")

@@ -1,0 +1,45 @@
+"""What verbs print: tables, JSON, and on stderr what a listing has to leave out."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spaces.errors import UserError
+
+T = TypeVar("T")
+
+WIDTH = 200
+"""Characters in a line of a table that goes to a file or a pipe."""
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table without lines; None is left blank, and floats have four digits."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(_cell(item)) for item in row))  # Text, for brackets in a string are rich's markup
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+
+
+def _cell(item: Any) -> str:
+    return "" if item is None else f"{item:.4g}" if isinstance(item, float) else str(item)
+
+
+def print_json(value: Any) -> None:
+    """The value, for programs; what JSON does not know as its string."""
+    print(json.dumps(value, indent=1, default=str))
+
+
+def readable(names: Iterable[str], read: Callable[[str], T]) -> Iterator[T]:
+    """What `read` gives for each name; a damaged one is left out, with its line on stderr."""
+    for name in names:
+        try:
+            yield read(name)
+        except UserError as error:
+            print(f"understock: {error}", file=sys.stderr)

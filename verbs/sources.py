@@ -1,0 +1,138 @@
+"""`understock sources ...`: source models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainables.home import Home
+from verbs.endings import if_interrupted, writing_to
+from verbs.options import AsJson, ExistingName, HomeOption
+from verbs.printing import print_json, print_table, readable
+
+sources = typer.Typer(no_args_is_help=True, help="Source models: pretrained GANs, the shelf to choose from.")
+
+
+@sources.command("train")
+def train(
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain; `understock domains list` lists them.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the source model. [default: the domain's]")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="small|paper", help="Network and settings. [default: paper on a GPU, else small]"),
+    ] = None,
+    max_images: Annotated[
+        int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the preset's]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="CORES", help="CPU threads. [default: all]")] = None,
+    seed: int = 0,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Train a source model; goes on where it was cut off. Example: understock sources train dogs --max-images 160000"""
+    with if_interrupted("interrupted; the same command goes on"):
+        from trainables.source_training import train_source
+
+        facts = train_source(
+            Home.find(home), domain, name or domain, preset,
+            max_images=max_images, threads=threads, seed=seed, replace=replace,
+        )  # fmt: skip
+    print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
+
+
+@sources.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Safetensors: one of both networks, or generator, discriminator."),
+    ],
+    domain: Annotated[str, typer.Option(metavar="NAME", help="What it was trained on.")],
+    images: Annotated[int, typer.Option(metavar="COUNT", help="Training images of that domain.")],
+    classes: Annotated[int, typer.Option(metavar="COUNT", help="Classes of that domain.")] = 1,
+    resolution: Annotated[int, typer.Option(metavar="PIXELS")] = 64,
+    width: Annotated[int, typer.Option(metavar="CHANNELS", help="At the finest resolution.")] = 64,
+    z_dim: Annotated[int, typer.Option(metavar="NUMBERS")] = 128,
+    key_map: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
+    from spaces.config import Network
+    from trainables.source_import import add_source
+
+    network = Network.parse({"resolution": resolution, "width": width, "z_dim": z_dim}, f"source model {name!r}")
+    about = {"domain": domain, "images": images, "classes": classes}
+    facts = add_source(Home.find(home), name, files, network, about, key_map=key_map, replace=replace)
+    print(f"source model {facts.name} added, digest {facts.digest[:12]}")
+
+
+@sources.command("list")
+def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
+    """List the source models, builtin ones too. Example: understock sources list"""
+    from trainables.sources import open_source, shelf
+
+    where = Home.find(home)
+    facts = list(readable(shelf(where), lambda name: open_source(where, name).facts))
+    if as_json:
+        return print_json([item.model_dump() for item in facts])
+    columns = {
+        "source": [f.name for f in facts],
+        "pixels": [f.network.resolution for f in facts],
+        "width": [f.network.width for f in facts],
+        "domain": [f.domain for f in facts],
+        "images": [f.images for f in facts],
+        "classes": [f.classes for f in facts],
+        "images per class": [f.images_per_class for f in facts],
+        "images seen": [f.images_seen for f in facts],
+        "own scores": [_scores(f.scores) for f in facts],
+    }
+    return print_table(list(columns), zip(*columns.values(), strict=True))
+
+
+@sources.command("show")
+def show(name: ExistingName, home: HomeOption = None) -> None:
+    """Show a source model's facts, checked against its weights. Example: understock sources show mdi"""
+    from trainables.sources import open_source
+
+    source = open_source(Home.find(home), name)
+    source.weights()
+    print_json(source.facts.model_dump())
+    print(f"samples: {source.path / 'samples.png'}")
+
+
+@sources.command("export")
+def export(
+    name: ExistingName,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder.")],
+    home: HomeOption = None,
+) -> None:
+    """Copy a source model's files out. Example: understock sources export dogs -o dogs-model"""
+    from trainables.sources import export_source, open_source
+
+    source = open_source(Home.find(home), name)
+    with writing_to(output):
+        export_source(source, output)
+    print(f"source model {name} exported to {output}")
+
+
+@sources.command("rm")
+def rm(name: ExistingName, home: HomeOption = None) -> None:
+    """Remove a source model from the home. Example: understock sources rm dogs"""
+    from trainables.sources import remove_source
+
+    remove_source(Home.find(home), name)
+    print(f"source model {name} removed")
+
+
+def _scores(scores: dict[str, float | None]) -> str:
+    """ "fd 310 (floor 101), kd 2.1 (floor 0)": each metric, with what real images score in place of samples."""
+    return ", ".join(
+        f"{name} {value:.4g} (floor {scores.get(f'{name}_floor') or 0:.4g})"
+        for name, value in scores.items()
+        if value is not None and not name.endswith("_floor")
+    )

@@ -1,0 +1,213 @@
+"""`understock search` and what follows from it: studies, their state, their report and their generators."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainables.home import Home
+from verbs.endings import if_interrupted, writing_to
+from verbs.options import AsJson, HomeOption
+from verbs.printing import print_json, print_table
+
+studies = typer.Typer()
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; `understock status` lists them.")]
+StudyTrial = Annotated[
+    str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial's generator, or that trial's.")
+]
+
+
+@studies.command()
+def search(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")],
+    space: Annotated[
+        str, typer.Option(metavar="SPACE", help="A search space by name, or FILE.py:FUNCTION.")
+    ] = "quickstart",
+    trials: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Configurations to try. [default: 24, or a whole grid]")
+    ] = None,
+    target_images: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]")
+    ] = None,
+    max_images: Annotated[
+        int | None, typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(metavar="fd|kd|iw|fid|kid", help="What to go by. [default: fd]")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="TRIALS", help="At once. [default: one a core, or one a GPU]")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--sources", metavar="A,B", help="Source models. [default: all that fit]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the study. [default: TARGET-SPACE]")] = None,
+    sampler: Annotated[str, typer.Option(metavar="tpe|random|grid")] = "tpe",
+    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).")] = True,
+    threads_per_trial: Annotated[
+        int | None, typer.Option(metavar="CORES", help="[default: cores / concurrency]")
+    ] = None,
+    workers_per_trial: Annotated[int, typer.Option(metavar="WORKERS", help="Over 1 goes through Ray Train.")] = 1,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(metavar="GPUS", help="[default: 1 where there is one, else 0]")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Stop after so many minutes; resume goes on.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster. [default: Ray on this machine]")
+    ] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the study as JSON; run nothing.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Find the best source, networks and settings. Example: understock search cats --space quickstart --trials 24"""
+    with if_interrupted("interrupted; the same command goes on"):
+        from search.launch import begin, resolve_study
+
+        where = Home.find(home)
+        resolved = resolve_study(
+            where, target, space, name=name, sources=source, target_images=target_images, max_images=max_images,
+            metric=metric, trials=trials, seed=seed, sampler=sampler, early_stopping=early_stopping,
+            concurrency=concurrency, threads_per_trial=threads_per_trial, workers_per_trial=workers_per_trial,
+            gpus_per_worker=gpus_per_worker, max_minutes=max_minutes, on_cluster=address is not None,
+        )  # fmt: skip
+        for note in resolved.notes:
+            print(f"note: {note}", file=sys.stderr)
+        if dry_run:
+            return print_json({"study": resolved.spec.model_dump(), "an example trial": resolved.example.model_dump()})
+        study = begin(where, resolved.spec)
+    return _run(where, study, address, dashboard)
+
+
+@studies.command()
+def resume(
+    study: StudyName,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster.")] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Go on with an interrupted study. Example: understock resume cats-quickstart"""
+    _run(Home.find(home), study, address, dashboard)
+
+
+def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
+    """Run what is left of a study, and say how it ended: with its answer and the report's path, or with the way to go on."""
+    go_on = f"go on with: understock resume {study} --home {home.root}"
+    with if_interrupted(f"interrupted; {go_on}"):
+        from analysis.answer import lines
+        from analysis.report import write_report
+        from analysis.tables import summary
+        from search.results import load
+        from search.study import open_study
+        from search.tune import run_study
+
+        paths, spec = open_study(home, study)
+        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard)
+        if outcome == "interrupted":
+            raise KeyboardInterrupt  # which Ray took, to end its trials in order
+        if outcome == "time is up":
+            statuses = summary(load(paths.evaluations), spec).statuses
+            through = sum(count for status, count in statuses.items() if status != "running")
+            return print(f"time is up: {through} of {spec.trials} trials are through; {go_on}")
+        if outcome == "complete already":
+            print(f"study {study} is complete already: nothing was trained")
+        print("\n".join(lines(load(paths.evaluations), spec)))
+        return print(f"report: {write_report(paths, spec)}")
+
+
+@studies.command()
+def status(
+    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="[default: list the studies]")] = None,
+    as_json: AsJson = False,
+    home: HomeOption = None,
+) -> None:
+    """Show a study's trials, also while it runs. Example: understock status cats-quickstart --json"""
+    from rich.filesize import decimal
+
+    from analysis.tables import trials_frame
+    from search.results import load
+    from search.study import open_study
+
+    where = Home.find(home)
+    if study is None:
+        return print_json(where.names("studies")) if as_json else print("\n".join(where.names("studies")))
+    paths, spec = open_study(where, study)
+    frame = trials_frame(load(paths.evaluations), spec)
+    frame = frame.astype(object).where(frame.notna(), None)
+    size = _bytes_below(paths.root)
+    if as_json:
+        trials = frame.to_dict("records")
+        return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
+    print_table(list(frame.columns), frame.values.tolist())
+    return print(f"{decimal(size)} in {paths.root}")
+
+
+def _bytes_below(folder: Path) -> int:
+    """The sizes of all files, summed. A running study renames and removes files meanwhile; those count as nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).lstat().st_size
+    return total
+
+
+@studies.command()
+def report(
+    study: StudyName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.html", help="[default: in the study]")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write the report, one HTML file that opens offline. Example: understock report cats-quickstart -o cats.html"""
+    from analysis.report import write_report
+    from search.study import open_study
+
+    paths, spec = open_study(Home.find(home), study)
+    with writing_to(output or paths.report):
+        print(write_report(paths, spec, output))
+
+
+@studies.command()
+def sample(
+    study: StudyTrial,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), FILE.npz, or a new folder.")
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, metavar="COUNT")] = 64,
+    seed: Annotated[int, typer.Option(help="Of z: the same seed, the same z.")] = 0,
+    home: HomeOption = None,
+) -> None:
+    """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
+    from analysis.winner import generator_file
+    from trainables import networks
+    from trainables.samples import check_output, write_samples
+    from trainables.trial import load_generator
+
+    with writing_to(output):
+        check_output(output)
+    path = generator_file(Home.find(home), study)
+    images = networks.sample(load_generator(path), n, seed).numpy()
+    with writing_to(output):
+        write_samples(images, output)
+    print(f"{n} samples of {path} written to {output}")
+
+
+@studies.command()
+def export(
+    study: StudyTrial,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder.")],
+    home: HomeOption = None,
+) -> None:
+    """Copy out the winning generator with its config. Example: understock export cats-quickstart -o cats-generator"""
+    from analysis.winner import export_generator, generator_file
+
+    path = generator_file(Home.find(home), study)
+    with writing_to(output):
+        export_generator(path, output)
+    print(f"generator.safetensors and config.json written to {output}")
