@@ -1,6 +1,5 @@
 """A domain: square uint8 RGB images in one Arrow file that every process of a machine maps, and so shares."""
 
-import hashlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from spaces.config import Config
 from spaces.errors import UserError
 from trainables.grids import image_grid
-from trainables.home import Home, writing, writing_folder
+from trainables.home import Home, file_digest, writing, writing_folder
 
 Split = Literal["train", "val"]
 
@@ -104,7 +103,7 @@ class Domain:
 
     def verify(self) -> None:
         """Read the whole file; UserError unless its digest is the one in the facts."""
-        found = _digest(self.path / IMAGES_FILE)
+        found = file_digest(self.path / IMAGES_FILE)
         if found != self.facts.digest:
             raise _damaged(self.path, f"{IMAGES_FILE} has sha256 {found}, {FACTS_FILE} says {self.facts.digest}")
 
@@ -192,7 +191,7 @@ def write_domain(
             duplicates=duplicates,
             skipped=len(skipped),
             skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
-            digest=_digest(folder / IMAGES_FILE),
+            digest=file_digest(folder / IMAGES_FILE),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / FACTS_FILE).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -249,11 +248,6 @@ def _map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:
 def _schema(resolution: int) -> pa.Schema:
     image = pa.fixed_shape_tensor(pa.uint8(), (3, resolution, resolution), permutation=(0, 1, 2))
     return pa.schema({"image": image, "label": pa.int64(), "split": pa.string()})
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove_stale(path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_download_with_another_digest_is_not_kept(home, monkeypatch, tmp_path)
 
 def test_weights_are_downloaded_into_the_home_folder(home, monkeypatch, weights):
     monkeypatch.setattr(features, "URL_INCEPTION_V3", weights.as_uri())
-    monkeypatch.setattr(features, "INCEPTION_SHA256", features._sha256(weights))
+    monkeypatch.setattr(features, "INCEPTION_SHA256", features.file_digest(weights))
     assert load_extractor("inception", 299, home, CPU).name == "inception"
     assert (home.root / "extractors" / weights.name).read_bytes() == weights.read_bytes()
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import trainables.source_training as under_test
+from spaces.errors import UserError
 from trainables.home import Home
 from trainables.sources import SourceError, open_source, shelf
 from trainables.training import Evaluation
@@ -63,7 +64,7 @@ def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domai
     folder.mkdir(parents=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SourceError, match="'one' is being trained by another process"):
+        with pytest.raises(UserError, match="'one' is being trained by another process"):
             train(home, "one")
     under_test.train_source(home, "dots", "one", "small", max_images=1, threads=1)
     assert not folder.exists()
