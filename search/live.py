@@ -105,7 +105,8 @@ class View:
                 str(number), Text(trial["what"]), progress, self._rung(trial["images"]), value, trial["status"]
             )
         best = f"best so far: {spec.metric} {self._best[0]:.4g}, {self._best[1]}" if self._best else "no evaluation yet"
-        bar = ProgressBar(total=spec.trials, completed=self._done, width=40)
+        bar = Table.grid()  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))
         header = Text(f"study {spec.name}: {self._done} of {spec.trials} trials, {self._left()}")
         return Group(header, bar, table, Text(best), *(Text(failure, style="red") for failure in self._failures[-3:]))
 
