@@ -41,6 +41,7 @@ _ROW_FIELDS = {
     "wall_seconds": pa.float64(),
     "loss_d": pa.float64(),
     "loss_g": pa.float64(),
+    "origin": pa.string(),
     "device": pa.string(),
     "threads": pa.int32(),
     **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},

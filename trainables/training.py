@@ -25,6 +25,8 @@ class Learner(Protocol):
     def images_per_iteration(self) -> int: ...
 
     iterations: int
+    origin: str
+    """What it started from, in a line: what was grafted, re-initialised and frozen."""
 
     def step(self, images: Tensor) -> dict[str, Tensor]: ...
 

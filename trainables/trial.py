@@ -114,7 +114,7 @@ class Evaluator:
             image_grid(samples[:GRID_IMAGES]).save(beside, format="png")
         context = EvalContext(samples, self._domain, self._folder, self._protocol, self._extractor, self._device)
         measured = measure(context)
-        return dict(measured.values), dict(measured.record)
+        return dict(measured.values), {**measured.record, "origin": learner.origin}
 
 
 def save(learner: Learner, files: TrialFiles, history: list[Evaluation], config: TrialConfig) -> None:

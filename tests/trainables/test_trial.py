@@ -104,6 +104,8 @@ def test_a_trial_of_a_source_grafts_it(
     scratch = next(run_trial(tiny_config(), home, files, CPU))
     grafted = next(run_trial(tiny_config(source="seed-7"), home, TrialFiles(files.folder / "b", files.samples), CPU))
     assert scratch.losses != grafted.losses
+    assert scratch.record["origin"] == "random weights"
+    assert "re-initialised 0, left 0 unused, froze 0" in grafted.record["origin"]
 
 
 def test_a_checkpoint_of_another_config_is_refused(home: Home, tiny_config: Make, files: TrialFiles) -> None:

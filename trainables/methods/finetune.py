@@ -32,6 +32,7 @@ class Finetune:
         self.generator = build_generator(config.network, seed=config.seed)
         self.discriminator = build_discriminator(config.network, seed=config.seed)
         self.grafted = GraftReport() if source is None else self._graft(source)
+        self.origin = "random weights" if source is None else self.grafted.summary()
         layout = {"device": device, "memory_format": torch.channels_last}
         self.generator.to(**layout)  # type: ignore[call-overload]
         self.discriminator.to(**layout)  # type: ignore[call-overload]
