@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --trials 12 --name demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 # The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise).
 test-slow: $(INSTALLED)
