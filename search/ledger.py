@@ -76,7 +76,7 @@ class Ledger:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.state.is_finished() and not self._rows_on_disk(trial.number):
                 rows = {item.images_seen: item.row() for item in recorded(self._checkpoint(trial.number))}
-                config = trial_config(self.spec, self.space, optuna.trial.FixedTrial(trial.params))
+                config, _ = self._config(optuna.trial.FixedTrial(trial.params))
                 self._write(trial.number, config, trial.user_attrs["status"], trial.user_attrs.get("error"), rows)
 
     def _rows_on_disk(self, number: int) -> list[dict[str, Any]]:
@@ -109,14 +109,19 @@ class Ledger:
             on_disk = self._rows_on_disk(number)
             self._trials[number] = trial
             self._rows[number] = {row["images_seen"]: row_columns(row) for row in on_disk if row["images_seen"]}
-            try:
-                config = trial_config(self.spec, self.space, trial)
-            except UserError as error:
-                self.finish(number, self.spec.base, "failed", str(error))
-                continue
-            self._write(number, config, "running", None)
-            return number, config
+            config, error = self._config(trial)
+            if error is None:
+                self._write(number, config, "running", None)
+                return number, config
+            self.finish(number, config, "failed", error)
         return None
+
+    def _config(self, trial: Any) -> tuple[TrialConfig, str | None]:
+        """A trial's config; or the study's base, to have something to write, and what is wrong with the suggestion."""
+        try:
+            return trial_config(self.spec, self.space, trial), None
+        except UserError as error:
+            return self.spec.base, str(error)
 
     def is_reference(self, number: int) -> bool:
         """Whether this is the first trial from scratch: what transfer is compared with, at whole budget."""

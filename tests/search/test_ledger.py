@@ -170,7 +170,10 @@ def test_a_draw_that_is_no_config_fails_alone_and_is_not_asked_for_again(new_stu
     assert ledger.to_do == 0
     errors = {item["error"] for item in load(study[0].evaluations).to_pylist() if item["status"] == "failed"}
     assert any("source 'scratch' has nothing to transfer" in str(error) for error in errors)
+    before = load(study[0].evaluations).to_pylist()
+    next(study[0].evaluation(row["trial"]) for row in before if row["status"] == "failed").unlink()
     assert reopened(study).ask() is None
+    assert load(study[0].evaluations).to_pylist() == before
 
 
 def test_taking_a_trial_up_again_keeps_the_rows_that_it_had(new_study: New) -> None:
