@@ -15,6 +15,7 @@ from analysis.tables import PARTS, Answer, Metric, Score
 from search.results import flat_config
 from search.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH
+from trainables.home import fetch
 
 TOP = 10
 
@@ -264,6 +265,7 @@ def _samples(e: Evidence, paths: StudyPaths) -> Section:
 
 
 def _last_grid(row: pd.Series, paths: StudyPaths) -> Image | None:
+    fetch(paths.samples(int(row["trial"])))
     grids = sorted(paths.samples(int(row["trial"])).glob("[0-9]*.png"))
     if not grids:
         return None

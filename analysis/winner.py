@@ -8,7 +8,7 @@ from analysis.tables import summary
 from search.results import load
 from search.study import open_study
 from spaces.errors import UserError
-from trainables.home import Home, writing_folder
+from trainables.home import Home, fetch, writing_folder
 from trainables.trial import TrialFiles
 from trainables.weights import read_tensors
 
@@ -24,6 +24,7 @@ def generator_file(home: Home, study: str) -> Path:
         raise UserError(f"study {name!r} has no trial with a score yet; see `understock status {name}`")
     trial = int(number) if number else best.trial if best else 0
     path = TrialFiles(paths.trial(trial), paths.samples(trial)).generator
+    fetch(path)
     if not path.is_file():
         raise UserError(f"trial {trial} of study {name!r} left no generator; see `understock status {name}`")
     return path

@@ -22,7 +22,7 @@ from spaces.suggest import Space
 from trainables.devices import best_device, native_precision
 from trainables.domains import Domain, open_domain
 from trainables.features import EXTRACTORS
-from trainables.home import Home, file_digest
+from trainables.home import Home, fetch, file_digest
 from trainables.iw import MIN_IMAGES
 from trainables.sources import SourceModel, open_source, shelf
 from trainables.trial import METHODS
@@ -118,6 +118,7 @@ def begin(home: Home, spec: StudySpec) -> str:
     Returns its name. UserError if a study of that name is there with other settings.
     """
     paths = StudyPaths.of(home, spec.name)
+    fetch(paths.spec)
     if not paths.spec.exists():
         with only_driver(paths):
             ranking = rank_sources(home, open_domain(home, spec.target), spec.sources, spec.base.protocol)

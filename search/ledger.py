@@ -19,6 +19,7 @@ from search.results import Status, read_rows, row_columns, write_trial
 from search.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
+from trainables.home import fetch, push
 from trainables.trial import TrialFiles, recorded
 
 _STATES: Mapping[Status, TrialState] = {
@@ -35,6 +36,8 @@ class Ledger:
 
     def __init__(self, paths: StudyPaths, spec: StudySpec) -> None:
         self.paths, self.spec, self.space = paths, spec, load_space(spec.space)
+        fetch(paths.journal)
+        fetch(paths.evaluations)
         _mend(paths.journal)
         self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(paths.journal)))
         self.study = optuna.create_study(
@@ -49,6 +52,7 @@ class Ledger:
         self._rebuild_damaged()
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._unfinished = [trial.number for trial in running]
+        push(paths.journal)
 
     def _plan_first_trials(self) -> None:
         """A grid is planned whole; else each source gets one trial first, in the order of the spec, and then scratch."""
@@ -110,6 +114,7 @@ class Ledger:
             self._trials[number] = trial
             self._rows[number] = {row["images_seen"]: row_columns(row) for row in on_disk if row["images_seen"]}
             config, error = self._config(trial)
+            push(self.paths.journal)  # before anything bears the trial's number
             if error is None:
                 self._write(number, config, "running", None)
                 return number, config
@@ -147,6 +152,7 @@ class Ledger:
         self._write(number, config, status, error)
         last = list(self._rows[number].values())[-1:]
         self._tell(number, status, last[0].get(self.spec.metric) if last else None)
+        push(self.paths.journal)
         del self._trials[number], self._rows[number]
 
     def _tell(self, number: int, status: Status, value: float | None) -> None:

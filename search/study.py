@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home, only_process, writing
+from trainables.home import Home, fetch, only_process, writing
 
 
 class StudySpec(Config):
@@ -128,11 +128,13 @@ def write_spec(paths: StudyPaths, spec: StudySpec) -> None:
 def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
     """The paths and the spec of an existing study; UserError that lists the known ones otherwise."""
     paths = StudyPaths.of(home, name)
+    fetch(paths.spec)
     if not paths.spec.is_file():
         known = ", ".join(home.names("studies")) or "none yet"
-        raise UserError(f"unknown study {name!r} in {home.root}; known: {known}")
+        raise UserError(f"unknown study {name!r} in {home}; known: {known}")
     try:
         data = json.loads(paths.spec.read_text())
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
+    fetch(paths.evaluations)
     return paths, StudySpec.parse(data, str(paths.spec))

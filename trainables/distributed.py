@@ -21,7 +21,8 @@ from ray.util import get_current_placement_group
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home
+from trainables.home import Home, writing
+from trainables.store import UnreachableError
 from trainables.trial import TrialFiles, run_trial
 
 PLACEMENT_GROUP = "placement_group"
@@ -43,6 +44,7 @@ class TrialJob:
     """A TrialConfig as JSON."""
     home: str
     folder: str
+    """In the home, as is the next."""
     samples: str
     threads: int
     workers: int
@@ -55,20 +57,28 @@ class TrialJob:
     def rows(self) -> Any:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
         torch.set_num_threads(self.threads)
+        try:
+            home = Home.find(self.home)  # each node has its own mirror of one on an object store
+            yield from self._rows(home, TrialFiles(home.root / self.folder, home.root / self.samples))
+        except UnreachableError:
+            raise  # the infrastructure's fault
+        except UserError as error:
+            yield {"status": "failed", "error": str(error)}
+
+    def _rows(self, home: Home, files: TrialFiles) -> Any:
         device = torch.device("cuda" if self.gpus_per_worker else "cpu")
-        files = TrialFiles(Path(self.folder), Path(self.samples))
         machine = {"device": _device_name(device), "threads": self.threads}
         try:
             config = TrialConfig.model_validate_json(self.config)
-            for evaluation in run_trial(config, Home(Path(self.home)), files, device):
+            for evaluation in run_trial(config, home, files, device):
                 yield evaluation.row() | machine | {"status": evaluation.status}
-        except UserError as error:
-            yield {"status": "failed", "error": str(error)}
+        except UserError:
+            raise
         except Exception as error:
             if self.workers > 1:
                 raise  # the other workers would wait for this one; Ray Train ends them
-            files.folder.mkdir(parents=True, exist_ok=True)
-            files.error.write_text(traceback.format_exc())
+            with writing(files.error) as beside:
+                beside.write_text(traceback.format_exc())
             yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
 
 

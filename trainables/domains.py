@@ -21,7 +21,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from spaces.config import Config
 from spaces.errors import UserError
 from trainables.grids import image_grid
-from trainables.home import Home, file_digest, writing, writing_folder
+from trainables.home import Home, fetch, file_digest, remove, writing, writing_folder
 
 Split = Literal["train", "val"]
 
@@ -85,6 +85,7 @@ class Domain:
     @classmethod
     def open(cls, path: Path) -> "Domain":
         """Map the domain in folder `path`. UserError if there is none, if it is damaged, or doesn't match its facts."""
+        fetch(path)
         facts = read_facts(path)
         batch = _map_batch(path, _schema(facts.resolution))
         is_val = pc.equal(batch.column("split"), "val").to_numpy(zero_copy_only=False)
@@ -209,9 +210,10 @@ def open_domain(home: Home, name: str) -> Domain:
 def remove_domain(home: Home, name: str) -> None:
     """Delete a domain, damaged or not, and everything kept beside it. UserError if there is none."""
     path = home.domain(name)
+    fetch(path / FACTS_FILE)
     if not path.is_dir():
         raise _unknown(path)
-    shutil.rmtree(path)
+    remove(path)
 
 
 def write_contact_sheet(domain: Domain, images: int = 64) -> Path:
@@ -225,6 +227,7 @@ def write_contact_sheet(domain: Domain, images: int = 64) -> Path:
 
 def read_facts(path: Path) -> DomainFacts:
     """Facts of the domain in folder `path`. UserError if there is none, or if they can't be read."""
+    fetch(path / FACTS_FILE)
     if not path.is_dir():
         raise _unknown(path)
     try:

@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from spaces.errors import UserError, lookup
-from trainables.home import Home, file_digest, writing
+from trainables.home import Home, fetch, file_digest, writing
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the weights at URL_INCEPTION_V3: TensorFlow's inception-2015-12-05, converted. pytorch-fid has the same file."""
@@ -108,6 +108,7 @@ def _inception_file(home: Home) -> Path:
             raise UserError(f"{INCEPTION_VARIABLE} names {path}, which is no file; download it from {URL_INCEPTION_V3}")
         return path
     path = home.root / "extractors" / Path(URL_INCEPTION_V3).name
+    fetch(path)
     if not path.is_file():
         log.info("downloading the Inception weights, 96 MB, from %s to %s", URL_INCEPTION_V3, path)
         try:

@@ -1,4 +1,10 @@
-"""The home folder: where domains, source models and studies lie, and how files get there whole or not at all."""
+"""The home: where domains, source models and studies lie, and how files get there whole or not at all.
+
+A home on an object store is worked on through a folder of this machine (`trainables/mirror.py` says what is consistent
+when). For the rest of the code that is four functions: `fetch` before reading what another machine may have written,
+`writing` or `writing_folder` to write, `push` after appending, `remove`. In a home of this machine alone `fetch` and
+`push` do nothing.
+"""
 
 import fcntl
 import hashlib
@@ -8,12 +14,14 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.config import NAME_PATTERN
 from spaces.errors import UserError
+from trainables.lease import Lease
+from trainables.mirror import Mirror, mirror_of
 
 
 def check_name(kind: str, name: str) -> str:
@@ -37,11 +45,21 @@ class Home:
     """Owns the first level of names: `domains/`, `sources/`, `studies/` below `root`."""
 
     root: Path
+    """A folder of this machine: the home itself, or the mirror of one on an object store."""
+    url: str | None = None
+    """s3://BUCKET/PREFIX of a home on an object store."""
 
     @classmethod
-    def find(cls, path: Path | None = None) -> "Home":
-        """`path`, else $UNDERSTOCK_HOME, else ~/.understock; made if missing. UserError if it can't be written."""
-        root = (path or Path(os.environ.get("UNDERSTOCK_HOME") or "~/.understock")).expanduser().absolute()
+    def find(cls, where: str | Path | None = None) -> "Home":
+        """`where`, a path or an URL, else $UNDERSTOCK_HOME, else ~/.understock; a folder is made if missing.
+
+        UserError if it can't be written, or reached.
+        """
+        place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
+        if "://" in place:
+            mirror = Mirror.open(place)
+            return cls(mirror.root, mirror.store.url)
+        root = Path(place).expanduser().absolute()
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
@@ -51,6 +69,10 @@ class Home:
                 f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
             ) from None
         return cls(root)
+
+    def __str__(self) -> str:
+        """As a user names it: what `find` takes."""
+        return self.url or str(self.root)
 
     def domain(self, name: str) -> Path:
         return self.root / "domains" / check_name("domain", name)
@@ -64,7 +86,43 @@ class Home:
     def names(self, kind: str) -> list[str]:
         """Names in `kind` ("domains", "sources", "studies"), sorted; half-written ones start with a dot and are left out."""
         folder = self.root / kind
+        if mirror := mirror_of(folder):
+            return mirror.names(kind)
         return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
+
+
+def fetch(path: Path) -> None:
+    """Make `path`, a file or a whole folder, what the object store has, where it lies in the mirror of one."""
+    if mirror := mirror_of(path):
+        mirror.fetch(path)
+
+
+def push(path: Path) -> None:
+    """Give the object store what was appended to file `path` in place, where it lies in the mirror of one.
+
+    UserError if another process has written that file since this machine last fetched or pushed it.
+    """
+    if mirror := mirror_of(path):
+        mirror.put(path, path, fenced=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder and all that is in it, from the object store too, where it lies in the mirror of one."""
+    if mirror := mirror_of(path):
+        mirror.remove(path)
+    shutil.rmtree(path)
+
+
+def bytes_below(folder: Path) -> int:
+    """The sizes of all files in `folder`, summed. What disappears meanwhile counts as nothing."""
+    if mirror := mirror_of(folder):
+        return mirror.size(folder)
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).lstat().st_size
+    return total
 
 
 @contextmanager
@@ -76,6 +134,8 @@ def writing(path: Path) -> Iterator[Path]:
         yield beside
         with beside.open("rb") as file:
             os.fsync(file.fileno())
+        if mirror := mirror_of(path):
+            mirror.put(beside, path)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -94,6 +154,8 @@ def writing_folder(path: Path) -> Iterator[Path]:
     old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield beside
+        if mirror := mirror_of(path):
+            mirror.put_folder(beside, path)
         if path.exists():
             path.replace(old)
         beside.replace(path)
@@ -106,7 +168,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
 def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     """Nobody else works on `folder`, made if missing, inside the block; UserError with `otherwise` if somebody does.
 
-    The lock goes with the process that holds it.
+    The lock goes with the process that holds it; on an object store, half a minute after it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -114,4 +176,6 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(otherwise) from None
-        yield
+        mirror = mirror_of(folder)
+        with Lease(mirror, folder, otherwise).held() if mirror else nullcontext():
+            yield

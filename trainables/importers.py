@@ -92,8 +92,8 @@ def _checked_path(
     home: Home, name: str, resolution: int, val_fraction: float, replace: bool, workers: int | None
 ) -> Path:
     path = home.domain(name)
-    if path.exists() and not replace:
-        raise UserError(f"domain {name!r} is there already, in {path}; take another name, or replace it with --replace")
+    if name in home.names("domains") and not replace:
+        raise UserError(f"domain {name!r} is there already, in {home}; take another name, or replace it with --replace")
     if resolution not in RESOLUTIONS:
         raise UserError(f"resolution {resolution} will not do; known: {', '.join(map(str, RESOLUTIONS))}")
     if not 0 <= val_fraction < 1:

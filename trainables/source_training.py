@@ -1,7 +1,6 @@
 """Training a source model of a domain: a trial from scratch whose last state goes on the shelf."""
 
 import datetime
-import shutil
 import sys
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from spaces.errors import lookup
 from spaces.presets import PRESETS
 from trainables.devices import best_device, native_precision
 from trainables.domains import open_domain
-from trainables.home import Home, only_process
+from trainables.home import Home, only_process, remove
 from trainables.progress import progress, watch
 from trainables.sources import SourceError, SourceFacts, check_new, save_source
 from trainables.training import Evaluation
@@ -47,7 +46,7 @@ def train_source(
     with only_process(files.folder, busy):
         last = _train(config, home, name, files)
         facts = _shelve(home, name, config, files, last)
-        shutil.rmtree(files.folder)
+        remove(files.folder)
     return facts
 
 
@@ -63,7 +62,7 @@ def _train(config: TrialConfig, home: Home, name: str, files: TrialFiles) -> Eva
         for last in run_trial(config, home, files, best_device(), watched):
             _say(last)
             if last.status == "diverged":
-                shutil.rmtree(files.folder)
+                remove(files.folder)
                 raise SourceError(
                     f"source model {name!r} diverged after {last.images_seen:,} images; try another --seed or --preset"
                 )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from spaces.config import SCRATCH, Config, Name, Network
 from spaces.errors import UserError
-from trainables.home import Home, check_name, writing_folder
+from trainables.home import Home, check_name, fetch, remove, writing_folder
 from trainables.networks import build_discriminator, build_generator
 from trainables.weights import read_tensors, write_tensors
 
@@ -62,6 +61,7 @@ class SourceModel:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """Both networks' tensors, {"generator": {...}, "discriminator": {...}}; SourceError unless the digest fits."""
+        fetch(self.path)
         found = weights_digest(self.path)
         if found != self.facts.digest:
             raise SourceError(
@@ -92,8 +92,9 @@ def open_source(home: Home, name: str) -> SourceModel:
     """The source model of that name; SourceError that lists the known ones, or says what its facts lack."""
     known = shelf(home)
     if name not in known:
-        raise SourceError(f"unknown source model {name!r} in {home.root}; known: {', '.join(known) or 'none yet'}")
+        raise SourceError(f"unknown source model {name!r} in {home}; known: {', '.join(known) or 'none yet'}")
     facts = known[name] / FACTS
+    fetch(facts)
     try:
         return SourceModel(SourceFacts.parse(json.loads(facts.read_text()), str(facts)), known[name])
     except (OSError, ValueError) as error:
@@ -105,8 +106,8 @@ def check_new(home: Home, name: str, *, replace: bool) -> None:
     check_name("source model", name)
     if name == SCRATCH:
         raise SourceError("a source model can't be called 'scratch': that means random weights")
-    if home.source(name).exists() and not replace:
-        raise SourceError(f"source model {name!r} is there already in {home.root}; replace it with --replace")
+    if name in home.names("sources") and not replace:
+        raise SourceError(f"source model {name!r} is there already in {home}; replace it with --replace")
 
 
 def save_source(
@@ -125,10 +126,11 @@ def save_source(
 def remove_source(home: Home, name: str) -> None:
     """Delete a source model of the home; SourceError if it is not there, or builtin."""
     path = home.source(name)
-    if not path.is_dir():
-        where = "comes with the package and can't be removed" if name in shelf(home) else f"is not in {home.root}"
+    if name not in home.names("sources"):
+        where = "comes with the package and can't be removed" if name in shelf(home) else f"is not in {home}"
         raise SourceError(f"source model {name!r} {where}; there: {', '.join(home.names('sources')) or 'none'}")
-    shutil.rmtree(path)
+    fetch(path / FACTS)
+    remove(path)
 
 
 def check_fits(weights: Mapping[str, Mapping[str, Tensor]], network: Network, where: str) -> None:

@@ -14,7 +14,7 @@ from spaces.errors import UserError, lookup
 from trainables.domains import BatchOrder, Domain, open_domain
 from trainables.features import load_extractor
 from trainables.grids import image_grid
-from trainables.home import Home, writing
+from trainables.home import Home, fetch, writing
 from trainables.methods import finetune
 from trainables.metrics import EvalContext, measure
 from trainables.networks import Generator
@@ -66,6 +66,7 @@ def run_trial(
     group = Group.current()
     domain = open_domain(home, config.target)
     source = None if config.source == SCRATCH else open_source(home, config.source)
+    fetch(files.folder)
     learner = lookup(METHODS, "method", config.method)(config, source, device, group)
     history = restore(learner, files.checkpoint, config)
     yield from history
@@ -148,6 +149,7 @@ def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Eva
 
 def recorded(checkpoint: Path) -> list[Evaluation]:
     """The evaluations that a trial's checkpoint holds; none if there is no whole checkpoint."""
+    fetch(checkpoint)
     try:
         return _history(read_tensors(checkpoint)[1])
     except UserError:

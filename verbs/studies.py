@@ -1,14 +1,12 @@
 """`understock search` and what follows from it: studies, their state, their report and their generators."""
 
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trainables.home import Home
+from trainables.home import Home, bytes_below
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption
 from verbs.printing import print_json, print_table
@@ -96,7 +94,7 @@ def resume(
 
 def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
     """Run what is left of a study, and say how it ended: with its answer and the report's path, or with the way to go on."""
-    go_on = f"go on with: understock resume {study} --home {home.root}"
+    go_on = f"go on with: understock resume {study} --home {home}"
     with if_interrupted(f"interrupted; {go_on}"):
         from analysis.answer import lines
         from analysis.report import write_report
@@ -138,22 +136,12 @@ def status(
     paths, spec = open_study(where, study)
     frame = trials_frame(load(paths.evaluations), spec)
     frame = frame.astype(object).where(frame.notna(), None)
-    size = _bytes_below(paths.root)
+    size = bytes_below(paths.root)
     if as_json:
         trials = frame.to_dict("records")
         return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
     print_table(list(frame.columns), frame.values.tolist())
     return print(f"{decimal(size)} in {paths.root}")
-
-
-def _bytes_below(folder: Path) -> int:
-    """The sizes of all files, summed. A running study renames and removes files meanwhile; those count as nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(parent, name).lstat().st_size
-    return total
 
 
 @studies.command()
