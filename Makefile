@@ -15,7 +15,7 @@ test: $(INSTALLED)
 
 # The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise).
 test-slow: $(INSTALLED)
-	$(BIN)/pytest -m 'ray or browser or photos'
+	$(BIN)/pytest -m 'ray or s3 or browser or photos'
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

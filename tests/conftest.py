@@ -1,7 +1,11 @@
 """What every test may start from: a home with a tiny domain, a config that trains in a second, a source model."""
 
 import os
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 import torch
 
 from spaces.config import TrialConfig
+from trainables import store
 from trainables.domains import write_domain
 from trainables.home import Home
 from trainables.networks import build_discriminator, build_generator, set_standing_statistics
@@ -77,3 +82,51 @@ def tiny_source(home: Home) -> SourceModel:
     weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
     save_source(home.source("seed-7"), facts, weights, b"png")
     return open_source(home, "seed-7")
+
+
+BUCKET = "understock-test"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real S3 API server on loopback, moto's, as a process of its own: the variables that lead to it, and its log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("s3") / "log"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
+        while True:
+            assert server.poll() is None, log.read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        variables = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "S3_LOG": str(log),
+        }
+        yield variables | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        server.terminate()
+
+
+@pytest.fixture
+def machine(
+    s3_server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Home]]:
+    """The test's own home on S3, as a machine of that name sees it; it is also the default home and cache from then on."""
+    import boto3
+
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
+    store._client.cache_clear()
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+
+    def see(name: str) -> Home:
+        monkeypatch.setenv("UNDERSTOCK_CACHE", str(tmp_path / name))
+        monkeypatch.setenv("UNDERSTOCK_HOME", f"s3://{BUCKET}/{request.node.name}")
+        return Home.find()
+
+    yield see
+    store._client.cache_clear()
