@@ -5,10 +5,10 @@ stands still for as long as no living holder would let it, the holder is dead, a
 conditional write that one taker alone can win.
 """
 
-import _thread
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -103,7 +103,7 @@ class Lease:
             except StoreError:
                 self._lost = time.monotonic() - last > DEAD_SECONDS
             if self._lost:
-                return _thread.interrupt_main()
+                return signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it if it sleeps
 
     def _is_ours(self) -> bool:
         """Whether the lease is our own beat, whose confirmation did not reach us."""
