@@ -13,11 +13,13 @@ from verbs.domains import domains
 from verbs.endings import MISTAKE
 from verbs.sources import sources
 from verbs.studies import studies
+from verbs.watching import watching
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
 )
 app.add_typer(studies)
+app.add_typer(watching)
 app.add_typer(domains, name="domains")
 app.add_typer(sources, name="sources")
 

@@ -6,17 +6,20 @@ is first given what the ledger has unfinished, with a scheduler that has learnt 
 
 import logging
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 # Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's.
 os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # unless asked for, see search/tracking.py
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report what it is used for
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
@@ -30,11 +33,13 @@ from search.ledger import Ledger
 from search.live import View
 from search.results import Status
 from search.study import StudyPaths, StudySpec, only_driver
+from search.tracking import trackers
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.distributed import PLACEMENT_GROUP, TrialJob, resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import Home, file_digest
+from trainables.loopback import on_loopback
 from trainables.sources import open_source
 
 INFRASTRUCTURE_RETRIES = 2
@@ -46,20 +51,27 @@ Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 
 
 def run_study(
-    home: Home, paths: StudyPaths, spec: StudySpec, *, address: str | None = None, dashboard: bool = False
+    home: Home,
+    paths: StudyPaths,
+    spec: StudySpec,
+    *,
+    address: str | None = None,
+    dashboard: bool = False,
+    track: Sequence[str] = (),
 ) -> Outcome:
     """Run what is left of a study: all of a new one, nothing of a finished one.
 
     UserError if another process runs it, its data, source models or space have changed, or there is no Ray at `address`.
     """
     check_unchanged(home, spec)
+    also = trackers(track, paths, spec)
     with only_driver(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
         start = time.monotonic()
         with _ray(spec, address, dashboard), View(spec, dict(ledger.finished_rows())) as view:
-            _tuner(home, ledger, view).fit()
+            _tuner(home, ledger, view, also).fit()
         if not ledger.to_do:
             return "complete"
         timed_out = spec.max_seconds is not None and time.monotonic() - start >= spec.max_seconds
@@ -90,18 +102,23 @@ def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None
         needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
         options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
         options |= {"dashboard_host": "127.0.0.1"}
+    if address or dashboard:
+        options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
     try:
-        ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
+        with nullcontext() if address else on_loopback():
+            context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
+    if dashboard:
+        print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _tuner(home: Home, ledger: Ledger, view: View) -> tune.Tuner:
+def _tuner(home: Home, ledger: Ledger, view: View, also: list[tune.Callback]) -> tune.Tuner:
     spec = ledger.spec
     books = _Books(home, ledger, view)
     return tune.Tuner(
@@ -120,7 +137,7 @@ def _tuner(home: Home, ledger: Ledger, view: View) -> tune.Tuner:
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(ledger.paths.ray),
-            callbacks=[_Events(books)],
+            callbacks=[_Events(books), *also],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
         ),

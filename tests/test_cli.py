@@ -49,7 +49,9 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 def verbs() -> list[str]:
     found = []
-    for group, prefix in ((understock.studies, ""), (understock.domains, "domains "), (understock.sources, "sources ")):
+    groups = {"domains ": understock.domains, "sources ": understock.sources}
+    ungrouped = (("", group) for group in (understock.studies, understock.watching))
+    for prefix, group in (*ungrouped, *groups.items()):
         found += [
             prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback
         ]
@@ -110,6 +112,13 @@ MISTAKES = {
     "search dots --sources seed-7 --target-images 41": "40",
     "search dots --sources seed-7 --name ../x": "name",
     "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
+    "search dots --sources seed-7 --track nope": "'nope' is not one of",
+    "search dots --submit 127.0.0.1:8265": "expected the Ray dashboard's address, such as http://127.0.0.1:8265",
+    "search dots --submit http://127.0.0.1:9 --address auto": "exclude each other",
+    "search dots --submit http://127.0.0.1:9": "no Ray dashboard to submit to at http://127.0.0.1:9",
+    "dashboard nope": "unknown study 'nope'",
+    "dashboard begun": "study 'begun' has not run yet",
+    "domains list --home gs://bucket/x": "expected a folder, or s3://BUCKET/PREFIX",
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
     "report nope": "unknown study 'nope'",

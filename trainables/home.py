@@ -97,6 +97,16 @@ def fetch(path: Path) -> None:
         mirror.fetch(path)
 
 
+def snapshot(path: Path, copy: Path) -> None:
+    """Copy file `path` as it is now, in the object store where it lies in the mirror of one; `path` itself stays.
+
+    FileNotFoundError if it is not there.
+    """
+    content = mirror.content(path) if (mirror := mirror_of(path)) else path.read_bytes()
+    with writing(copy) as beside:
+        beside.write_bytes(content)
+
+
 def push(path: Path) -> None:
     """Give the object store what was appended to file `path` in place, where it lies in the mirror of one.
 

@@ -108,6 +108,13 @@ class Mirror:
         """Bytes of the files below `folder`, in the store."""
         return sum(item.size for item in self.store.objects(self.name(folder) + "/").values())
 
+    def content(self, path: Path) -> bytes:
+        """Of a small file, as the store has it; FileNotFoundError if it does not."""
+        found = self.store.read(self.name(path))
+        if found is None:
+            raise FileNotFoundError(f"{self.store.url}/{self.name(path)}")
+        return found[0]
+
     def fetch(self, path: Path) -> None:
         """Make `path`, a file or a folder with all that is in it, what the store has now; nothing if that is nothing."""
         for _ in range(_ATTEMPTS):

@@ -1,5 +1,7 @@
 """Options that several verbs have."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,4 +13,26 @@ HomeOption = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Submit = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]"),
+]
+WorkingDir = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="With --submit: travels along, for a --space FILE.py:FUNCTION in it."),
+]
+
+
+class Tracker(StrEnum):
+    """What `search/tracking.py` can feed."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+    wandb = "wandb"
+
+
+Track = Annotated[
+    list[Tracker] | None,
+    typer.Option(metavar="tensorboard|mlflow|wandb", help="Feed that tracker too; may be given again."),
+]
 ExistingName = Annotated[str, typer.Argument(metavar="NAME")]

@@ -1,6 +1,7 @@
 """`understock search` and what follows from it: studies, their state, their report and their generators."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,9 @@ import typer
 
 from trainables.home import Home, bytes_below
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption
+from verbs.options import AsJson, HomeOption, Submit, Track, WorkingDir
 from verbs.printing import print_json, print_table
+from verbs.submission import submit_search
 
 studies = typer.Typer()
 
@@ -59,10 +61,15 @@ def search(
         str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster. [default: Ray on this machine]")
     ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
+    track: Track = None,
+    submit: Submit = None,
+    working_dir: WorkingDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the study as JSON; run nothing.")] = False,
     home: HomeOption = None,
 ) -> None:
     """Find the best source, networks and settings. Example: understock search cats --space quickstart --trials 24"""
+    if submit:
+        return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
 
@@ -78,7 +85,7 @@ def search(
         if dry_run:
             return print_json({"study": resolved.spec.model_dump(), "an example trial": resolved.example.model_dump()})
         study = begin(where, resolved.spec)
-    return _run(where, study, address, dashboard)
+    return _run(where, study, address, dashboard, track)
 
 
 @studies.command()
@@ -86,13 +93,14 @@ def resume(
     study: StudyName,
     address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster.")] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
+    track: Track = None,
     home: HomeOption = None,
 ) -> None:
     """Go on with an interrupted study. Example: understock resume cats-quickstart"""
-    _run(Home.find(home), study, address, dashboard)
+    _run(Home.find(home), study, address, dashboard, track)
 
 
-def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
+def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[str] | None) -> None:
     """Run what is left of a study, and say how it ended: with its answer and the report's path, or with the way to go on."""
     go_on = f"go on with: understock resume {study} --home {home}"
     with if_interrupted(f"interrupted; {go_on}"):
@@ -104,7 +112,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
         from search.tune import run_study
 
         paths, spec = open_study(home, study)
-        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard)
+        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=track or ())
         if outcome == "interrupted":
             raise KeyboardInterrupt  # which Ray took, to end its trials in order
         if outcome == "time is up":

@@ -1,0 +1,48 @@
+"""`understock search --submit`: the same command line, run on a cluster."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from spaces.errors import UserError
+from verbs.endings import INTERRUPTED
+
+_OURS = ("--submit", "--working-dir", "--address", "--home")
+
+
+def submit_search(url: str, name: str, working_dir: Path | None) -> None:
+    """Submit this process's own command line, follow the job's log, and end with its exit code."""
+    arguments = for_the_cluster(sys.argv[1:])
+    from search.jobs import submit
+
+    try:
+        code = submit(url, arguments, name, working_dir)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code:
+        raise typer.Exit(code)
+
+
+def for_the_cluster(arguments: Sequence[str]) -> list[str]:
+    """The command line without what is meant for this machine, and with what the cluster's own machines need.
+
+    A home that was named goes along; $UNDERSTOCK_HOME does if it is an URL, for a folder of this machine means nothing
+    there, and the cluster has a variable of its own. UserError if --address was given too.
+    """
+    kept, given = [], {}
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if option in _OURS:
+            given[option] = value if equals else next(rest, "")
+        else:
+            kept.append(argument)
+    if "--address" in given:
+        raise UserError("--submit and --address exclude each other: a job runs on the cluster that it is submitted to")
+    home = given.get("--home") or os.environ.get("UNDERSTOCK_HOME", "")
+    if "--home" in given or "://" in home:
+        kept += ["--home", home]
+    return [*kept, "--address", "auto"]
