@@ -110,6 +110,10 @@ def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray has no class of its own for that
+            raise
+        raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
     if dashboard:
         print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
     try:
