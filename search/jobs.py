@@ -1,6 +1,7 @@
 """A search as a Ray job: it runs on the cluster, and goes on when this terminal is closed."""
 
 import asyncio
+import logging
 import os
 import shlex
 import sys
@@ -18,7 +19,9 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from spaces.errors import UserError
 
 _ASKING_SECONDS = 1.0
-"""Between two questions after a job's state, once its log has ended."""
+"""Between two questions of the same kind to a cluster."""
+_PATIENCE_SECONDS = 60.0
+"""With a cluster whose connections break."""
 
 
 def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path | None = None) -> int:
@@ -27,13 +30,11 @@ def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path 
     Gives the job's exit code. Ctrl-C leaves the job running and raises KeyboardInterrupt. With `working_dir` that folder
     travels along, and the job runs in it. UserError if there is no such cluster, or it does not take the job.
     """
+    logging.getLogger("ray").setLevel(logging.ERROR)
     client = _client(address)
     environment: dict[str, Any] = {"working_dir": str(working_dir)} if working_dir else {}
     job = f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    try:
-        client.submit_job(entrypoint=shlex.join(["understock", *arguments]), submission_id=job, runtime_env=environment)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"{address} does not take the job: {' '.join(str(error).split())[:300]}") from None
+    _hand_over(client, address, job, shlex.join(["understock", *arguments]), environment)
     print(f"submitted as job {job}; Ctrl-C leaves it running", file=sys.stderr)
     try:
         return _follow(client, job)
@@ -55,6 +56,23 @@ def _client(address: str) -> JobSubmissionClient:
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"no Ray dashboard to submit to at {address}: {reason}") from None
+
+
+def _hand_over(client: JobSubmissionClient, address: str, job: str, command: str, environment: dict[str, Any]) -> None:
+    """Submit the job once, over a connection that may break and a cluster that may still be starting."""
+    deadline, lost = time.monotonic() + _PATIENCE_SECONDS, False
+    while True:
+        try:
+            client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment)
+            return
+        except (RuntimeError, ValueError, OSError) as error:
+            if lost and "already exists" in str(error):  # it was taken, and the answer was lost
+                return
+            lost = isinstance(error, OSError)
+            if not lost or time.monotonic() > deadline:
+                reason = " ".join(str(error).split())[:300]
+                raise UserError(f"{address} does not take the job: {reason}") from None
+        time.sleep(_ASKING_SECONDS)
 
 
 def _follow(client: JobSubmissionClient, job: str) -> int:
