@@ -8,7 +8,6 @@ the infrastructure broke: a lost node, a killed process.
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -114,7 +113,7 @@ def _train_on_workers(job: TrialJob) -> None:
         ),
         run_config=ray.train.RunConfig(
             name=f"train-{job.number:05d}",
-            storage_path=str(Path(job.folder) / "train"),
+            storage_path=str(Home.find(job.home).root / job.folder / "train"),
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]
             # The controller retries for ever unless told; see RAY.md, placement-group leak.
             failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),  # type: ignore[call-arg]
