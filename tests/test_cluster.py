@@ -157,9 +157,10 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     with subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True) as head:
         try:
             url = f"http://127.0.0.1:{ports[1]}"
-            wait_until(
-                lambda: answers(f"{url}/api/version", token.read_text()), lambda: (tmp_path / "ray.log").read_text()
-            )
+            log_text = (tmp_path / "ray.log").read_text
+            wait_until(lambda: head.poll() is not None or "block forever" in log_text(), log_text)
+            assert head.poll() is None, log_text()
+            wait_until(lambda: answers(f"{url}/api/version", token.read_text()), log_text)
             yield environment | {"address": f"127.0.0.1:{ports[0]}", "dashboard": url}
         finally:
             family = psutil.Process(head.pid).children(recursive=True)
