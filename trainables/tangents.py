@@ -63,10 +63,11 @@ class _NormReluTangent(Function):
         ctx.eps = eps
         a = _through_norm(t, x, mean, rstd, None)
         ctx.save_for_backward(t, x, scale, y, mean, rstd, a)
-        return _mask(a * _over_channels(scale).to(a.dtype), y, 0)
+        tangent: Tensor = _mask(a * _over_channels(scale).to(a.dtype), y, 0)
+        return tangent
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, ds: Tensor) -> tuple[Tensor | None, ...]:
         t, x, scale, y, mean, rstd, a = ctx.saved_tensors
         on = _mask(ds, y, 0)

@@ -39,9 +39,9 @@ class Finetune:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         optim = config.optim
         betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas, fused=True)
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas)
         trained = [p for p in self.discriminator.parameters() if p.requires_grad]
-        self.adam_d = torch.optim.Adam(trained, lr=optim.lr_d, betas=betas, fused=True)
+        self.adam_d = torch.optim.Adam(trained, lr=optim.lr_d, betas=betas)
 
     def _graft(self, source: SourceModel) -> GraftReport:
         names = {"source_name": source.facts.name, "target_name": self.config.target}
