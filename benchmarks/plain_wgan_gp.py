@@ -92,27 +92,34 @@ class Trainer:
     """One iteration after another: `n_critic` critic steps and a generator step."""
 
     def __init__(
-        self, width: int, resolution: int, batch: int, *, z_dim: int = 128, n_critic: int = 5, device: str = "cpu"
+        self,
+        width: int,
+        resolution: int,
+        batch: int,
+        *,
+        z_dim: int = 128,
+        n_critic: int = 5,
+        learning_rate: float = 1e-4,
+        device: str = "cpu",
     ) -> None:
         self.batch, self.z_dim, self.n_critic, self.device = batch, z_dim, n_critic, device
         c = channels(width, resolution)
         self.generator, self.critic = Generator(c[::-1], z_dim).to(device), Critic(c).to(device)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=1e-4, betas=(0.0, 0.9))
-        self.adam_d = torch.optim.Adam(self.critic.parameters(), lr=1e-4, betas=(0.0, 0.9))
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=learning_rate, betas=(0.0, 0.9))
+        self.adam_d = torch.optim.Adam(self.critic.parameters(), lr=learning_rate, betas=(0.0, 0.9))
 
     def iteration(self, reals: Iterator[Tensor]) -> tuple[float, float]:
-        """Losses of the last critic step and of the generator step; `reals` gives float (batch, 3, R, R) in [-1, 1]."""
+        """The mean loss of the critic steps, and the generator step's; `reals` gives float (batch, 3, R, R) in [-1, 1]."""
         for p in self.critic.parameters():
             p.requires_grad_(True)
-        for _ in range(self.n_critic):
-            loss_d = self._critic_step(next(reals).to(self.device))
+        losses_d = [self._critic_step(next(reals).to(self.device)) for _ in range(self.n_critic)]
         for p in self.critic.parameters():
             p.requires_grad_(False)
         self.generator.zero_grad()
         loss_g = -self.critic(self.generator(self._z())).mean()
         loss_g.backward()
         self.adam_g.step()
-        return loss_d, loss_g.item()
+        return sum(losses_d) / self.n_critic, loss_g.item()
 
     def _critic_step(self, real: Tensor) -> float:
         self.critic.zero_grad()

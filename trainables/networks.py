@@ -20,6 +20,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from spaces.config import Network
+from trainables.pixels import to_uint8
 from trainables.randomness import random_numbers
 from trainables.tangents import NormState, norm_relu, norm_relu_tangent
 
@@ -221,7 +222,7 @@ def sample(generator: Generator, n: int, seed: int, batch: int = 256) -> Tensor:
     """
     training = generator.training
     generator.eval()
-    images = [_to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
+    images = [to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
     generator.train(training)
     return torch.cat(images)
 
@@ -262,7 +263,3 @@ def _initialised(module: AnyModule, seed: int) -> AnyModule:
 def _draw_z(generator: Generator, n: int, purpose: str, seed: int) -> Tensor:
     z = torch.randn(n, generator.z_dim, generator=random_numbers(purpose, seed))
     return z.to(generator.from_z.weight.device)
-
-
-def _to_uint8(images: Tensor) -> Tensor:
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
