@@ -215,7 +215,7 @@ def set_standing_statistics(generator: Generator, seed: int = 0, n: int = 1024) 
 
 
 @torch.no_grad()
-def sample(generator: Generator, n: int, seed: int, batch: int = 256) -> Tensor:
+def sample(generator: Generator, n: int, seed: int, batch: int = 128) -> Tensor:
     """`n` images, uint8 (n, 3, R, R) on the CPU, in eval mode: call `set_standing_statistics` first.
 
     All z are drawn at once, so image i does not depend on `batch`.
