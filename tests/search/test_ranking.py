@@ -1,6 +1,6 @@
 import numpy as np
 
-from search.recommend import rank_sources
+from search.ranking import rank_sources
 from spaces.config import Network, Protocol
 from trainables.domains import open_domain, write_domain
 from trainables.home import Home
