@@ -84,7 +84,7 @@ def resolve_study(
             "digests": {f"domain:{target}": domain.facts.digest}
             | {f"source:{model.facts.name}": model.facts.digest for model in models}
             | space_digest,
-            "versions": _versions(),
+            "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "max_seconds": max_minutes and max_minutes * 60,
             **shares,
@@ -249,6 +249,7 @@ def _first(metric: str, metrics: tuple[str, ...]) -> tuple[str, ...]:
     return (metric, *(other for other in metrics if other != metric))
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what a study's numbers depend on."""
     packages = {name: importlib.metadata.version(name) for name in ("understock", "torch", "ray", "optuna")}
     return packages | {"python": platform.python_version()}

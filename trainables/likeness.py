@@ -25,6 +25,12 @@ _VERSION = 1
 """Of what is measured; parts that another version left are measured anew."""
 
 
+_MANIFOLD = ("recall", "precision", "density", "coverage")
+
+_CRITIC_IMAGES = 500
+"""Of each kind, that a critic looks at."""
+
+
 class Part(Config):
     """One way in which a source model is like the target, or not."""
 
@@ -110,13 +116,13 @@ class _Comparison:
         return Part(value=frechet_distance(theirs.moments, context.reference.moments), floor=floor, note=few)
 
     def _critic(self, critic: Discriminator, context: EvalContext, why_not: str | None) -> Part:
-        rows = context.rows(self.protocol.split)[: len(context.generated)]
-        samples = _logits(critic, context.generated)
+        rows = context.rows(self.protocol.split)[:_CRITIC_IMAGES]
+        samples = _logits(critic, context.generated[:_CRITIC_IMAGES])
         if not samples.std() > 0:
             return Part(value=None, note="the critic gives all samples one score")
         own = None
         if self.own is not None:
-            real = self.own.subset(None, self.protocol.seed)[: len(context.generated)]
+            real = self.own.subset(None, self.protocol.seed)[:_CRITIC_IMAGES]
             own = critic_score(_logits(critic, self.own.images[real]), samples)
         return Part(value=critic_score(_logits(critic, self.target.images[rows]), samples), floor=own, note=why_not)
 
@@ -140,19 +146,19 @@ def _logits(critic: Discriminator, images: NDArray[np.uint8], batch: int = 256) 
 
 def _manifold_parts(context: EvalContext) -> dict[str, Part]:
     """Of equally many images on every side: generated, real, and real ones held out for the floor."""
-    held_out, real = context.floor_features
-    n = min(len(context.features), len(held_out), len(real))
+    n = context.floor_n
     if n <= NEIGHBOURS:
         note = f"{n} images of each kind; it needs {NEIGHBOURS + 1} at least"
-        return {name: Part(value=None, note=note) for name in ("recall", "precision", "density", "coverage")}
-    scores = manifold_scores(real[:n], context.features[:n])
+        return {name: Part(value=None, note=note) for name in _MANIFOLD}
+    scores = manifold_scores(context.reference.features[:n], context.features[:n])
 
     def floor() -> dict[str, float]:
-        return dict(manifold_scores(real[:n], held_out[:n]))
+        held_out, real = context.floor_features
+        return dict(manifold_scores(real[:n], held_out))
 
     depends_on = [_VERSION, context.domain.facts.digest, context.protocol.seed, *context.feature_space, n]
     floors = remembered(context.domain_folder, "manifold-floor", depends_on, floor, dict)
-    return {name: Part(value=scores[name], floor=floors[name]) for name in ("recall", "precision", "density", "coverage")}
+    return {name: Part(value=scores[name], floor=floors[name]) for name in _MANIFOLD}
 
 
 def _own_domain(home: Home, source: SourceModel) -> tuple[Domain | None, str | None]:
