@@ -93,7 +93,10 @@ def _ranked(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> 
             source=source,
             rank=float(np.mean([places[name][number] for name in counted])),
             parts={
-                name: RankedPart(**part.model_dump(), rank=places[name][number] if name in places and part.value is not None else None)
+                name: RankedPart(
+                    **part.model_dump(),
+                    rank=places[name][number] if name in places and part.value is not None else None,
+                )
                 for name, part in parts.items()
             },
         )

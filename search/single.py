@@ -35,9 +35,13 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
     try:
         data = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"config {path} can't be read ({error.strerror}); make one with: understock pick {target} -o {path}") from None
+        raise UserError(
+            f"config {path} can't be read ({error.strerror}); make one with: understock pick {target} -o {path}"
+        ) from None
     except ValueError as error:
-        raise UserError(f"config {path} is not JSON ({error}); make one with: understock pick {target} -o {path}") from None
+        raise UserError(
+            f"config {path} is not JSON ({error}); make one with: understock pick {target} -o {path}"
+        ) from None
     if not isinstance(data, Mapping):
         raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
     config = TrialConfig.parse(data.get("config", data), f"config {path}")

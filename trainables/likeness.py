@@ -1,6 +1,6 @@
 """How like a target a source model is, before any training: each part measured, none judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,11 @@ class _Comparison:
         protocol, wanted = self.protocol, len(context.generated)
         assert context.extractor is not None, "a context of distances has one"
         theirs = reference(self.own, self.own.path, context.extractor, "train", wanted, protocol.seed)
-        few = f"of {theirs.moments.n:,} images, so above what {wanted:,} would give" if theirs.moments.n < wanted else None
+        few = (
+            f"of {theirs.moments.n:,} images, so above what {wanted:,} would give"
+            if theirs.moments.n < wanted
+            else None
+        )
         return Part(value=frechet_distance(theirs.moments, context.reference.moments), floor=floor, note=few)
 
     def _critic(self, critic: Discriminator, context: EvalContext, why_not: str | None) -> Part:

@@ -9,9 +9,7 @@ NEIGHBOURS = 5
 """k of the k-nearest-neighbour balls, as in Naeem et al. and in the ICLR 2022 study of pretrained GANs."""
 
 
-def manifold_scores(
-    real: NDArray[np.floating], fake: NDArray[np.floating], k: int = NEIGHBOURS
-) -> Mapping[str, float]:
+def manifold_scores(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = NEIGHBOURS) -> Mapping[str, float]:
     """Precision, recall, density and coverage of features `fake` (m, d) against `real` (n, d), k < n and k < m.
 
     Around each vector lies a ball that reaches to its k-th nearest neighbour among its own kind, itself not counted.

@@ -37,9 +37,7 @@ def once(folder: Path, name: str, depends_on: object, compute: Callable[[], floa
     return remembered(folder, name, depends_on, compute, float)
 
 
-def remembered(
-    folder: Path, name: str, depends_on: object, compute: Callable[[], T], read: Callable[[Any], T]
-) -> T:
+def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[], T], read: Callable[[Any], T]) -> T:
     """As `once`, for whatever JSON can hold; `read` checks what it finds, and one it refuses is computed anew."""
     path = folder / "moments" / f"{name}-{_short_digest(depends_on)}.json"
     try:

@@ -6,20 +6,80 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spaces.errors import UserError
 from trainables.home import Home
-from verbs.endings import if_interrupted
+from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption
 from verbs.printing import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from search.ranking import Ranking
+    from search.regret import Way
 
 picking = typer.Typer()
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")]
 Sources = Annotated[
-    str | None, typer.Option("--sources", metavar="A,B", help="Source models. [default: all of the target's resolution]")
+    str | None,
+    typer.Option("--sources", metavar="A,B", help="Source models. [default: all of the target's resolution]"),
 ]
+
+
+@picking.command()
+def pick(
+    target: Target,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="COUNT", help="Of a search to come: what would it gain? [default: 24]")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="The same by its length, one trial at a time.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it for `understock train`.")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeOption = None,
+) -> None:
+    """Recommend a configuration, and say how sure that is. Example: understock pick cats -o pick.json"""
+    if (trials is not None and hours is not None) or (hours is not None and hours <= 0):
+        raise UserError("a search has --trials or --hours, one of them, above 0")
+    with if_interrupted("interrupted; nothing was written"):
+        from search.recommendation import recommend, write_recommendation
+
+        picked, notes = recommend(Home.find(home), target, trials=trials, hours=hours)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if output:
+        with writing_to(output):
+            write_recommendation(output, picked)
+    if as_json:
+        return print_json(picked.model_dump())
+    for line in picked.says:
+        print(line)
+    go_on = f"understock train {target} --config {output or 'pick.json'}"
+    return print(f"train it: {go_on}" if output else f"train it: understock pick {target} -o pick.json, then {go_on}")
+
+
+@picking.command()
+def regret(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY...]", help="[default: all of the home]")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeOption = None,
+) -> None:
+    """How rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
+    from search.regret import of_home
+
+    evidence, ways, notes = of_home(Home.find(home), studies or None)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if as_json:
+        return print_json({"measured": evidence.bench.about(), "ways": [way.as_dict() for way in ways]})
+    print(evidence.bench.about())
+    return print_regret(ways)
 
 
 @picking.command()
@@ -77,14 +137,39 @@ def _print_ranking(ranking: "Ranking") -> None:
         parts = [row.parts[name] for row in ranking.rows]
         floors = {part.floor for part in parts if part.floor is not None}
         shared = len(floors) == 1 and name != "critic"  # else each source model's own
-        cells = ["-" if part.value is None else f"{part.value:,.4g}" if part.value < 1e4 else f"{part.value:,.0f}" for part in parts]
-        cells = [cell if part.rank is None else f"{cell} ({part.rank:g})" for cell, part in zip(cells, parts, strict=True)]
+        cells = [
+            "-" if part.value is None else f"{part.value:,.4g}" if part.value < 1e4 else f"{part.value:,.0f}"
+            for part in parts
+        ]
+        cells = [
+            cell if part.rank is None else f"{cell} ({part.rank:g})" for cell, part in zip(cells, parts, strict=True)
+        ]
         if not shared:
-            cells = [c if part.floor is None else f"{c} [{part.floor:.4g}]" for c, part in zip(cells, parts, strict=True)]
+            cells = [
+                c if part.floor is None else f"{c} [{part.floor:.4g}]" for c, part in zip(cells, parts, strict=True)
+            ]
         body.append([name, f"{floors.pop():.4g}" if shared else "", *cells])
     print_table(["", "real images", *ranking.order], body)
-    print(f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; the other parts are not counted")
+    print(
+        f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; the other parts are not counted"
+    )
     for row in ranking.rows:
         for name, part in row.parts.items():
             if part.note:
                 print(f"  {row.source}: {name}: {part.note}")
+
+
+def print_regret(ways: "Sequence[Way]") -> None:
+    """A row a way of choosing: what it took on each target, and how far that was from the best."""
+    targets = [choice.target for choice in ways[0].choices]
+    rows = [
+        [
+            way.name,
+            *(f"{choice.took} +{choice.regret:.4g}" for choice in way.choices),
+            way.total,
+            f"{way.mean_ratio:.3f}",
+            f"{way.hits} of {len(targets)}",
+        ]
+        for way in ways
+    ]
+    print_table(["way of choosing", *targets, "sum of regrets", "score / best", "best taken"], rows)

@@ -10,7 +10,9 @@ def normal(n, d, seed, shift=0.0, scale=1.0):
     return (np.random.default_rng(seed).standard_normal((n, d)) * scale + shift).astype(np.float32)
 
 
-@pytest.mark.parametrize(("n", "m", "shift", "scale"), [(300, 300, 0, 1), (200, 350, 1, 1), (300, 200, 0, 0.3), (300, 300, 0, 3)])
+@pytest.mark.parametrize(
+    ("n", "m", "shift", "scale"), [(300, 300, 0, 1), (200, 350, 1, 1), (300, 200, 0, 0.3), (300, 300, 0, 3)]
+)
 def test_scores_equal_those_of_their_authors_code(n: int, m: int, shift: float, scale: float) -> None:
     real, fake = normal(n, 8, 0), normal(m, 8, 1, shift, scale)
     ours, theirs = manifold_scores(real, fake), compute_prdc(real, fake, nearest_k=NEIGHBOURS)
@@ -42,7 +44,10 @@ def test_on_a_line_each_score_is_what_one_counts() -> None:
 
 def test_a_source_that_spreads_wider_gains_recall_and_loses_precision() -> None:
     real = normal(400, 8, 0)
-    narrow, wide = manifold_scores(real, normal(400, 8, 1, scale=0.4)), manifold_scores(real, normal(400, 8, 1, scale=2))
+    narrow, wide = (
+        manifold_scores(real, normal(400, 8, 1, scale=0.4)),
+        manifold_scores(real, normal(400, 8, 1, scale=2)),
+    )
     assert wide["recall"] > narrow["recall"] + 0.3
     assert wide["precision"] < narrow["precision"] - 0.3
 

@@ -1,0 +1,169 @@
+"""How each way of choosing a source would have done, target by target, each time knowing the other targets' trials only.
+
+The truth of an arm (scratch, or a source with the parts transferred) on a target is its score at the best of its settings,
+the geometric mean over seeds. A way that names a source alone is given the paper's parts, both, or the best of those tried
+where both was not. The regret of a choice is its score less the best arm's, and their ratio: 0 and 1 for the oracle.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from search.evidence import Evidence, Tried, gather
+from search.pick import DEFAULT_PARTS, SCRATCH_ARM, Arm, judge
+from search.results import flat_config
+from spaces.config import SCRATCH
+from spaces.errors import UserError
+from trainables.home import Home
+
+Truth = Mapping[Arm, float]
+
+SEEDS = ("seed", "data/seed")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a way of choosing took for a target; a random one takes none in particular."""
+
+    target: str
+    took: str
+    score: float
+    best: float
+
+    @property
+    def regret(self) -> float:
+        """In units of the metric."""
+        return self.score - self.best
+
+    @property
+    def ratio(self) -> float:
+        """Of the score to the best one."""
+        return self.score / self.best
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of choosing, over all targets."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def total(self) -> float:
+        """Sum of regrets."""
+        return sum(choice.regret for choice in self.choices)
+
+    @property
+    def mean_ratio(self) -> float:
+        """Geometric mean of score over best: 1.1 is 10 % worse than the oracle."""
+        return float(np.exp(np.mean(np.log([choice.ratio for choice in self.choices]))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        regrets = [asdict(choice) | {"regret": choice.regret} for choice in self.choices]
+        return {"name": self.name, "sum_of_regrets": self.total, "mean_ratio": self.mean_ratio, "choices": regrets}
+
+    @property
+    def hits(self) -> int:
+        """Targets for which it took the best arm."""
+        return sum(choice.regret <= 1e-9 for choice in self.choices)
+
+
+def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[Way], list[str]]:
+    """The regrets over the studies of a home that were measured alike and have the most targets; and what was left out.
+
+    UserError if fewer than two targets have trials of two arms each.
+    """
+    found, notes = gather(home, studies)
+    evidence = max(found, key=lambda e: (len(_truths(e)), len(e.tried)), default=None)
+    if evidence is None or len(_truths(evidence)) < 2:
+        there = ", ".join(sorted({target for e in found for target in e.targets})) or "none"
+        raise UserError(
+            f"leaving out a target takes studies of two targets at least, measured alike, at one budget; there: {there}; "
+            "search another target with the same --space and --max-images"
+        )
+    notes += [
+        f"left out, as measured otherwise: {len(e.tried)} trials by {e.bench.about()}"
+        for e in found
+        if e is not evidence
+    ]
+    return evidence, leave_one_out(evidence), notes
+
+
+def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
+    """Of every target that has trials of two arms at least."""
+    return {target: arms for target in evidence.targets if len(arms := truth(evidence.of(target))) > 1}
+
+
+def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
+    """Each arm's score on a target, from its trials."""
+    logs: dict[tuple[Arm, str], list[float]] = defaultdict(list)
+    for one in trials:
+        settings = {name: value for name, value in flat_config(one.config).items() if name not in SEEDS}
+        logs[one.arm, f"{one.block} {settings}"].append(np.log(one.score))
+    arms: dict[Arm, float] = {}
+    for (arm, _), scores in logs.items():
+        arms[arm] = min(arms.get(arm, np.inf), float(np.exp(np.mean(scores))))
+    return arms
+
+
+def leave_one_out(evidence: Evidence) -> list[Way]:
+    """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked."""
+    truths = _truths(evidence)
+    sources = sorted({arm[0] for arms in truths.values() for arm in arms if arm[0]})
+
+    def way(name: str, choose: Callable[[str], Arm | None]) -> Way:
+        return Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items()))
+
+    def lowest(of: Mapping[str, float], target: str) -> Arm | None:
+        there = [s for s in of if _with_parts(s, truths[target])]
+        return _with_parts(min(there, key=lambda s: of[s]), truths[target]) if there else None
+
+    ranked = all(evidence.ranks.get(target) for target in truths)
+    return [
+        way("oracle", lambda target: min(truths[target], key=lambda arm: truths[target][arm])),
+        way("pick, from the other targets", lambda target: _picked(evidence, target, truths[target])),
+        *([way("rank", lambda target: lowest(evidence.ranks[target], target))] if ranked else []),
+        way("the paper's selector", lambda target: lowest(evidence.rankings.get(target, {}), target)),
+        way("best source of the other targets", lambda target: lowest(_elsewhere(truths, target), target)),
+        *(way(f"always {source}", lambda target, source=source: _with_parts(source, truths[target])) for source in sources),
+        way("random source", lambda target: None),
+        way("always scratch", lambda target: SCRATCH_ARM if SCRATCH_ARM in truths[target] else None),
+    ]  # fmt: skip
+
+
+def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice:
+    """None, or an arm that was not tried on this target, stands for a source drawn at random."""
+    best = min(arms.values())
+    if arm in arms:
+        assert arm is not None, "None is no arm"
+        source, parts = arm
+        return Choice(target, SCRATCH if source is None else f"{source} ({parts})", arms[arm], best)
+    one_each = {s: _with_parts(s, arms) for s, _ in arms if s}
+    return Choice(target, "any", float(np.mean([arms[arm] for arm in one_each.values() if arm])), best)
+
+
+def _with_parts(source: str, arms: Truth) -> Arm | None:
+    """The source with both networks, if that was tried, else with the best parts; None if it was not tried."""
+    tried = {arm: score for arm, score in arms.items() if arm[0] == source}
+    both = (source, DEFAULT_PARTS)
+    return both if both in tried else min(tried, key=lambda arm: tried[arm], default=None)
+
+
+def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
+    """What `pick` takes without this target's trials, of the arms whose truth is known."""
+    judged = judge(evidence.without(target), target, sorted({s for s, _ in arms if s}))
+    return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
+
+
+def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:
+    """Of each source, how far above the best it comes out on the other targets, as a mean log ratio."""
+    gaps: dict[str, list[float]] = defaultdict(list)
+    for other, arms in truths.items():
+        for source in {s for s, _ in arms if s} if other != target else ():
+            arm = _with_parts(source, arms)
+            gaps[source].append(float(np.log(arms[arm] / min(arms.values()))) if arm else 0.0)
+    return {source: float(np.mean(values)) for source, values in gaps.items()}
