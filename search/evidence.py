@@ -72,6 +72,11 @@ class Tried:
         """Source and parts."""
         return self.source, self.parts
 
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Learning rates of generator and discriminator."""
+        return self.config.optim.lr_g, self.config.optim.lr_d
+
 
 @dataclass
 class Evidence:
@@ -100,6 +105,10 @@ class Evidence:
         dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
         tried = [one for one in self.tried if one.target != target]
         return Evidence(self.bench, tried, dead, self.rankings, self.ranks)
+
+    def left_out(self) -> str:
+        """In a line, for those who go by another bench."""
+        return f"left out, as measured otherwise: {len(self.tried)} trials by {self.bench.about()}"
 
     @property
     def seconds(self) -> float | None:

@@ -98,10 +98,7 @@ def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0
     arms: list[Arm] = [SCRATCH_ARM, *((source, part) for source in sources for part in parts)]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
     asked = [_case(evidence, target, block, arm, rates) for arm in arms for rates in options[arm]]
-    tried = [
-        _case(evidence, one.target, one.block, one.arm, (one.config.optim.lr_g, one.config.optim.lr_d))
-        for one in evidence.tried
-    ]
+    tried = [_case(evidence, one.target, one.block, one.arm, one.rates) for one in evidence.tried]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
     return _best_rates(drawn, arms, options, known=bool(own))
 
@@ -124,7 +121,7 @@ def _best_rates(
 def _rates_tried(evidence: Evidence, arm: Arm) -> list[tuple[float, float]]:
     """The learning rates that trials of the arm's kind (from scratch, or transferred) had; of all, where there are none."""
     kind = [one for one in evidence.tried if (one.source is None) == (arm[0] is None)] or evidence.tried
-    return sorted({(one.config.optim.lr_g, one.config.optim.lr_d) for one in kind}) or [(1e-3, 1e-3)]
+    return sorted({one.rates for one in kind}) or [(1e-3, 1e-3)]
 
 
 def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: tuple[float, float]) -> Case:

@@ -88,21 +88,19 @@ def _ranked(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> 
     """Best first; of equals the one with the smaller distance."""
     places = {name: places_by([parts[name].value for parts in found.values()], way) for name, way in _GOOD.items()
               if all(name in parts for parts in found.values())}  # fmt: skip
-    rows = [
-        RankedSource(
-            source=source,
-            rank=float(np.mean([places[name][number] for name in counted])),
-            parts={
-                name: RankedPart(
-                    **part.model_dump(),
-                    rank=places[name][number] if name in places and part.value is not None else None,
-                )
-                for name, part in parts.items()
-            },
-        )
-        for number, (source, parts) in enumerate(found.items())
-    ]
+    rows = []
+    for number, (source, parts) in enumerate(found.items()):
+        ranked = {
+            name: RankedPart(**part.model_dump(), rank=None if part.value is None else _at(places.get(name), number))
+            for name, part in parts.items()
+        }
+        rank = float(np.mean([places[name][number] for name in counted]))
+        rows.append(RankedSource(source=source, rank=rank, parts=ranked))
     return iter(sorted(rows, key=lambda row: (row.rank, row.parts[counted[0]].value or np.inf, row.source)))
+
+
+def _at(places: Sequence[float] | None, number: int) -> float | None:
+    return None if places is None else places[number]
 
 
 def places_by(values: Sequence[float | None], way: int) -> list[float]:

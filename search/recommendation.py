@@ -1,14 +1,15 @@
 """A recommendation for a target, in numbers and in sentences that claim no more than the numbers carry."""
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import Field
 
 from search.evidence import Evidence, gather
 from search.launch import resolve_study
 from search.pick import (
     DEFAULT_PARTS,
-    SURE,
+    SCRATCH_ARM,
     Arm,
     Interval,
     Judgement,
@@ -22,6 +23,7 @@ from search.pick import (
     trial_values,
 )
 from search.ranking import Ranking, of_resolution, rank_sources
+from search.verdict import verdict, verdict_by_ranking
 from spaces.config import SCRATCH, Config, TrialConfig
 from trainables.domains import Domain, open_domain
 from trainables.home import Home, writing
@@ -38,18 +40,19 @@ class Recommendation(Config):
     parts: str
     lr_g: float
     lr_d: float
-    score: Interval | None
+    score: Interval | None = None
     """Of one training; None where no trial of this target tells the level of its scores."""
-    to_scratch: Interval | None
+    to_scratch: Interval | None = None
     """Its score over that of training from scratch; None without any trial."""
-    measured: str | None
+    measured: str | None = None
     """How scores were measured."""
-    trials_here: int
-    trials_elsewhere: int
-    rests_on: dict[str, int]
+    trials_here: int = 0
+    trials_elsewhere: int = 0
+    rests_on: dict[str, int] = Field(default_factory=dict)
     """Trials by study."""
-    rivals: tuple[Rival, ...]
-    search: SearchGain | None
+    rivals: tuple[Rival, ...] = ()
+    """Every other arm, the likeliest first."""
+    search: SearchGain | None = None
     ranking: dict[str, float]
     """Sources by rank, before training."""
     says: tuple[str, ...]
@@ -125,104 +128,9 @@ def _from(
         rivals=tuple(others),
         search=gain,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
-        says=tuple(_sentences(evidence, target, arm, rates, score, to_scratch, others, gain)),
+        says=tuple(verdict(evidence, target, arm, rates, score, to_scratch, others, gain)),
         config=config,
     )
-
-
-def _sentences(
-    evidence: Evidence,
-    target: str,
-    arm: Arm,
-    rates: tuple[float, float],
-    score: Interval | None,
-    to_scratch: Interval,
-    others: Sequence[Rival],
-    gain: SearchGain,
-) -> list[str]:
-    here, elsewhere = len(evidence.of(target)), [name for name in evidence.targets if name != target]
-    metric = evidence.bench.metric.upper()
-    said = [f"train {_name(arm)}, with learning rates {rates[0]:.3g} (generator) and {rates[1]:.3g} (discriminator)"]
-    if score:
-        said.append(f"expected {metric} of one training {_range(score)}: 90 % of trainings lie in the brackets")
-    else:
-        said.append(f"what {metric} that comes to on {target!r} is not known: no trial of this target was measured so")
-    said.append(_against_scratch(arm, to_scratch, others))
-    said += _against_others(arm, others)
-    rests = [f"{here} trials of {target!r}"] + (
-        [f"{len(evidence.tried) - here} of {', '.join(elsewhere)}"] if elsewhere else []
-    )
-    carried = sum(one.carried for one in evidence.tried)
-    said.append(
-        f"it rests on {' and '.join(rests)}"
-        + (f"; {carried} were stopped early and are carried on by the mean progress of the others" if carried else "")
-    )
-    dead = {who: n for who, n in evidence.dead.items() if who[0] == target}
-    if dead:
-        said.append(
-            "without a score: "
-            + ", ".join(f"{n} of {_name((s, p))}" for (_, s, p), n in dead.items())
-            + " diverged or failed"
-        )
-    return [*said, _of_search(gain)]
-
-
-def _name(arm: Arm) -> str:
-    return "from scratch" if arm[0] is None else f"from {arm[0]}, {arm[1]} transferred"
-
-
-def _range(interval: Interval) -> str:
-    return f"{interval.expected:.4g} ({interval.low:.4g} to {interval.high:.4g})"
-
-
-def _against_scratch(arm: Arm, to_scratch: Interval, others: Sequence[Rival]) -> str:
-    if arm[0] is None:
-        closest = others[0] if others else None
-        if closest is None:
-            return "no source model of this network is on the shelf to compare scratch with"
-        sure = closest.separated
-        return (
-            f"the evidence favours scratch: it beats the best source, {closest.source} ({closest.parts}), with probability "
-            f"{closest.worse_with_probability:.2f}"
-            + ("" if sure else f", short of the {SURE} that would separate them")
-        )
-    scratch = next(rival for rival in others if rival.source == SCRATCH)
-    if scratch.separated:
-        return f"transfer beats scratch with probability {scratch.worse_with_probability:.2f}: its score is {_range(to_scratch)} of scratch's"
-    return (
-        f"the evidence does not separate transfer from scratch: transfer is better with probability "
-        f"{scratch.worse_with_probability:.2f}, its score {_range(to_scratch)} of scratch's"
-    )
-
-
-def _against_others(arm: Arm, others: Sequence[Rival]) -> list[str]:
-    """What is known of the other sources, each with its best parts, and of this source's other parts."""
-    if arm[0] is None:
-        return []
-    best = {rival.source: rival for rival in reversed(others) if rival.source not in (arm[0], SCRATCH)}
-    ordered = [rival for rival in others if best.get(rival.source) is rival]
-    parts = [rival for rival in others if rival.source == arm[0]]
-    said = []
-    for kind, group in (("source", ordered), ("choice of networks", parts)):
-        open_ones = [rival for rival in group if not rival.separated]
-        closed = [rival for rival in group if rival.separated]
-        if closed:
-            said.append(f"better than every other {kind} named here: " + ", ".join(map(_odds, closed)))
-        if open_ones:
-            said.append(f"the evidence does not separate it from this {kind}: " + ", ".join(map(_odds, open_ones)))
-    return said
-
-
-def _odds(rival: Rival) -> str:
-    return f"{rival.source} ({rival.parts}), better than it with probability {rival.worse_with_probability:.2f}"
-
-
-def _of_search(gain: SearchGain) -> str:
-    hours = "" if gain.hours is None else f" (about {gain.hours:.2g} h, one after the other)"
-    less, most = 1 - gain.ratio.expected, 1 - gain.ratio.low
-    if most < 0.01:
-        return f"a search of {gain.trials} trials{hours} over sources and networks would likely gain nothing over it"
-    return f"a search of {gain.trials} trials{hours} over sources and networks would likely lower the score by {max(less, 0):.0%}, by {most:.0%} at best"
 
 
 def _by_ranking(home: Home, domain: Domain) -> Recommendation:
@@ -230,25 +138,18 @@ def _by_ranking(home: Home, domain: Domain) -> Recommendation:
     spec = resolve_study(home, domain.facts.name, "quickstart").spec
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
-    arm: Arm = (ranking.order[0], DEFAULT_PARTS) if ranking else (None, "none")
-    optim = spec.base.optim
-    config = TrialConfig.parse(trial_values(spec.base.model_dump(), spec.target, arm, (optim.lr_g, optim.lr_d)), "pick")
-    why = (
-        f"{arm[0]} ranks first of {len(models)} source models before any training"
-        if ranking
-        else "there is no source model of its resolution"
-    )
-    says = (
-        f"train {_name(arm)}, with the default learning rates {optim.lr_g:.3g} and {optim.lr_d:.3g}",
-        f"no trial of this home is evidence for it: {why}, and that is all that is known",
-        "so no score can be expected of it, and it is not said to be better than another source or than scratch; a search "
-        f"would tell: understock search {spec.target}",
-    )
+    arm: Arm = (ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
+    rates = spec.base.optim.lr_g, spec.base.optim.lr_d
     return Recommendation(
-        target=spec.target, source=arm[0] or SCRATCH, parts=arm[1], lr_g=optim.lr_g, lr_d=optim.lr_d, score=None,
-        to_scratch=None, measured=None, trials_here=0, trials_elsewhere=0, rests_on={}, rivals=(), search=None,
-        ranking={row.source: row.rank for row in ranking.rows} if ranking else {}, says=says, config=config,
-    )  # fmt: skip
+        target=spec.target,
+        source=arm[0] or SCRATCH,
+        parts=arm[1],
+        lr_g=rates[0],
+        lr_d=rates[1],
+        ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
+        says=tuple(verdict_by_ranking(spec.target, arm, rates, len(models))),
+        config=TrialConfig.parse(trial_values(spec.base.model_dump(), spec.target, arm, rates), "pick"),
+    )
 
 
 def write_recommendation(path: Path, recommendation: Recommendation) -> None:

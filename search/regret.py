@@ -85,11 +85,7 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
             f"leaving out a target takes studies of two targets at least, measured alike, at one budget; there: {there}; "
             "search another target with the same --space and --max-images"
         )
-    notes += [
-        f"left out, as measured otherwise: {len(e.tried)} trials by {e.bench.about()}"
-        for e in found
-        if e is not evidence
-    ]
+    notes += [other.left_out() for other in found if other is not evidence]
     return evidence, leave_one_out(evidence), notes
 
 
@@ -117,6 +113,9 @@ def leave_one_out(evidence: Evidence) -> list[Way]:
 
     def way(name: str, choose: Callable[[str], Arm | None]) -> Way:
         return Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items()))
+
+    def always(source: str, target: str) -> Arm | None:
+        return _with_parts(source, truths[target])
 
     def lowest(of: Mapping[str, float], target: str) -> Arm | None:
         there = [s for s in of if _with_parts(s, truths[target])]

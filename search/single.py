@@ -32,23 +32,18 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
     `max_images` replaces its budget; the number of evaluations stays. UserError if there is none, or if it is for another
     target.
     """
+    way_out = f"make one with: understock pick {target} -o pick.json"
     try:
         data = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(
-            f"config {path} can't be read ({error.strerror}); make one with: understock pick {target} -o {path}"
-        ) from None
+        raise UserError(f"config {path} can't be read ({error.strerror}); {way_out}") from None
     except ValueError as error:
-        raise UserError(
-            f"config {path} is not JSON ({error}); make one with: understock pick {target} -o {path}"
-        ) from None
+        raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
     if not isinstance(data, Mapping):
         raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
     config = TrialConfig.parse(data.get("config", data), f"config {path}")
     if config.target != target:
-        raise UserError(
-            f"config {path} is for target {config.target!r}, not {target!r}; make one with: understock pick {target} -o pick.json"
-        )
+        raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
     if max_images is None:
         return config
     evaluations = max(1, config.budget.images // config.budget.eval_every_images)

@@ -65,14 +65,16 @@ def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], 
     design = _Design.of([*cases, *asked])
     x, x_asked = design.matrix(cases), design.matrix(asked)
     centre = float(log_scores.mean()) if len(log_scores) else 0.0
-    y = log_scores - centre
+    y: Floats = log_scores - centre
     fits = [(s, _Fit.of(x, y, design, float(s), float(t))) for s in _SIGMAS for t in _TAUS]
     prior = [np.log(s * t) - (s**2 + t**2) / (2 * _SCALE**2) for s in _SIGMAS for t in _TAUS]  # on a log grid
     log_weights = np.array([fit.log_evidence for _, fit in fits]) + prior
     weights = np.exp(log_weights - log_weights.max())
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, weights / weights.sum())
-    drawn = [x_asked @ fit.draw(n, rng) for n, (_, fit) in zip(counts, fits, strict=True) if n]  # (cases, n) each
+    drawn = [
+        np.asarray(x_asked @ fit.draw(n, rng), np.float64) for n, (_, fit) in zip(counts, fits, strict=True) if n
+    ]  # (cases, n) each
     sigma = np.repeat([s for s, _ in fits], counts)
     return Posterior(np.concatenate(drawn, axis=1).T + centre, sigma)
 
@@ -145,7 +147,7 @@ def _terms(case: Case, rates: tuple[Floats, Floats]) -> list[tuple[tuple[str, ..
     """The coefficients that a case has, by kind and name, and what they are multiplied with."""
     mean, spread = rates
     g, d = ((np.log([case.lr_g, case.lr_d]) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
-    terms = [(("block", case.block), 1.0)]
+    terms: list[tuple[tuple[str, ...], float]] = [(("block", case.block), 1.0)]
     terms += [(("rate", name), float(v)) for name, v in {"g": g, "d": d, "gg": g * g, "dd": d * d, "gd": g * d}.items()]
     if case.source is None:
         return terms

@@ -69,7 +69,7 @@ def likeness(home: Home, target: Domain, source: SourceModel, protocol: Protocol
             parts = _Comparison(home, target, source, protocol, own).parts(why_not)
         return {name: part.model_dump() for name, part in parts.items()}
 
-    found = remembered(target.path, f"likeness-{facts.name}", depends_on, compute, dict)
+    found: dict[str, Any] = remembered(target.path, f"likeness-{facts.name}", depends_on, compute, dict)
     return {name: Part.parse(part, name) for name, part in found.items()} | _facts(source, distance_names(protocol)[0])
 
 
@@ -161,7 +161,7 @@ def _manifold_parts(context: EvalContext) -> dict[str, Part]:
         return dict(manifold_scores(real[:n], held_out))
 
     depends_on = [_VERSION, context.domain.facts.digest, context.protocol.seed, *context.feature_space, n]
-    floors = remembered(context.domain_folder, "manifold-floor", depends_on, floor, dict)
+    floors: dict[str, float] = remembered(context.domain_folder, "manifold-floor", depends_on, floor, dict)
     return {name: Part(value=scores[name], floor=floors[name]) for name in _MANIFOLD}
 
 

@@ -15,7 +15,7 @@ from verbs.printing import print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from search.ranking import Ranking
+    from search.ranking import RankedPart, Ranking
     from search.regret import Way
 
 picking = typer.Typer()
@@ -131,45 +131,35 @@ def _names(sources: str | None) -> list[str] | None:
 
 def _print_ranking(ranking: "Ranking") -> None:
     """A row a part, a column a source, with the source's place by it; below, what could not be measured."""
-    names = list(ranking.rows[0].parts)
-    body = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
-    for name in names:
+    rows: list[list[str]] = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
+    for name in ranking.rows[0].parts:
         parts = [row.parts[name] for row in ranking.rows]
-        floors = {part.floor for part in parts if part.floor is not None}
+        floors = {part.floor for part in parts}
         shared = len(floors) == 1 and name != "critic"  # else each source model's own
-        cells = [
-            "-" if part.value is None else f"{part.value:,.4g}" if part.value < 1e4 else f"{part.value:,.0f}"
-            for part in parts
-        ]
-        cells = [
-            cell if part.rank is None else f"{cell} ({part.rank:g})" for cell, part in zip(cells, parts, strict=True)
-        ]
-        if not shared:
-            cells = [
-                c if part.floor is None else f"{c} [{part.floor:.4g}]" for c, part in zip(cells, parts, strict=True)
-            ]
-        body.append([name, f"{floors.pop():.4g}" if shared else "", *cells])
-    print_table(["", "real images", *ranking.order], body)
-    print(
-        f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; the other parts are not counted"
-    )
+        floor = floors.pop() if shared else None
+        rows.append([name, "" if floor is None else f"{floor:.4g}", *(_part(part, not shared) for part in parts)])
+    print_table(["", "real images", *ranking.order], rows)
+    print(f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; other parts are not counted")
     for row in ranking.rows:
-        for name, part in row.parts.items():
-            if part.note:
-                print(f"  {row.source}: {name}: {part.note}")
+        for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):
+            of = ", ".join(name for name, part in row.parts.items() if part.note == note)
+            print(f"  {row.source}: {of}: {note}")
+
+
+def _part(part: "RankedPart", with_floor: bool) -> str:
+    """ "1,594 (1)": a value and the source's place by it; "445 (2) [75]": with what real images score for this source."""
+    if part.value is None:
+        return "-"
+    value = f"{part.value:,.4g}" if abs(part.value) < 1e4 else f"{part.value:,.0f}"
+    place = "" if part.rank is None else f" ({part.rank:g})"
+    return value + place + (f" [{part.floor:.4g}]" if with_floor and part.floor is not None else "")
 
 
 def print_regret(ways: "Sequence[Way]") -> None:
     """A row a way of choosing: what it took on each target, and how far that was from the best."""
     targets = [choice.target for choice in ways[0].choices]
-    rows = [
-        [
-            way.name,
-            *(f"{choice.took} +{choice.regret:.4g}" for choice in way.choices),
-            way.total,
-            f"{way.mean_ratio:.3f}",
-            f"{way.hits} of {len(targets)}",
-        ]
-        for way in ways
-    ]
+    rows = []
+    for way in ways:
+        took = (f"{choice.took} +{choice.regret:.4g}" for choice in way.choices)
+        rows.append([way.name, *took, way.total, f"{way.mean_ratio:.3f}", f"{way.hits} of {len(targets)}"])
     print_table(["way of choosing", *targets, "sum of regrets", "score / best", "best taken"], rows)
