@@ -12,6 +12,7 @@ The pick is the arm (scratch, or a source with the parts to transfer) whose log 
 Without any trial there is only the ranking, and the pick says so: no score, no interval.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ SURE = 0.95
 INTERVAL = (5.0, 95.0)
 DEFAULT_PARTS = "both"
 """What to transfer where nothing was tried: the paper's finding."""
+
+RATES = 10
+"""Pairs of learning rates that are considered for an arm."""
 
 Arm = tuple[str | None, str]
 SCRATCH_ARM: Arm = (None, "none")
@@ -91,7 +95,11 @@ class Judgement:
 
 
 def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0) -> Judgement:
-    """Predict every arm of `sources`, and scratch, on a target of which the evidence may know nothing but the ranking."""
+    """Predict every arm of `sources`, and scratch, on a target of which the evidence may know nothing but the ranking.
+
+    The evidence has one trial at least, of whatever target.
+    """
+    assert evidence.tried, "without any trial there are no learning rates to choose from"
     own = evidence.of(target)
     block = max((one.block for one in own), key=[one.block for one in own].count, default=f"{target}, not tried yet")
     parts = sorted({one.parts for one in evidence.tried if one.source is not None}) or [DEFAULT_PARTS]
@@ -119,9 +127,16 @@ def _best_rates(
 
 
 def _rates_tried(evidence: Evidence, arm: Arm) -> list[tuple[float, float]]:
-    """The learning rates that trials of the arm's kind (from scratch, or transferred) had; of all, where there are none."""
+    """The learning rates of the best trials of the arm's kind (from scratch, or transferred), beside others of their block.
+
+    Of all trials where there are none of the kind; never such as were not tried.
+    """
     kind = [one for one in evidence.tried if (one.source is None) == (arm[0] is None)] or evidence.tried
-    return sorted({one.rates for one in kind}) or [(1e-3, 1e-3)]
+    blocks: dict[str, list[float]] = defaultdict(list)
+    for one in kind:
+        blocks[one.block].append(one.score)
+    ordered = sorted(kind, key=lambda one: one.score / float(np.median(blocks[one.block])))
+    return list(dict.fromkeys(one.rates for one in ordered))[:RATES]
 
 
 def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: tuple[float, float]) -> Case:

@@ -8,6 +8,7 @@ where both was not. The regret of a choice is its score less the best arm's, and
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from spaces.errors import UserError
 from trainables.home import Home
 
 Truth = Mapping[Arm, float]
+
+Choose = Callable[[str], Arm | None]
 
 SEEDS = ("seed", "data/seed")
 
@@ -109,33 +112,39 @@ def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
 def leave_one_out(evidence: Evidence) -> list[Way]:
     """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked."""
     truths = _truths(evidence)
-    sources = sorted({arm[0] for arms in truths.values() for arm in arms if arm[0]})
+    found = []
+    for name, choose in _ways(evidence, truths).items():
+        found.append(Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items())))
+    return found
 
-    def way(name: str, choose: Callable[[str], Arm | None]) -> Way:
-        return Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items()))
+
+def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
+    """Ways of choosing by name: each takes a target and gives an arm that was tried there, or None for any source."""
+
+    def lowest(of: Mapping[str, float], target: str) -> Arm | None:
+        there = [source for source in of if _with_parts(source, truths[target])]
+        return _with_parts(min(there, key=lambda source: of[source]), truths[target]) if there else None
 
     def always(source: str, target: str) -> Arm | None:
         return _with_parts(source, truths[target])
 
-    def lowest(of: Mapping[str, float], target: str) -> Arm | None:
-        there = [s for s in of if _with_parts(s, truths[target])]
-        return _with_parts(min(there, key=lambda s: of[s]), truths[target]) if there else None
-
-    ranked = all(evidence.ranks.get(target) for target in truths)
-    return [
-        way("oracle", lambda target: min(truths[target], key=lambda arm: truths[target][arm])),
-        way("pick, from the other targets", lambda target: _picked(evidence, target, truths[target])),
-        *([way("rank", lambda target: lowest(evidence.ranks[target], target))] if ranked else []),
-        way("the paper's selector", lambda target: lowest(evidence.rankings.get(target, {}), target)),
-        way("best source of the other targets", lambda target: lowest(_elsewhere(truths, target), target)),
-        *(way(f"always {source}", lambda target, source=source: _with_parts(source, truths[target])) for source in sources),
-        way("random source", lambda target: None),
-        way("always scratch", lambda target: SCRATCH_ARM if SCRATCH_ARM in truths[target] else None),
-    ]  # fmt: skip
+    ways: dict[str, Choose] = {
+        "oracle": lambda target: min(truths[target], key=lambda arm: truths[target][arm]),
+        "pick, from the other targets": lambda target: _picked(evidence, target, truths[target]),
+    }
+    if all(evidence.ranks.get(target) for target in truths):
+        ways["rank"] = lambda target: lowest(evidence.ranks[target], target)
+    ways |= {
+        "the paper's selector": lambda target: lowest(evidence.rankings.get(target, {}), target),
+        "best source of the other targets": lambda target: lowest(_elsewhere(truths, target), target),
+    }
+    sources = sorted({source for arms in truths.values() for source, _ in arms if source})
+    ways |= {f"always {source}": partial(always, source) for source in sources}
+    return ways | {"random source": lambda _: None, "always scratch": lambda _: SCRATCH_ARM}
 
 
 def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice:
-    """None, or an arm that was not tried on this target, stands for a source drawn at random."""
+    """What taking `arm` comes to; None, or one that was not tried on this target, stands for a source drawn at random."""
     best = min(arms.values())
     if arm in arms:
         assert arm is not None, "None is no arm"

@@ -72,11 +72,9 @@ def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], 
     weights = np.exp(log_weights - log_weights.max())
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, weights / weights.sum())
-    drawn = [
-        np.asarray(x_asked @ fit.draw(n, rng), np.float64) for n, (_, fit) in zip(counts, fits, strict=True) if n
-    ]  # (cases, n) each
-    sigma = np.repeat([s for s, _ in fits], counts)
-    return Posterior(np.concatenate(drawn, axis=1).T + centre, sigma)
+    drawn = [x_asked @ fit.draw(int(n), rng) for n, (_, fit) in zip(counts, fits, strict=True) if n]  # (cases, n) each
+    mean: Floats = np.concatenate(drawn, axis=1).T + centre
+    return Posterior(mean, np.repeat([sigma for sigma, _ in fits], counts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,7 @@ class _Fit:
         sd = np.where(np.isnan(design.sd), tau, design.sd)
         residual = y - x @ design.prior_mean
         precision = np.diag(1 / sd**2) + x.T @ x / sigma**2
-        factor = np.linalg.cholesky(precision)
+        factor: Floats = np.linalg.cholesky(precision).astype(np.float64)
         half = np.linalg.solve(factor, x.T @ residual / sigma**2)
         log_evidence = (
             -len(y) * np.log(sigma) - np.log(sd).sum() - np.log(np.diag(factor)).sum()
@@ -103,8 +101,9 @@ class _Fit:
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """(coefficients, n)"""
-        noise: Floats = np.linalg.solve(self.factor.T, rng.standard_normal((len(self.mean), n)))
-        return self.mean[:, None] + noise
+        noise = np.linalg.solve(self.factor.T, rng.standard_normal((len(self.mean), n)))
+        drawn: Floats = self.mean[:, None] + noise
+        return drawn
 
 
 @dataclass(frozen=True, eq=False)
