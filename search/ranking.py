@@ -81,10 +81,10 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
         report(len(sources), len(sources))
     counted = (*distance_names(protocol), "recall", "coverage")
     about = protocol.model_dump(exclude={"metrics", "iw"}) | {"neighbours": 5, "target_digest": target.facts.digest}
-    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(_ranked(found, counted)))
+    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, counted)))
 
 
-def _ranked(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> Iterator[RankedSource]:
+def ranked_rows(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> Iterator[RankedSource]:
     """Best first; of equals the one with the smaller distance."""
     places = {name: places_by([parts[name].value for parts in found.values()], way) for name, way in _GOOD.items()
               if all(name in parts for parts in found.values())}  # fmt: skip

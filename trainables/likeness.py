@@ -99,9 +99,7 @@ class _Comparison:
             extractor=load_extractor(self.protocol.extractor, self.protocol.input_size, self.home, device),
             device=device,
         )
-        values = measure(context).values
-        parts = {name: Part(value=_finite(values[name]), floor=_finite(values[f"{name}_floor"])) for name in names}
-        parts |= _manifold_parts(context)
+        parts = compared(context)
         parts[f"domain_{names[0]}"] = self._domain_distance(context, why_no_domain, parts[names[0]].floor)
         return parts | {"critic": self._critic(critic.to(device), context, why_no_domain)}
 
@@ -146,6 +144,16 @@ def _logits(critic: Discriminator, images: NDArray[np.uint8], batch: int = 256) 
     device = critic.to_logit.weight.device
     parts = [torch.from_numpy(np.array(images[i : i + batch])).to(device) for i in range(0, len(images), batch)]
     return torch.cat([critic(part.float() / 127.5 - 1).double().cpu() for part in parts]).numpy()
+
+
+def compared(context: EvalContext) -> dict[str, Part]:
+    """The parts by images alone: distances, by the context's metrics, and neighbourhoods."""
+    values = measure(context).values
+    distances = {
+        name: Part(value=_finite(values[name]), floor=_finite(values[f"{name}_floor"]))
+        for name in context.protocol.metrics
+    }
+    return distances | _manifold_parts(context)
 
 
 def _manifold_parts(context: EvalContext) -> dict[str, Part]:
