@@ -84,7 +84,7 @@ def recommend(
     if ranking:
         evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
     judged = judge(evidence, target, ranking.order if ranking else ())
-    return _from(evidence, target, judged, ranking, _search_size(evidence, trials, hours)), [*notes, *unreadable]
+    return _from(evidence, target, judged, ranking, search_size(evidence, trials, hours)), [*notes, *unreadable]
 
 
 def _shape(model: SourceModel) -> tuple[int, ...]:
@@ -92,7 +92,7 @@ def _shape(model: SourceModel) -> tuple[int, ...]:
     return network.resolution, network.width, network.z_dim
 
 
-def _search_size(evidence: Evidence, trials: int | None, hours: float | None) -> tuple[int, float | None]:
+def search_size(evidence: Evidence, trials: int | None, hours: float | None) -> tuple[int, float | None]:
     """Trials, and the hours that they take one after the other."""
     seconds = evidence.seconds
     if hours is not None and seconds:
