@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from search.transfer_model import Case, _Design, _Fit, posterior
+from search.transfer_model import Case, _Design, _Fit, _Sums, posterior
 
 RATE = 1e-3
 
@@ -23,12 +23,12 @@ CASES = [
 ]
 
 
-def test_for_given_sigma_and_tau_it_is_the_textbook_posterior() -> None:
+def test_for_given_spreads_it_is_the_textbook_posterior() -> None:
     design = _Design.of(CASES)
     x, y = design.matrix(CASES), np.random.default_rng(0).standard_normal(len(CASES))
-    sigma, tau = 0.3, 0.4
-    fit = _Fit.of(x, y, design, sigma, tau)
-    prior = np.diag(np.where(np.isnan(design.sd), tau, design.sd) ** 2)
+    sigma, tau, upsilon = 0.3, 0.4, 0.2
+    fit = _Fit.of(_Sums.of(x, y, design), design, sigma, tau, upsilon)
+    prior = np.diag(design.prior_sd(tau, upsilon) ** 2)
     marginal = x @ prior @ x.T + sigma**2 * np.eye(len(y))
     gain = prior @ x.T @ np.linalg.inv(marginal)
     assert fit.mean == pytest.approx(design.prior_mean + gain @ (y - x @ design.prior_mean))
