@@ -1,6 +1,7 @@
 """A recommendation for a target, in numbers and in sentences that claim no more than the numbers carry."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -25,6 +26,7 @@ from search.pick import (
 from search.ranking import Ranking, of_resolution, rank_sources
 from search.verdict import verdict, verdict_by_ranking
 from spaces.config import SCRATCH, Config, TrialConfig
+from spaces.errors import UserError
 from trainables.domains import Domain, open_domain
 from trainables.home import Home, writing
 from trainables.sources import SourceModel, open_source
@@ -62,29 +64,56 @@ class Recommendation(Config):
 
 
 def recommend(
-    home: Home, target: str, *, trials: int | None = None, hours: float | None = None
+    home: Home,
+    target: str,
+    *,
+    sources: Sequence[str] | None = None,
+    trials: int | None = None,
+    hours: float | None = None,
 ) -> tuple[Recommendation, list[str]]:
-    """The recommendation for a target, and a word on what was left out of it; `trials` or `hours` are of a search to come."""
+    """The recommendation for a target, and a word on what was left out of it.
+
+    `sources` are the names to choose from, by default all on the shelf that fit; `trials` or `hours` are of a search to come.
+    UserError if a name is not known, or does not fit.
+    """
     domain = open_domain(home, target)
     found, notes = gather(home)
     fitting = [evidence for evidence in found if evidence.bench.network[0] == domain.facts.resolution]
     # of this target before all; then the most trials
     evidence = max(fitting, key=lambda e: (len(e.of(target)), len(e.tried)), default=None)
     if evidence is None or not evidence.tried:
-        return _by_ranking(home, domain), notes
+        return _by_ranking(home, domain, sources), notes
     notes += [
         f"left out, as measured otherwise: {len(e.tried)} trials by {e.bench.about()}"
         for e in fitting
         if e is not evidence
     ]
-    models, unreadable = of_resolution(home, domain)
-    models = [model for model in models if _shape(model) == evidence.bench.network]
+    models, unreadable = _choices(home, domain, evidence, sources)
     first = evidence.tried[0].config
     ranking = rank_sources(home, domain, models, first.protocol) if models else None
     if ranking:
         evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
     judged = judge(evidence, target, ranking.order if ranking else ())
     return _from(evidence, target, judged, ranking, search_size(evidence, trials, hours)), [*notes, *unreadable]
+
+
+def _choices(
+    home: Home, domain: Domain, evidence: Evidence, sources: Sequence[str] | None
+) -> tuple[list[SourceModel], list[str]]:
+    """The source models of the evidence's network, and a word on those that can't be read."""
+    network = evidence.bench.network
+    if sources is None:
+        models, unreadable = of_resolution(home, domain)
+        return [model for model in models if _shape(model) == network], unreadable
+    models = [open_source(home, name) for name in sources]
+    for model in models:
+        if _shape(model) != network:
+            raise UserError(
+                f"source model {model.facts.name!r} has resolution, width and z {_shape(model)}, the trials of this home "
+                f"{network}; leave it out, or search with it first: understock search {domain.facts.name} --sources "
+                f"{model.facts.name}"
+            )
+    return models, []
 
 
 def _shape(model: SourceModel) -> tuple[int, ...]:
@@ -133,9 +162,9 @@ def _from(
     )
 
 
-def _by_ranking(home: Home, domain: Domain) -> Recommendation:
+def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None) -> Recommendation:
     """Nothing was trained yet: the first by rank, with the paper's parts and the defaults of a search."""
-    spec = resolve_study(home, domain.facts.name, "quickstart").spec
+    spec = resolve_study(home, domain.facts.name, "quickstart", sources=",".join(sources or ())).spec
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
     arm: Arm = (ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM

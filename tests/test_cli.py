@@ -49,7 +49,13 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 def verbs() -> list[str]:
     found = []
-    for group, prefix in ((understock.studies, ""), (understock.domains, "domains "), (understock.sources, "sources ")):
+    groups = (
+        (understock.studies, ""),
+        (understock.picking, ""),
+        (understock.domains, "domains "),
+        (understock.sources, "sources "),
+    )
+    for group, prefix in groups:
         found += [
             prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback
         ]
@@ -110,6 +116,17 @@ MISTAKES = {
     "search dots --sources seed-7 --target-images 41": "40",
     "search dots --sources seed-7 --name ../x": "name",
     "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
+    "rank nope": "unknown domain 'nope'",
+    "rank dots --sources nope": "unknown source model 'nope'",
+    "pick nope": "unknown domain 'nope'",
+    "pick dots --trials 0": "'--trials'",
+    "pick dots --trials 3 --hours 2": "--trials or --hours, one of them",
+    "pick dots --hours 0": "above 0",
+    "pick dots -o /proc/pick.json": "output /proc/pick.json can't be written",
+    "regret nope": "unknown study 'nope'",
+    "regret": "studies of two targets at least, measured alike",
+    "train nope --config {tmp}/pickle.pt": "is not JSON",
+    "train dots --config {tmp}/nowhere.json": "can't be read (No such file or directory); make one with: understock pick dots",
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
     "report nope": "unknown study 'nope'",
@@ -229,7 +246,32 @@ def test_without_a_verb_there_is_help_and_no_complaint(run: Run, line: str) -> N
     assert "Usage: understock" in said
 
 
+def test_a_ranking_is_a_table_and_json(run: Run, tiny_domain: str, tiny_source: SourceModel) -> None:
+    code, said, _ = run("rank dots --sources seed-7")
+    assert code == 0
+    assert {"rank", "fd", "kd", "recall", "coverage", "critic"} <= {line.split(" ")[0] for line in said.splitlines()}
+    rows = json.loads(run("rank dots --sources seed-7 --json")[1])["rows"]
+    assert rows[0]["source"] == "seed-7"
+    assert {"value", "floor", "rank"} <= rows[0]["parts"]["fd"].keys()
+
+
+def test_what_pick_writes_is_what_train_trains(
+    run: Run, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
+) -> None:
+    code, said, _ = run(f"pick dots --sources seed-7 -o {tmp_path / 'pick.json'}")
+    assert (code, "no trial of this home is evidence for it" in said) == (0, True)
+    code, said, _ = run(f"train dots --config {tmp_path / 'pick.json'} --max-images 160 --threads 1")
+    assert code == 0
+    assert "look: understock sample dots-pick" in said
+    assert run(f"sample dots-pick -n 4 -o {tmp_path / 'grid.png'}")[0] == 0
+    assert json.loads(run("pick dots --sources seed-7 --json")[1])["trials_here"] == 1
+
+
 INTERRUPTED = {
+    "train dots --config {home}/config.json --threads 1": (
+        "studies/dots-config/trials/00000/checkpoint.safetensors",
+        "interrupted; the same command goes on",
+    ),
     "sources train dots --max-images 640 --threads 1": (
         "sources/.training-dots/checkpoint.safetensors",
         "interrupted; the same command goes on",
@@ -241,9 +283,11 @@ INTERRUPTED = {
 @pytest.mark.parametrize("line", INTERRUPTED)
 def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
     if "dots" in line:
-        request.getfixturevalue("tiny_domain")
+        config = request.getfixturevalue("tiny_config")(budget={"images": 8_000, "eval_every_images": 16})
+        (home.root / "config.json").write_text(config.model_dump_json())
     begun, said = INTERRUPTED[line]
-    command = [sys.executable, "-m", "understock", *shlex.split(line), "--home", str(home.root)]
+    words = shlex.split(line.replace("{home}", str(home.root)))
+    command = [sys.executable, "-m", "understock", *words, "--home", str(home.root)]
     root = Path(understock.__file__).parent
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (home.root / begun).exists():

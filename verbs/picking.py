@@ -1,6 +1,7 @@
 """`understock rank`, `pick`, `train`: which source, which settings, and the training of them."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ Sources = Annotated[
 @picking.command()
 def pick(
     target: Target,
+    sources: Sources = None,
     trials: Annotated[
         int | None, typer.Option(min=1, metavar="COUNT", help="Of a search to come: what would it gain? [default: 24]")
     ] = None,
@@ -46,9 +48,12 @@ def pick(
     if (trials is not None and hours is not None) or (hours is not None and hours <= 0):
         raise UserError("a search has --trials or --hours, one of them, above 0")
     with if_interrupted("interrupted; nothing was written"):
+        if output:
+            with writing_to(output), tempfile.TemporaryFile(dir=output.absolute().parent):
+                pass  # now, rather than after a minute's work
         from search.recommendation import recommend, write_recommendation
 
-        picked, notes = recommend(Home.find(home), target, trials=trials, hours=hours)
+        picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if output:
