@@ -255,20 +255,10 @@ def test_a_ranking_is_a_table_and_json(run: Run, tiny_domain: str, tiny_source: 
     assert {"value", "floor", "rank"} <= rows[0]["parts"]["fd"].keys()
 
 
-def test_what_pick_writes_is_what_train_trains(
-    run: Run, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
-) -> None:
-    code, said, _ = run(f"pick dots --sources seed-7 -o {tmp_path / 'pick.json'}")
-    assert (code, "no trial of this home is evidence for it" in said) == (0, True)
-    code, said, _ = run(f"train dots --config {tmp_path / 'pick.json'} --max-images 160 --threads 1")
-    assert code == 0
-    assert "look: understock sample dots-pick" in said
-    assert run(f"sample dots-pick -n 4 -o {tmp_path / 'grid.png'}")[0] == 0
-    assert json.loads(run("pick dots --sources seed-7 --json")[1])["trials_here"] == 1
-
+TRAIN = "train dots --config {home}/config.json --threads 1"
 
 INTERRUPTED = {
-    "train dots --config {home}/config.json --threads 1": (
+    TRAIN: (
         "studies/dots-config/trials/00000/checkpoint.safetensors",
         "interrupted; the same command goes on",
     ),
@@ -280,7 +270,10 @@ INTERRUPTED = {
 }
 
 
-@pytest.mark.parametrize("line", INTERRUPTED)
+SLOW = {TRAIN: pytest.mark.ray}  # no Ray in it, but seconds of another process
+
+
+@pytest.mark.parametrize("line", [pytest.param(line, marks=SLOW.get(line, ())) for line in INTERRUPTED])
 def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
     if "dots" in line:
         config = request.getfixturevalue("tiny_config")(budget={"images": 8_000, "eval_every_images": 16})

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 
 from search.recommendation import recommend, write_recommendation
-from search.results import write_trial
-from search.single import read_config
+from search.results import load, write_trial
+from search.single import read_config, train_one
 from search.study import StudyPaths, StudySpec
+from search.tune import run_study
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.home import Home
@@ -90,11 +91,25 @@ def test_the_same_evidence_gives_the_same_pick(home: Home, new_study: Study) -> 
     assert recommend(home, "dots") == recommend(home, "dots")
 
 
+@pytest.mark.ray
+def test_what_a_search_found_is_picked_and_trained(home: Home, new_study: Study, grid_code: str, tmp_path: Any) -> None:
+    paths, spec = new_study(grid_code, trials=6, sampler="grid", early_stopping=False)
+    assert run_study(home, paths, spec) == "complete"
+    picked, _ = recommend(home, "dots", sources=["seed-7"])
+    assert (picked.rests_on, picked.trials_here) == ({"s": 6}, 6)
+    write_recommendation(tmp_path / "pick.json", picked)
+    trained, one = train_one(home, read_config(tmp_path / "pick.json", "dots"), "dots-pick", threads=1)
+    (score,) = {
+        row["fd"] for row in load(trained.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images
+    }
+    twins = {row["fd"] for row in load(paths.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images}
+    assert score in twins  # the same configuration, down to the seed, was one of the search's
+    assert recommend(home, "dots", sources=["seed-7"])[0].rests_on == {"s": 6, "dots-pick": 1}
+
+
 def test_a_source_of_another_network_is_refused(home: Home, new_study: Study) -> None:
     written(*new_study())
-    with pytest.raises(
-        UserError, match=r"source model 'mdi' has resolution, width and z \(32, 16, 128\), the trials of this home"
-    ):
+    with pytest.raises(UserError, match=r"source model 'mdi' has resolution, width and z \(32, 16, 128\)"):
         recommend(home, "dots", sources=["mdi"])
 
 
