@@ -100,15 +100,20 @@ def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0
     The evidence has one trial at least, of whatever target.
     """
     assert evidence.tried, "without any trial there are no learning rates to choose from"
-    own = evidence.of(target)
-    block = max((one.block for one in own), key=[one.block for one in own].count, default=f"{target}, not tried yet")
+    block = main_block(evidence, target)
     parts = sorted({one.parts for one in evidence.tried if one.source is not None}) or [DEFAULT_PARTS]
     arms: list[Arm] = [SCRATCH_ARM, *((source, part) for source in sources for part in parts)]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
     asked = [_case(evidence, target, block, arm, rates) for arm in arms for rates in options[arm]]
     tried = [_case(evidence, one.target, one.block, one.arm, one.rates) for one in evidence.tried]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
-    return _best_rates(drawn, arms, options, known=bool(own))
+    return _best_rates(drawn, arms, options, known=bool(evidence.of(target)))
+
+
+def main_block(evidence: Evidence, target: str) -> str:
+    """The target's block with the most trials, whose level the expected score is of."""
+    blocks = [one.block for one in evidence.of(target)]
+    return max(blocks, key=blocks.count, default=f"{target}, not tried yet")
 
 
 def _best_rates(
@@ -201,13 +206,14 @@ def _interval(draws: Floats) -> Interval:
     return Interval(expected=float(middle), low=float(low), high=float(high))
 
 
-def pattern(evidence: Evidence, target: str, arm: Arm) -> Tried | None:
+def pattern(evidence: Evidence, target: str, arm: Arm) -> Tried:
     """The trial whose other settings a training of the arm takes: the best of the arm here, else elsewhere, else any."""
+    block = main_block(evidence, target)
 
-    def distance(one: Tried) -> tuple[bool, bool, float]:
-        return one.arm != arm, one.target != target, one.score
+    def distance(one: Tried) -> tuple[bool, bool, bool, float]:
+        return one.arm != arm, one.block != block, one.target != target, one.score
 
-    return min(evidence.tried, key=distance, default=None)
+    return min(evidence.tried, key=distance)
 
 
 def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: tuple[float, float]) -> dict[str, Any]:

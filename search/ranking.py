@@ -25,6 +25,7 @@ from spaces.errors import UserError
 from trainables.domains import Domain, open_domain
 from trainables.home import Home, writing
 from trainables.likeness import Part, distance_names, likeness
+from trainables.manifolds import NEIGHBOURS
 from trainables.progress import progress
 from trainables.sources import SourceModel, open_source, shelf
 
@@ -80,7 +81,10 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
             found[source.facts.name] = likeness(home, target, source, protocol)
         report(len(sources), len(sources))
     counted = (*distance_names(protocol), "recall", "coverage")
-    about = protocol.model_dump(exclude={"metrics", "iw"}) | {"neighbours": 5, "target_digest": target.facts.digest}
+    about = protocol.model_dump(exclude={"metrics", "iw"}) | {
+        "neighbours": NEIGHBOURS,
+        "target_digest": target.facts.digest,
+    }
     return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, counted)))
 
 

@@ -136,8 +136,9 @@ def _from(
     arm = judged.arms[judged.order[0]]
     rates = judged.rates[arm]
     like = pattern(evidence, target, arm)
-    assert like is not None, "there is evidence"
-    config = TrialConfig.parse(trial_values(like.config.model_dump(), target, arm, rates), "pick")
+    values = trial_values(like.config.model_dump(), target, arm, rates)
+    if like.target != target:
+        values["data"] = {**values["data"], "target_images": None}  # another target's count need not be there
     score, to_scratch = expected(judged)
     others = rivals(judged, evidence, target)
     gain = search_gain(judged, *size)
@@ -158,7 +159,7 @@ def _from(
         search=gain,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
         says=tuple(verdict(evidence, target, arm, rates, score, to_scratch, others, gain)),
-        config=config,
+        config=TrialConfig.parse(values, "pick"),
     )
 
 

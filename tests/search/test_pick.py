@@ -116,7 +116,7 @@ def test_trials_that_diverged_are_told(evidence_of: Make) -> None:
 def test_the_config_is_the_arms_best_trial_with_the_arm_in_place(evidence_of: Make) -> None:
     of = evidence_of({"t": CLEAR, "u": WORSE})
     like = pattern(of, "t", A)
-    assert like is not None and (like.target, like.arm, like.score) == ("t", A, 1480)
+    assert (like.target, like.arm, like.score) == ("t", A, 1480)
     config = TrialConfig.parse(trial_values(like.config.model_dump(), "t", A, (1e-4, 2e-4)), "test")
     assert (config.source, config.transfer.parts, config.optim.lr_g, config.optim.lr_d) == ("a", "both", 1e-4, 2e-4)
     scratch = TrialConfig.parse(trial_values(config.model_dump(), "t", SCRATCH_ARM, (1e-4, 2e-4)), "test")
