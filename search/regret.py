@@ -15,10 +15,13 @@ import numpy as np
 
 from search.evidence import Evidence, Tried, gather
 from search.pick import DEFAULT_PARTS, SCRATCH_ARM, Arm, judge
+from search.ranking import rank_sources
 from search.results import flat_config
 from spaces.config import SCRATCH
 from spaces.errors import UserError
+from trainables.domains import open_domain
 from trainables.home import Home
+from trainables.sources import open_source
 
 Truth = Mapping[Arm, float]
 
@@ -78,7 +81,8 @@ class Way:
 def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[Way], list[str]]:
     """The regrets over the studies of a home that were measured alike and have the most targets; and what was left out.
 
-    UserError if fewer than two targets have trials of two arms each.
+    Studies from before there was a combined rank have their sources ranked now. UserError if fewer than two targets have
+    trials of two arms each.
     """
     found, notes = gather(home, studies)
     evidence = max(found, key=lambda e: (len(_truths(e)), len(e.tried)), default=None)
@@ -89,7 +93,28 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
             "search another target with the same --space and --max-images"
         )
     notes += [other.left_out() for other in found if other is not evidence]
+    notes += _rank_where_none_was(home, evidence)
     return evidence, leave_one_out(evidence), notes
+
+
+def _rank_where_none_was(home: Home, evidence: Evidence) -> list[str]:
+    """Rank the sources of targets whose studies began without a combined rank; a word on those that can't be ranked now."""
+    notes = []
+    for target in _truths(evidence):
+        if evidence.ranks.get(target):
+            continue
+        try:
+            models = [
+                open_source(home, name) for name in sorted({one.source for one in evidence.of(target) if one.source})
+            ]
+            protocol = evidence.of(target)[0].config.protocol
+            ranking = rank_sources(home, open_domain(home, target), models, protocol)
+        except UserError as error:
+            notes.append(f"the sources of target {target!r} were not ranked: {error}")
+            continue
+        evidence.ranks[target] = {row.source: row.rank for row in ranking.rows}
+        evidence.rankings.setdefault(target, ranking.distances)
+    return notes
 
 
 def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:

@@ -3,13 +3,16 @@ from typing import Any
 
 import pytest
 
+from search.launch import begin
 from search.recommendation import recommend, write_recommendation
+from search.regret import of_home
 from search.results import load, write_trial
 from search.single import read_config, train_one
 from search.study import StudyPaths, StudySpec
 from search.tune import run_study
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from trainables.domains import Domain, write_domain
 from trainables.home import Home
 from trainables.sources import SourceModel
 
@@ -89,6 +92,28 @@ def test_a_source_model_that_was_replaced_leaves_its_trials_behind(
 def test_the_same_evidence_gives_the_same_pick(home: Home, new_study: Study) -> None:
     written(*new_study())
     assert recommend(home, "dots") == recommend(home, "dots")
+
+
+def test_regrets_of_a_home_come_with_ranks_also_of_studies_that_had_none(home: Home, new_study: Study) -> None:
+    paths, spec = new_study()
+    written(paths, spec)
+    dots = Domain.open(home.domain("dots"))
+    facts = write_domain(
+        home.domain("dots2"), 255 - dots.images, dots.labels, dots.is_val, origin="test", resizer="none"
+    )
+    base = spec.base.model_copy(update={"target": "dots2"})
+    digests = spec.digests | {"domain:dots2": facts.digest}
+    other = spec.model_copy(update={"name": "s2", "target": "dots2", "base": base, "digests": digests})
+    begin(home, other)
+    other_paths = StudyPaths.of(home, "s2")
+    written(other_paths, other, scores={"scratch": [100.0, 100.0], "seed-7": [150.0, 150.0]})
+    other_paths.ranking.unlink()  # as a study of an earlier version is
+    _, ways, notes = of_home(home, None)
+    regrets = {way.name: {choice.target: choice.regret for choice in way.choices} for way in ways}
+    assert notes == []
+    assert regrets["rank"] == {"dots": 0, "dots2": pytest.approx(50)}
+    assert regrets["always scratch"] == {"dots": pytest.approx(250, abs=1), "dots2": 0}
+    assert regrets["pick, from the other targets"] == {"dots": pytest.approx(250, abs=1), "dots2": pytest.approx(50)}
 
 
 @pytest.mark.ray
