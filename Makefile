@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint bench clean
 
 # A search that takes minutes on 2 cores: which builtin source model helps to draw 1,000 icons of another font?
 demo: $(INSTALLED)
@@ -16,6 +16,12 @@ test: $(INSTALLED)
 # The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise).
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m 'ray or s3 or browser or photos'
+
+# Ours against what people run today, on a quiet machine: a quarter of an hour on 2 cores.
+bench: $(INSTALLED)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps torch-mimicry==0.1.16 2>&1 | { grep -v '^WARNING: Location' || true; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' 2>&1 | { grep -v '^WARNING: Location' || true; }
+	$(BIN)/python -m benchmarks
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

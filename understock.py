@@ -11,6 +11,7 @@ import typer
 from spaces.errors import UserError
 from verbs.domains import domains
 from verbs.endings import MISTAKE
+from verbs.picking import picking
 from verbs.sources import sources
 from verbs.studies import studies
 from verbs.watching import watching
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(studies)
 app.add_typer(watching)
+app.add_typer(picking)
 app.add_typer(domains, name="domains")
 app.add_typer(sources, name="sources")
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from search.proposals import grid, load_space, merged, probe
-from search.recommend import rank_sources
+from search.ranking import of_resolution, rank_sources, write_ranking
 from search.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
 from spaces.config import SCRATCH, Budget, Config, Network, TrialConfig
 from spaces.errors import UserError, lookup
@@ -24,7 +24,7 @@ from trainables.domains import Domain, open_domain
 from trainables.features import EXTRACTORS
 from trainables.home import Home, fetch, file_digest
 from trainables.iw import MIN_IMAGES
-from trainables.sources import SourceModel, open_source, shelf
+from trainables.sources import SourceModel, open_source
 from trainables.trial import METHODS
 
 DEFAULT_TRIALS = 24
@@ -84,7 +84,7 @@ def resolve_study(
             "digests": {f"domain:{target}": domain.facts.digest}
             | {f"source:{model.facts.name}": model.facts.digest for model in models}
             | space_digest,
-            "versions": _versions(),
+            "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "max_seconds": max_minutes and max_minutes * 60,
             **shares,
@@ -121,8 +121,10 @@ def begin(home: Home, spec: StudySpec) -> str:
     fetch(paths.spec)
     if not paths.spec.exists():
         with only_driver(paths):
-            ranking = rank_sources(home, open_domain(home, spec.target), spec.sources, spec.base.protocol)
-            write_spec(paths, spec.model_copy(update={"sources": tuple(ranking), "ranking": ranking}))
+            models = [open_source(home, name) for name in spec.sources]
+            ranking = rank_sources(home, open_domain(home, spec.target), models, spec.base.protocol)
+            write_ranking(paths.ranking, ranking)
+            write_spec(paths, spec.model_copy(update={"sources": ranking.order, "ranking": ranking.distances}))
         return spec.name
     before = open_study(home, spec.name)[1]
     for field in type(spec).model_fields:
@@ -163,13 +165,7 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
 
 def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
     """The source models of the domain's resolution whose network is the commonest, and a word on those left out."""
-    models, notes = [], []
-    for name in shelf(home):
-        try:
-            models.append(open_source(home, name))
-        except UserError as error:
-            notes.append(f"left out: {error}")
-    fitting = [model for model in models if model.facts.network.resolution == domain.facts.resolution]
+    fitting, notes = of_resolution(home, domain)
     if not fitting:
         notes.append(
             f"no source model of {domain.facts.resolution} pixels is on the shelf, so every trial starts from scratch; "
@@ -254,6 +250,7 @@ def _first(metric: str, metrics: tuple[str, ...]) -> tuple[str, ...]:
     return (metric, *(other for other in metrics if other != metric))
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what a study's numbers depend on."""
     packages = {name: importlib.metadata.version(name) for name in ("understock", "torch", "ray", "optuna")}
     return packages | {"python": platform.python_version()}

@@ -80,6 +80,11 @@ class StudyPaths:
         return self.root / "study.json"
 
     @property
+    def ranking(self) -> Path:
+        """How the source models ranked for the target before any training, part by part: a Ranking, as JSON."""
+        return self.root / "ranking.json"
+
+    @property
     def journal(self) -> Path:
         """Optuna's journal: which trials there are, their parameters, values and states."""
         return self.root / "optuna.journal"

@@ -62,6 +62,10 @@ def source_by_parts(trial: optuna.Trial, *, sources: Sequence[str], train_images
     trial.suggest_int("seed", 0, 1)
 
 
+def unvaried(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Nothing varies: the study's own configuration, once. What `understock train` runs."""
+
+
 _SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000}
 
 SPACES: Mapping[str, Space] = {
@@ -81,4 +85,5 @@ SPACES: Mapping[str, Space] = {
         source_by_parts,
         _SMALL | {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3, "budget/images": 64_000, "budget/eval_every_images": 16_000},
     ),
+    "unvaried": Space(unvaried),
 }

@@ -49,9 +49,14 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 def verbs() -> list[str]:
     found = []
-    groups = {"domains ": understock.domains, "sources ": understock.sources}
-    ungrouped = (("", group) for group in (understock.studies, understock.watching))
-    for prefix, group in (*ungrouped, *groups.items()):
+    groups = (
+        (understock.studies, ""),
+        (understock.picking, ""),
+        (understock.watching, ""),
+        (understock.domains, "domains "),
+        (understock.sources, "sources "),
+    )
+    for group, prefix in groups:
         found += [
             prefix + (c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands if c.callback
         ]
@@ -119,6 +124,17 @@ MISTAKES = {
     "dashboard nope": "unknown study 'nope'",
     "dashboard begun": "study 'begun' has not run yet",
     "domains list --home gs://bucket/x": "expected a folder, or s3://BUCKET/PREFIX",
+    "rank nope": "unknown domain 'nope'",
+    "rank dots --sources nope": "unknown source model 'nope'",
+    "pick nope": "unknown domain 'nope'",
+    "pick dots --trials 0": "'--trials'",
+    "pick dots --trials 3 --hours 2": "--trials or --hours, one of them",
+    "pick dots --hours 0": "above 0",
+    "pick dots -o /proc/pick.json": "output /proc/pick.json can't be written",
+    "regret nope": "unknown study 'nope'",
+    "regret": "studies of two targets at least, measured alike",
+    "train nope --config {tmp}/pickle.pt": "is not JSON",
+    "train dots --config {tmp}/nowhere.json": "can't be read (No such file or directory); make one with: understock pick dots",
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
     "report nope": "unknown study 'nope'",
@@ -238,7 +254,22 @@ def test_without_a_verb_there_is_help_and_no_complaint(run: Run, line: str) -> N
     assert "Usage: understock" in said
 
 
+def test_a_ranking_is_a_table_and_json(run: Run, tiny_domain: str, tiny_source: SourceModel) -> None:
+    code, said, _ = run("rank dots --sources seed-7")
+    assert code == 0
+    assert {"rank", "fd", "kd", "recall", "coverage", "critic"} <= {line.split(" ")[0] for line in said.splitlines()}
+    rows = json.loads(run("rank dots --sources seed-7 --json")[1])["rows"]
+    assert rows[0]["source"] == "seed-7"
+    assert {"value", "floor", "rank"} <= rows[0]["parts"]["fd"].keys()
+
+
+TRAIN = "train dots --config {home}/config.json --threads 1"
+
 INTERRUPTED = {
+    TRAIN: (
+        "studies/dots-config/trials/00000/checkpoint.safetensors",
+        "interrupted; the same command goes on",
+    ),
     "sources train dots --max-images 640 --threads 1": (
         "sources/.training-dots/checkpoint.safetensors",
         "interrupted; the same command goes on",
@@ -247,12 +278,17 @@ INTERRUPTED = {
 }
 
 
-@pytest.mark.parametrize("line", INTERRUPTED)
+SLOW = {TRAIN: pytest.mark.ray}  # no Ray in it, but seconds of another process
+
+
+@pytest.mark.parametrize("line", [pytest.param(line, marks=SLOW.get(line, ())) for line in INTERRUPTED])
 def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
     if "dots" in line:
-        request.getfixturevalue("tiny_domain")
+        config = request.getfixturevalue("tiny_config")(budget={"images": 8_000, "eval_every_images": 16})
+        (home.root / "config.json").write_text(config.model_dump_json())
     begun, said = INTERRUPTED[line]
-    command = [sys.executable, "-m", "understock", *shlex.split(line), "--home", str(home.root)]
+    words = shlex.split(line.replace("{home}", str(home.root)))
+    command = [sys.executable, "-m", "understock", *words, "--home", str(home.root)]
     root = Path(understock.__file__).parent
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (home.root / begun).exists():

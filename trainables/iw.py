@@ -10,6 +10,7 @@ from spaces.config import RESOLUTIONS, IwProtocol, Network
 from spaces.errors import UserError
 from trainables.losses import LOSSES
 from trainables.networks import Discriminator, build_discriminator
+from trainables.pixels import to_float
 from trainables.randomness import random_numbers
 
 MIN_IMAGES = 4
@@ -55,7 +56,7 @@ def _train(critic: Discriminator, real: Tensor, fake: Tensor, protocol: IwProtoc
 
 @torch.no_grad()
 def _mean_logit(critic: Discriminator, images: Tensor, batch: int = 256) -> float:
-    logits = [critic(_to_float(images[i : i + batch])).double() for i in range(0, len(images), batch)]
+    logits = [critic(to_float(images[i : i + batch])).double() for i in range(0, len(images), batch)]
     return float(torch.cat(logits).mean())
 
 
@@ -67,11 +68,7 @@ def _halves(images: np.ndarray, most: int, rng: torch.Generator, device: torch.d
 
 
 def _draw(images: Tensor, batch: int, rng: torch.Generator) -> Tensor:
-    return _to_float(images[torch.randint(len(images), (batch,), generator=rng).to(images.device)])
-
-
-def _to_float(images: Tensor) -> Tensor:
-    return (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    return to_float(images[torch.randint(len(images), (batch,), generator=rng).to(images.device)])
 
 
 def _check(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol) -> None:

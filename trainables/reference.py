@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from trainables.distances import Moments
 from trainables.domains import Domain, Split
 from trainables.features import Extractor
 from trainables.home import writing
+
+T = TypeVar("T")
 
 CHUNK = 1024
 """Images that are copied out of the mapped file at a time."""
@@ -31,10 +34,15 @@ class Reference:
 
 def once(folder: Path, name: str, depends_on: object, compute: Callable[[], float]) -> float:
     """`compute()`, or what it gave before for the same `depends_on`, plain values; kept in `folder`/moments."""
+    return remembered(folder, name, depends_on, compute, float)
+
+
+def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[], T], read: Callable[[Any], T]) -> T:
+    """As `once`, for whatever JSON can hold; `read` checks what it finds, and one it refuses is computed anew."""
     path = folder / "moments" / f"{name}-{_short_digest(depends_on)}.json"
     try:
-        return float(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):  # none yet, or damaged
+        return read(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, UserError):  # none yet, or damaged
         value = compute()
     with writing(path) as beside:
         beside.write_text(json.dumps(value))

@@ -1,11 +1,14 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from search.evidence import Bench, Evidence, Tried
 from search.launch import begin, resolve_study
+from search.pick import Arm
 from search.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
+from spaces.presets import small
 from trainables.home import Home
 from trainables.sources import SourceModel
 
@@ -24,6 +27,28 @@ def space(trial, *, sources, train_images):
         trial.suggest_categorical("transfer/parts", ["generator", "both"])
     trial.suggest_int("seed", 0, 1)
 """
+
+
+@pytest.fixture(scope="session")
+def evidence_of() -> Callable[..., Evidence]:
+    """Evidence of {target: {(source, parts): [score of seed 0, of seed 1, ...]}}; `lr_g` by seed."""
+
+    def make(scores: Mapping[str, Mapping[Arm, Sequence[float]]], lr_g: Sequence[float] = (1e-3,) * 9) -> Evidence:
+        bench = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000, 0), (32, 16, 128), "finetune", 12_000)
+        tried = [
+            Tried(
+                study=f"{target}-study", trial=i, target=target, block=target, source=source, parts=parts, score=score,
+                carried=False, seconds=60.0, config=config(target, i, lr_g[i]),
+            )
+            for target, arms in scores.items() for (source, parts), found in arms.items() for i, score in enumerate(found)
+        ]  # fmt: skip
+        return Evidence(bench, tried)
+
+    def config(target: str, seed: int, lr_g: float) -> TrialConfig:
+        config = small(target, 32)
+        return config.model_copy(update={"seed": seed, "optim": config.optim.model_copy(update={"lr_g": lr_g})})
+
+    return make
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from trainables.graft import GraftReport, graft_networks
 from trainables.losses import LOSSES
 from trainables.networks import Generator, build_discriminator, build_generator, sample, set_standing_statistics
 from trainables.parallel import Group
+from trainables.pixels import to_float
 from trainables.randomness import random_numbers
 from trainables.sources import SourceModel
 
@@ -60,11 +61,11 @@ class Finetune:
     def step(self, images: Tensor) -> dict[str, Tensor]:
         """One iteration: n_critic critic steps, then one generator step.
 
-        `images` is uint8 (n_critic * batch, 3, R, R), the same on every worker. Returns the mean critic loss (penalty
-        included) and the generator's loss, scalars on the device.
+        `images` is uint8 (n_critic * batch, 3, R, R), on any device, the same on every worker. Returns the mean critic
+        loss (penalty included) and the generator's loss, scalars on the learner's device.
         """
         draw = _Draw(self.config, self.iterations)
-        reals = draw.real(images, self.config.augment.flip)
+        reals = draw.real(images.to(self.device, non_blocking=True), self.config.augment.flip)
         losses = [self._critic_step(real, draw.z(), draw.mix()) for real in reals]
         loss_g = self._generator_step(draw.z())
         self.iterations += 1
@@ -156,9 +157,9 @@ class _Draw:
 
     def real(self, images: Tensor, flip: bool) -> Sequence[Tensor]:
         """float32 in [-1, 1], one (batch, 3, R, R) a critic step, mirrored at random if asked."""
-        real = images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        real = to_float(images)
         if flip:
-            mirrored = torch.rand(len(real), generator=self._random) < 0.5
+            mirrored = (torch.rand(len(real), generator=self._random) < 0.5).to(real.device)
             real[mirrored] = real[mirrored].flip(-1)
         return torch.split(real, self._batch)
 

@@ -1,0 +1,62 @@
+"""One evaluation: 1,000 samples, their EfficientNet features, Frechet and kernel distance, as a trial takes it.
+
+    python -m benchmarks.evaluation
+
+The domain's own features and floors are at hand, as they are from the first evaluation of the first trial on. Floor: the
+extractor's and the generator's multiplications (FlopCounterMode) at this machine's rate of float32 products.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.rows import Row, alternate, show
+from benchmarks.step import _finished, _flops, _products_per_second
+from spaces.config import Network, Protocol
+from trainables.devices import best_device
+from trainables.domains import open_domain
+from trainables.features import load_extractor
+from trainables.home import Home
+from trainables.importers import add_domain
+from trainables.metrics import EvalContext, measure
+from trainables.networks import build_generator, sample, set_standing_statistics
+
+PROTOCOL = Protocol(metrics=("fd", "kd"))
+
+
+def rows() -> list[Row]:
+    """The whole, and its parts."""
+    with tempfile.TemporaryDirectory() as folder:
+        home, device = Home(Path(folder)), best_device()
+        add_domain(home, "digits", "builtin:mnist", 32)
+        domain = open_domain(home, "digits")
+        extractor = load_extractor(PROTOCOL.extractor, PROTOCOL.input_size, home, device)
+        generator = build_generator(Network(resolution=32, width=16), seed=0).to(
+            device, memory_format=torch.channels_last
+        )
+
+        def draw() -> torch.Tensor:
+            set_standing_statistics(generator)
+            return sample(generator, PROTOCOL.n_fake, PROTOCOL.seed)
+
+        def evaluate() -> object:
+            return measure(EvalContext(draw().numpy(), domain, domain.path, PROTOCOL, extractor, device))
+
+        evaluate()
+        samples = draw().numpy()
+        whole = {"evaluation": evaluate, "sampling": draw, "features": lambda: extractor(samples)}
+        seconds = alternate({name: _finished(work, device) for name, work in whole.items()})
+        rate = _products_per_second(device, torch.float32)
+        floor = _flops(lambda: (draw(), extractor(samples))) / 2 / rate
+    return [
+        Row("evaluation: 1,000 samples, FD and KD", seconds["evaluation"], floor=floor, wanted="at most 3 s",
+            remark=f"sampling {seconds['sampling']:.2f} s, features {seconds['features']:.2f} s")
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    start = time.perf_counter()
+    show(rows())
+    print(f"in {time.perf_counter() - start:.0f} s")

@@ -1,0 +1,83 @@
+"""Does `pick` claim what is so? On made-up homes whose truth is known: python benchmarks/pick_calibration.py [HOMES].
+
+Each home has trials of 3 targets x (scratch, 3 sources x 3 choices of networks) x 2 seeds, drawn from a world in which
+sources differ, targets differ by `tau` and seeds by `sigma`. `pick` is asked for a target of the home, and for one that was
+never trained on. Printed: how often the 90 % interval of pick's score relative to scratch holds the truth, how often it
+says that one arm is better than another, how often that is wrong, and how much worse the pick is than the best arm.
+"""
+
+import sys
+from itertools import product
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from search.evidence import Bench, Evidence, Tried
+from search.pick import SCRATCH_ARM, Arm, expected, judge, rivals
+from spaces.config import SCRATCH
+from spaces.presets import small
+
+SOURCES, PARTS, SEEDS = ("a", "b", "c"), ("both", "generator", "discriminator"), 2
+ARMS: list[Arm] = [SCRATCH_ARM, *product(SOURCES, PARTS)]
+BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000, 0), (32, 16, 128), "finetune", 12_000)
+
+
+def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, dict[str, dict[Arm, float]]]:
+    """Trials of targets t0 to t2, and the true log scores of these and of t3."""
+    gain, of_source = -rng.uniform(0, 1), dict(zip(SOURCES, rng.normal(0, 0.3, 3), strict=True))
+    of_parts = {"both": 0.0, "generator": 0.2, "discriminator": 0.5}
+    evidence, truths = Evidence(BENCH), {}
+    for target in ("t0", "t1", "t2", "t3"):
+        near = dict(zip(SOURCES, rng.normal(0, 0.4, 3), strict=True))
+        level, own = rng.normal(7, 0.5), rng.normal(0, tau)
+        here = {source: rng.normal(0, tau) for source in SOURCES}
+        truths[target] = {
+            (s, p): level + (0.0 if s is None else gain + own + of_source[s] + here[s] + of_parts[p] + 0.2 * near[s])
+            for s, p in ARMS
+        }
+        evidence.rankings[target] = {source: float(np.exp(7 + near[source])) for source in SOURCES}
+        for seed, arm in product(range(SEEDS), ARMS if target != "t3" else []):
+            score = float(np.exp(truths[target][arm] + rng.normal(0, sigma)))
+            evidence.tried.append(Tried(target, seed, target, target, *arm, score, False, 60.0, small(target, 32)))
+    return evidence, truths
+
+
+def trial(rng: np.random.Generator, tau: float, sigma: float, target: str, seed: int) -> tuple[bool, int, int, float]:
+    """Whether the interval held the truth; claims, wrong claims; and the pick's true score over the best, as a log."""
+    evidence, truths = home(rng, tau, sigma)
+    truth = truths[target]
+    judged = judge(evidence, target, SOURCES, seed)
+    picked = judged.arms[judged.order[0]]
+    _, to_scratch = expected(judged, seed)
+    held = to_scratch.low <= np.exp(truth[picked] - truth[SCRATCH_ARM]) <= to_scratch.high
+    said = [rival for rival in rivals(judged, evidence, target) if rival.separated]
+    lesser = [truth[None if rival.source == SCRATCH else rival.source, rival.parts] for rival in said]
+    return bool(held), len(said), sum(other < truth[picked] for other in lesser), truth[picked] - min(truth.values())
+
+
+def main(homes: int) -> None:
+    """A row a world and a kind of target."""
+    table = Table(box=None)
+    for heading in (
+        "tau",
+        "sigma",
+        "target",
+        "90 % interval holds",
+        "claims a home (of 9)",
+        "wrong claims",
+        "pick over best",
+    ):
+        table.add_column(heading)
+    for tau, sigma, target in product((0.05, 0.2, 0.5), (0.03, 0.1, 0.3), ("t0", "t3")):
+        rng = np.random.default_rng([int(tau * 100), int(sigma * 100)])
+        held, claims, wrong, over = zip(*(trial(rng, tau, sigma, target, i) for i in range(homes)), strict=True)
+        table.add_row(
+            f"{tau}", f"{sigma}", "tried" if target == "t0" else "new", f"{np.mean(held):.0%}",
+            f"{np.mean(claims):.1f}", f"{sum(wrong) / max(1, sum(claims)):.1%}", f"{np.exp(np.mean(over)) - 1:.1%}",
+        )  # fmt: skip
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

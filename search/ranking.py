@@ -1,0 +1,148 @@
+"""Which source models look near a target, before any training.
+
+The rank of a source is the mean of its ranks by four parts of its likeness to the target: fd, kd, recall and coverage. Each
+stands for a finding, and two look at each side of it:
+
+- fd, the paper's selector (Wang et al., ECCV 2018, section 4.5), and kd, which asks the same and whose value does not
+  depend on the number of images;
+- recall, which Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to, as a pretrained start decides which
+  modes are covered; and coverage, which asks the same with the target's own neighbourhoods (Naeem et al. 2020), so that a
+  source whose samples lie scattered can't win by the width of its balls.
+
+Precision and density are measured and not counted: fine-tuning mends how samples look, and hardly which ones there are.
+Nor are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction), or
+the source's images, classes, density and own quality (the literature contradicts itself on them).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spaces.config import Config, Protocol
+from spaces.errors import UserError
+from trainables.domains import Domain, open_domain
+from trainables.home import Home, writing
+from trainables.likeness import Part, distance_names, likeness
+from trainables.manifolds import NEIGHBOURS
+from trainables.progress import progress
+from trainables.sources import SourceModel, open_source, shelf
+
+_GOOD: Mapping[str, int] = {
+    **dict.fromkeys(("fd", "fid", "kd", "kid", "domain_fd", "domain_fid", "own_fd", "own_fid"), -1),
+    **dict.fromkeys(("recall", "precision", "density", "coverage"), 1),
+}
+"""The parts that have a good direction: -1 where lower is nearer, 1 where higher is."""
+
+
+class RankedPart(Part):
+    """A part, and the source's place by it: 1 for the best, the mean place for equals, none where no way is good."""
+
+    rank: float | None = None
+
+
+class RankedSource(Config):
+    """A source model, its rank (the mean of its ranks by the counted parts), and every part."""
+
+    source: str
+    rank: float
+    parts: dict[str, RankedPart]
+
+
+class Ranking(Config):
+    """Source models in the order of their rank, nearest to the target first."""
+
+    target: str
+    protocol: dict[str, Any]
+    """What the parts were measured with."""
+    counted: tuple[str, ...]
+    """The parts that the rank is the mean of."""
+    rows: tuple[RankedSource, ...]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sources' names, nearest first."""
+        return tuple(row.source for row in self.rows)
+
+    @property
+    def distances(self) -> dict[str, float]:
+        """Of each source, nearest by rank first: the Frechet distance of its own samples to the target."""
+        values = {row.source: row.parts[self.counted[0]].value for row in self.rows}
+        return {source: value for source, value in values.items() if value is not None}
+
+
+def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], protocol: Protocol) -> Ranking:
+    """Measure each source model's likeness to the target, or look it up, and rank them; shows its progress."""
+    found = {}
+    with progress(f"ranking sources for {target.facts.name}", "source models") as report:
+        for number, source in enumerate(sources):
+            report(number, len(sources))
+            found[source.facts.name] = likeness(home, target, source, protocol)
+        report(len(sources), len(sources))
+    counted = (*distance_names(protocol), "recall", "coverage")
+    about = protocol.model_dump(exclude={"metrics", "iw"}) | {
+        "neighbours": NEIGHBOURS,
+        "target_digest": target.facts.digest,
+    }
+    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, counted)))
+
+
+def ranked_rows(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> Iterator[RankedSource]:
+    """Best first; of equals the one with the smaller distance."""
+    places = {name: places_by([parts[name].value for parts in found.values()], way) for name, way in _GOOD.items()
+              if all(name in parts for parts in found.values())}  # fmt: skip
+    rows = []
+    for number, (source, parts) in enumerate(found.items()):
+        ranked = {
+            name: RankedPart(**part.model_dump(), rank=None if part.value is None else _at(places.get(name), number))
+            for name, part in parts.items()
+        }
+        rank = float(np.mean([places[name][number] for name in counted]))
+        rows.append(RankedSource(source=source, rank=rank, parts=ranked))
+    return iter(sorted(rows, key=lambda row: (row.rank, row.parts[counted[0]].value or np.inf, row.source)))
+
+
+def _at(places: Sequence[float] | None, number: int) -> float | None:
+    return None if places is None else places[number]
+
+
+def places_by(values: Sequence[float | None], way: int) -> list[float]:
+    """Places of the values, 1 for the best: the highest if `way` is 1, the lowest if -1.
+
+    Equals share the mean of their places; those without a value share the last ones.
+    """
+    costs = np.array([np.inf if value is None else -way * value for value in values])
+    return [float((costs < cost).sum() + ((costs == cost).sum() + 1) / 2) for cost in costs]
+
+
+def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[str]]:
+    """The readable source models of the domain's resolution, and a word on those that can't be read."""
+    models, notes = [], []
+    for name in shelf(home):
+        try:
+            models.append(open_source(home, name))
+        except UserError as error:
+            notes.append(f"left out: {error}")
+    return [model for model in models if model.facts.network.resolution == domain.facts.resolution], notes
+
+
+def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: Protocol) -> tuple[Ranking, list[str]]:
+    """The ranking of the source models of these names, or of all that have the target's resolution, with notes.
+
+    UserError if a name is not known, or if there is no source model to rank.
+    """
+    domain = open_domain(home, target)
+    sources, notes = ([open_source(home, name) for name in names], []) if names else of_resolution(home, domain)
+    if not sources:
+        raise UserError(
+            f"no source model of {domain.facts.resolution} pixels is on the shelf; train one with: "
+            "understock sources train DOMAIN"
+        )
+    return rank_sources(home, domain, sources, protocol), notes
+
+
+def write_ranking(path: Path, ranking: Ranking) -> None:
+    """As JSON."""
+    with writing(path) as beside:
+        beside.write_text(ranking.model_dump_json(indent=1) + "\n")

@@ -1,0 +1,125 @@
+"""Training one given configuration: a study of one trial, run in this process, so all that studies have works on it."""
+
+import datetime
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from search.launch import begin, versions
+from search.ledger import Ledger
+from search.study import StudyPaths, StudySpec, only_driver, open_study
+from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import UserError
+from trainables.devices import best_device
+from trainables.domains import open_domain
+from trainables.home import Home
+from trainables.progress import progress, watch
+from trainables.sources import open_source
+from trainables.training import Evaluation
+from trainables.trial import TrialFiles, run_trial
+
+
+def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
+    """The TrialConfig in a JSON file: the file itself, as `export` leaves it, or its "config", as `pick` does.
+
+    `max_images` replaces its budget; the number of evaluations stays. UserError if there is none, or if it is for another
+    target.
+    """
+    way_out = f"make one with: understock pick {target} -o pick.json"
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"config {path} can't be read ({error.strerror}); {way_out}") from None
+    except ValueError as error:
+        raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
+    if not isinstance(data, Mapping):
+        raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
+    config = TrialConfig.parse(data.get("config", data), f"config {path}")
+    if config.target != target:
+        raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
+    if max_images is None:
+        return config
+    evaluations = max(1, config.budget.images // config.budget.eval_every_images)
+    budget = {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
+    return TrialConfig.parse(config.model_dump() | {"budget": budget}, f"config {path}")
+
+
+def default_name(target: str, path: Path) -> str:
+    """ "cats-pick" of target cats and file pick.json."""
+    return f"{target}-{re.sub(r'[^a-z0-9._-]+', '-', path.stem.lower()).strip('-') or 'config'}"
+
+
+def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = None) -> tuple[StudyPaths, StudySpec]:
+    """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
+
+    UserError if the config does not fit what is there, if a study of that name is another one, if another process trains
+    it, or if the training diverged.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
+    with only_driver(paths):
+        ledger = Ledger(paths, spec)
+        asked = ledger.ask()
+        if asked is not None:
+            number, config = asked
+            last = _train(home, ledger, number, config, threads)
+            ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
+            if last.status == "diverged":
+                raise UserError(
+                    f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
+                    "the seed in the config, and give another --name"
+                )
+    return paths, spec
+
+
+def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+    domain = open_domain(home, config.target)
+    sources = [] if config.source == SCRATCH else [open_source(home, config.source)]
+    return StudySpec.parse(
+        {
+            "name": name,
+            "target": config.target,
+            "space": "unvaried",
+            "trials": 1,
+            "sampler": "grid",
+            "early_stopping": False,
+            "threads_per_trial": threads,
+            "sources": [source.facts.name for source in sources],
+            "train_images": config.data.target_images or domain.facts.train,
+            "base": config.model_dump(),
+            "digests": {f"domain:{config.target}": domain.facts.digest}
+            | {f"source:{source.facts.name}": source.facts.digest for source in sources},
+            "versions": versions(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+        "train",
+    )
+
+
+def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads: int) -> Evaluation:
+    """Train to the end of the budget, each evaluation in the books as it comes; gives the last one."""
+    device = best_device()
+    machine = {"device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", "threads": threads}
+    files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
+    steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
+    last: Evaluation | None = None
+    with progress(f"training {ledger.spec.name}", "iterations") as report:
+
+        def watched(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+            return watch(batches, report, steps, last.iterations if last else 0)
+
+        for last in run_trial(config, home, files, device, watched):
+            row: dict[str, Any] = last.row() | machine
+            ledger.record(number, config, row)
+            scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
+            print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
+    assert last is not None, "a trial has at least one evaluation"
+    return last

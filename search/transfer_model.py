@@ -1,0 +1,177 @@
+"""A model of what transfer comes to: scores of trials on several targets, explained and predicted with their uncertainty.
+
+For trial i of block b (a study, at one number of target images) on target t, from source s with parts p transferred:
+
+    log score_i = B_b + T_i (A + P_p + S_s + k z_ts + a_t + c_tp + u_ts + v_tsp) + w . x_i + e_i,    e_i ~ N(0, sigma^2)
+
+T_i is 0 from scratch and 1 else, so all in brackets is relative to scratch: one source's gain in one block cancels what
+all trials of the block share. z_ts is the log of the ranking's distance between s and t, less its mean over the target's
+sources. x_i are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones alone),
+standardised; w is left out where they never vary. Scores are positive and lower is better: Frechet distances.
+
+Every coefficient is normal a priori, with mean 0 but for k:
+
+    B ~ 5 (as good as free)   A ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
+
+tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal trials
+differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without replicates or a
+second target they are hardly known, and intervals are as wide as that. For given (sigma, tau, upsilon) the posterior is
+normal in closed form; over a grid of them it is weighted by the marginal likelihood, so no point estimate makes an interval
+too narrow. A source without any trial differs from others by S, u and its ranking alone. This is ridge regression with
+random effects (e.g. Gelman and Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against worlds whose
+truth is known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
+_SLOPE_MEAN, _SLOPE = 0.25, 0.25
+_SCALE = 0.5
+_SIGMAS = np.geomspace(0.01, 1.5, 14)
+_TAUS = np.geomspace(0.02, 1.5, 8)
+_UPSILONS = np.geomspace(0.01, 1.0, 6)
+
+Floats = NDArray[np.float64]
+
+
+class Case(NamedTuple):
+    """What the model knows of a trial, tried or to come."""
+
+    block: str
+    target: str
+    source: str | None
+    """None from scratch; parts and nearness mean nothing then."""
+    parts: str
+    nearness: float
+    """z_ts"""
+    lr_g: float
+    lr_d: float
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws of the predicted log scores of some cases."""
+
+    mean: Floats
+    """Log scores by draw, (draws, cases): of an endless number of trials of the case."""
+    sigma: Floats
+    """(draws,): spread of single trials about it."""
+
+
+def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], draws: int, seed: int) -> Posterior:
+    """Predict the cases `asked` from those tried, of which there may be none; the same draws for the same seed."""
+    design = _Design.of([*cases, *asked])
+    x, x_asked = design.matrix(cases), design.matrix(asked)
+    centre = float(log_scores.mean()) if len(log_scores) else 0.0
+    y: Floats = log_scores - centre
+    data = _Sums.of(x, y, design)
+    scales = np.array(list(product(_SIGMAS, _TAUS, _UPSILONS)))  # (grid, 3), logarithmic: hence the log in the prior
+    fits = [_Fit.of(data, design, *map(float, scale)) for scale in scales]
+    prior = np.log(scales).sum(1) - (scales**2).sum(1) / (2 * _SCALE**2)
+    log_weights = np.array([fit.log_evidence for fit in fits]) + prior
+    weights = np.exp(log_weights - log_weights.max())
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(draws, weights / weights.sum())
+    drawn = [x_asked @ fit.draw(int(n), rng) for n, fit in zip(counts, fits, strict=True) if n]  # (cases, n) each
+    mean: Floats = np.concatenate(drawn, axis=1).T + centre
+    return Posterior(mean, np.repeat(scales[:, 0], counts))
+
+
+class _Sums(NamedTuple):
+    """All that a fit needs of the data."""
+
+    n: int
+    xx: Floats
+    xr: Floats
+    rr: float
+    """Of x and the residuals r from the prior mean."""
+
+    @classmethod
+    def of(cls, x: Floats, y: Floats, design: "_Design") -> "_Sums":
+        residual: Floats = y - x @ design.prior_mean
+        return cls(len(y), x.T @ x, x.T @ residual, float(residual @ residual))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """The normal posterior of the coefficients for one sigma, tau and upsilon."""
+
+    mean: Floats
+    factor: Floats
+    """Lower Cholesky factor of the posterior's precision."""
+    log_evidence: float
+
+    @classmethod
+    def of(cls, data: _Sums, design: "_Design", sigma: float, tau: float, upsilon: float) -> "_Fit":
+        sd = design.prior_sd(tau, upsilon)
+        factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx / sigma**2).astype(np.float64)
+        half = np.linalg.solve(factor, data.xr / sigma**2)
+        log_evidence = (
+            -data.n * np.log(sigma) - np.log(sd).sum() - np.log(np.diag(factor)).sum()
+            - 0.5 * (data.rr / sigma**2 - half @ half)
+        )  # fmt: skip
+        return cls(design.prior_mean + np.linalg.solve(factor.T, half), factor, float(log_evidence))
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """(coefficients, n)"""
+        noise = np.linalg.solve(self.factor.T, rng.standard_normal((len(self.mean), n)))
+        drawn: Floats = self.mean[:, None] + noise
+        return drawn
+
+
+@dataclass(frozen=True, eq=False)
+class _Design:
+    """The columns of the model: which coefficient multiplies what."""
+
+    columns: dict[tuple[str, ...], int]
+    prior_mean: Floats
+    rates: tuple[Floats, Floats]
+    """Mean and standard deviation of the log learning rates, (2,) each; a deviation of 0 leaves them out."""
+
+    @classmethod
+    def of(cls, cases: Sequence[Case]) -> "_Design":
+        logs = np.log([[case.lr_g, case.lr_d] for case in cases])
+        spread = logs.std(0)
+        rates = (logs.mean(0), np.where(spread > 1e-9, spread, 0.0))
+        names = dict.fromkeys(name for case in cases for name, _ in _terms(case, rates))
+        mean = [_SLOPE_MEAN if name[0] == "slope" else 0.0 for name in names]
+        return cls({name: place for place, name in enumerate(names)}, np.array(mean), rates)
+
+    def prior_sd(self, tau: float, upsilon: float) -> Floats:
+        """(coefficients,)"""
+        sd = _PRIOR_SD | {"differs by source": tau, "differs by parts": upsilon}
+        return np.array([sd[name[0]] for name in self.columns])
+
+    def matrix(self, cases: Sequence[Case]) -> Floats:
+        """(cases, coefficients)"""
+        x = np.zeros((len(cases), len(self.columns)))
+        for row, case in zip(x, cases, strict=True):
+            for name, value in _terms(case, self.rates):
+                row[self.columns[name]] = value
+        return x
+
+
+_PRIOR_SD = {
+    "block": _BLOCK, "transfer": _TRANSFER, "parts": _EFFECT, "source": _EFFECT, "slope": _SLOPE, "rate": _RATE,
+}  # fmt: skip
+
+
+def _terms(case: Case, rates: tuple[Floats, Floats]) -> list[tuple[tuple[str, ...], float]]:
+    """The coefficients that a case has, by kind and name, and what they are multiplied with."""
+    mean, spread = rates
+    g, d = ((np.log([case.lr_g, case.lr_d]) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
+    terms: list[tuple[tuple[str, ...], float]] = [(("block", case.block), 1.0)]
+    terms += [(("rate", name), float(v)) for name, v in {"g": g, "d": d, "gg": g * g, "dd": d * d, "gd": g * d}.items()]
+    if case.source is None:
+        return terms
+    t, s, p = case.target, case.source, case.parts
+    terms += [(("rate", "transferred g"), float(g)), (("rate", "transferred d"), float(d))]
+    terms += [(("transfer",), 1.0), (("parts", p), 1.0), (("source", s), 1.0), (("slope",), case.nearness)]
+    terms += [(("differs by source", t), 1.0), (("differs by source", t, s), 1.0)]
+    return [*terms, (("differs by parts", t, p), 1.0), (("differs by parts", t, s, p), 1.0)]

@@ -1,0 +1,170 @@
+"""`understock rank`, `pick`, `train`: which source, which settings, and the training of them."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spaces.errors import UserError
+from trainables.home import Home
+from verbs.endings import if_interrupted, writing_to
+from verbs.options import AsJson, HomeOption
+from verbs.printing import print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from search.ranking import RankedPart, Ranking
+    from search.regret import Way
+
+picking = typer.Typer()
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")]
+Sources = Annotated[
+    str | None,
+    typer.Option("--sources", metavar="A,B", help="Source models. [default: all of the target's resolution]"),
+]
+
+
+@picking.command()
+def pick(
+    target: Target,
+    sources: Sources = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="COUNT", help="Of a search to come: what would it gain? [default: 24]")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="The same by its length, one trial at a time.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it for `understock train`.")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeOption = None,
+) -> None:
+    """Recommend a configuration, and say how sure that is. Example: understock pick cats -o pick.json"""
+    if (trials is not None and hours is not None) or (hours is not None and hours <= 0):
+        raise UserError("a search has --trials or --hours, one of them, above 0")
+    with if_interrupted("interrupted; nothing was written"):
+        if output:
+            with writing_to(output), tempfile.TemporaryFile(dir=output.absolute().parent):
+                pass  # now, rather than after a minute's work
+        from search.recommendation import recommend, write_recommendation
+
+        picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if output:
+        with writing_to(output):
+            write_recommendation(output, picked)
+    if as_json:
+        return print_json(picked.model_dump())
+    for line in picked.says:
+        print(line)
+    go_on = f"understock train {target} --config {output or 'pick.json'}"
+    return print(f"train it: {go_on}" if output else f"train it: understock pick {target} -o pick.json, then {go_on}")
+
+
+@picking.command()
+def regret(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY...]", help="[default: all of the home]")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeOption = None,
+) -> None:
+    """How rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
+    from search.regret import of_home
+
+    evidence, ways, notes = of_home(Home.find(home), studies or None)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if as_json:
+        return print_json({"measured": evidence.bench.about(), "ways": [way.as_dict() for way in ways]})
+    print(evidence.bench.about())
+    return print_regret(ways)
+
+
+@picking.command()
+def train(
+    target: Target,
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE.json", help="What `pick` wrote, or an export's config.json.")
+    ],
+    max_images: Annotated[
+        int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the config's]")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the study that it becomes. [default: TARGET-FILE]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="CORES", help="CPU threads. [default: all]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Train one configuration; goes on where it was cut off. Example: understock train cats --config pick.json"""
+    with if_interrupted("interrupted; the same command goes on"):
+        from search.single import default_name, read_config, train_one
+
+        where = Home.find(home)
+        settings = read_config(config, target, max_images)
+        paths, spec = train_one(where, settings, name or default_name(target, config), threads)
+        from analysis.answer import lines
+        from search.results import load
+
+        print("\n".join(lines(load(paths.evaluations), spec)))
+    print(f"look: understock sample {spec.name} -o grid.png; understock report {spec.name}")
+
+
+@picking.command()
+def rank(target: Target, sources: Sources = None, as_json: AsJson = False, home: HomeOption = None) -> None:
+    """Rank source models for a target before any training. Example: understock rank cats --sources dogs,insects"""
+    with if_interrupted("interrupted; the same command goes on after the source models that are through"):
+        from search.ranking import rank_shelf
+        from spaces.config import Protocol
+
+        ranking, notes = rank_shelf(Home.find(home), target, _names(sources), Protocol())
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return print_json(ranking.model_dump()) if as_json else _print_ranking(ranking)
+
+
+def _names(sources: str | None) -> list[str] | None:
+    """Names with commas between, each once."""
+    return list(dict.fromkeys(name.strip() for name in sources.split(",") if name.strip())) if sources else None
+
+
+def _print_ranking(ranking: "Ranking") -> None:
+    """A row a part, a column a source, with the source's place by it; below, what could not be measured."""
+    rows: list[list[str]] = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
+    for name in ranking.rows[0].parts:
+        parts = [row.parts[name] for row in ranking.rows]
+        floors = {part.floor for part in parts}
+        shared = len(floors) == 1 and name != "critic"  # else each source model's own
+        floor = floors.pop() if shared else None
+        rows.append([name, "" if floor is None else f"{floor:.4g}", *(_part(part, not shared) for part in parts)])
+    print_table(["", "real images", *ranking.order], rows)
+    print(f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; other parts are not counted")
+    for row in ranking.rows:
+        for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):
+            of = ", ".join(name for name, part in row.parts.items() if part.note == note)
+            print(f"  {row.source}: {of}: {note}")
+
+
+def _part(part: "RankedPart", with_floor: bool) -> str:
+    """ "1,594 (1)": a value and the source's place by it; "445 (2) [75]": with what real images score for this source."""
+    if part.value is None:
+        return "-"
+    value = f"{part.value:,.4g}" if abs(part.value) < 1e4 else f"{part.value:,.0f}"
+    place = "" if part.rank is None else f" ({part.rank:g})"
+    return value + place + (f" [{part.floor:.4g}]" if with_floor and part.floor is not None else "")
+
+
+def print_regret(ways: "Sequence[Way]") -> None:
+    """A row a way of choosing: what it took on each target, and how far that was from the best."""
+    targets = [choice.target for choice in ways[0].choices]
+    rows = []
+    for way in ways:
+        took = (f"{choice.took} +{choice.regret:.4g}" for choice in way.choices)
+        rows.append([way.name, *took, way.total, f"{way.mean_ratio:.3f}", f"{way.hits} of {len(targets)}"])
+    print_table(["way of choosing", *targets, "sum of regrets", "score / best", "best taken"], rows)
