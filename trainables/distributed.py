@@ -5,8 +5,10 @@ configuration or a bug ends the trial with status "failed" and is reported like 
 the infrastructure broke: a lost node, a killed process.
 """
 
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,9 +22,15 @@ from ray.util import get_current_placement_group
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home, writing
+from trainables.checkpoints import TrialFiles
+from trainables.home import Home, StorageError, writing
+from trainables.memory import MemoryLimit
 from trainables.store import UnreachableError
-from trainables.trial import TrialFiles, run_trial
+from trainables.trial import TrialBusyError, run_trial
+
+OUT_OF_STORAGE = "out of storage"
+"""Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
+
 
 PLACEMENT_GROUP = "placement_group"
 """Key under which a trial of several workers reports its placement group's id, for the driver to remove."""
@@ -39,6 +47,8 @@ class TrialJob:
     number: int
     reference: bool
     """Not to be stopped early."""
+    evaluated: int
+    """Images seen at the last evaluation that the driver knows; those until there come again, and decide nothing."""
     config: str
     """A TrialConfig as JSON."""
     home: str
@@ -48,6 +58,8 @@ class TrialJob:
     threads: int
     workers: int
     gpus_per_worker: float
+    memory: int | None = None
+    """Bytes that the trial's process may take."""
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters to give to Tune."""
@@ -55,30 +67,40 @@ class TrialJob:
 
     def rows(self) -> Any:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
-        torch.set_num_threads(self.threads)
         try:
             home = Home.find(self.home)  # each node has its own mirror of one on an object store
-            yield from self._rows(home, TrialFiles(home.root / self.folder, home.root / self.samples))
+            yield from self._kept(home, TrialFiles(home.root / self.folder, home.root / self.samples))
+        except StorageError as error:
+            yield {"status": OUT_OF_STORAGE, "error": str(error)}
         except UnreachableError:
-            raise  # the infrastructure's fault
+            raise  # to be tried again, like any trouble of the infrastructure
         except UserError as error:
             yield {"status": "failed", "error": str(error)}
 
-    def _rows(self, home: Home, files: TrialFiles) -> Any:
-        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
-        machine = {"device": _device_name(device), "threads": self.threads}
+    def _kept(self, home: Home, files: TrialFiles) -> Iterator[dict[str, Any]]:
+        """What `_trained` gives; a bug's traceback goes to a file of the trial."""
         try:
-            config = TrialConfig.model_validate_json(self.config)
-            for evaluation in run_trial(config, home, files, device):
-                yield evaluation.row() | machine | {"status": evaluation.status}
-        except UserError:
-            raise
+            yield from self._trained(home, files)
+        except (UserError, TrialBusyError):
+            raise  # if busy: an earlier process of this trial still lives, to be tried again
         except Exception as error:
             if self.workers > 1:
                 raise  # the other workers would wait for this one; Ray Train ends them
-            with writing(files.error) as beside:
+            with suppress(OSError, StorageError), writing(files.error) as beside:
                 beside.write_text(traceback.format_exc())
-            yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
+            reason = " ".join(str(error).split())[:300]
+            yield {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {files.error})"}
+
+    def _trained(self, home: Home, files: TrialFiles) -> Iterator[dict[str, Any]]:
+        torch.set_num_threads(self.threads)
+        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
+        machine = {"device": _device_name(device), "threads": self.threads}
+        config = TrialConfig.model_validate_json(self.config)
+        with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
+            for evaluation in run_trial(config, home, files, device, memory.checked):
+                yield evaluation.row() | machine | {"status": evaluation.status}
+                if evaluation.status == "running":
+                    memory.check()
 
 
 def _device_name(device: torch.device) -> str:
@@ -95,11 +117,13 @@ def tune_trial(parameters: Mapping[str, Any]) -> None:
         _train_on_workers(job)
 
 
-def resources(threads: int, workers: int, gpus_per_worker: float) -> tune.PlacementGroupFactory:
+def resources(
+    threads: int, workers: int, gpus_per_worker: float, memory: int | None = None
+) -> tune.PlacementGroupFactory:
     """What a trial's own actor takes: all with one worker; no core with more, as Ray Train takes those for the workers."""
     if workers > 1:
         return tune.PlacementGroupFactory([{"memory": _WAITING_BYTES}])  # a group without any resource is refused
-    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker}])
+    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker, "memory": memory or 0}])
 
 
 def _train_on_workers(job: TrialJob) -> None:

@@ -6,6 +6,7 @@ when). For the rest of the code that is four functions: `fetch` before reading w
 `push` do nothing.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -91,6 +92,20 @@ class Home:
         return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
 
 
+class StorageError(UserError):
+    """The disk is full, over quota, gone or read-only: no fault of what was to be written."""
+
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """The error in a line, about `path`."""
+        cure = "make space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable again"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return cls(f"{path} can't be written ({reason}); {cure}")
+
+
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
+
 def fetch(path: Path) -> None:
     """Make `path`, a file or a whole folder, what the object store has, where it lies in the mirror of one."""
     if mirror := mirror_of(path):
@@ -137,16 +152,23 @@ def bytes_below(folder: Path) -> int:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises.
+
+    StorageError if there is no room for it.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         if mirror := mirror_of(path):
             mirror.put(beside, path)
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError.of(error, path) from error
     finally:
         beside.unlink(missing_ok=True)
 
