@@ -5,8 +5,10 @@ configuration or a bug ends the trial with status "failed" and is reported like 
 the infrastructure broke: a lost node, a killed process.
 """
 
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,13 @@ from ray.util import get_current_placement_group
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home
-from trainables.trial import TrialFiles, run_trial
+from trainables.checkpoints import TrialFiles
+from trainables.home import Home, StorageError
+from trainables.memory import MemoryLimit
+from trainables.trial import TrialBusyError, run_trial
+
+OUT_OF_STORAGE = "out of storage"
+"""Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
 
 PLACEMENT_GROUP = "placement_group"
 """Key under which a trial of several workers reports its placement group's id, for the driver to remove."""
@@ -39,6 +46,8 @@ class TrialJob:
     number: int
     reference: bool
     """Not to be stopped early."""
+    evaluated: int
+    """Images seen at the last evaluation that the driver knows; those until there come again, and decide nothing."""
     config: str
     """A TrialConfig as JSON."""
     home: str
@@ -47,6 +56,8 @@ class TrialJob:
     threads: int
     workers: int
     gpus_per_worker: float
+    memory: int | None = None
+    """Bytes that the trial's process may take."""
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters to give to Tune."""
@@ -54,22 +65,33 @@ class TrialJob:
 
     def rows(self) -> Any:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
-        torch.set_num_threads(self.threads)
-        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
         files = TrialFiles(Path(self.folder), Path(self.samples))
-        machine = {"device": _device_name(device), "threads": self.threads}
         try:
-            config = TrialConfig.model_validate_json(self.config)
-            for evaluation in run_trial(config, Home(Path(self.home)), files, device):
-                yield evaluation.row() | machine | {"status": evaluation.status}
+            yield from self._trained(files)
+        except StorageError as error:
+            yield {"status": OUT_OF_STORAGE, "error": str(error)}
         except UserError as error:
             yield {"status": "failed", "error": str(error)}
+        except TrialBusyError:
+            raise  # an earlier process of this trial still lives: to be tried again, like any trouble of the infrastructure
         except Exception as error:
             if self.workers > 1:
                 raise  # the other workers would wait for this one; Ray Train ends them
-            files.folder.mkdir(parents=True, exist_ok=True)
-            files.error.write_text(traceback.format_exc())
-            yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
+            with suppress(OSError):
+                files.error.write_text(traceback.format_exc())
+            reason = " ".join(str(error).split())[:300]
+            yield {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {files.error})"}
+
+    def _trained(self, files: TrialFiles) -> Iterator[dict[str, Any]]:
+        torch.set_num_threads(self.threads)
+        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
+        machine = {"device": _device_name(device), "threads": self.threads}
+        config = TrialConfig.model_validate_json(self.config)
+        with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
+            for evaluation in run_trial(config, Home(Path(self.home)), files, device, memory.checked):
+                yield evaluation.row() | machine | {"status": evaluation.status}
+                if evaluation.status == "running":
+                    memory.check()
 
 
 def _device_name(device: torch.device) -> str:
@@ -86,11 +108,13 @@ def tune_trial(parameters: Mapping[str, Any]) -> None:
         _train_on_workers(job)
 
 
-def resources(threads: int, workers: int, gpus_per_worker: float) -> tune.PlacementGroupFactory:
+def resources(
+    threads: int, workers: int, gpus_per_worker: float, memory: int | None = None
+) -> tune.PlacementGroupFactory:
     """What a trial's own actor takes: all with one worker; no core with more, as Ray Train takes those for the workers."""
     if workers > 1:
         return tune.PlacementGroupFactory([{"memory": _WAITING_BYTES}])  # a group without any resource is refused
-    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker}])
+    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker, "memory": memory or 0}])
 
 
 def _train_on_workers(job: TrialJob) -> None:

@@ -11,13 +11,14 @@ import torch
 from spaces.config import TrialConfig
 from spaces.errors import lookup
 from spaces.presets import PRESETS
+from trainables.checkpoints import TrialFiles, last_state
 from trainables.devices import best_device, native_precision
 from trainables.domains import open_domain
 from trainables.home import Home, only_process
 from trainables.progress import progress, watch
 from trainables.sources import SourceError, SourceFacts, check_new, save_source
 from trainables.training import Evaluation
-from trainables.trial import TrialFiles, run_trial
+from trainables.trial import run_trial
 from trainables.weights import read_tensors
 
 
@@ -94,7 +95,7 @@ def _training_files(home: Home, name: str) -> TrialFiles:
 def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last: Evaluation) -> SourceFacts:
     """The averaged generator and the critic of a finished training, as a source model."""
     domain = open_domain(home, config.target).facts
-    state = read_tensors(files.checkpoint)[0]
+    state = last_state(files)
     critic = {key.removeprefix("discriminator."): t for key, t in state.items() if key.startswith("discriminator.")}
     latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
     return save_source(

@@ -1,16 +1,16 @@
-import json
 from collections.abc import Callable
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from torch import Tensor
 
 from search.ledger import Ledger
 from search.results import load
 from search.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
+from trainables.checkpoints import TrialFiles, save
 from trainables.training import Evaluation
-from trainables.weights import write_tensors
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -92,7 +92,7 @@ def test_a_driver_that_died_between_the_two_books_is_made_good(new_study: New) -
     ledger = reopened(study)
     number, config = ledger.ask()
     ledger.record(number, config, row(8, 3.0))
-    ledger._write(number, config, "stopped", None)  # the first of the two, and then the process was killed
+    ledger._enter(number, config, "stopped", None)  # the first of the two, and then the process was killed
     ledger = reopened(study)
     assert states(ledger) == [TrialState.PRUNED]
     assert ledger.ask()[0] == 1
@@ -112,11 +112,13 @@ def test_a_torn_line_and_a_stale_lock_do_not_stop_a_resume(new_study: New) -> No
 
 
 def test_a_score_that_is_not_a_number_is_no_value(new_study: New) -> None:
-    ledger = reopened(new_study())
+    study = new_study()
+    ledger = reopened(study)
     number, config = ledger.ask()
     ledger.record(number, config, row(8, float("nan")))
-    ledger.finish(number, config, "completed")
+    assert ledger.finish(number, config, "completed") == ("failed", "its last evaluation has fd nan, which is no score")
     assert states(ledger) == [TrialState.FAIL]
+    assert statuses(study[0]) == {0: "failed"}
     assert ledger.study.trials[0].intermediate_values == {}
 
 
@@ -185,14 +187,19 @@ def test_taking_a_trial_up_again_keeps_the_rows_that_it_had(new_study: New) -> N
     assert [item["images_seen"] for item in load(study[0].evaluations).to_pylist()] == [8]
 
 
+class _Untrained:
+    """As much of a learner as a checkpoint takes."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+
 def test_a_lost_file_of_a_finished_trial_comes_back_from_its_checkpoint(new_study: New) -> None:
     study = new_study()
     ledger = reopened(study)
     number, config = ledger.ask() or pytest.fail("nothing to do")
     evaluation = Evaluation("completed", 32, 4, 1.0, 2.0, {"loss_d": 1.0}, {"fd": 5.0}, {"n_fake": 24})
-    checkpoint = study[0].trial(number) / "checkpoint.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    write_tensors({}, checkpoint, {"history": json.dumps([evaluation.as_dict()]), "config": config.model_dump_json()})
+    save(_Untrained(), TrialFiles(study[0].trial(number), study[0].samples(number)), [evaluation], config)
     ledger.record(number, config, evaluation.row())
     ledger.finish(number, config, "completed")
     before = load(study[0].evaluations).to_pylist()
