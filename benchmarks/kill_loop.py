@@ -14,6 +14,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -105,12 +106,9 @@ def main() -> None:
                 os.kill(driver.pid, signal.SIGKILL)
                 driver.wait()
                 kills += 1
-                lives.append(outlived(driver.pid))
-                done = sum(row["status"] != "running" for row in load(paths.evaluations).to_pylist())
-                print(
-                    f"kill {kills}: {done} evaluations of ended trials, orphans gone after {lives[-1]:.1f} s",
-                    flush=True,
-                )
+                threading.Thread(target=follow, args=(driver.pid, lives)).start()  # the next driver starts at once
+                ended = {row["trial"] for row in load(paths.evaluations).to_pylist() if row["status"] != "running"}
+                print(f"kill {kills}: {len(ended)} of {spec.trials} trials had ended", flush=True)
             now = checkpointed(paths)
             repeated += sum(now.get(key, grid) != grid for key, grid in known.items())
             known |= now
