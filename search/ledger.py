@@ -6,7 +6,6 @@ journal is told after: a trial that is RUNNING in the journal, whatever its file
 """
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from optuna.trial import TrialState
 
 from search.proposals import grid, load_space, probe, trial_config
 from search.results import Status, read_rows, row_columns, write_trial
+from search.sampling import sampler
 from search.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
@@ -46,7 +46,7 @@ class Ledger:
             storage=self._storage, study_name=spec.name, direction=spec.direction, load_if_exists=True
         )
         self._study_id = self._storage.get_study_id_from_name(spec.name)
-        self.study.sampler = _sampler(spec, len(self.study.get_trials(deepcopy=False)))
+        self.study.sampler = sampler(spec, len(self.study.get_trials(deepcopy=False)))
         self._open: dict[int, _Open] = {}
         self._plan_first_trials()
         self._finish_what_ended()
@@ -239,18 +239,6 @@ class _Open:
 
 def _is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _sampler(spec: StudySpec, trials_before: int) -> optuna.samplers.BaseSampler:
-    seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
-    if spec.sampler != "tpe":
-        return optuna.samplers.RandomSampler(seed=seed)
-    startup = max(5, spec.trials // 4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup
-        )
 
 
 def _mend(journal: Path) -> None:
