@@ -1,7 +1,9 @@
 """How Optuna draws the next trial of a study."""
 
+import heapq
 import warnings
 from collections.abc import Container
+from functools import cached_property
 from typing import Any, cast
 
 import optuna
@@ -33,29 +35,36 @@ def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
 class RecentTPESampler(TPESampler):
     """TPE on the best trials and the recent ones: the same as TPE until there are more, and no slower after that."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._costs: dict[int, Cost] = {}
+
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return super().infer_relative_search_space(_window(study), trial)
+        return super().infer_relative_search_space(self._window(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return super().sample_relative(_window(study), trial, search_space)
+        return super().sample_relative(self._window(study), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return super().sample_independent(_window(study), trial, param_name, param_distribution)
+        return super().sample_independent(self._window(study), trial, param_name, param_distribution)
+
+    def _window(self, study: optuna.Study) -> optuna.Study:
+        return cast(optuna.Study, _Window(study, self._costs))
 
 
-def _window(study: optuna.Study) -> optuna.Study:
-    return cast(optuna.Study, _Window(study))
+Cost = tuple[int, float, float]
+"""TPE's own order: complete trials by value, then pruned ones by how far they came and their last score."""
 
 
 class _Window:
-    """A study that shows a sampler only some of its trials."""
+    """A study that shows a sampler only some of its trials. `costs` of ended trials are kept from one to the next."""
 
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
+    def __init__(self, study: optuna.Study, costs: dict[int, Cost]) -> None:
+        self._study, self._costs = study, costs
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -63,16 +72,22 @@ class _Window:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        trials = self._study.get_trials(deepcopy=False, states=states)
-        ended = [trial for trial in trials if trial.state.is_finished()]
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+    @cached_property
+    def _shown(self) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False)
+        ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         if len(ended) <= GOOD + RECENT:
             return trials
-        good = {trial.number for trial in sorted(ended, key=self._cost)[:GOOD]}
+        for trial in ended:
+            if trial.number not in self._costs:
+                self._costs[trial.number] = self._cost(trial)
+        good = set(heapq.nsmallest(GOOD, self._costs, key=self._costs.__getitem__))
         from_here = ended[-RECENT].number
-        return [t for t in trials if t.number >= from_here or t.number in good or not t.state.is_finished()]
+        return [t for t in trials if t.number >= from_here or t.number in good or t.state is TrialState.RUNNING]
 
-    def _cost(self, trial: FrozenTrial) -> tuple[int, float, float]:
-        """TPE's own order: complete trials by value, then pruned ones by how far they came and their last score."""
+    def _cost(self, trial: FrozenTrial) -> Cost:
         sign = 1 if self._study.direction == StudyDirection.MINIMIZE else -1
         if trial.state is TrialState.COMPLETE and trial.value is not None:
             return 0, sign * trial.value, 0.0

@@ -29,7 +29,7 @@ def test_of_many_trials_the_best_and_the_recent_ones_are_seen() -> None:
     study = with_trials(GOOD + RECENT + 300, optuna.samplers.RandomSampler(seed=0))
     study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values={8: 1.0}))
     running = study.ask(SPACE).number
-    seen = [trial.number for trial in _Window(study)._get_trials()]
+    seen = [trial.number for trial in _Window(study, {})._get_trials()]
     assert seen[:GOOD] == list(range(GOOD))
     assert seen[GOOD:] == list(range(GOOD + 301, running + 1))
     assert len(seen) == GOOD + RECENT + 1
