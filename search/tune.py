@@ -155,6 +155,8 @@ def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None
         needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
         options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
         options |= {"dashboard_host": "127.0.0.1"}
+        if spec.memory_per_trial:
+            options |= {"_memory": spec.memory_per_trial * spec.concurrency * spec.workers_per_trial}
     try:
         ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:

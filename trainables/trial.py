@@ -2,6 +2,8 @@
 
 import fcntl
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -31,6 +33,9 @@ METHODS = {"finetune": finetune.build}
 """How a learner is built from config, source model, device and worker group."""
 
 GRID_IMAGES = 64
+
+LOCK = ".training"
+"""In a trial's folder: locked by the process that trains it, and says which one that is."""
 
 _PATIENCE_SECONDS = 60.0
 
@@ -80,7 +85,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Waits for the lock on a trial's files, which goes with the process that holds it; TrialBusyError in the end."""
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with (folder / ".training").open("w") as lock:
+    with (folder / LOCK).open("a+") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,6 +94,9 @@ def _alone(folder: Path) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise TrialBusyError(f"another process still trains the trial in {folder}") from None
                 time.sleep(0.1)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()} on {socket.gethostname()}")
+        lock.flush()
         yield
 
 
