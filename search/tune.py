@@ -4,7 +4,6 @@ Tune keeps no state that matters: the ledger and the trials' own checkpoints do.
 is first given what the ledger has unfinished, with a scheduler that has learnt the finished trials again.
 """
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,15 +15,11 @@ from typing import Any, Literal
 # Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's.
 os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from search.ledger import Ledger
 from search.live import View
@@ -32,7 +27,8 @@ from search.results import Status
 from search.study import StudyPaths, StudySpec, only_driver
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.distributed import PLACEMENT_GROUP, TrialJob, resources, tune_trial
+from trainables.cluster import AUTOSCALER_PATIENCE, Crew, connected, remove_orphaned_groups, wait_for_room
+from trainables.distributed import TrialJob, resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import Home, file_digest
 from trainables.sources import open_source
@@ -40,6 +36,7 @@ from trainables.sources import open_source
 INFRASTRUCTURE_RETRIES = 2
 """How often a trial whose process or node was lost is taken up again, from its last checkpoint."""
 
+_TIDY_SECONDS = 1.0
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 """What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
@@ -83,22 +80,11 @@ def check_unchanged(home: Home, spec: StudySpec) -> None:
 
 @contextmanager
 def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
-    """A running Ray: the cluster at `address`, or one of our own on loopback for as long as the search lasts."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
-        options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
-        options |= {"dashboard_host": "127.0.0.1"}
-    try:
-        ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
-    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
-    try:
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
+    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    with connected(address, spec.concurrency * crew.workers * crew.threads, dashboard=dashboard):
+        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
         yield
-    finally:
-        ray.shutdown()
 
 
 def _tuner(home: Home, ledger: Ledger, view: View) -> tune.Tuner:
@@ -232,7 +218,12 @@ class _Events(tune.Callback):
     """Tells the ledger and the view of every result and every end."""
 
     def __init__(self, books: _Books) -> None:
-        self._books = books
+        self._books, self._tidied = books, 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+            self._tidied = time.monotonic()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -241,16 +232,7 @@ class _Events(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._books.end(trial.trial_id, trial.last_result)
-        _free(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         lost = f"its process was lost {INFRASTRUCTURE_RETRIES + 1} times; see {trial.error_file}"
         self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
-        _free(trial)
-
-
-def _free(trial: Trial) -> None:
-    """Remove the placement group that Ray Train leaves behind when a trial is stopped from outside."""
-    group = (trial.last_result or {}).get(PLACEMENT_GROUP)
-    if group:
-        remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from spaces.config import SCRATCH, Network, TrialConfig
@@ -21,7 +22,7 @@ from trainables.networks import Generator
 from trainables.parallel import Group
 from trainables.sources import open_source
 from trainables.training import Evaluation, Learner, Spent, train
-from trainables.weights import read_tensors, write_tensors
+from trainables.weights import dump_tensors, read_tensors, write_tensors
 
 METHODS = {"finetune": finetune.build}
 """How a learner is built from config, source model, device and worker group."""
@@ -63,11 +64,12 @@ def run_trial(
     numbers equal an unbroken run's, bit for bit. `watch` may wrap the iterator of batches, to count them.
     UserError if the config does not fit what is there.
     """
-    group = Group.current()
+    group = Group.current(config.optim.batch)
     domain = open_domain(home, config.target)
     source = None if config.source == SCRATCH else open_source(home, config.source)
     learner = lookup(METHODS, "method", config.method)(config, source, device, group)
-    history = restore(learner, files.checkpoint, config)
+    # One reads and tells the others: on another node the file may still look as it was before.
+    history = together(learner, restore(learner, files.checkpoint, config) if group.rank == 0 else [], group)
     yield from history
     if history and history[-1].status != "running":
         return
@@ -77,6 +79,7 @@ def run_trial(
         history.append(evaluation)
         if group.rank == 0:
             save(learner, files, history, config)
+        group.meet()
         yield evaluation
 
 
@@ -103,11 +106,14 @@ class Evaluator:
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
         self._files, self._device, self._group = files, device, group
-        self._extractor = load_extractor(config.protocol.extractor, config.protocol.input_size, home, device)
+        protocol = config.protocol
+        self._extractor = (
+            load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
+        )
 
     def __call__(self, learner: Learner) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and their record, on rank 0; nothing on other workers."""
-        if self._group.rank != 0:
+        if self._extractor is None:
             return {}, {}
         samples = learner.sample(self._protocol.n_fake, self._protocol.seed).numpy()
         with writing(self._files.samples / f"{learner.images_seen:09d}.png") as beside:
@@ -144,6 +150,17 @@ def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Eva
         raise UserError(f"{checkpoint} is of another configuration; remove it, and the trial starts again")
     learner.load_state_dict(state)
     return _history(about)
+
+
+def together(learner: Learner, history: list[Evaluation], group: Group) -> list[Evaluation]:
+    """Give all workers the first one's state and history, so that they start as one."""
+    if group.size == 1:
+        return history
+    state = group.from_first(dump_tensors(learner.state_dict()) if group.rank == 0 else b"")
+    about = group.from_first(json.dumps([item.as_dict() for item in history]).encode())
+    if group.rank > 0:
+        learner.load_state_dict(safetensors.torch.load(state))
+    return _history({"history": about.decode()})
 
 
 def recorded(checkpoint: Path) -> list[Evaluation]:

@@ -1,0 +1,71 @@
+"""Training on several workers, through Ray Train."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Read where a trainer is made, and handed on to its controller and its workers.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")  # how soon a report, an end or a loss is noticed
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
+# A training waits for its turn as long as it takes; that the cluster could hold it is asked before.
+os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(7 * 24 * 3600))
+
+import ray.exceptions
+import ray.train
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.exceptions import RayTrainError
+from ray.train.v2.api.callback import RayTrainCallback
+
+from trainables.cluster import Crew
+from trainables.parallel import STEP_TIMEOUT, WorkerLostError
+
+Lost = ray.train.TrainingFailedError
+"""Raised by `fit` where a worker, its node, or what steers the workers was lost: the training can go on elsewhere."""
+
+_LOST = (RayTrainError, ray.exceptions.RayError, WorkerLostError)
+
+
+def fit(
+    work: Callable[[dict[str, Any]], None],
+    parameters: Mapping[str, Any],
+    crew: Crew,
+    folder: Path,
+    callbacks: Sequence[RayTrainCallback] = (),
+) -> None:
+    """Run `work(parameters)` on every worker of `crew`, as one torch.distributed group, until all are through.
+
+    `folder` is Ray Train's own, on storage that all nodes share. Nothing is retried: an error of `work` on any worker ends
+    all of them and is raised here; a loss is raised as `Lost`, and who calls decides what then.
+    """
+    trainer = _Trainer(
+        work,
+        train_loop_config=dict(parameters),
+        # Workers that share a GPU can't be in one NCCL group.
+        torch_config=TorchConfig("nccl" if crew.gpus >= 1 else "gloo", timeout_s=int(STEP_TIMEOUT.total_seconds())),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=crew.workers, use_gpu=crew.gpus > 0, resources_per_worker=crew.bundle
+        ),
+        run_config=ray.train.RunConfig(
+            name="train",
+            storage_path=str(folder),
+            callbacks=list(callbacks),  # type: ignore[arg-type]
+            failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.WorkerGroupError as error:
+        own = [failure for failure in error.worker_failures.values() if not isinstance(failure, _LOST)]
+        if not own:
+            raise
+        raise own[0] from error
+
+
+class _Trainer(TorchTrainer):
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        """All but the cleaner of placement groups: `remove_orphaned_groups` needs no dashboard, and no process of its own."""
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]
+        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
