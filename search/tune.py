@@ -27,7 +27,8 @@ from search.results import Status
 from search.study import StudyPaths, StudySpec, only_driver
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.cluster import AUTOSCALER_PATIENCE, Crew, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.crew import Crew
 from trainables.distributed import TrialJob, resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import Home, file_digest

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 # Before Ray is imported.
@@ -20,30 +19,10 @@ from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[a
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from spaces.errors import UserError
+from trainables.crew import Crew
 
 AUTOSCALER_PATIENCE = 15 * 60.0
 """Seconds that a cluster given by its address has to bring the nodes that a training needs; ours will never bring any."""
-
-
-@dataclass(frozen=True)
-class Crew:
-    """The workers of one training, and what each of them takes."""
-
-    workers: int
-    threads: int
-    """CPU cores of each."""
-    gpus: float
-    """Of each; less than 1 shares a GPU."""
-
-    @property
-    def bundle(self) -> dict[str, float]:
-        """What Ray is to keep free for one worker."""
-        return {"CPU": self.threads, "GPU": self.gpus} if self.gpus else {"CPU": self.threads}
-
-    def __str__(self) -> str:
-        gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
-        each = f"{self.threads} CPUs{gpus}"
-        return f"{self.workers} workers with {each} each" if self.workers > 1 else each
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.cluster import Crew, node_name
+from trainables.cluster import node_name
+from trainables.crew import Crew
 from trainables.home import Home
 from trainables.trial import TrialFiles, run_trial
-from trainables.workers import Lost, fit
+from trainables.workers import CrewLostError, fit
 
 _WAITING_BYTES = 300 * 2**20
 """Memory of a trial's actor that only waits for its workers."""
@@ -87,7 +88,7 @@ def tune_trial(parameters: Mapping[str, Any]) -> None:
             folder = job.files.folder / "workers"
             fit(_worker, job.as_dict(), crew, folder, [TuneReportCallback()])
             shutil.rmtree(folder, ignore_errors=True)
-    except Lost:
+    except CrewLostError:
         raise
     except Exception as error:
         tune.report(job.failed(error))

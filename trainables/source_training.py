@@ -1,21 +1,24 @@
 """Training a source model of a domain: a trial from scratch whose last state goes on the shelf."""
 
 import datetime
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from spaces.config import TrialConfig
+from spaces.errors import lookup
+from spaces.presets import PRESETS
+from trainables.crew import Crew
+from trainables.devices import native_precision
 from trainables.domains import open_domain
 from trainables.home import Home, only_process
-from trainables.progress import progress
+from trainables.progress import progress, watch
 from trainables.sources import SourceError, SourceFacts, check_new, save_source
 from trainables.training import Evaluation
-from trainables.trial import TrialFiles
+from trainables.trial import TrialFiles, run_trial
 from trainables.weights import read_tensors
 
 
@@ -41,48 +44,31 @@ def train_source(
     diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)
-    place = _place(workers, threads, gpus_per_worker, address)
-    config = _config(home, domain, preset, max_images, seed, place)
+    crew = _crew(workers, threads, gpus_per_worker)
+    config = _config(home, domain, preset, max_images, seed, crew, address)
     files = _training_files(home, name)
     busy = f"source model {name!r} is being trained by another process; wait for it, or give this one another --name"
     with only_process(files.folder, busy):
-        last = _train(config, home, name, files, place)
+        last = _train(config, home, name, files, crew, address)
         facts = _shelve(home, name, config, files, last)
         shutil.rmtree(files.folder)
     return facts
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a source model is trained: in this process, or by `workers` of the Ray cluster at `address`."""
-
-    workers: int
-    threads: int
-    gpus: float
-    """Of each worker."""
-    address: str | None
-
-    @property
-    def here(self) -> bool:
-        return self.workers == 1 and self.address is None
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cuda" if self.gpus else "cpu")
-
-
-def _place(workers: int, threads: int | None, gpus: float | None, address: str | None) -> _Place:
+def _crew(workers: int, threads: int | None, gpus: float | None) -> Crew:
     """Fill in what a user left open, from this machine: a GPU each if it has so many, all cores shared out."""
     if gpus is None:
-        gpus = 1.0 if 0 < workers <= torch.cuda.device_count() else 0.0
-    return _Place(workers, threads or max(1, len(os.sched_getaffinity(0)) // workers), gpus, address)
+        gpus = 1.0 if workers <= torch.cuda.device_count() else 0.0
+    return Crew(workers, threads or max(1, torch.get_num_threads() // workers), gpus)
 
 
-def _train(config: TrialConfig, home: Home, name: str, files: TrialFiles, place: _Place) -> Evaluation:
+def _train(
+    config: TrialConfig, home: Home, name: str, files: TrialFiles, crew: Crew, address: str | None
+) -> Evaluation:
     """Train to the end of the budget, or from the last checkpoint to there; gives the last evaluation."""
     last: Evaluation | None = None
     with progress(f"training {name}", "iterations") as report:
-        for last in _evaluations(config, home, files, place, report):
+        for last in _evaluations(config, home, files, crew, address, report):
             _say(last)
     assert last is not None, "a trial has at least one evaluation"
     if last.status == "diverged":
@@ -94,17 +80,24 @@ def _train(config: TrialConfig, home: Home, name: str, files: TrialFiles, place:
 
 
 def _evaluations(
-    config: TrialConfig, home: Home, files: TrialFiles, place: _Place, report: Callable[[int, int], None]
+    config: TrialConfig,
+    home: Home,
+    files: TrialFiles,
+    crew: Crew,
+    address: str | None,
+    report: Callable[[int, int], None],
 ) -> Iterator[Evaluation]:
     steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
-    if place.here:
-        torch.set_num_threads(place.threads)
-        yield from counted_trial(config, home, files, place.device, lambda done: report(done, steps))
-    else:
-        from trainables.source_workers import evaluations_of_workers  # Ray takes seconds to import
 
-        workers = (place.workers, place.threads, place.gpus)
-        yield from evaluations_of_workers(config, home, files, workers, place.address, lambda done: report(done, steps))
+    def begun(iterations: int) -> None:
+        report(iterations, steps)
+
+    if crew.workers == 1 and address is None:
+        torch.set_num_threads(crew.threads)
+        return counted_trial(config, home, files, crew.device, begun)
+    from trainables.source_workers import evaluations_of_workers  # Ray takes seconds to import
+
+    return evaluations_of_workers(config, home, files, crew, address, begun)
 
 
 def counted_trial(
@@ -121,14 +114,14 @@ def counted_trial(
 
 
 def _config(
-    home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, place: _Place
+    home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
 ) -> TrialConfig:
-    preset = preset or ("paper" if place.gpus else "small")
+    preset = preset or ("paper" if crew.gpus else "small")
     values = lookup(PRESETS, "preset", preset)(domain, open_domain(home, domain).facts.resolution).model_dump()
     if max_images is not None:
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
-    values["optim"]["precision"] = "bfloat16" if place.address and place.gpus else native_precision(place.device)
+    values["optim"]["precision"] = "bfloat16" if address and crew.gpus else native_precision(crew.device)
     return TrialConfig.parse(values | {"seed": seed}, f"source model of {domain!r}")
 
 

@@ -14,12 +14,14 @@ import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.config import TrialConfig
-from trainables.cluster import AUTOSCALER_PATIENCE, Crew, connected, wait_for_room
+from spaces.errors import UserError
+from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.crew import Crew
 from trainables.home import Home
 from trainables.source_training import counted_trial
 from trainables.training import Evaluation
 from trainables.trial import TrialFiles
-from trainables.workers import Lost, fit
+from trainables.workers import CrewLostError, fit
 
 RETRIES = 3
 """How often the workers are started again after a loss, without an evaluation in between."""
@@ -61,21 +63,20 @@ def evaluations_of_workers(
     config: TrialConfig,
     home: Home,
     files: TrialFiles,
-    workers: tuple[int, int, float],
+    crew: Crew,
     address: str | None,
     report: Callable[[int], None],
 ) -> Iterator[Evaluation]:
-    """What `run_trial` yields, trained by `workers` (how many, threads and GPUs of each) on the Ray cluster at `address`, or on one of our own.
+    """What `run_trial` yields, trained by `crew` on the Ray cluster at `address`, or on one of our own.
 
     `report` is told of the iterations begun. Ends the workers when closed or interrupted. UserError if there is no
-    such cluster or no room; an error of the training itself comes out as it was; `Lost` after RETRIES.
+    such cluster or no room, or if the workers are lost again and again; an error of the training comes out as it was.
     """
-    crew = Crew(*workers)
     job = _Job(config.model_dump_json(), str(home.root), str(files.folder), str(files.samples), crew.threads, crew.gpus)
     with connected(address, crew.workers * crew.threads):
         wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
         training = _Training(lambda: fit(_work, asdict(job) | {"news": news}, crew, files.folder / "workers"), news)
         seen = 0
         while True:
@@ -118,19 +119,21 @@ class _Training:
         while True:
             try:
                 return self._fit()
-            except Lost as error:
+            except CrewLostError as error:
+                remove_orphaned_groups()
                 evaluations = len(ray.get(self._news.since.remote(0))[1])
                 lost, known = (1 if evaluations > known else lost + 1), evaluations
                 if lost > RETRIES:
-                    raise
-                reason = " ".join(str(error).split())[:200]
-                print(f"workers lost ({reason}); starting them again, {lost} of {RETRIES}", file=sys.stderr)
+                    raise UserError(
+                        f"training gave up: its workers were lost {lost} times without an evaluation in between ({error}); "
+                        "the same command goes on"
+                    ) from error
+                print(f"workers lost ({error}); starting them again, {lost} of {RETRIES}", file=sys.stderr)
 
 
 def _work(parameters: dict[str, Any]) -> None:
     """One of the workers; the first tells how far it is."""
     news = parameters.pop("news")
-    crew = Crew(*workers)
     job = _Job(**parameters)
     torch.set_num_threads(job.threads)
     config = TrialConfig.model_validate_json(job.config)

@@ -19,13 +19,16 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from ray.train.v2._internal.exceptions import RayTrainError
 from ray.train.v2.api.callback import RayTrainCallback
 
-from trainables.cluster import Crew
+from trainables.crew import Crew
 from trainables.parallel import STEP_TIMEOUT, WorkerLostError
 
-Lost = ray.train.TrainingFailedError
-"""Raised by `fit` where a worker, its node, or what steers the workers was lost: the training can go on elsewhere."""
+
+class CrewLostError(Exception):
+    """A worker, its node, or what steers the workers was lost. The training can go on elsewhere."""
+
 
 _LOST = (RayTrainError, ray.exceptions.RayError, WorkerLostError)
+"""What a worker dies of, or the others of its group after it, that is no fault of the training."""
 
 
 def fit(
@@ -38,7 +41,7 @@ def fit(
     """Run `work(parameters)` on every worker of `crew`, as one torch.distributed group, until all are through.
 
     `folder` is Ray Train's own, on storage that all nodes share. Nothing is retried: an error of `work` on any worker ends
-    all of them and is raised here; a loss is raised as `Lost`, and who calls decides what then.
+    all of them and is raised here; a loss is raised as CrewLostError, and who calls decides what then.
     """
     trainer = _Trainer(
         work,
@@ -59,9 +62,16 @@ def fit(
         trainer.fit()
     except ray.train.WorkerGroupError as error:
         own = [failure for failure in error.worker_failures.values() if not isinstance(failure, _LOST)]
-        if not own:
-            raise
-        raise own[0] from error
+        if own:
+            raise own[0] from error
+        lost = (f"worker {rank}: {_in_a_line(failure)}" for rank, failure in error.worker_failures.items())
+        raise CrewLostError("; ".join(lost)) from error
+    except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        raise CrewLostError(_in_a_line(error)) from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 class _Trainer(TorchTrainer):
