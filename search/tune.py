@@ -16,6 +16,9 @@ from typing import Any, Literal
 os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Before Ray is imported.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+import trainables.ray_settings  # noqa: F401 (before Ray)
 
+# isort: split
 import ray
 from ray._private.state import state
 from ray.autoscaler.sdk import request_resources

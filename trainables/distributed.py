@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 import ray.train
 import torch
 from ray import tune

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 import ray
 import ray.train
 import torch
@@ -78,11 +81,13 @@ def evaluations_of_workers(
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
         training = _Training(lambda: fit(_work, asdict(job) | {"news": news}, crew, files.folder / "workers"), news)
-        seen = 0
+        seen, reported = 0, 0
         while True:
             running = training.running  # before the news: what comes after is asked for once more
             begun, new = ray.get(news.since.remote(seen))
-            report(begun)
+            if begun != reported:
+                report(begun)
+                reported = begun
             yield from (Evaluation(**evaluation) for evaluation in new)
             seen += len(new)
             if not running:

@@ -1,17 +1,12 @@
 """Training on several workers, through Ray Train."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# Read where a trainer is made, and handed on to its controller and its workers.
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")  # how soon a report, an end or a loss is noticed
-os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
-# A training waits for its turn as long as it takes; that the cluster could hold it is asked before.
-os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(7 * 24 * 3600))
+import trainables.ray_settings  # noqa: F401 (before Ray)
 
+# isort: split
 import ray.exceptions
 import ray.train
 from ray.train.torch import TorchConfig, TorchTrainer
