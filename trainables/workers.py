@@ -12,6 +12,7 @@ import ray.train
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import RayTrainError
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.callback import RayTrainCallback
 
 from trainables.crew import Crew
@@ -50,7 +51,7 @@ def fit(
             name="train",
             storage_path=str(folder),
             callbacks=list(callbacks),  # type: ignore[arg-type]
-            failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
+            failure_config=ray.train.FailureConfig(0, controller_failure_limit=0, max_preemption_failures=0),  # type: ignore[call-arg]
         ),
     )
     try:
@@ -70,7 +71,23 @@ def _in_a_line(error: Exception) -> str:
 
 
 class _Trainer(TorchTrainer):
+    """Without two processes that Ray Train starts beside the workers, each of which takes seconds and a core."""
+
     def _create_default_callbacks(self) -> list[RayTrainCallback]:
-        """All but the cleaner of placement groups: `remove_orphaned_groups` needs no dashboard, and no process of its own."""
+        """All but the cleaner of placement groups: `cluster.remove_orphaned_groups` does its work, and needs no dashboard."""
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]
         return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Any:
+        arguments["scaling_policy"] = _AskedByPlacementGroup(self.scaling_config)  # type: ignore[arg-type]
+        return super()._initialize_and_run_controller(**arguments)  # type: ignore[misc]
+
+
+class _AskedByPlacementGroup(FixedScalingPolicy):
+    """As many workers as asked for; an autoscaler sees their placement group, and needs no coordinator to be told of them."""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        pass
+
+    def _maybe_send_resource_request(self) -> None:
+        pass
