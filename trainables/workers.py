@@ -62,12 +62,16 @@ def fit(
             raise own[0] from error
         lost = (f"worker {rank}: {_in_a_line(failure)}" for rank, failure in error.worker_failures.items())
         raise CrewLostError("; ".join(lost)) from error
+    except ray.train.ControllerError as error:
+        raise CrewLostError(_in_a_line(error.controller_failure)) from error
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
         raise CrewLostError(_in_a_line(error)) from error
 
 
 def _in_a_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """The first line and the last of what it says; a traceback may lie between."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(dict.fromkeys((lines[0], lines[-1])))[:400]
 
 
 class _Trainer(TorchTrainer):
