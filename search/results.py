@@ -46,6 +46,7 @@ _ROW_FIELDS = {
     "origin": pa.string(),
     "device": pa.string(),
     "threads": pa.int32(),
+    "node": pa.string(),
     **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},
     **_PROTOCOL_FIELDS,
 }

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,22 +24,23 @@ os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it waits for the trials' next evaluation, or 15 s
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from search.books import Books
 from search.ledger import Ledger
 from search.live import View
 from search.study import StudyPaths, StudySpec, only_driver
 from spaces.errors import UserError
-from trainables.distributed import PLACEMENT_GROUP, resources, tune_trial
+from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.crew import Crew
+from trainables.distributed import resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import STORAGE_ERRNOS, Home, StorageError, file_digest
 from trainables.sources import open_source
@@ -47,6 +49,8 @@ INFRASTRUCTURE_RETRIES = 3
 """How often a trial whose process or node was lost is taken up again, from its last checkpoint, without an evaluation in
 between: on spot machines a long trial may be lost many times, but one that can't reach its next evaluation is given up.
 """
+
+_TIDY_SECONDS = 1.0
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 """What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
@@ -147,25 +151,14 @@ def check_unchanged(home: Home, spec: StudySpec) -> None:
 
 @contextmanager
 def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
-    """A running Ray: the cluster at `address`, or one of our own on loopback for as long as the search lasts."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it says of lost trials, the view says in a line
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
-        options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
-        options |= {"dashboard_host": "127.0.0.1"}
-        if spec.memory_per_trial:
-            options |= {"_memory": spec.memory_per_trial * spec.concurrency * spec.workers_per_trial}
-    try:
-        ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
-    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
-    try:
+    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    at_once = spec.concurrency * crew.workers
+    memory = (spec.memory_per_trial or 0) * at_once
+    with connected(address, at_once * crew.threads, memory=memory, dashboard=dashboard):
+        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
         yield
-    finally:
-        ray.shutdown()
 
 
 def _tuner(books: Books, trainable: Trainable) -> tune.Tuner:
@@ -255,7 +248,7 @@ class _Events(tune.Callback):
     """Tells the books of every result, loss and end, and ends Tune's loop when they are halted."""
 
     def __init__(self, books: Books) -> None:
-        self._books = books
+        self._books, self._tidied = books, 0.0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -268,15 +261,16 @@ class _Events(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._books.end(trial.trial_id, trial.last_result)
-        _free(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
         self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
-        _free(trial)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._books.check_time()
+        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+            self._tidied = time.monotonic()
         if self._books.halted:
             raise _Halted
 
@@ -285,10 +279,3 @@ def _reason(trial: Trial) -> str:
     """The last words of a lost trial, in a line."""
     error = trial.get_pickled_error()
     return " ".join(str(error).split())[:400] if error else f"see {trial.error_file}"
-
-
-def _free(trial: Trial) -> None:
-    """Remove the placement group that Ray Train leaves behind when a trial is stopped from outside."""
-    group = (trial.last_result or {}).get(PLACEMENT_GROUP)
-    if group:
-        remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
