@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Critic = Callable[[Tensor], Tensor]
-"""Images (N, 3, R, R) -> logits (N,)."""
+
+class Critic(Protocol):
+    """Images (N, 3, R, R) -> logits (N,), with its derivative; `networks.Discriminator` is one."""
+
+    def __call__(self, images: Tensor, /) -> Tensor: ...
+
+    def linearize(self, images: Tensor, /) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Logits, and directions (N, 3, R, R) -> the logits' derivatives along them (N,), differentiable in the weights."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,22 +35,32 @@ class GanLoss:
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """mean((|gradient| - 1)^2) at mix * fake + (1 - mix) * real: a float32 scalar (Gulrajani et al. 2017)."""
-    squared = _squared_gradients(critic, torch.lerp(real, fake, mix))
     # The square root's derivative is infinite at 0; 1e-12 is lost in float32 beside a norm near 1.
-    return ((squared + 1e-12).sqrt() - 1).square().mean()
+    return _penalise(
+        critic, torch.lerp(real, fake, mix), lambda squared: ((squared + 1e-12).sqrt() - 1).square().mean()
+    )
 
 
 def r1(critic: Critic, real: Tensor) -> Tensor:
     """mean(|gradient|^2) / 2 at real images: a float32 scalar, to be weighted by gamma (Mescheder et al. 2018)."""
-    return _squared_gradients(critic, real).mean() / 2
+    return _penalise(critic, real, lambda squared: squared.mean() / 2)
 
 
-def _squared_gradients(critic: Critic, images: Tensor) -> Tensor:
-    """|d critic / d image|^2, (N,), in the images' precision whatever autocast does to the critic; differentiable."""
+def _penalise(critic: Critic, images: Tensor, penalty: Callable[[Tensor], Tensor]) -> Tensor:
+    """`penalty`, a scalar, of |d critic / d image|^2 (N,), in the images' precision whatever autocast does to the critic.
+
+    No backpropagation through a backward pass: with the gradient g and u = d penalty / d g, the penalty's derivative in
+    the weights is that of sum(u . g) with u held fixed, and u . g is the critic's derivative along u.
+    """
     images = images.detach().requires_grad_()
     with torch.enable_grad():
-        (gradients,) = torch.autograd.grad(critic(images).sum(dtype=images.dtype), images, create_graph=True)
-    return gradients.square().sum((1, 2, 3))
+        logits, derivative = critic.linearize(images)
+        (gradients,) = torch.autograd.grad(logits.sum(dtype=images.dtype), images, retain_graph=True)
+        squared = gradients.square().sum((1, 2, 3)).requires_grad_()
+        value = penalty(squared)
+        (slope,) = torch.autograd.grad(value, squared)
+    along = derivative(2 * slope.view(-1, 1, 1, 1) * gradients).sum(dtype=images.dtype)
+    return value.detach() + along - along.detach()
 
 
 def _wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -10,16 +10,18 @@ in these buffers is a trace of past weights: sampling with it samples another ne
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from spaces.config import Network
 from trainables.randomness import random_numbers
+from trainables.tangents import NormState, norm_relu, norm_relu_tangent
 
 CHANNELS = 3
 SMALLEST = 4
@@ -56,13 +58,17 @@ class DownBlock(nn.Module):
         self.conv2 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.relu(self.norm1(x)))
-        # A 3x3 convolution and then 2x2 mean pooling are one 4x4 convolution of stride 2, which costs less than half.
-        pooled = F.avg_pool2d(self.conv2.weight, 2, stride=1, padding=1)  # (out, in, 4, 4)
-        h = F.conv2d(F.relu(self.norm2(h)), pooled, self.conv2.bias, stride=2, padding=1)
+    def forward(self, x: Tensor, trace: list[NormState] | None = None) -> Tensor:
+        h = self.conv1(norm_relu(self.norm1, x, trace))
+        h = convolve_and_pool(norm_relu(self.norm2, h, trace), self.conv2.weight, self.conv2.bias)
         shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))
         return shortcut + h
+
+    def tangent(self, t: Tensor, trace: Iterator[NormState]) -> Tensor:
+        """How the output moves when the input moves along `t`: the same layers, without their biases."""
+        h = F.conv2d(norm_relu_tangent(t, next(trace)), self.conv1.weight, padding=1)
+        h = convolve_and_pool(norm_relu_tangent(h, next(trace)), self.conv2.weight)
+        return F.conv2d(F.avg_pool2d(t, 2), self.shortcut.weight) + h
 
 
 class Generator(nn.Module):
@@ -94,12 +100,61 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
         self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, trace: list[NormState] | None = None) -> Tensor:
         x = self.from_rgb(images)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, trace)
         logits: Tensor = self.to_logit(x.flatten(1))
         return logits.squeeze(1)
+
+    def linearize(self, images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Logits (N,), and a function of directions (N, 3, R, R): the logits' derivatives along them, (N,).
+
+        Those are differentiable in the weights and in the images by ordinary backpropagation.
+        """
+        trace: list[NormState] = []
+        logits = self(images, trace)
+
+        def derivative(directions: Tensor) -> Tensor:
+            states = iter(trace)
+            t = F.conv2d(directions, self.from_rgb.weight, padding=1)
+            for block in self.blocks:
+                t = block.tangent(t, states)  # type: ignore[operator]
+            return F.linear(t.flatten(1), self.to_logit.weight).squeeze(1)
+
+        return logits, derivative
+
+
+def convolve_and_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 3x3 convolution with padding and then 2x2 mean pooling, in a quarter of the multiplications.
+
+    The pooling goes first: sums of 2x2 neighbours at every place, then the convolution at every other.
+    """
+    return F.conv2d(_NeighbourSums.apply(x), weight / 4, bias, stride=2)
+
+
+class _NeighbourSums(Function):
+    """(N, C, r, r), zero beyond its edge -> (N, C, r + 1, r + 1): sums over 2x2 windows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _sums_with_edge(_sums_with_edge(x, 2), 3)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        g = g[:, :, 1:] + g[:, :, :-1]
+        return g[..., 1:] + g[..., :-1]
+
+
+def _sums_with_edge(x: Tensor, dim: int) -> Tensor:
+    """x[i - 1] + x[i] along `dim`, one longer than x."""
+    r, shape = x.shape[dim], list(x.shape)
+    shape[dim] += 1
+    sums = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    torch.add(x.narrow(dim, 0, r - 1), x.narrow(dim, 1, r - 1), out=sums.narrow(dim, 1, r - 1))
+    sums.select(dim, 0).copy_(x.select(dim, 0))
+    sums.select(dim, r).copy_(x.select(dim, r - 1))
+    return sums
 
 
 def build_generator(network: Network, seed: int) -> Generator:

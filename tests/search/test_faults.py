@@ -120,7 +120,7 @@ def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(h
             if process and process.pid not in killed:
                 killed.add(process.pid)
                 process.kill()
-            time.sleep(0.001)
+            time.sleep(0.05)
 
     late = spec.base.model_copy(update={"budget": spec.base.budget.model_copy(update={"eval_every_images": 80_000})})
     spec = spec.model_copy(update={"base": late})

@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spaces.config import Network
+from trainables.losses import gradient_penalty
+from trainables.networks import build_discriminator, convolve_and_pool
+from trainables.tangents import norm_relu, norm_relu_tangent
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def norm():
+    layer = nn.GroupNorm(1, 4).double()
+    with torch.no_grad():
+        layer.weight.copy_(draw(4, seed=1))
+        layer.bias.copy_(draw(4, seed=2))
+    return layer
+
+
+def plain(norm, x):
+    return F.relu(norm(x))
+
+
+def test_norm_relu_is_group_norm_then_relu(norm):
+    x = draw(3, 4, 5, 5)
+    torch.testing.assert_close(norm_relu(norm, x), plain(norm, x))
+
+
+def test_tangent_is_the_derivative_along_it(norm):
+    x, t, trace = draw(3, 4, 5, 5), draw(3, 4, 5, 5, seed=3), []
+    norm_relu(norm, x, trace)
+    _, expected = torch.func.jvp(lambda x: plain(norm, x), (x,), (t,))
+    torch.testing.assert_close(norm_relu_tangent(t, trace[0]), expected)
+
+
+def test_tangent_is_differentiable_in_tangent_input_and_scale(norm):
+    x, t = draw(3, 4, 5, 5).requires_grad_(), draw(3, 4, 5, 5, seed=3).requires_grad_()
+    inputs, weights, trace = (t, x, norm.weight), draw(3, 4, 5, 5, seed=4), []
+    norm_relu(norm, x, trace)
+    ours = torch.autograd.grad((norm_relu_tangent(t, trace[0]) * weights).sum(), inputs)
+    _, expected = torch.func.jvp(lambda x: plain(norm, x), (x,), (t,))
+    torch.testing.assert_close(ours, torch.autograd.grad((expected * weights).sum(), inputs))
+
+
+def test_convolve_and_pool_is_convolution_then_mean_pooling():
+    x, weight, bias = draw(2, 3, 6, 6).requires_grad_(), draw(5, 3, 3, 3, seed=1).requires_grad_(), draw(5, seed=2)
+    expected = F.avg_pool2d(F.conv2d(x, weight, bias, padding=1), 2)
+    ours = convolve_and_pool(x, weight, bias)
+    torch.testing.assert_close(ours, expected)
+    assert torch.autograd.gradcheck(convolve_and_pool, (x, weight, bias))
+    sums = [torch.autograd.grad(y.square().sum(), (x, weight)) for y in (ours, expected)]
+    torch.testing.assert_close(*sums)
+
+
+def test_penalty_has_the_derivatives_of_backpropagation_through_a_backward_pass():
+    critic = build_discriminator(Network(resolution=32, width=2), seed=0).double()
+    with torch.no_grad():
+        for index, p in enumerate(critic.parameters()):
+            p += 0.3 * draw(*p.shape, seed=index)
+    real, fake, mix = draw(3, 3, 32, 32), draw(3, 3, 32, 32, seed=1), draw(3, 1, 1, 1, seed=2).sigmoid()
+    weights = [p for name, p in critic.named_parameters() if name != "to_logit.bias"]
+    ours = torch.autograd.grad(gradient_penalty(critic, real, fake, mix), weights, allow_unused=True)
+
+    between = torch.lerp(real, fake, mix).requires_grad_()
+    (gradients,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    penalty = (gradients.flatten(1).norm(dim=1) - 1).square().mean()
+    twice = torch.autograd.grad(penalty, weights, allow_unused=True)
+    for one, other in zip(ours, twice, strict=True):  # None or 0: the penalty does not depend on it
+        torch.testing.assert_close(*(torch.zeros(1).double() if g is None or not g.any() else g for g in (one, other)))
