@@ -93,9 +93,10 @@ class Group:
         with _noticing_loss():
             dist.broadcast(size, 0, group=self.patient)
             buffer = torch.empty(int(size), dtype=torch.uint8)
-            if self.rank == 0:
+            if self.rank == 0 and data:
                 buffer.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-            dist.broadcast(buffer, 0, group=self.patient)
+            if len(buffer):
+                dist.broadcast(buffer, 0, group=self.patient)
         return buffer.numpy().tobytes()
 
     def meet(self) -> None:

@@ -44,6 +44,7 @@ def _averaging(rank: int, folder: str) -> None:
     torch.testing.assert_close(means[1], values.sum(1).mean())
     assert len(part) == 3 - rank, part
     assert group.from_first(b"first" if rank == 0 else b"other") == b"first"
+    assert group.from_first(b"" if rank == 0 else b"other") == b""
     with pytest.raises(UserError, match="a batch of 1 can't be shared by 2 workers"):
         Group.current(1)
     _normalising(group)
