@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 from search.ledger import Ledger
@@ -100,8 +101,10 @@ class Books:
         """Halts the run if the disk refuses a write."""
         try:
             yield
-        except (OSError, StorageError) as error:
-            self.halted = StorageError(str(error))
+        except StorageError as error:
+            self.halted = error
+        except OSError as error:
+            self.halted = StorageError.of(error, Path(error.filename or self.ledger.paths.root))
 
     def check_time(self) -> None:
         """Halt the run once the study's seconds are spent."""

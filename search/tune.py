@@ -74,7 +74,7 @@ def run_study(
     the disk is full.
     """
     check_unchanged(home, spec)
-    with only_driver(paths), _full_disk(spec):
+    with only_driver(paths), _full_disk(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
@@ -88,16 +88,17 @@ def run_study(
 
 
 @contextmanager
-def _full_disk(spec: StudySpec) -> Iterator[None]:
+def _full_disk(paths: StudyPaths) -> Iterator[None]:
     """An error of the disk ends the run in one line that says how to go on."""
     try:
         yield
     except (OSError, StorageError) as error:
-        if isinstance(error, OSError) and error.errno not in STORAGE_ERRNOS:
-            raise
-        raise UserError(
-            f"study {spec.name!r} stopped: {error}; nothing is lost: make space, then go on with: understock resume {spec.name}"
-        ) from error
+        if isinstance(error, OSError):
+            if error.errno not in STORAGE_ERRNOS:
+                raise
+            error = StorageError.of(error, Path(error.filename or paths.root))
+        name = paths.root.name
+        raise UserError(f"study {name!r} stopped: {error}, then go on with: understock resume {name}") from error
 
 
 @contextmanager

@@ -71,6 +71,13 @@ class Home:
 class StorageError(UserError):
     """The disk is full, over quota, gone or read-only: no fault of what was to be written."""
 
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """The error in a line, about `path`."""
+        cure = "make space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable again"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return cls(f"{path} can't be written ({reason}); {cure}")
+
 
 STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
@@ -91,7 +98,7 @@ def writing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in STORAGE_ERRNOS:
             raise
-        raise StorageError(f"{path} can't be written ({os.strerror(error.errno)}); make space there") from error
+        raise StorageError.of(error, path) from error
     finally:
         beside.unlink(missing_ok=True)
 

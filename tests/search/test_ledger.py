@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 from torch import Tensor
 
 from search.ledger import Ledger
-from search.results import load
+from search.results import load, row_columns, write_trial
 from search.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
 from trainables.checkpoints import TrialFiles, save
@@ -85,6 +85,45 @@ def test_a_replayed_evaluation_is_noted_once(new_study: New) -> None:
     ledger.finish(number, config, "completed")
     assert [item["images_seen"] for item in load(study[0].evaluations).to_pylist()] == [8, 16]
     assert ledger.study.trials[0].value == 2.0
+
+
+def test_an_evaluation_that_had_to_be_trained_again_replaces_the_other(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    assert ledger.record(number, config, row(8, 3.0))
+    assert not ledger.record(number, config, row(8, 3.0))
+    assert ledger.record(number, config, row(8, 3.0) | {"note": "checkpoint-1.safetensors damaged: started anew"})
+    (found,) = load(study[0].evaluations).to_pylist()
+    assert found["note"] == "checkpoint-1.safetensors damaged: started anew"
+
+
+def test_losses_of_a_trial_s_process_are_counted_over_runs(new_study: New) -> None:
+    study = new_study()
+    for _ in range(2):
+        ledger = reopened(study)
+        number, config = ledger.ask() or pytest.fail("nothing to do")
+        ledger.retried(number, config)
+    ledger.finish(number, config, "failed", "lost")
+    assert [item["retries"] for item in load(study[0].evaluations).to_pylist()] == [2]
+    assert ledger.study.trials[0].user_attrs == {"retries": 2, "status": "failed", "error": "lost"}
+
+
+def test_a_score_that_the_journal_lacks_is_made_good(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    write_trial(
+        study[0].evaluation(number),
+        config,
+        study="s",
+        trial=number,
+        status="running",
+        evaluations=[row_columns(row(8, 3.0))],
+    )  # and then the driver was killed
+    ledger = reopened(study)
+    ledger.ask()
+    assert ledger.study.trials[0].intermediate_values == {8: 3.0}
 
 
 def test_a_driver_that_died_between_the_two_books_is_made_good(new_study: New) -> None:
