@@ -8,8 +8,8 @@ from analysis.tables import summary
 from search.results import load
 from search.study import open_study
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles
 from trainables.home import Home, writing_folder
-from trainables.trial import TrialFiles
 from trainables.weights import read_tensors
 
 

@@ -5,8 +5,9 @@ asked for. Its evaluations are written as they come. When it ends, its Parquet f
 journal is told after: a trial that is RUNNING in the journal, whatever its file says, is taken up again on resume.
 """
 
-import warnings
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from optuna.trial import TrialState
 
 from search.proposals import grid, load_space, probe, trial_config
 from search.results import Status, read_rows, row_columns, write_trial
+from search.sampling import sampler
 from search.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
-from trainables.trial import TrialFiles, recorded
+from trainables.checkpoints import TrialFiles, recorded
 
 _STATES: Mapping[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -28,6 +30,9 @@ _STATES: Mapping[Status, TrialState] = {
     "failed": TrialState.FAIL,
 }
 """PRUNED rather than COMPLETE for what ended early: TPE then compares a trial with those of its own budget."""
+
+Rows = dict[int, Mapping[str, Any]]
+"""Evaluations by images seen."""
 
 
 class Ledger:
@@ -41,14 +46,16 @@ class Ledger:
             storage=self._storage, study_name=spec.name, direction=spec.direction, load_if_exists=True
         )
         self._study_id = self._storage.get_study_id_from_name(spec.name)
-        self.study.sampler = _sampler(spec, len(self.study.get_trials(deepcopy=False)))
-        self._trials: dict[int, optuna.Trial] = {}
-        self._rows: dict[int, dict[int, Mapping[str, Any]]] = {}
+        self.study.sampler = sampler(spec, len(self.study.get_trials(deepcopy=False)))
+        self._open: dict[int, _Open] = {}
         self._plan_first_trials()
         self._finish_what_ended()
-        self._rebuild_damaged()
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self._unfinished = [trial.number for trial in running]
+        self.earlier = self._read_finished()
+        """Of every trial that was through when the ledger was opened: source, images seen and score of each evaluation."""
+        trials = self.study.get_trials(deepcopy=False)
+        self._finished = len(self.earlier)
+        self._unfinished = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        self._reference = min((t.number for t in trials if t.params.get("source") == SCRATCH), default=None)
 
     def _plan_first_trials(self) -> None:
         """A grid is planned whole; else each source gets one trial first, in the order of the spec, and then scratch."""
@@ -69,15 +76,24 @@ class Ledger:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             rows = self._rows_on_disk(trial.number)
             if rows and rows[-1]["status"] in _STATES:
-                self._tell(trial.number, rows[-1]["status"], rows[-1].get(self.spec.metric))
+                self._tell(trial.number, rows[-1]["status"], rows[-1].get(self.spec.metric), rows[-1]["error"])
 
-    def _rebuild_damaged(self) -> None:
-        """Write the files of finished trials again that are missing or damaged, from the trials' own checkpoints."""
+    def _read_finished(self) -> dict[int, list[dict[str, Any]]]:
+        """What finished trials scored. Files that are missing or damaged are written again from the trials' checkpoints."""
+        columns = ("source", "images_seen", self.spec.metric)
+        found = {}
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.is_finished() and not self._rows_on_disk(trial.number):
-                rows = {item.images_seen: item.row() for item in recorded(self._checkpoint(trial.number))}
-                config, _ = self._config(optuna.trial.FixedTrial(trial.params))
-                self._write(trial.number, config, trial.user_attrs["status"], trial.user_attrs.get("error"), rows)
+            if trial.state.is_finished():
+                rows = self._rows_on_disk(trial.number) or self._rebuilt(trial)
+                found[trial.number] = [{name: row[name] for name in columns} for row in rows]
+        return found
+
+    def _rebuilt(self, trial: optuna.trial.FrozenTrial) -> list[dict[str, Any]]:
+        evaluations = [item.row() for item in recorded(self._files(trial.number))]
+        config, _ = self._config(optuna.trial.FixedTrial(trial.params))
+        attrs = trial.user_attrs
+        self._write(trial.number, config, attrs["status"], attrs.get("error"), attrs.get("retries", 0), evaluations)
+        return self._rows_on_disk(trial.number)
 
     def _rows_on_disk(self, number: int) -> list[dict[str, Any]]:
         """What a trial's file holds; nothing if it is missing or damaged."""
@@ -86,14 +102,13 @@ class Ledger:
         except UserError:
             return []
 
-    def _checkpoint(self, number: int) -> Path:
-        return TrialFiles(self.paths.trial(number), self.paths.samples(number)).checkpoint
+    def _files(self, number: int) -> TrialFiles:
+        return TrialFiles(self.paths.trial(number), self.paths.samples(number))
 
     @property
     def to_do(self) -> int:
         """Trials that the study still owes: unfinished ones, and those not asked for yet."""
-        finished = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
-        return max(0, self.spec.trials - finished)
+        return max(0, self.spec.trials - self._finished)
 
     def ask(self) -> tuple[int, TrialConfig] | None:
         """The number and config of the next trial: an unfinished one of an earlier run, or a new one.
@@ -101,17 +116,21 @@ class Ledger:
         A trial for which the space suggests nonsense is noted as failed, and the next one asked for; None when that
         leaves nothing to do.
         """
-        while self._unfinished or len(self._trials) < self.to_do:
-            trial = (
-                optuna.Trial(self.study, self._id(self._unfinished.pop(0))) if self._unfinished else self.study.ask()
-            )
+        while self._unfinished or len(self._open) < self.to_do:
+            if self._unfinished:
+                before = self._unfinished.pop(0)
+                trial, retries = optuna.Trial(self.study, before._trial_id), before.user_attrs.get("retries", 0)
+            else:
+                trial, retries = self.study.ask(), 0
             number = trial.number
             on_disk = self._rows_on_disk(number)
-            self._trials[number] = trial
-            self._rows[number] = {row["images_seen"]: row_columns(row) for row in on_disk if row["images_seen"]}
+            rows: Rows = {row["images_seen"]: row_columns(row) for row in on_disk if row["images_seen"]}
+            self._open[number] = _Open(trial, rows, retries)
             config, error = self._config(trial)
             if error is None:
-                self._write(number, config, "running", None)
+                if self._reference is None and config.source == SCRATCH:
+                    self._reference = number
+                self._enter(number, config, "running", None)
                 return number, config
             self.finish(number, config, "failed", error)
         return None
@@ -125,35 +144,64 @@ class Ledger:
 
     def is_reference(self, number: int) -> bool:
         """Whether this is the first trial from scratch: what transfer is compared with, at whole budget."""
-        scratch = (t.number for t in self.study.get_trials(deepcopy=False) if t.params.get("source") == SCRATCH)
-        return number == min(scratch, default=None)
+        return number == self._reference
 
-    def record(self, number: int, config: TrialConfig, row: Mapping[str, Any]) -> None:
-        """Note an evaluation. One that was noted before, as a resumed trial repeats it, changes nothing."""
-        self._rows[number][row["images_seen"]] = row_columns(row)
-        value = row.get(self.spec.metric)
-        if value is not None and value == value:
-            known = self._storage.get_trial(self._id(number)).intermediate_values
-            if row["images_seen"] not in known:
-                self._trials[number].report(value, step=row["images_seen"])
-        self._write(number, config, "running", None)
+    def rows(self, number: int) -> list[Mapping[str, Any]]:
+        """The evaluations so far of a trial that was asked for and is not finished."""
+        return list(self._open[number].rows.values())
 
-    def finish(self, number: int, config: TrialConfig, status: Status, error: str | None = None) -> None:
-        """Close a trial in both books; further calls for the same trial change nothing."""
-        if number not in self._trials:
-            return
+    def record(self, number: int, config: TrialConfig, row: Mapping[str, Any]) -> bool:
+        """Note an evaluation; False for one that is noted already, as a resumed trial repeats it: that changes nothing.
+
+        One that was trained again, as its checkpoint was damaged, replaces the other.
+        """
+        trial, new = self._open[number], row_columns(row)
+        known = trial.rows.get(row["images_seen"])
+        if known is not None and all(known.get(name) == value for name, value in new.items()):
+            return False
+        trial.rows[row["images_seen"]] = new
+        self._enter(number, config, "running", None)
+        return True
+
+    def retried(self, number: int, config: TrialConfig) -> None:
+        """Count that a trial's process was lost, and that it is taken up again."""
+        trial = self._open[number]
+        trial.retries += 1
+        trial.optuna.set_user_attr("retries", trial.retries)
+        self._enter(number, config, "running", None)
+
+    def finish(
+        self, number: int, config: TrialConfig, status: Status, error: str | None = None
+    ) -> tuple[Status, str | None]:
+        """Close a trial in both books, and give the status and error that they have of it now.
+
+        A trial that spent its budget and has no score at its end has failed.
+        """
+        trial = self._open[number]
+        value = next(reversed(trial.rows.values()), {}).get(self.spec.metric)
+        if status == "completed" and not _is_number(value):
+            status, error = "failed", f"its last evaluation has {self.spec.metric} {value}, which is no score"
+        self._enter(number, config, status, error)
+        self._tell(number, status, value, error)
+        del self._open[number]
+        self._finished += 1
+        self._files(number).forget_fallback()
+        return status, error
+
+    def _enter(self, number: int, config: TrialConfig, status: Status, error: str | None) -> None:
+        """Write an open trial's file, then whatever scores the journal lacks."""
+        trial = self._open[number]
+        self._write(number, config, status, error, trial.retries, list(trial.rows.values()))
+        known = self._storage.get_trial(trial.optuna._trial_id).intermediate_values
+        for images, row in trial.rows.items():
+            if images not in known and _is_number(row.get(self.spec.metric)):
+                trial.optuna.report(row[self.spec.metric], step=images)
+
+    def _tell(self, number: int, status: Status, value: float | None, error: str | None) -> None:
+        state = _STATES[status]
+        self._storage.set_trial_user_attr(self._id(number), "status", status)
         if error:
             self._storage.set_trial_user_attr(self._id(number), "error", error)
-        self._write(number, config, status, error)
-        last = list(self._rows[number].values())[-1:]
-        self._tell(number, status, last[0].get(self.spec.metric) if last else None)
-        del self._trials[number], self._rows[number]
-
-    def _tell(self, number: int, status: Status, value: float | None) -> None:
-        state = _STATES[status]
-        if state is TrialState.COMPLETE and (value is None or value != value):
-            state = TrialState.FAIL
-        self._storage.set_trial_user_attr(self._id(number), "status", status)
         self.study.tell(number, value if state is TrialState.COMPLETE else None, state=state)
 
     def _write(
@@ -162,34 +210,35 @@ class Ledger:
         config: TrialConfig,
         status: Status,
         error: str | None,
-        rows: Mapping[int, Mapping[str, Any]] | None = None,
+        retries: int,
+        evaluations: Sequence[Mapping[str, Any]],
     ) -> None:
-        evaluations = list((self._rows[number] if rows is None else rows).values())
-        path = self.paths.evaluation(number)
         write_trial(
-            path, config, study=self.spec.name, trial=number, status=status, evaluations=evaluations, error=error
+            self.paths.evaluation(number),
+            config,
+            study=self.spec.name,
+            trial=number,
+            status=status,
+            evaluations=evaluations,
+            error=error,
+            retries=retries,
         )
-
-    def finished_rows(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The evaluations of every trial that is through, for a scheduler that has to learn them again."""
-        for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.is_finished():
-                yield trial.number, self._rows_on_disk(trial.number)
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
-def _sampler(spec: StudySpec, trials_before: int) -> optuna.samplers.BaseSampler:
-    seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
-    if spec.sampler != "tpe":
-        return optuna.samplers.RandomSampler(seed=seed)
-    startup = max(5, spec.trials // 4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup
-        )
+@dataclass
+class _Open:
+    """A trial that was asked for and has not ended."""
+
+    optuna: optuna.Trial
+    rows: Rows
+    retries: int
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _mend(journal: Path) -> None:

@@ -48,18 +48,24 @@ class View:
         if self._console.is_terminal:
             self._live.stop()
 
-    def started(self, number: int, config: TrialConfig) -> None:
-        """A trial was handed to Tune."""
-        self._trials[number] = {"what": _what(config), "status": "running", "images": 0, "value": None}
-        self._say(
-            f"trial {number}: started, {_what(config)}, lr_g {config.optim.lr_g:.1e}, lr_d {config.optim.lr_d:.1e}"
-        )
+    def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        """A trial was handed to Tune; `rows` are its evaluations of an earlier run."""
+        what = _what(config)
+        self._trials[number] = {"what": what, "status": "running", "images": 0, "value": None}
+        for row in rows:
+            if self._compare(number, what, row):
+                self._trials[number] |= {"images": row["images_seen"], "value": row[self._spec.metric]}
+        images = self._trials[number]["images"]
+        how = f"goes on at {images:,} images" if images else "started"
+        self._say(f"trial {number}: {how}, {what}, lr_g {config.optim.lr_g:.1e}, lr_d {config.optim.lr_d:.1e}")
 
     def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
         """A trial reported an evaluation."""
         trial = self._trials[number]
+        if row.get("note"):
+            self._say(f"trial {number}: {row['note']}")
         if self._compare(number, trial["what"], row):
-            trial |= {"images": row["images_seen"], "value": row[self._spec.metric]}
+            trial |= {"images": row["images_seen"], "value": row[self._spec.metric], "status": "running"}
             self._say(f"trial {number}: {row['images_seen']:,} images, {self._spec.metric} {trial['value']:.4g}")
 
     def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
@@ -71,6 +77,13 @@ class View:
         if self._best is None or sign * value < sign * self._best[0]:
             self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
         return True
+
+    def lost(self, number: int, times: int, limit: int) -> None:
+        """A trial's process was lost for the so-manieth time since its last evaluation; it is taken up again."""
+        self._trials[number]["status"] = f"lost, retry {times} of {limit}"
+        self._say(
+            f"trial {number}: its process was lost; it goes on from its last evaluation (retry {times} of {limit})"
+        )
 
     def ended(self, number: int, status: str, error: str | None) -> None:
         """A trial is through, for whatever reason."""

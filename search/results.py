@@ -35,6 +35,8 @@ _ROW_FIELDS = {
     "trial": pa.int32(),
     "status": pa.string(),
     "error": pa.string(),
+    "retries": pa.int32(),
+    "note": pa.string(),
     "images_seen": pa.int64(),
     "iterations": pa.int64(),
     "train_seconds": pa.float64(),
@@ -44,11 +46,12 @@ _ROW_FIELDS = {
     "origin": pa.string(),
     "device": pa.string(),
     "threads": pa.int32(),
+    "node": pa.string(),
     **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},
     **_PROTOCOL_FIELDS,
 }
 
-_MEASURED = [name for name in _ROW_FIELDS if name not in ("study", "trial", "status", "error")]
+_MEASURED = [name for name in _ROW_FIELDS if name not in ("study", "trial", "status", "error", "retries")]
 
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -106,12 +109,15 @@ def write_trial(
     status: Status,
     evaluations: Sequence[Mapping[str, Any]],
     error: str | None = None,
+    retries: int = 0,
 ) -> None:
     """Write a trial's rows, whole, over what was there. Without an evaluation it has one row, with no metrics.
 
     An evaluation maps names of SCHEMA's row fields to values; a name that is not in SCHEMA is a bug and raises KeyError.
+    `retries`: how often the trial's process was lost, and it was taken up again.
     """
-    known = flat_config(config) | {"study": study, "trial": trial, "status": status, "error": error}
+    known = flat_config(config)
+    known |= {"study": study, "trial": trial, "status": status, "error": error, "retries": retries}
     rows = [{**evaluation, **known} for evaluation in evaluations] or [{"images_seen": 0, **known}]
     unknown = {name for row in rows for name in row} - set(SCHEMA.names)
     if unknown:

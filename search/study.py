@@ -35,6 +35,8 @@ class StudySpec(Config):
     workers_per_trial: PositiveInt = 1
     """More than one goes through Ray Train."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    memory_per_trial: PositiveInt | None = None
+    """Bytes that a trial's process may take, torch included; over it, the trial has failed."""
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
     train_images: PositiveInt

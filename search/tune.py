@@ -6,64 +6,133 @@ is first given what the ledger has unfinished, with a scheduler that has learnt 
 
 import logging
 import os
+import shutil
+import signal
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-# Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's.
+# Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's. Its snapshots, log
+# files, TensorBoard files and printed tracebacks are not wanted: the ledger has all that is needed.
 os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "1e9"
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it waits for the trials' next evaluation, or 15 s
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from search.books import Books
 from search.ledger import Ledger
 from search.live import View
-from search.results import Status
 from search.study import StudyPaths, StudySpec, only_driver
-from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.distributed import PLACEMENT_GROUP, TrialJob, resources, tune_trial
+from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.crew import Crew
+from trainables.distributed import resources, tune_trial
 from trainables.domains import open_domain
-from trainables.home import Home, file_digest
+from trainables.home import STORAGE_ERRNOS, Home, StorageError, file_digest
 from trainables.sources import open_source
 
-INFRASTRUCTURE_RETRIES = 2
-"""How often a trial whose process or node was lost is taken up again, from its last checkpoint."""
+INFRASTRUCTURE_RETRIES = 3
+"""How often a trial whose process or node was lost is taken up again, from its last checkpoint, without an evaluation in
+between: on spot machines a long trial may be lost many times, but one that can't reach its next evaluation is given up.
+"""
 
+_TIDY_SECONDS = 1.0
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 """What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
 
+Trainable = Callable[[Mapping[str, Any]], None]
+"""Gets a TrialJob's fields and reports rows."""
+
 
 def run_study(
-    home: Home, paths: StudyPaths, spec: StudySpec, *, address: str | None = None, dashboard: bool = False
+    home: Home,
+    paths: StudyPaths,
+    spec: StudySpec,
+    *,
+    address: str | None = None,
+    dashboard: bool = False,
+    trainable: Trainable = tune_trial,
 ) -> Outcome:
     """Run what is left of a study: all of a new one, nothing of a finished one.
 
-    UserError if another process runs it, its data, source models or space have changed, or there is no Ray at `address`.
+    UserError if another process runs it, its data, source models or space have changed, there is no Ray at `address`, or
+    the disk is full.
     """
     check_unchanged(home, spec)
-    with only_driver(paths):
+    with only_driver(paths), _full_disk(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
-        start = time.monotonic()
-        with _ray(spec, address, dashboard), View(spec, dict(ledger.finished_rows())) as view:
-            _tuner(home, ledger, view).fit()
-        if not ledger.to_do:
-            return "complete"
-        timed_out = spec.max_seconds is not None and time.monotonic() - start >= spec.max_seconds
-        return "time is up" if timed_out else "interrupted"
+        with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
+            books = Books(home, ledger, view)
+            with suppress(_Halted), _signals(books):
+                _tuner(books, trainable).fit()
+        if isinstance(books.halted, StorageError):
+            raise books.halted
+        return books.halted or "complete"
+
+
+@contextmanager
+def _full_disk(paths: StudyPaths) -> Iterator[None]:
+    """An error of the disk ends the run in one line that says how to go on."""
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        if isinstance(error, OSError):
+            if error.errno not in STORAGE_ERRNOS:
+                raise
+            error = StorageError.of(error, Path(error.filename or paths.root))
+        name = paths.root.name
+        raise UserError(f"study {name!r} stopped: {error}, then go on with: understock resume {name}") from error
+
+
+@contextmanager
+def _ray_folder(paths: StudyPaths) -> Iterator[None]:
+    """Tune's own folder lasts as long as the run: nothing in it is needed afterwards."""
+    shutil.rmtree(paths.ray, ignore_errors=True)  # of a run that was killed
+    try:
+        yield
+    finally:
+        shutil.rmtree(paths.ray, ignore_errors=True)
+
+
+class _Halted(BaseException):
+    """Ends Tune's loop, between two of its steps, at once: its own ways wait for the trials, and nothing is to be saved."""
+
+
+@contextmanager
+def _signals(books: Books) -> Iterator[None]:
+    """Ctrl-C, or SIGTERM, halts the run at its next step; the second one leaves wherever it is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def halt(number: int, frame: Any) -> None:
+        if books.halted == "interrupted":
+            raise KeyboardInterrupt
+        books.halted = "interrupted"
+
+    before = {number: signal.signal(number, halt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check_unchanged(home: Home, spec: StudySpec) -> None:
@@ -83,43 +152,32 @@ def check_unchanged(home: Home, spec: StudySpec) -> None:
 
 @contextmanager
 def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
-    """A running Ray: the cluster at `address`, or one of our own on loopback for as long as the search lasts."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
-        options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
-        options |= {"dashboard_host": "127.0.0.1"}
-    try:
-        ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
-    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
-    try:
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it says of lost trials, the view says in a line
+    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    at_once = spec.concurrency * crew.workers
+    memory = (spec.memory_per_trial or 0) * at_once
+    with connected(address, at_once * crew.threads, memory=memory, dashboard=dashboard):
+        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
         yield
-    finally:
-        ray.shutdown()
 
 
-def _tuner(home: Home, ledger: Ledger, view: View) -> tune.Tuner:
-    spec = ledger.spec
-    books = _Books(home, ledger, view)
+def _tuner(books: Books, trainable: Trainable) -> tune.Tuner:
+    spec = books.ledger.spec
+    needs = resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker, spec.memory_per_trial)
     return tune.Tuner(
-        tune.with_resources(
-            tune_trial, resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker)
-        ),
+        tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(books),
-            scheduler=_scheduler(ledger),
-            num_samples=ledger.to_do,
+            scheduler=_scheduler(books.ledger),
+            num_samples=books.ledger.to_do,
             max_concurrent_trials=spec.concurrency,
-            time_budget_s=spec.max_seconds,
             reuse_actors=spec.workers_per_trial == 1,
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(ledger.paths.ray),
+            storage_path=str(books.ledger.paths.ray),
             callbacks=[_Events(books)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
@@ -140,7 +198,7 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
         grace_period=spec.base.budget.eval_every_images,
         reduction_factor=spec.reduction_factor,
     )
-    for number, rows in ledger.finished_rows():
+    for number, rows in ledger.earlier.items():
         trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config={})  # all that ASHA looks at
         controller: Any = None
         scheduler.on_trial_add(controller, trial)
@@ -152,65 +210,24 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
 
 
 class _Asha(ASHAScheduler):
-    """ASHA that lets the first trial from scratch spend its whole budget, as what transfer is compared with."""
+    """ASHA that lets the first trial from scratch spend its whole budget, as what transfer is compared with.
+
+    Nor does it stop a trial at an evaluation that was judged in an earlier run, before later trials came out better.
+    """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(tune_controller, trial, result)
-        unspent = result["images_seen"] < self._max_t if "images_seen" in result else False
-        return TrialScheduler.CONTINUE if unspent and trial.config.get("reference") else decision
-
-
-class _Books:
-    """Tune's trial ids against the ledger's numbers, shared by the searcher and the callback; never pickled."""
-
-    def __init__(self, home: Home, ledger: Ledger, view: View) -> None:
-        self.home, self.ledger, self.view = home, ledger, view
-        self.open: dict[str, tuple[int, TrialConfig]] = {}
-
-    def start(self, trial_id: str) -> TrialJob | None:
-        asked = self.ledger.ask()
-        if asked is None:
-            return None
-        number, config = asked
-        self.open[trial_id] = (number, config)
-        self.view.started(number, config)
-        spec, paths = self.ledger.spec, self.ledger.paths
-        return TrialJob(
-            number=number,
-            reference=self.ledger.is_reference(number),
-            config=config.model_dump_json(),
-            home=str(self.home.root),
-            folder=str(paths.trial(number)),
-            samples=str(paths.samples(number)),
-            threads=spec.threads_per_trial,
-            workers=spec.workers_per_trial,
-            gpus_per_worker=spec.gpus_per_worker,
-        )
-
-    def note(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        if trial_id in self.open and "images_seen" in result:
-            number, config = self.open[trial_id]
-            self.ledger.record(number, config, result)
-            self.view.evaluated(number, result)
-
-    def end(self, trial_id: str, last: Mapping[str, Any], error: str | None = None) -> None:
-        if trial_id not in self.open:
-            return
-        number, config = self.open.pop(trial_id)
-        said = str(last.get("status", "failed"))
-        status: Status = "failed" if error or said == "failed" else "stopped" if said == "running" else said  # type: ignore[assignment]
-        error = error or last.get("error")
-        self.ledger.finish(number, config, status, error)
-        self.view.ended(number, status, error)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+        images = result.get("images_seen")
+        if images is None or images >= self._max_t:
+            return decision
+        spared = trial.config.get("reference") or images <= trial.config.get("evaluated", 0)
+        return TrialScheduler.CONTINUE if spared else decision
 
 
 class _Suggestions(Searcher):
     """Gives Tune the ledger's next trial. Tune may save it, and never restores it."""
 
-    def __init__(self, books: _Books) -> None:
+    def __init__(self, books: Books) -> None:
         super().__init__()
         self._books = books
 
@@ -229,28 +246,37 @@ class _Suggestions(Searcher):
 
 
 class _Events(tune.Callback):
-    """Tells the ledger and the view of every result and every end."""
+    """Tells the books of every result, loss and end, and ends Tune's loop when they are halted."""
 
-    def __init__(self, books: _Books) -> None:
-        self._books = books
+    def __init__(self, books: Books) -> None:
+        self._books, self._tidied = books, 0.0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._books.note(trial.trial_id, result)
+        if self._books.note(trial.trial_id, result):
+            trial.run_metadata.num_failures = 0
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._books.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._books.end(trial.trial_id, trial.last_result)
-        _free(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        lost = f"its process was lost {INFRASTRUCTURE_RETRIES + 1} times; see {trial.error_file}"
+        lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
         self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
-        _free(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._books.check_time()
+        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+            self._tidied = time.monotonic()
+        if self._books.halted:
+            raise _Halted
 
 
-def _free(trial: Trial) -> None:
-    """Remove the placement group that Ray Train leaves behind when a trial is stopped from outside."""
-    group = (trial.last_result or {}).get(PLACEMENT_GROUP)
-    if group:
-        remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
+def _reason(trial: Trial) -> str:
+    """The last words of a lost trial, in a line."""
+    error = trial.get_pickled_error()
+    return " ".join(str(error).split())[:400] if error else f"see {trial.error_file}"

@@ -1,32 +1,39 @@
-"""A trial under Ray: in the Tune actor itself with one worker, through Ray Train with more. The only Ray in this package.
+"""A trial under Ray Tune: in the Tune actor itself with one worker, through Ray Train with more.
 
 The Tune actor gets plain values, builds a `TrialConfig`, iterates `run_trial` and reports each evaluation. A bad
 configuration or a bug ends the trial with status "failed" and is reported like any evaluation, so Tune retries only what
 the infrastructure broke: a lost node, a killed process.
 """
 
+import shutil
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 import ray.train
 import torch
 from ray import tune
-from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
-from ray.util import get_current_placement_group
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home
-from trainables.trial import TrialFiles, run_trial
+from trainables.checkpoints import TrialFiles
+from trainables.cluster import node_name
+from trainables.crew import Crew
+from trainables.home import Home, StorageError
+from trainables.memory import MemoryLimit
+from trainables.trial import TrialBusyError, run_trial
+from trainables.workers import CrewLostError, fit
 
-PLACEMENT_GROUP = "placement_group"
-"""Key under which a trial of several workers reports its placement group's id, for the driver to remove."""
-
+OUT_OF_STORAGE = "out of storage"
+"""Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
 
 _WAITING_BYTES = 300 * 2**20
 """Memory of a trial's actor that only waits for its workers."""
@@ -39,6 +46,8 @@ class TrialJob:
     number: int
     reference: bool
     """Not to be stopped early."""
+    evaluated: int
+    """Images seen at the last evaluation that the driver knows; those until there come again, and decide nothing."""
     config: str
     """A TrialConfig as JSON."""
     home: str
@@ -47,29 +56,44 @@ class TrialJob:
     threads: int
     workers: int
     gpus_per_worker: float
+    memory: int | None = None
+    """Bytes that the trial's process may take."""
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters to give to Tune."""
         return asdict(self)
 
-    def rows(self) -> Any:
+    @property
+    def files(self) -> TrialFiles:
+        return TrialFiles(Path(self.folder), Path(self.samples))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
         torch.set_num_threads(self.threads)
         device = torch.device("cuda" if self.gpus_per_worker else "cpu")
-        files = TrialFiles(Path(self.folder), Path(self.samples))
-        machine = {"device": _device_name(device), "threads": self.threads}
-        try:
-            config = TrialConfig.model_validate_json(self.config)
-            for evaluation in run_trial(config, Home(Path(self.home)), files, device):
+        machine = {"device": _device_name(device), "threads": self.threads, "node": node_name()}
+        config = TrialConfig.model_validate_json(self.config)
+        with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
+            for evaluation in run_trial(config, Home(Path(self.home)), self.files, device, memory.checked):
                 yield evaluation.row() | machine | {"status": evaluation.status}
-        except UserError as error:
-            yield {"status": "failed", "error": str(error)}
-        except Exception as error:
-            if self.workers > 1:
-                raise  # the other workers would wait for this one; Ray Train ends them
-            files.folder.mkdir(parents=True, exist_ok=True)
-            files.error.write_text(traceback.format_exc())
-            yield {"status": "failed", "error": f"{type(error).__name__}: {error} (traceback in {files.error})"}
+                if evaluation.status == "running":
+                    memory.check()
+
+    def ending(self, error: Exception) -> dict[str, Any]:
+        """The row that ends a trial with an error of its own or for the disk's; one of the infrastructure is raised again.
+
+        A bug's traceback goes into a file.
+        """
+        if isinstance(error, CrewLostError | TrialBusyError):
+            raise error  # busy: an earlier process of this trial still lives
+        if isinstance(error, StorageError):
+            return {"status": OUT_OF_STORAGE, "error": str(error)}
+        if isinstance(error, UserError):
+            return {"status": "failed", "error": str(error)}
+        with suppress(OSError):
+            self.files.error.write_text("".join(traceback.format_exception(error)))
+        reason = " ".join(str(error).split())[:300]
+        return {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {self.files.error})"}
 
 
 def _device_name(device: torch.device) -> str:
@@ -77,44 +101,31 @@ def _device_name(device: torch.device) -> str:
 
 
 def tune_trial(parameters: Mapping[str, Any]) -> None:
-    """The trainable given to Tune."""
+    """The trainable given to Tune. An exception out of it is a loss of infrastructure, to be retried."""
     job = TrialJob(**parameters)
-    if job.workers == 1:
-        for row in job.rows():
-            tune.report(row)
-    else:
-        _train_on_workers(job)
+    try:
+        if job.workers == 1:
+            for row in job.rows():
+                tune.report(row)
+        else:
+            crew = Crew(job.workers, job.threads, job.gpus_per_worker)
+            folder = job.files.folder / "workers"
+            fit(_worker, job.as_dict(), crew, folder, [TuneReportCallback()])
+            shutil.rmtree(folder, ignore_errors=True)
+    except Exception as error:
+        tune.report(job.ending(error))
 
 
-def resources(threads: int, workers: int, gpus_per_worker: float) -> tune.PlacementGroupFactory:
+def resources(
+    threads: int, workers: int, gpus_per_worker: float, memory: int | None = None
+) -> tune.PlacementGroupFactory:
     """What a trial's own actor takes: all with one worker; no core with more, as Ray Train takes those for the workers."""
     if workers > 1:
         return tune.PlacementGroupFactory([{"memory": _WAITING_BYTES}])  # a group without any resource is refused
-    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker}])
-
-
-def _train_on_workers(job: TrialJob) -> None:
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config=job.as_dict(),
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=job.workers,
-            use_gpu=job.gpus_per_worker > 0,
-            resources_per_worker={"CPU": job.threads, "GPU": job.gpus_per_worker},
-        ),
-        run_config=ray.train.RunConfig(
-            name=f"train-{job.number:05d}",
-            storage_path=str(Path(job.folder) / "train"),
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
-            # The controller retries for ever unless told; see RAY.md, placement-group leak.
-            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),  # type: ignore[call-arg]
-        ),
-    )
-    trainer.fit()
+    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker, "memory": memory or 0}])
 
 
 def _worker(parameters: dict[str, Any]) -> None:
     """One of a trial's workers; all report at each evaluation, and rank 0's row is the one that counts."""
-    group = get_current_placement_group()
     for row in TrialJob(**parameters).rows():
-        ray.train.report(row | {PLACEMENT_GROUP: group.id.hex() if group else ""})
+        ray.train.report(row)

@@ -1,5 +1,6 @@
 """The home folder: where domains, source models and studies lie, and how files get there whole or not at all."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -67,16 +68,37 @@ class Home:
         return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
 
 
+class StorageError(UserError):
+    """The disk is full, over quota, gone or read-only: no fault of what was to be written."""
+
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """The error in a line, about `path`."""
+        cure = "make space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable again"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return cls(f"{path} can't be written ({reason}); {cure}")
+
+
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises.
+
+    StorageError if there is no room for it.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError.of(error, path) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -1,8 +1,13 @@
 """One trial from its config to its last evaluation, resumable at each: what a worker runs, with or without Ray."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import fcntl
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ import torch
 
 from spaces.config import SCRATCH, Network, TrialConfig
 from spaces.errors import UserError, lookup
+from trainables.checkpoints import TrialFiles, restore, save, together
 from trainables.domains import BatchOrder, Domain, open_domain
 from trainables.features import load_extractor
 from trainables.grids import image_grid
@@ -21,37 +27,19 @@ from trainables.networks import Generator
 from trainables.parallel import Group
 from trainables.sources import open_source
 from trainables.training import Evaluation, Learner, Spent, train
-from trainables.weights import read_tensors, write_tensors
+from trainables.weights import read_tensors
 
 METHODS = {"finetune": finetune.build}
 """How a learner is built from config, source model, device and worker group."""
 
 GRID_IMAGES = 64
 
+LOCK = ".training"
+"""In a trial's folder: locked by the process that trains it, and says which one that is."""
+
+_PATIENCE_SECONDS = 60.0
+
 Watch = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class TrialFiles:
-    """Where a trial leaves what it makes."""
-
-    folder: Path
-    samples: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """The learner's state after the last evaluation, and all evaluations so far."""
-        return self.folder / "checkpoint.safetensors"
-
-    @property
-    def generator(self) -> Path:
-        """The averaged generator of the last evaluation that has a score, ready to sample from."""
-        return self.folder / "generator.safetensors"
-
-    @property
-    def error(self) -> Path:
-        """The traceback of a failed trial."""
-        return self.folder / "error.txt"
 
 
 def run_trial(
@@ -60,24 +48,65 @@ def run_trial(
     """Train `config`, yielding evaluations; what was evaluated before comes first, and is not trained again.
 
     Each evaluation is on disk before it comes out: kill the process at any moment, call again, and on the CPU the
-    numbers equal an unbroken run's, bit for bit. `watch` may wrap the iterator of batches, to count them.
-    UserError if the config does not fit what is there.
+    numbers equal an unbroken run's, bit for bit. A damaged checkpoint counts as missing, and the next evaluation's record
+    has a "note" of it. `watch` may wrap the iterator of batches, to count them.
+    UserError if the config does not fit what is there; TrialBusyError if another process still trains the trial.
     """
-    group = Group.current()
-    domain = open_domain(home, config.target)
-    source = None if config.source == SCRATCH else open_source(home, config.source)
-    learner = lookup(METHODS, "method", config.method)(config, source, device, group)
-    history = restore(learner, files.checkpoint, config)
-    yield from history
-    if history and history[-1].status != "running":
-        return
-    spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
-    evaluate = Evaluator(config, domain, home, files, device, group)
-    for evaluation in train(learner, watch(_batches(config, domain, learner)), config.budget, evaluate, spent):
-        history.append(evaluation)
-        if group.rank == 0:
-            save(learner, files, history, config)
-        yield evaluation
+    group = Group.current(config.optim.batch)
+    with _alone(files.folder) if group.rank == 0 else nullcontext():
+        domain = open_domain(home, config.target)
+        source = None if config.source == SCRATCH else open_source(home, config.source)
+        learner = lookup(METHODS, "method", config.method)(config, source, device, group)
+        # One reads and tells the others: on another node the file may still look as it was before.
+        restored, note = restore(learner, files, config) if group.rank == 0 else ([], None)
+        history = together(learner, restored, group)
+        yield from history
+        if history and history[-1].status != "running":
+            return
+        spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
+        evaluate = Evaluator(config, domain, home, files, device, group)
+        for evaluation in train(learner, watch(_batches(config, domain, learner)), config.budget, evaluate, spent):
+            if note:
+                evaluation, note = replace(evaluation, record={**evaluation.record, "note": note}), None
+            if _has_no_score(evaluation, config, group):
+                evaluation = replace(evaluation, status="diverged")
+            history.append(evaluation)
+            if group.rank == 0:
+                save(learner, files, history, config)
+            group.meet()
+            yield evaluation
+            if evaluation.status == "diverged":
+                return
+
+
+class TrialBusyError(Exception):
+    """Another process still trains this trial: one whose driver was killed, or that lost touch with its cluster."""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits for the lock on a trial's files, which goes with the process that holds it; TrialBusyError in the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with (folder / LOCK).open("a+") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TrialBusyError(f"another process still trains the trial in {folder}") from None
+                time.sleep(0.1)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield
+
+
+def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group) -> bool:
+    """Whether rank 0, which measures, found a first metric that is no finite number; the others wait for its word."""
+    value = evaluation.metrics.get(config.protocol.metrics[0], 0.0)
+    return bool(group.from_first(b"" if math.isfinite(value) else b"none"))
 
 
 def _batches(config: TrialConfig, domain: Domain, learner: Learner) -> Iterator[np.ndarray]:
@@ -103,11 +132,14 @@ class Evaluator:
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
         self._files, self._device, self._group = files, device, group
-        self._extractor = load_extractor(config.protocol.extractor, config.protocol.input_size, home, device)
+        protocol = config.protocol
+        self._extractor = (
+            load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
+        )
 
     def __call__(self, learner: Learner) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and their record, on rank 0; nothing on other workers."""
-        if self._group.rank != 0:
+        if self._extractor is None:
             return {}, {}
         samples = learner.sample(self._protocol.n_fake, self._protocol.seed).numpy()
         with writing(self._files.samples / f"{learner.images_seen:09d}.png") as beside:
@@ -115,47 +147,6 @@ class Evaluator:
         context = EvalContext(samples, self._domain, self._folder, self._protocol, self._extractor, self._device)
         measured = measure(context)
         return dict(measured.values), {**measured.record, "origin": learner.origin}
-
-
-def save(learner: Learner, files: TrialFiles, history: list[Evaluation], config: TrialConfig) -> None:
-    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place.
-
-    A diverged trial keeps the generator of the evaluation before, if there was one.
-    """
-    state = learner.state_dict()
-    about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
-    average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
-    if history[-1].status != "diverged":
-        with writing(files.generator) as beside:
-            write_tensors(average, beside, {"network": config.network.model_dump_json(), "config": about["config"]})
-    with writing(files.checkpoint) as beside:
-        write_tensors(state, beside, about)
-
-
-def restore(learner: Learner, checkpoint: Path, config: TrialConfig) -> list[Evaluation]:
-    """Load a checkpoint into `learner`, if there is one, and return its evaluations; UserError if it is another config's."""
-    if not checkpoint.is_file():
-        return []
-    try:
-        state, about = read_tensors(checkpoint)
-    except UserError as error:
-        raise UserError(f"{error}; or remove it, and the trial starts again") from None
-    if TrialConfig.model_validate_json(about["config"]) != config:
-        raise UserError(f"{checkpoint} is of another configuration; remove it, and the trial starts again")
-    learner.load_state_dict(state)
-    return _history(about)
-
-
-def recorded(checkpoint: Path) -> list[Evaluation]:
-    """The evaluations that a trial's checkpoint holds; none if there is no whole checkpoint."""
-    try:
-        return _history(read_tensors(checkpoint)[1])
-    except UserError:
-        return []
-
-
-def _history(about: Mapping[str, str]) -> list[Evaluation]:
-    return [Evaluation(**item) for item in json.loads(about["history"])]
 
 
 def load_generator(path: Path) -> Generator:

@@ -1,7 +1,9 @@
 """Tensors on disk: safetensors files, read whole or refused, and never a pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -12,8 +14,18 @@ from spaces.errors import UserError
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, str] | None = None) -> None:
     """Write tensors, from any device, with what the file says of itself; the umask decides who may read it."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path.write_bytes(save(plain, dict(about or {})))  # safetensors' own save_file lets nobody but the owner read
+    path.write_bytes(dump_tensors(tensors, about))  # safetensors' own save_file lets nobody but the owner read
+
+
+def dump_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
+    """What a safetensors file of these tensors holds."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(about or {}))
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """What a file says of itself, without reading its tensors; UserError as `read_tensors`."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -21,10 +33,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     UserError if it is missing, truncated, or something else (a pickle, say).
     """
+    with _opened(path) as file:
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            yield file
     except FileNotFoundError:
         raise UserError(f"{path} is missing; a safetensors file was expected there") from None
     except (SafetensorError, OSError) as error:

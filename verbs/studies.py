@@ -54,6 +54,9 @@ def search(
     gpus_per_worker: Annotated[
         float | None, typer.Option(metavar="GPUS", help="[default: 1 where there is one, else 0]")
     ] = None,
+    memory_per_trial: Annotated[
+        float | None, typer.Option(metavar="GIB", help="A trial over it has failed. [default: no limit]")
+    ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Stop after so many minutes; resume goes on.")
     ] = None,
@@ -73,7 +76,8 @@ def search(
             where, target, space, name=name, sources=source, target_images=target_images, max_images=max_images,
             metric=metric, trials=trials, seed=seed, sampler=sampler, early_stopping=early_stopping,
             concurrency=concurrency, threads_per_trial=threads_per_trial, workers_per_trial=workers_per_trial,
-            gpus_per_worker=gpus_per_worker, max_minutes=max_minutes, on_cluster=address is not None,
+            gpus_per_worker=gpus_per_worker, max_minutes=max_minutes,
+            memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30), on_cluster=address is not None,
         )  # fmt: skip
         for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)

@@ -10,9 +10,10 @@ from search.results import write_trial
 from search.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles
 from trainables.home import Home
 from trainables.networks import sample
-from trainables.trial import TrialFiles, load_generator, run_trial
+from trainables.trial import load_generator, run_trial
 
 
 @pytest.fixture

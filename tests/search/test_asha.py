@@ -35,3 +35,13 @@ def test_a_resumed_search_stops_by_what_the_earlier_one_saw(new_study: New) -> N
         ledger.finish(number, config, "stopped")
     assert decision(_scheduler(Ledger(*study)), "new", 2.0) == "STOP"
     assert decision(_scheduler(Ledger(*study)), "new", 0.5) == "CONTINUE"
+
+
+def test_a_resumed_trial_is_not_stopped_at_an_evaluation_that_it_had_passed(new_study: New) -> None:
+    scheduler = _scheduler(Ledger(*new_study()))
+    for name, fd in (("a", 1.0), ("b", 1.1)):
+        decision(scheduler, name, fd)
+    resumed = SimpleNamespace(trial_id="resumed", config={"evaluated": 16})
+    scheduler.on_trial_add(None, resumed)
+    said = [scheduler.on_trial_result(None, resumed, {"images_seen": images, "fd": 9.0}) for images in (8, 16, 32)]
+    assert said == ["CONTINUE", "CONTINUE", "STOP"]

@@ -1,16 +1,16 @@
-import json
 from collections.abc import Callable
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from torch import Tensor
 
 from search.ledger import Ledger
-from search.results import load
+from search.results import load, row_columns, write_trial
 from search.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
+from trainables.checkpoints import TrialFiles, save
 from trainables.training import Evaluation
-from trainables.weights import write_tensors
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -87,12 +87,51 @@ def test_a_replayed_evaluation_is_noted_once(new_study: New) -> None:
     assert ledger.study.trials[0].value == 2.0
 
 
+def test_an_evaluation_that_had_to_be_trained_again_replaces_the_other(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    assert ledger.record(number, config, row(8, 3.0))
+    assert not ledger.record(number, config, row(8, 3.0))
+    assert ledger.record(number, config, row(8, 3.0) | {"note": "checkpoint-1.safetensors damaged: started anew"})
+    (found,) = load(study[0].evaluations).to_pylist()
+    assert found["note"] == "checkpoint-1.safetensors damaged: started anew"
+
+
+def test_losses_of_a_trial_s_process_are_counted_over_runs(new_study: New) -> None:
+    study = new_study()
+    for _ in range(2):
+        ledger = reopened(study)
+        number, config = ledger.ask() or pytest.fail("nothing to do")
+        ledger.retried(number, config)
+    ledger.finish(number, config, "failed", "lost")
+    assert [item["retries"] for item in load(study[0].evaluations).to_pylist()] == [2]
+    assert ledger.study.trials[0].user_attrs == {"retries": 2, "status": "failed", "error": "lost"}
+
+
+def test_a_score_that_the_journal_lacks_is_made_good(new_study: New) -> None:
+    study = new_study()
+    ledger = reopened(study)
+    number, config = ledger.ask() or pytest.fail("nothing to do")
+    write_trial(
+        study[0].evaluation(number),
+        config,
+        study="s",
+        trial=number,
+        status="running",
+        evaluations=[row_columns(row(8, 3.0))],
+    )  # and then the driver was killed
+    ledger = reopened(study)
+    ledger.ask()
+    assert ledger.study.trials[0].intermediate_values == {8: 3.0}
+
+
 def test_a_driver_that_died_between_the_two_books_is_made_good(new_study: New) -> None:
     study = new_study()
     ledger = reopened(study)
     number, config = ledger.ask()
     ledger.record(number, config, row(8, 3.0))
-    ledger._write(number, config, "stopped", None)  # the first of the two, and then the process was killed
+    ledger._enter(number, config, "stopped", None)  # the first of the two, and then the process was killed
     ledger = reopened(study)
     assert states(ledger) == [TrialState.PRUNED]
     assert ledger.ask()[0] == 1
@@ -112,11 +151,13 @@ def test_a_torn_line_and_a_stale_lock_do_not_stop_a_resume(new_study: New) -> No
 
 
 def test_a_score_that_is_not_a_number_is_no_value(new_study: New) -> None:
-    ledger = reopened(new_study())
+    study = new_study()
+    ledger = reopened(study)
     number, config = ledger.ask()
     ledger.record(number, config, row(8, float("nan")))
-    ledger.finish(number, config, "completed")
+    assert ledger.finish(number, config, "completed") == ("failed", "its last evaluation has fd nan, which is no score")
     assert states(ledger) == [TrialState.FAIL]
+    assert statuses(study[0]) == {0: "failed"}
     assert ledger.study.trials[0].intermediate_values == {}
 
 
@@ -185,14 +226,19 @@ def test_taking_a_trial_up_again_keeps_the_rows_that_it_had(new_study: New) -> N
     assert [item["images_seen"] for item in load(study[0].evaluations).to_pylist()] == [8]
 
 
+class _Untrained:
+    """As much of a learner as a checkpoint takes."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+
 def test_a_lost_file_of_a_finished_trial_comes_back_from_its_checkpoint(new_study: New) -> None:
     study = new_study()
     ledger = reopened(study)
     number, config = ledger.ask() or pytest.fail("nothing to do")
     evaluation = Evaluation("completed", 32, 4, 1.0, 2.0, {"loss_d": 1.0}, {"fd": 5.0}, {"n_fake": 24})
-    checkpoint = study[0].trial(number) / "checkpoint.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    write_tensors({}, checkpoint, {"history": json.dumps([evaluation.as_dict()]), "config": config.model_dump_json()})
+    save(_Untrained(), TrialFiles(study[0].trial(number), study[0].samples(number)), [evaluation], config)
     ledger.record(number, config, evaluation.row())
     ledger.finish(number, config, "completed")
     before = load(study[0].evaluations).to_pylist()

@@ -18,8 +18,9 @@ from search.results import load
 from search.study import StudyPaths, StudySpec
 from search.tune import run_study
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles
 from trainables.home import Home
-from trainables.trial import TrialFiles, run_trial
+from trainables.trial import run_trial
 
 pytestmark = pytest.mark.ray
 

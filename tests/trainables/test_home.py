@@ -1,10 +1,14 @@
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from spaces.errors import UserError
-from trainables.home import Home, writing, writing_folder
+from trainables.home import Home, StorageError, writing, writing_folder
 
 
 @pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
@@ -32,6 +36,24 @@ def test_writing_leaves_the_old_file_when_the_block_raises(tmp_path: Path) -> No
         raise RuntimeError
     assert (tmp_path / "a").read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("write", [Path.write_bytes, lambda path, data: pq.write_table(pa.table({"a": [data]}), path)])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(
+    tmp_path: Path, write: Callable[[Path, bytes], object]
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        (tmp_path / "a").write_text("old")
+        with pytest.raises(StorageError, match=r"a can't be written \(No space left on device\); make space"):  # noqa: SIM117
+            with writing(tmp_path / "a") as beside:
+                write(beside, os.urandom(200_000))
+        assert (tmp_path / "a").read_text() == "old"
+        assert os.listdir(tmp_path) == ["a"]
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
 def test_writing_a_folder_replaces_it_whole(tmp_path: Path) -> None:

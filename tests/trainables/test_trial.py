@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -6,17 +7,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles, last_state
 from trainables.home import Home
 from trainables.networks import sample
 from trainables.sources import SourceModel
 from trainables.training import Evaluation
-from trainables.trial import TrialFiles, load_generator, run_trial
+from trainables.trial import TrialBusyError, load_generator, run_trial
 
 CPU = torch.device("cpu")
 Make = Callable[..., TrialConfig]
@@ -43,7 +45,7 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
     broken.close()
     resumed = list(run_trial(config, home, other, CPU))
     assert without_seconds(resumed) == without_seconds(unbroken)
-    one, two = load_file(files.checkpoint), load_file(other.checkpoint)
+    one, two = last_state(files), last_state(other)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -51,7 +53,8 @@ def test_a_killed_trial_goes_on_where_its_last_evaluation_was(home: Home, tiny_c
     config = tiny_config(budget={"images": 100_000, "eval_every_images": 16})
     script = (
         "import sys, torch; from pathlib import Path; from spaces.config import TrialConfig; "
-        "from trainables.home import Home; from trainables.trial import TrialFiles, run_trial; torch.set_num_threads(1); "
+        "from trainables.home import Home; from trainables.checkpoints import TrialFiles; "
+        "from trainables.trial import run_trial; torch.set_num_threads(1); "
         "list(run_trial(TrialConfig.model_validate_json(sys.argv[1]), Home(Path(sys.argv[2])), "
         "TrialFiles(Path(sys.argv[3]), Path(sys.argv[4])), torch.device('cpu')))"
     )
@@ -71,9 +74,9 @@ def test_a_killed_trial_goes_on_where_its_last_evaluation_was(home: Home, tiny_c
 
 def test_a_finished_trial_is_not_trained_again(home: Home, tiny_config: Make, files: TrialFiles) -> None:
     first = list(run_trial(tiny_config(), home, files, CPU))
-    changed = files.checkpoint.stat().st_mtime_ns
+    changed = [path.stat().st_mtime_ns for path in files.slots]
     assert list(run_trial(tiny_config(), home, files, CPU)) == first
-    assert files.checkpoint.stat().st_mtime_ns == changed
+    assert [path.stat().st_mtime_ns for path in files.slots] == changed
 
 
 def test_every_evaluation_leaves_a_grid_and_says_how_it_was_measured(
@@ -114,11 +117,30 @@ def test_a_checkpoint_of_another_config_is_refused(home: Home, tiny_config: Make
         list(run_trial(tiny_config(seed=1), home, files, CPU))
 
 
-def test_a_damaged_checkpoint_is_refused(home: Home, tiny_config: Make, files: TrialFiles) -> None:
-    list(run_trial(tiny_config(), home, files, CPU))
-    files.checkpoint.write_bytes(files.checkpoint.read_bytes()[:-100])
-    with pytest.raises(UserError, match="damaged"):
-        list(run_trial(tiny_config(), home, files, CPU))
+def test_a_trial_that_another_process_still_trains_is_waited_for(
+    home: Home, tiny_config: Make, files: TrialFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_trial(tiny_config(), home, files, CPU)
+    next(first)
+    monkeypatch.setattr("trainables.trial._PATIENCE_SECONDS", 0.2)
+    with pytest.raises(TrialBusyError, match="another process still trains"):
+        next(run_trial(tiny_config(), home, files, CPU))
+    first.close()
+    assert len(list(run_trial(tiny_config(), home, files, CPU))) == 2
+
+
+def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    trial = run_trial(tiny_config(budget=LONG), home, files, CPU)
+    before = [next(trial), next(trial)]
+    (stored,) = (home.domain("dots") / "moments").glob("*.npz")
+    values = dict(np.load(stored))
+    np.savez(stored, **values | {"mean": np.full_like(values["mean"], np.nan)})
+    (last,) = trial
+    assert (last.status, math.isnan(last.metrics["fd"])) == ("diverged", True)
+    again = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
+    assert [item.status for item in again] == [*(item.status for item in before), "diverged"]
 
 
 @pytest.mark.parametrize(

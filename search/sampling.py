@@ -1,0 +1,95 @@
+"""How Optuna draws the next trial of a study."""
+
+import heapq
+import warnings
+from collections.abc import Container
+from functools import cached_property
+from typing import Any, cast
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search.study import StudySpec
+
+GOOD = 25
+"""Trials that TPE takes for good, at most."""
+
+RECENT = 500
+"""Of the other trials, that TPE looks at: it weighs older ones down anyway, and its time grows with their number."""
+
+
+def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
+    """The sampler of a study that has so many trials already; a grid is planned, so it draws nothing."""
+    seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
+    if spec.sampler != "tpe":
+        return RandomSampler(seed=seed)
+    startup = max(5, spec.trials // 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return RecentTPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup)
+
+
+class RecentTPESampler(TPESampler):
+    """TPE on the best trials and the recent ones: the same as TPE until there are more, and no slower after that."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._costs: dict[int, Cost] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return super().infer_relative_search_space(self._window(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return super().sample_relative(self._window(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return super().sample_independent(self._window(study), trial, param_name, param_distribution)
+
+    def _window(self, study: optuna.Study) -> optuna.Study:
+        return cast(optuna.Study, _Window(study, self._costs))
+
+
+Cost = tuple[int, float, float]
+"""TPE's own order: complete trials by value, then pruned ones by how far they came and their last score."""
+
+
+class _Window:
+    """A study that shows a sampler only some of its trials. `costs` of ended trials are kept from one to the next."""
+
+    def __init__(self, study: optuna.Study, costs: dict[int, Cost]) -> None:
+        self._study, self._costs = study, costs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+    @cached_property
+    def _shown(self) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False)
+        ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        if len(ended) <= GOOD + RECENT:
+            return trials
+        for trial in ended:
+            if trial.number not in self._costs:
+                self._costs[trial.number] = self._cost(trial)
+        good = set(heapq.nsmallest(GOOD, self._costs, key=self._costs.__getitem__))
+        from_here = ended[-RECENT].number
+        return [t for t in trials if t.number >= from_here or t.number in good or t.state is TrialState.RUNNING]
+
+    def _cost(self, trial: FrozenTrial) -> Cost:
+        sign = 1 if self._study.direction == StudyDirection.MINIMIZE else -1
+        if trial.state is TrialState.COMPLETE and trial.value is not None:
+            return 0, sign * trial.value, 0.0
+        steps = trial.intermediate_values
+        return (1, -max(steps), sign * steps[max(steps)]) if steps else (2, 0.0, 0.0)
