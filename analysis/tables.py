@@ -123,9 +123,10 @@ def settings(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
 
 
 def trials_frame(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
-    """One row a trial, with its last evaluation: number, source, parts, metrics, cost, status, what varies, error."""
+    """One row a trial, with its last evaluation: number, source, parts, metrics, cost, status, retries, what varies, error."""
     rows = evaluations(table)
     columns = ["trial", "source", PARTS, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
+    columns += ["retries"] if rows["retries"].gt(0).any() else []
     columns += [*settings(rows, spec), "error"]
     return _last(rows)[columns].reset_index(drop=True)
 
