@@ -71,15 +71,25 @@ def grids(paths: StudyPaths, trial: int) -> list[Path]:
 
 @contextmanager
 def meanwhile(act: Callable[[], None]) -> Iterator[None]:
-    """`act` in a thread beside the block."""
-    thread = threading.Thread(target=act)
+    """`act` in a thread beside the block; what it raises is raised at the block's end."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     yield
     thread.join(timeout=60)
+    if raised:
+        raise raised[0]
     assert not thread.is_alive()
 
 
-def until(true: Callable[[], object], seconds: float = 180) -> None:
+def until(true: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
@@ -125,8 +135,10 @@ def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(h
     late = spec.base.model_copy(update={"budget": spec.base.budget.model_copy(update={"eval_every_images": 80_000})})
     spec = spec.model_copy(update={"base": late})
     with meanwhile(kill_always):
-        assert run_study(home, paths, spec) == "complete"
-        done.set()
+        try:
+            assert run_study(home, paths, spec) == "complete"
+        finally:
+            done.set()
     assert check_books(paths, spec) == {0: "failed"}
     assert len(killed) == INFRASTRUCTURE_RETRIES + 1
     (row,) = rows_of(paths, 0)
