@@ -74,7 +74,7 @@ def run_study(
     the disk is full.
     """
     check_unchanged(home, spec)
-    with only_driver(paths), _full_disk(paths):
+    with _full_disk(paths), only_driver(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
@@ -84,7 +84,7 @@ def run_study(
                 _tuner(books, trainable).fit()
         if isinstance(books.halted, StorageError):
             raise books.halted
-        return books.halted or "complete"
+        return (books.halted or "interrupted") if ledger.to_do else "complete"
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _signals(books: Books) -> Iterator[None]:
         return
 
     def halt(number: int, frame: Any) -> None:
-        if books.halted == "interrupted":
+        if books.halted:
             raise KeyboardInterrupt
         books.halted = "interrupted"
 
