@@ -136,8 +136,8 @@ def test_two_workers_follow_one_for_50_iterations(place: Place) -> None:
     loss, weight = distance(place, "one", "two-0")
     moved, moved_weight = distance(place, "one", "nudged")
     print(f"{loss=:.1e} {weight=:.1e} of a start that is one rounding away: {moved:.1e} {moved_weight:.1e}")
-    assert loss < 0.02
-    assert weight < 0.004
+    assert loss < 0.05
+    assert weight < 0.005  # the sum of all Adam steps: 50 x 1e-4
     assert loss < 10 * moved  # no further than from a start that is one rounding away
     assert weight < 10 * moved_weight
 
