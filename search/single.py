@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from search.launch import begin, versions
 from search.ledger import Ledger
@@ -113,7 +113,7 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
     last: Evaluation | None = None
     with progress(f"training {ledger.spec.name}", "iterations") as report:
 
-        def watched(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        def watched(batches: Iterator[Tensor]) -> Iterator[Tensor]:
             return watch(batches, report, steps, last.iterations if last else 0)
 
         for last in run_trial(config, home, files, device, watched):

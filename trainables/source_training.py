@@ -5,8 +5,8 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from spaces.config import TrialConfig
 from spaces.errors import lookup
@@ -107,7 +107,7 @@ def counted_trial(
     """What `run_trial` yields; `report` is told of each iteration that begins, by its number from 1."""
     last: Evaluation | None = None
 
-    def counted(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def counted(batches: Iterator[Tensor]) -> Iterator[Tensor]:
         return watch(batches, lambda done, _: report(done), 0, last.iterations if last else 0)
 
     for last in run_trial(config, home, files, device, counted):

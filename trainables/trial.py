@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from spaces.config import SCRATCH, Network, TrialConfig
 from spaces.errors import UserError, lookup
+from trainables.batches import batches
 from trainables.checkpoints import TrialFiles, restore, save, together
-from trainables.domains import BatchOrder, Domain, open_domain
+from trainables.domains import Domain, open_domain
 from trainables.features import load_extractor
 from trainables.grids import image_grid
 from trainables.home import Home, writing
@@ -39,7 +40,7 @@ LOCK = ".training"
 
 _PATIENCE_SECONDS = 60.0
 
-Watch = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+Watch = Callable[[Iterator[Tensor]], Iterator[Tensor]]
 
 
 def run_trial(
@@ -65,7 +66,9 @@ def run_trial(
             return
         spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
         evaluate = Evaluator(config, domain, home, files, device, group)
-        for evaluation in train(learner, watch(_batches(config, domain, learner)), config.budget, evaluate, spent):
+        for evaluation in train(
+            learner, watch(_batches(config, domain, learner, device)), config.budget, evaluate, spent
+        ):
             if note:
                 evaluation, note = replace(evaluation, record={**evaluation.record, "note": note}), None
             if _has_no_score(evaluation, config, group):
@@ -109,19 +112,17 @@ def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group) -> 
     return bool(group.from_first(b"" if math.isfinite(value) else b"none"))
 
 
-def _batches(config: TrialConfig, domain: Domain, learner: Learner) -> Iterator[np.ndarray]:
+def _batches(config: TrialConfig, domain: Domain, learner: Learner, device: torch.device) -> Iterator[Tensor]:
     """uint8 (images_per_iteration, 3, R, R) from where the learner stands, without end."""
     if domain.facts.resolution != config.network.resolution:
         raise UserError(
             f"domain {domain.facts.name!r} has {domain.facts.resolution} pixels, the network {config.network.resolution}; "
             "add the domain again with the network's --resolution"
         )
-    subset = domain.subset(config.data.target_images, config.data.seed)
-    order = BatchOrder(subset, learner.images_per_iteration, config.seed)
-    number = learner.iterations
-    while True:
-        yield domain.images[order(number)]
-        number += 1
+    rows = domain.subset(config.data.target_images, config.data.seed)
+    return batches(
+        domain, rows, learner.images_per_iteration, seed=config.seed, first=learner.iterations, device=device
+    )
 
 
 class Evaluator:
