@@ -17,13 +17,14 @@ from search.ledger import Ledger
 from search.study import StudyPaths, StudySpec, only_driver, open_study
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles
 from trainables.devices import best_device
 from trainables.domains import open_domain
 from trainables.home import Home
 from trainables.progress import progress, watch
 from trainables.sources import open_source
 from trainables.training import Evaluation
-from trainables.trial import TrialFiles, run_trial
+from trainables.trial import run_trial
 
 
 def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
