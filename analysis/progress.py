@@ -12,8 +12,10 @@ from search.study import is_running
 class Progress:
     """Of one study, as it is now."""
 
+    said: str
+    """Whether it runs, and how far it has come, in a sentence."""
     state: str
-    """ "running", "complete" or "stopped", in a sentence."""
+    """Changes when there is something new to see."""
     through: int
     wanted: int
     lines: list[str]
@@ -22,7 +24,7 @@ class Progress:
     """The last grid of the best trial so far."""
 
 
-def progress(e: Evidence) -> Progress:
+def progress(e: Evidence, state: str) -> Progress:
     """Read off the study's rows and its lock."""
     running = e.trials[e.trials["status"] == "running"]
     through = len(e.trials) - len(running)
@@ -36,7 +38,7 @@ def progress(e: Evidence) -> Progress:
     if best:
         lines.append(f"best so far: trial {best.trial} ({best.source}), {e.metric.label} {text(best.value)}")
     left = _left(e, through)
-    state = (
+    said = (
         f"Running: {through} of {plural(e.spec.trials, 'trial')} are through{left}."
         if alive
         else f"Complete: all {e.spec.trials} trials are through."
@@ -44,7 +46,7 @@ def progress(e: Evidence) -> Progress:
         else f"Not running: {through} of {plural(e.spec.trials, 'trial')} are through; go on with `understock resume {e.spec.name}`."
     )
     row = e.ranked.head(1).to_dict("records")
-    return Progress(state, through, e.spec.trials, lines, last_grid(row[0], e) if row else None)
+    return Progress(said, state, through, e.spec.trials, lines, last_grid(row[0], e) if row else None)
 
 
 def _left(e: Evidence, through: int) -> str:

@@ -2,7 +2,8 @@
 // Asks for the page again, and puts what is new in the place of what was: scroll, focus and open tables stay.
 {
   const SECONDS = 5;
-  let shown = null;
+  let shown = document.body.dataset.state;
+  const sources = new Map([...document.querySelectorAll("section[id]")].map(one => [one.id, one.innerHTML]));
 
   function place(element) {
     const section = element?.closest?.("section[id], header");
@@ -45,10 +46,9 @@
     document.title = fresh.title;
     for (const old of document.querySelectorAll("section[id]")) {
       const section = fresh.getElementById(old.id);
-      if (section && section.innerHTML !== old.dataset.source) {
-        const source = section.innerHTML;
+      if (section && section.innerHTML !== sources.get(old.id)) {
+        sources.set(old.id, section.innerHTML);
         swap(old, section);
-        old.dataset.source = source;
       }
     }
     report.watchPlots();
@@ -59,7 +59,7 @@
   async function ask() {
     const lost = document.getElementById("lost");
     try {
-      const answer = await fetch("/", {headers: shown ? {"If-None-Match": shown} : {}, cache: "no-store"});
+      const answer = await fetch("/", {headers: {"If-None-Match": shown}, cache: "no-store"});
       if (answer.status === 200) {
         renew(await answer.text());
         shown = answer.headers.get("ETag");

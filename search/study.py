@@ -122,6 +122,10 @@ class StudyPaths:
         """The report, one self-contained page."""
         return self.root / "report.html"
 
+    def comparison(self, other: str) -> Path:
+        """The report of this study and another one."""
+        return self.root / f"compare-{other}.html"
+
 
 def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
     """Nobody else works on the study inside the block; UserError if somebody does."""

@@ -51,6 +51,7 @@ def verbs() -> list[str]:
     found = []
     groups = (
         (understock.studies, ""),
+        (understock.evidence, ""),
         (understock.picking, ""),
         (understock.domains, "domains "),
         (understock.sources, "sources "),

@@ -18,8 +18,8 @@ def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
 
     Columns: threshold; for side in transfer, scratch and cost in images, seconds: `<side>_<cost>`, the median over seeds of
     the cost at the first evaluation as good as the threshold, NaN unless every seed got there, and `<side>_reached`, how
-    many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`, "at least" where transfer was there at its first
-    evaluation or scratch never, else "".
+    many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`: "at least" where transfer was there at its first
+    evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "".
     """
     return pd.DataFrame(
         [_row(rows, gain, metric, value) for value in thresholds(rows, gain, metric)],
@@ -65,14 +65,14 @@ def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[s
             reached = [cost_to_reach(rows, trial, metric, value, column) for trial in side.trials]
             row[f"{name}_{cost}"] = _median(reached)
             row[f"{name}_reached"] = sum(item is not None for item in reached)
-    bound = _at_first(rows, gain.transfer, metric, value)
+    bound = "at least" if _at_first(rows, gain.transfer, metric, value) else ""
     for cost, column in COSTS.items():
         theirs = row[f"scratch_{cost}"]
         if np.isnan(theirs):  # at least as much as scratch has spent in vain
             theirs = float(rows[rows["trial"].isin(gain.scratch.trials)].groupby("trial")[column].max().median())
-            bound = True
+            bound = "never"
         row[f"speedup_{cost}"] = theirs / row[f"transfer_{cost}"]
-    return row | {"bound": "at least" if bound else ""}
+    return row | {"bound": bound}
 
 
 def _median(reached: Sequence[float | None]) -> float:

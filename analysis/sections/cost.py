@@ -23,7 +23,7 @@ def _race(e: Evidence) -> pd.DataFrame:
 
 
 def _overview(studies: Sequence[Evidence]) -> str:
-    races = [found["speedup_images"].dropna() for e in studies if e.gains for found in [_race(e)]]
+    races = [_reached(found)["speedup_images"] for e in studies if e.gains for found in [_race(e)]]
     races = [found for found in races if len(found)]
     if not races:
         return "No study has transfer and scratch to compare yet."
@@ -73,23 +73,24 @@ def _block(e: Evidence) -> Block:
 def _said(e: Evidence, found: pd.DataFrame) -> str:
     gain = e.gains[0]
     who = f"the best configuration {origin(gain.transfer)}"
-    both = found.dropna(subset=["speedup_images"])
+    both, last = _reached(found), found.iloc[-1]
     if both.empty:
-        return f"{who[0].upper()}{who[1:]} never reached what scratch came to."
+        return f"{who[0].upper()}{who[1:]} and scratch have no score that both reached."
     loose, tight = both.iloc[0], both.iloc[-1]
     said = f"To {e.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
     said += f"({duration(loose['transfer_seconds'])}); scratch needs {_times_more(loose)}"
     if len(both) > 1:
-        said += f"; to {text(tight['threshold'])}, {_times_more(tight)}"
         ratio = tight["speedup_images"] / loose["speedup_images"]
-        said += (
-            ": the speed-up shrinks as the score tightens"
-            if ratio < 0.9
-            else ": it grows as the score tightens"
-            if ratio > 1.1
-            else ": it stays the same"
-        )
+        trend = "shrinks" if ratio < 0.9 else "grows" if ratio > 1.1 else "stays the same"
+        said += f", and to {text(tight['threshold'])} {_times_more(tight)}: the speed-up {trend} as the score tightens"
+    if last["bound"] == "never":
+        said += f"; {text(last['threshold'])}, which transfer reached, scratch never did"
     return f"{said}."
+
+
+def _reached(found: pd.DataFrame) -> pd.DataFrame:
+    """The thresholds that every seed of both sides reached."""
+    return found[(found["bound"] != "never") & found["speedup_images"].notna()]
 
 
 def _times_more(row: pd.Series) -> str:
@@ -100,8 +101,8 @@ def _times_more(row: pd.Series) -> str:
 def _how(e: Evidence) -> str:
     return (
         "The scores to reach are those that the slower of the two configurations came to with all its seeds, evaluation by "
-        "evaluation, and the last of the faster one. Cost: at the first evaluation as good, median over seeds. At least "
-        "(triangles): transfer was there at its very first evaluation, or scratch did not get there at all."
+        "evaluation, and the last of the faster one. Cost: at the first evaluation as good, median over seeds. Triangles: at "
+        "least so much, for transfer was there at its very first evaluation, or scratch never."
     )
 
 
@@ -110,5 +111,5 @@ def _times(e: Evidence, found: pd.DataFrame) -> Sheet:
     names |= {f"{side}_{what}": f"{side}: {words}" for side in ("transfer", "scratch")
               for what, words in (("images", "images"), ("seconds", "seconds"), ("reached", "seeds that reached it"))}  # fmt: skip
     names |= {"speedup_images": "speed-up in images", "speedup_seconds": "speed-up in seconds"}
-    shown = found.assign(bound=found["bound"].replace("", "exact"))
+    shown = found.assign(bound=found["bound"].replace({"": "exact", "never": "at least (scratch never got there)"}))
     return sheet("Cost to reach a score", shown.round({"transfer_seconds": 1, "scratch_seconds": 1}), names, folded=False)
