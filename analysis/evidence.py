@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 
 from analysis import tables
-from analysis.commands import search_command
+from analysis.commands import search_command, short_command
 from analysis.figures.style import Style, styles
 from analysis.findings.gains import Gain, Side, gains
 from analysis.findings.matrix import Before, before
@@ -127,14 +127,14 @@ class Evidence:
         return f"run `{search_command(self.spec, name=f'{self.spec.name[:95]}-more', trials=2 * self.spec.trials)}`"
 
     def instead(self, why: str, name: str, **fields: object) -> str:
-        """ "WHY: run COMMAND", with a command for this study's target that differs in some fields."""
+        """ "WHY, run COMMAND", with a command for this study's target that differs in some fields."""
         spec = self.spec.model_copy(update=fields)
-        return f"{why}: run `{search_command(spec, name=f'{spec.target[:60]}-{name}')}`"
+        return f"{why}, run `{short_command(spec, name=f'{spec.target[:60]}-{name}')}`"
 
     @property
     def grid(self) -> str:
         """The command that fills sources, networks and seeds alike."""
-        fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False, "trials": None}
+        fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False}
         return self.instead("for every source and choice of networks with two seeds", "source-by-parts", **fields)
 
     @property

@@ -79,7 +79,7 @@ def _matrix_text(cell: pd.Series) -> str:
     if pd.isna(cell["mean"]):
         return "no score"
     ranks = f"<br>rank {text(cell['after'])}" if not pd.isna(cell["after"]) else ""
-    told = f", told {text(cell['before'])}" if ranks and not pd.isna(cell["before"]) else ""
+    told = f" (before: {text(cell['before'])})" if ranks and not pd.isna(cell["before"]) else ""
     return f"<b>{text(float(cell['mean']))}</b>{ranks}{told}"
 
 

@@ -22,7 +22,7 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
         hovertemplate="%{x:.1%}<extra></extra>",
     )  # fmt: skip
     name_ticks(figure.layout.yaxis, [escape(name) for name, _ in shown]).update(autorange="reversed")
-    return figure.update_xaxes(title_text="share of the importance", tickformat=".0%", rangemode="tozero", nticks=5)
+    return figure.update_xaxes(title_text="share of the importance", tickformat=".0%", range=[0, 1.18 * max(shares.values(), default=1.0)], nticks=5)
 
 
 def slice_plot(

@@ -1,6 +1,7 @@
 """Points and intervals: two metrics against each other, and the gain of each study."""
 
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -45,9 +46,12 @@ def trade_off(
 def forest(gains: pd.DataFrame) -> go.Figure:
     """The gain of transfer over scratch as a share of scratch's score, with its interval where there is one.
 
-    `gains` has a row a study and cost: study, cost ("images" or "seconds"), share, low, high (NaN without an interval).
+    `gains` has a row a configuration and cost: source, parts, cost ("images" or "seconds"), share, low, high (NaN without
+    an interval).
     """
-    labels = list(dict.fromkeys(gains["label"]))
+    whose = [f"{short(source)}<br>{escape(parts)}" for source, parts in zip(gains["source"], gains["parts"], strict=True)]
+    gains = gains.assign(label=whose)
+    labels = list(dict.fromkeys(whose))
     figure = blank(height=110 + 46 * len(labels)).update_layout(margin_t=12)
     for cost, colour, symbol, shift in (("images", "#0072B2", "circle", -0.12), ("seconds", "#D55E00", "square", 0.12)):
         part = gains[gains["cost"] == cost]
@@ -61,8 +65,8 @@ def forest(gains: pd.DataFrame) -> go.Figure:
     figure.add_vline(0, line={"color": INK, "width": 1.25, "dash": "dash"})
     limit = min(1.6, 1.15 * max(0.1, gains[["share", "low", "high"]].abs().max().max()))
     figure.update_xaxes(
-        title_text="better than scratch by, in % of scratch's score", tickformat=".0%", nticks=7,
+        title_text="better than scratch by", tickformat=".0%", nticks=7,
         range=[-limit if gains[["share", "low"]].min().min() < 0 else -0.05, limit],
     )  # fmt: skip
-    name_ticks(figure.layout.yaxis, [short(label) for label in labels]).update(autorange="reversed")
+    name_ticks(figure.layout.yaxis, labels).update(autorange="reversed")
     return figure

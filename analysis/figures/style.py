@@ -16,6 +16,9 @@ from spaces.config import SCRATCH
 # Okabe and Ito's palette, safe for the colour-blind; yellow last, for it is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#B8A800")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "pentagon", "star", "triangle-down", "hexagon")
+_SLOTS = len(COLOURS) * len(SYMBOLS)
+_APART = 5
+"""The first colours, which are furthest apart; up to so many sources have no other."""
 INK, FAINT = "#333333", "#e6e6e2"
 BETTER_TO_WORSE = [(0.0, "#5aa7d6"), (0.5, "#f7f7f4"), (1.0, "#eda273")]
 GOOD_TO_BAD = [(0.0, "#08306b"), (0.5, "#4f9bc8"), (1.0, "#dce6ee")]
@@ -36,22 +39,19 @@ class Style:
 def styles(sources: Iterable[str]) -> dict[str, Style]:
     """A style for each source, in the order given; 56 differ, and scratch always is the same grey cross.
 
-    A name has a place of its own among the 56, and moves to another only where it meets a name of the same report: so
-    reports agree on most colours, and one report on all.
+    A name has a place of its own among the 56, and moves to another only where a name before it in the alphabet has its
+    colour: so reports agree on many looks, and within one they are the same for all studies.
     """
     taken: dict[str, int] = {}
     names = dict.fromkeys(name for name in sources if name != SCRATCH)
+    colours = _APART if len(names) <= _APART else len(COLOURS)
     for name in sorted(names):
-        uses = [sum(slot % len(COLOURS) == colour for slot in taken.values()) for colour in range(len(COLOURS))]
-        wanted = zlib.crc32(name.encode())
-        slots = [(wanted + step) % _SLOTS for step in range(_SLOTS)]
-        free = [slot for slot in slots if slot not in taken.values()] or slots
-        taken[name] = next(slot for slot in free if uses[slot % len(COLOURS)] == min(uses[s % len(COLOURS)] for s in free))
+        slots = [(zlib.crc32(name.encode()) + step) % _SLOTS for step in range(_SLOTS)]
+        free = [slot for slot in slots if slot % len(COLOURS) < colours and slot not in taken.values()] or slots
+        uses = {slot: sum(other % len(COLOURS) == slot % len(COLOURS) for other in taken.values()) for slot in free}
+        taken[name] = min(free, key=uses.__getitem__)  # the first of those whose colour is used least
     drawn = {n: Style(COLOURS[taken[n] % len(COLOURS)], SYMBOLS[taken[n] % len(SYMBOLS)]) for n in names}
     return drawn | {SCRATCH: Style("#5c5c5c", "x")}
-
-
-_SLOTS = len(COLOURS) * len(SYMBOLS)
 
 
 def blank(height: int) -> go.Figure:
@@ -121,7 +121,9 @@ def scale(values: Sequence[float]) -> dict[str, Any]:
 
 
 def log_scale(values: Sequence[float]) -> dict[str, Any]:
-    """A logarithmic axis over positive values."""
+    """A logarithmic axis over positive values, if there are any."""
+    if not values:
+        return {}
     decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in ((1, 2, 5) if len(decades) < 5 else (1,))]
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.10g}" for tick in ticks]}

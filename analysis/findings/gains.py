@@ -87,7 +87,8 @@ def choices(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
 
 def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> list[Side]:
     """The configurations of `level`, one row a trial with a score, the best mean first; of equals, the earlier trial."""
-    keys = level[["source", PARTS, *chosen]].astype(str)
+    level = level.sort_values("trial")
+    keys = level[["source", PARTS, *chosen]].astype(str).agg("|".join, axis=1)
     sides = [
         Side(
             str(group["source"].iloc[0]),
@@ -95,7 +96,7 @@ def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -
             tuple(int(trial) for trial in group["trial"]),
             tuple(float(value) for value in group[metric.name]),
         )
-        for _, group in level.sort_values("trial").groupby(list(keys.agg("|".join, axis=1)), sort=False)
+        for _, group in level.groupby(keys, sort=False)
     ]
     return sorted(sides, key=lambda side: metric.sign * side.mean)
 

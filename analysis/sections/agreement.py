@@ -51,7 +51,7 @@ def _block(e: Evidence) -> Block:
     disputed = apart[apart["apart"] > 0].head(DISPUTED) if len(apart) >= DISPUTED else apart.iloc[:0]
     plot = Plot(
         "Last evaluation of each trial",
-        trade_off(both, e.metric, second, e.looks, hovers=e.hovers, on_front=on_front, disputed=disputed["trial"].tolist()),
+        trade_off(both, e.metric, second, e.looks, hovers=e.hovers, on_front=on_front, disputed=disputed["trial"].tolist()[:1]),
         f"Scatter plot of {second.label} against {e.metric.label}, a point a trial, the Pareto front ringed.",
     )
     shown = apart[["trial", "source", PARTS, e.metric.name, second.name, "first_rank", "second_rank"]].assign(
@@ -62,7 +62,7 @@ def _block(e: Evidence) -> Block:
         "first_rank": f"rank by {e.metric.name.upper()}", "second_rank": f"rank by {second.name.upper()}",
     }  # fmt: skip
     notes = [
-        "Ringed, on the dotted line: the Pareto front, trials that no other trial beats in both metrics. Named: the trials "
+        "Ringed, on the dotted line: the Pareto front, trials that no other trial beats in both metrics. Named: the trial "
         "that the two rank furthest apart. FD and FID see the mean and spread of features and can be pleased by copies of "
         "the training images; IW's critic is trained afresh on held-out images.",
     ]

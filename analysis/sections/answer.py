@@ -50,6 +50,7 @@ def _block(e: Evidence) -> Block:
         notes=[
             f"Settings of trial {best.trial} that vary in this study: {', '.join(chosen) or 'none'}.",
             _caution(e),
+            *([f"For intervals, {e.grid}."] if e.gains and e.gains[0].interval is None else []),
             e.floor,
         ],
         facts=[*_best_facts(e, best), *map(_gain_fact, e.gains), *_spent(e)],
@@ -75,8 +76,9 @@ def verdict(e: Evidence) -> str:
         return f"Not enough data to compare transfer with scratch: no {missing} has a score at equal images; {e.cure}."
     first, *rest = e.gains
     said = f"At equal images ({text(int(first.at))}) {_side(first.transfer)} has {_mean(first.transfer)} and "
-    said += f"{_side(first.scratch)} {_mean(first.scratch)}: {_outcome(first)}."
-    return said + "".join(f" At equal seconds ({text(round(gain.at, 1))}): {_outcome(gain)}." for gain in rest)
+    said += f"{_side(first.scratch)} {_mean(first.scratch)}: {_outcome(first)}"
+    said += "".join(f"; at equal seconds ({text(round(gain.at, 1))}), {_outcome(gain)}" for gain in rest)
+    return f"{said}." + ("" if first.interval else " One seed on a side: how much of it is chance is not known.")
 
 
 def _side(side: Side) -> str:
@@ -89,11 +91,11 @@ def _mean(side: Side) -> str:
 
 def _outcome(gain: Gain) -> str:
     if gain.value == 0:
-        return "a tie"
+        return "it is a tie"
     words = f"transfer is {'better' if gain.value > 0 else 'worse'} by {text(abs(gain.value))}"
     words += f" ({_percent(abs(gain.share))} of scratch's)"
     if gain.interval is None:
-        return f"{words}; one seed on a side, so how much of it is chance is not known"
+        return words
     low, high = gain.interval
     told = "" if gain.settled else ", which the seeds do not tell from chance"
     return f"{words}, 95 % interval {text(low)} to {text(high)}{told}"
@@ -148,7 +150,8 @@ def _forest(e: Evidence) -> Plot:
     frame = pd.DataFrame(
         [
             {
-                "label": origin(gain.transfer).removeprefix("from "),
+                "source": gain.transfer.source,
+                "parts": parts(gain.transfer.parts),
                 "cost": _COSTS[gain.cost],
                 "share": gain.share,
                 "low": gain.interval[0] / abs(gain.scratch.mean) if gain.interval else float("nan"),

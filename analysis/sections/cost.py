@@ -80,9 +80,7 @@ def _said(e: Evidence, found: pd.DataFrame) -> str:
     said = f"To {e.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
     said += f"({duration(loose['transfer_seconds'])}); scratch needs {_times_more(loose)}"
     if len(both) > 1:
-        ratio = tight["speedup_images"] / loose["speedup_images"]
-        trend = "shrinks" if ratio < 0.9 else "grows" if ratio > 1.1 else "stays the same"
-        said += f", and to {text(tight['threshold'])} {_times_more(tight)}: the speed-up {trend} as the score tightens"
+        said += f", and to {text(tight['threshold'])} {_times_more(tight)}{_trend(loose, tight)}"
     if last["bound"] == "never":
         said += f"; {text(last['threshold'])}, which transfer reached, scratch never did"
     return f"{said}."
@@ -93,9 +91,21 @@ def _reached(found: pd.DataFrame) -> pd.DataFrame:
     return found[(found["bound"] != "never") & found["speedup_images"].notna()]
 
 
+def _trend(loose: pd.Series, tight: pd.Series) -> str:
+    """What the speed-up does from the loosest to the tightest score; a bound says only so much."""
+    ratio = tight["speedup_images"] / loose["speedup_images"]
+    if ratio < 0.9 and not tight["bound"]:
+        return ": the speed-up shrinks as the score tightens"
+    if ratio > 1.1 and not loose["bound"]:
+        return ": the speed-up grows as the score tightens"
+    if loose["bound"] or tight["bound"]:
+        return "; evaluations are too far apart to say how the speed-up changes"
+    return ": the speed-up stays about the same"
+
+
 def _times_more(row: pd.Series) -> str:
-    bound = f"{row['bound']} " if row["bound"] else ""
-    return f"{bound}{text(float(row['speedup_images']))} times the images"
+    bound, times = f"{row['bound']} " if row["bound"] else "", text(float(row["speedup_images"]))
+    return f"{bound}as many images" if times == "1" else f"{bound}{times} times the images"
 
 
 def _how(e: Evidence) -> str:

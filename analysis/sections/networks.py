@@ -67,8 +67,10 @@ def _block(e: Evidence) -> Block:
 
 
 def _level(e: Evidence, budget: int) -> pd.DataFrame:
-    there = tables.ranking(tables.at_budget(e.rows, budget), e.metric)
-    return tables.comparable(there, e.ranked)
+    """The trials of the cells, as they stood at `budget`."""
+    ranked = tables.ranking(tables.last_rows(e.rows), e.metric)
+    peers = e.rows["trial"].isin(tables.comparable(ranked, ranked)["trial"])
+    return tables.ranking(tables.at_budget(e.rows[peers], budget), e.metric)
 
 
 def _said(e: Evidence, scored: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from analysis.findings.parameters import (
     is_log,
     is_number,
     level,
+    method,
     numeric,
     parameters,
 )
@@ -94,10 +95,15 @@ def _how(images: int, there: pd.DataFrame, shares: dict[str, float]) -> str:
     said = f"Every trial at {text(images)} images seen, the most that all with a score have reached."
     if not shares:
         return said
-    few = " With so few trials it is a hint, no more: 5 in the best quarter are wanted." if len(there) < 20 else ""
+    few = " With so few trials it is a hint, no more." if len(there) < 20 else ""
+    how = {
+        "fANOVA": "fANOVA's (Hutter et al. 2014): the share of the variance of the trials' ranks that a random forest over the "
+        "parameters owes to each alone",
+        "PED-ANOVA": "PED-ANOVA's (Watanabe et al. 2023): how far a parameter's values in the best quarter of the trials "
+        "differ from those of all",
+    }[method(len(there))]
     return (
-        f"{said} Importance is PED-ANOVA's (Watanabe et al. 2023): how far a parameter's values in the best quarter of the "
-        f"trials differ from those of all.{few} What a sampler has looked at most is judged best; a search is no experiment."
+        f"{said} Importance is {how}.{few} What a sampler has looked at most is judged best; a search is no experiment."
     )
 
 

@@ -22,8 +22,8 @@ def section(studies: Sequence[Evidence]) -> Section:
 
 
 def _differs(name: str, values: Sequence[dict[str, list[Any]]]) -> str:
-    """Whether the studies have different values there; no value is one of its own."""
-    return "differs" if len({tuple(map(str, found.get(name, []))) for found in values}) > 1 else ""
+    """Whether the studies have different values there; no value is one of its own. As they read, for 64.0 is 64."""
+    return "differs" if len({listed(found.get(name, [])) for found in values}) > 1 else ""
 
 
 def unequal(studies: Sequence[Evidence]) -> list[str]:
