@@ -111,7 +111,8 @@ class Evidence:
     def whole_or_head(self, caption: str, frame: pd.DataFrame, names: dict[str, str]) -> Sheet:
         """The frame as a folded table, or its first 500 rows and the command that gives all."""
         if len(frame) > MOST_ROWS:
-            caption += f" (the first {text(MOST_ROWS)} of {text(len(frame))}; all: understock report {self.spec.name} --format csv)"
+            all_of_them = f"understock report {self.spec.name} --format csv"
+            caption += f" (the first {text(MOST_ROWS)} of {text(len(frame))}; all: {all_of_them})"
         return sheet(caption, frame.head(MOST_ROWS), names)
 
     @property
@@ -156,7 +157,10 @@ class Evidence:
 
 
 def of_each(
-    anchor: str, title: str, studies: Sequence[Evidence], block: Callable[[Evidence], Block],
+    anchor: str,
+    title: str,
+    studies: Sequence[Evidence],
+    block: Callable[[Evidence], Block],
     overview: Callable[[Sequence[Evidence]], str],
 ) -> Section:
     """A section with a block a study, headed by its name where there are several; `overview` is said of several only."""

@@ -29,7 +29,8 @@ _PAGE = """<!doctype html><meta charset="utf-8"><body><pre id="drawn"></pre><scr
   const drawn = [];
   for (const plot of JSON.parse(document.getElementById("plots").textContent)) {{
     const layout = {{...plot.layout, width: {width}, paper_bgcolor: "#ffffff"}};
-    drawn.push(await Plotly.toImage({{data: plot.data, layout}}, {{format: "png", scale: {scale}, width: {width}, height: layout.height}}));
+    const size = {{format: "png", scale: {scale}, width: {width}, height: layout.height}};
+    drawn.push(await Plotly.toImage({{data: plot.data, layout}}, size));
   }}
   document.getElementById("drawn").textContent = JSON.stringify(drawn);
 }})();
@@ -64,7 +65,8 @@ def _named(sections: Sequence[Section]) -> Iterator[tuple[str, Plot | Image]]:
     """ "02-cost-1-2-against-seconds-of-training" and its picture: section, block, place, heading."""
     for number, section in enumerate(sections, 1):
         for part, block in enumerate(section.blocks, 1):
-            for place, picture in enumerate([*block.plots, *block.images], 1):
+            pictures: list[Plot | Image] = [*block.plots, *block.images]
+            for place, picture in enumerate(pictures, 1):
                 words = picture.heading if isinstance(picture, Plot) else picture.caption
                 slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60].strip("-")
                 yield f"{number:02d}-{section.anchor}-{part}-{place}-{slug}", picture
@@ -90,7 +92,9 @@ def _draw(plots: Sequence[Plot]) -> list[bytes]:
     found = re.search(r'<pre id="drawn">(.+?)</pre>', done.stdout, re.DOTALL)
     if found is None:
         said = " ".join(done.stderr.split())[-200:]
-        raise UserError(f"{browser} drew no figure (exit code {done.returncode}: {said}); --format html needs no browser")
+        raise UserError(
+            f"{browser} drew no figure (exit code {done.returncode}: {said}); --format html needs no browser"
+        )
     return [base64.b64decode(uri.partition(";base64,")[2]) for uri in json.loads(html.unescape(found[1]))]
 
 

@@ -17,6 +17,16 @@ const report = {
       if (first) new ResizeObserver(() => Plotly.Plots.resize(place)).observe(place);
     });
   },
+  // one after another, with a breath between: the page can be read and scrolled meanwhile
+  async drawMissing() {
+    for (const figure of document.querySelectorAll("figure[data-plot]")) {
+      if (!figure.querySelector(".js-plotly-plot")) {
+        await report.draw(figure);
+        await new Promise(resolve => setTimeout(resolve));
+      }
+    }
+    document.documentElement.dataset.drawn = "yes";
+  },
   async start() {
     try {
       await report.unpack();
@@ -24,16 +34,7 @@ const report = {
       document.getElementById("undrawn").hidden = false;
       return;
     }
-    // those in view first, the others as they come near: a long report is readable at once
-    const near = new IntersectionObserver(entries => {
-      for (const entry of entries.filter(one => one.isIntersecting)) {
-        near.unobserve(entry.target);
-        report.draw(entry.target);
-      }
-    }, {rootMargin: "1500px"});
-    report.watchPlots = () => document.querySelectorAll("figure[data-plot]").forEach(figure => near.observe(figure));
-    report.watchPlots();
-    addEventListener("beforeprint", () => document.querySelectorAll("figure[data-plot]").forEach(report.draw));
+    await report.drawMissing();
   },
 };
 report.ready = report.start();

@@ -289,6 +289,7 @@ def protocol(rows: pd.DataFrame) -> dict[str, list[Any]]:
 
 
 def last_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each trial, its last evaluation."""
     return rows.groupby("trial").tail(1)
 
 

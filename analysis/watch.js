@@ -51,7 +51,7 @@
         swap(old, section);
       }
     }
-    report.watchPlots();
+    report.drawMissing();
     if (scrollY > 0 && anchor) scrollBy({top: anchor.getBoundingClientRect().top - top, behavior: "instant"});
     found(focused)?.focus({preventScroll: true});
   }

@@ -60,9 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: "Watcher"
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+    def do_GET(self) -> None:
         if self.headers.get("Host", "").rpartition(":")[0] not in ("localhost", HOST):
-            return self._send(HTTPStatus.FORBIDDEN, b"This page is for this machine alone.")  # a name that resolves here
+            return self._send(
+                HTTPStatus.FORBIDDEN, b"This page is for this machine alone."
+            )  # a name that resolves here
         if self.path != "/":
             return self._send(HTTPStatus.NOT_FOUND, b"There is one page: /")
         state = self.server.page.state()

@@ -100,7 +100,7 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
 def config_of(row: Mapping[str, Any], base: TrialConfig) -> TrialConfig:
     """The config whose leaves a row of the table holds; `base`, the study's, says which leaves are lists of names."""
     values: dict[str, Any] = {}
-    for path, default in flat_config(base).items():
+    for path in flat_config(base):
         *parents, leaf = path.split("/")
         place = values
         for parent in parents:

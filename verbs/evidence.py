@@ -28,7 +28,8 @@ def report(
     study: Studies,
     output: Output = None,
     form: Annotated[
-        str | None, typer.Option("--format", metavar="html|png|md|csv|parquet", help="[default: as FILE ends, else html]")
+        str | None,
+        typer.Option("--format", metavar="html|png|md|csv|parquet", help="[default: as FILE ends, else html]"),
     ] = None,
     home: HomeOption = None,
 ) -> None:

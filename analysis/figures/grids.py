@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.style import BETTER_TO_WORSE, Style, axis_title, blank, by_source, level_title, name_ticks, scale, short
+from analysis.figures.style import (
+    BETTER_TO_WORSE,
+    Style,
+    axis_title,
+    blank,
+    by_source,
+    level_title,
+    name_ticks,
+    scale,
+    short,
+)
 from analysis.page import text
 from analysis.tables import PARTS, Metric
 from spaces.config import SCRATCH

@@ -37,7 +37,9 @@ def by_target_images(sizes: pd.DataFrame, metric: Metric, looks: dict[str, Style
     return level_title(figure.update_yaxes(scale(values)), axis_title(metric))
 
 
-def best_so_far(spent: pd.DataFrame, unit: str, metric: Metric, looks: dict[str, Style], hovers: dict[int, str]) -> go.Figure:
+def best_so_far(
+    spent: pd.DataFrame, unit: str, metric: Metric, looks: dict[str, Style], hovers: dict[int, str]
+) -> go.Figure:
     """Each trial's score, and the best until then, against the cost of all trials up to it.
 
     `spent` is as `findings.spending.best_so_far` gives it.

@@ -6,7 +6,19 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.style import GOOD_TO_BAD, Style, axis_title, blank, by_source, level_title, log_scale, marker, name_ticks, scale, short
+from analysis.figures.style import (
+    GOOD_TO_BAD,
+    Style,
+    axis_title,
+    blank,
+    by_source,
+    level_title,
+    log_scale,
+    marker,
+    name_ticks,
+    scale,
+    short,
+)
 from analysis.tables import Metric
 
 _BARS_SHOWN = 12
@@ -22,7 +34,12 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
         hovertemplate="%{x:.1%}<extra></extra>",
     )  # fmt: skip
     name_ticks(figure.layout.yaxis, [escape(name) for name, _ in shown]).update(autorange="reversed")
-    return figure.update_xaxes(title_text="share of the importance", tickformat=".0%", range=[0, 1.18 * max(shares.values(), default=1.0)], nticks=5)
+    return figure.update_xaxes(
+        title_text="share of the importance",
+        tickformat=".0%",
+        range=[0, 1.18 * max(shares.values(), default=1.0)],
+        nticks=5,
+    )
 
 
 def slice_plot(

@@ -6,7 +6,18 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.style import INK, Style, axis_title, blank, by_source, level_title, marker, name_ticks, scale, short
+from analysis.figures.style import (
+    INK,
+    Style,
+    axis_title,
+    blank,
+    by_source,
+    level_title,
+    marker,
+    name_ticks,
+    scale,
+    short,
+)
 from analysis.tables import Metric
 
 
@@ -49,7 +60,9 @@ def forest(gains: pd.DataFrame) -> go.Figure:
     `gains` has a row a configuration and cost: source, parts, cost ("images" or "seconds"), share, low, high (NaN without
     an interval).
     """
-    whose = [f"{short(source)}<br>{escape(parts)}" for source, parts in zip(gains["source"], gains["parts"], strict=True)]
+    whose = [
+        f"{short(source)}<br>{escape(parts)}" for source, parts in zip(gains["source"], gains["parts"], strict=True)
+    ]
     gains = gains.assign(label=whose)
     labels = list(dict.fromkeys(whose))
     figure = blank(height=110 + 46 * len(labels)).update_layout(margin_t=12)

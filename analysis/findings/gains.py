@@ -6,7 +6,7 @@ Welch's t interval where both sides have two seeds or more.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,6 @@ from scipy.special import stdtrit
 
 from analysis.tables import PARTS, SEEDS, Metric, comparable, last_rows, ranking, settings, sides_at_equal_budget
 from search.study import StudySpec
-from spaces.config import SCRATCH
 
 Cost = Literal["images_seen", "train_seconds"]
 
@@ -107,11 +106,11 @@ def _at_equal_seconds(rows: pd.DataFrame, transfer: Side, scratch: Side, metric:
     seconds = min(float(curve["train_seconds"].max()) for curve in curves.values())
     if seconds < max(float(curve["train_seconds"].min()) for curve in curves.values()):
         return []
-    sides = [
-        Side(side.source, side.parts, side.trials, tuple(_value_at(curves[t], seconds, metric) for t in side.trials))
+    there = [
+        replace(side, values=tuple(_value_at(curves[trial], seconds, metric) for trial in side.trials))
         for side in (transfer, scratch)
     ]
-    return [_gain("train_seconds", seconds, *sides, metric)]
+    return [_gain("train_seconds", seconds, there[0], there[1], metric)]
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
@@ -135,8 +134,3 @@ def interval(difference: float, one: Sequence[float], other: Sequence[float]) ->
     )
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(parts))
     return difference - half, difference + half
-
-
-def is_scratch(side: Side) -> bool:
-    """Whether the side started from random weights."""
-    return side.source == SCRATCH

@@ -28,8 +28,9 @@ class Before:
 def before(file: Path, spec: StudySpec) -> Before:
     """`file` as `understock search` leaves it; where it is not there, the spec's distances. UserError if it is damaged."""
     if not file.is_file():
-        order = sorted(spec.ranking, key=lambda name: spec.ranking[name])
-        return Before({name: place + 1.0 for place, name in enumerate(order)}, {"fd": dict(spec.ranking)} if order else {})
+        names = sorted(spec.ranking, key=lambda name: spec.ranking[name])
+        distances = {"fd": dict(spec.ranking)} if names else {}
+        return Before({name: place + 1.0 for place, name in enumerate(names)}, distances)
     try:
         rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"]
         order = sorted(rows, key=lambda row: float(row["rank"]))

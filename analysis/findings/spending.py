@@ -75,4 +75,4 @@ def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:
     last = last_rows(rows)
     last = last[last["images_seen"] > 0]
     speed = float((last["wall_seconds"] / last["images_seen"]).median())
-    return speed * spec.base.budget.images * rows["trial"].nunique() * device_hours(spec)[1]
+    return float(speed * spec.base.budget.images * rows["trial"].nunique() * device_hours(spec)[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,8 +59,8 @@ def _improving(rows: pd.DataFrame, side: Side, metric: Metric) -> list[float]:
     return [metric.sign * cost for cost in better]
 
 
-def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[str, float | int | str]:
-    row: dict[str, float | int | str] = {"threshold": value}
+def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"threshold": value}
     for name, side in (("transfer", gain.transfer), ("scratch", gain.scratch)):
         for cost, column in COSTS.items():
             reached = [cost_to_reach(rows, trial, metric, value, column) for trial in side.trials]

@@ -51,7 +51,9 @@ def _block(e: Evidence) -> Block:
     disputed = apart[apart["apart"] > 0].head(DISPUTED) if len(apart) >= DISPUTED else apart.iloc[:0]
     plot = Plot(
         "Last evaluation of each trial",
-        trade_off(both, e.metric, second, e.looks, hovers=e.hovers, on_front=on_front, disputed=disputed["trial"].tolist()[:1]),
+        trade_off(
+            both, e.metric, second, e.looks, hovers=e.hovers, on_front=on_front, disputed=disputed["trial"].tolist()[:1]
+        ),
         f"Scatter plot of {second.label} against {e.metric.label}, a point a trial, the Pareto front ringed.",
     )
     shown = apart[["trial", "source", PARTS, e.metric.name, second.name, "first_rank", "second_rank"]].assign(

@@ -12,6 +12,7 @@ from analysis.findings.gains import Gain, Side
 from analysis.page import Block, Plot, Section, Sheet, Text, duration, plural, sheet, text
 from analysis.tables import PARTS, Score
 from search.results import flat_config
+from spaces.config import SCRATCH
 
 TOP = 10
 _COSTS = {"images_seen": "images", "train_seconds": "seconds"}
@@ -71,8 +72,10 @@ def _winner(e: Evidence, best: Score) -> str:
 def verdict(e: Evidence) -> str:
     """What transfer gains at equal images and at equal seconds, in a sentence each; or what is missing for it."""
     if not e.gains:
-        scratch = e.ranked["source"] == tables.SCRATCH
-        missing = "scratch" if not scratch.any() else "transfer" if scratch.all() else "pair of evaluations of either side"
+        scratch = e.ranked["source"] == SCRATCH
+        missing = (
+            "scratch" if not scratch.any() else "transfer" if scratch.all() else "pair of evaluations of either side"
+        )
         return f"Not enough data to compare transfer with scratch: no {missing} has a score at equal images; {e.cure}."
     first, *rest = e.gains
     said = f"At equal images ({text(int(first.at))}) {_side(first.transfer)} has {_mean(first.transfer)} and "
@@ -117,7 +120,11 @@ def _gain_fact(gain: Gain) -> tuple[str, str, str]:
     spread = "one seed on a side" if gain.interval is None else " to ".join(map(text, gain.interval))
     at = f"at {text(int(gain.at))} images" if gain.cost == "images_seen" else f"at {duration(gain.at)}"
     sign = "+" if gain.value > 0 else ""
-    return f"gain at equal {_COSTS[gain.cost]}", f"{sign}{text(gain.value)}", f"{spread}; {at}; above 0, transfer is better"
+    return (
+        f"gain at equal {_COSTS[gain.cost]}",
+        f"{sign}{text(gain.value)}",
+        f"{spread}; {at}; above 0, transfer is better",
+    )
 
 
 def _spent(e: Evidence) -> list[tuple[str, str, str]]:

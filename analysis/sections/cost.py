@@ -122,4 +122,6 @@ def _times(e: Evidence, found: pd.DataFrame) -> Sheet:
               for what, words in (("images", "images"), ("seconds", "seconds"), ("reached", "seeds that reached it"))}  # fmt: skip
     names |= {"speedup_images": "speed-up in images", "speedup_seconds": "speed-up in seconds"}
     shown = found.assign(bound=found["bound"].replace({"": "exact", "never": "at least (scratch never got there)"}))
-    return sheet("Cost to reach a score", shown.round({"transfer_seconds": 1, "scratch_seconds": 1}), names, folded=False)
+    return sheet(
+        "Cost to reach a score", shown.round({"transfer_seconds": 1, "scratch_seconds": 1}), names, folded=False
+    )

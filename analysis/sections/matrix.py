@@ -62,7 +62,20 @@ def _said(pair: tuple[Evidence, pd.DataFrame]) -> str:
 
 def _sheet(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> Sheet:
     whole = pd.concat([frame.assign(study=e.spec.name, target=e.spec.target) for e, frame in scored])
-    columns = ["study", "target", "source", "images_seen", "mean", "low", "high", "seeds", "trials", "share", "before", "after"]
+    columns = [
+        "study",
+        "target",
+        "source",
+        "images_seen",
+        "mean",
+        "low",
+        "high",
+        "seeds",
+        "trials",
+        "share",
+        "before",
+        "after",
+    ]
     names = {
         "images_seen": "images seen", "mean": "score (mean)", "low": "lowest", "high": "highest",
         "trials": "trials with a score", "share": "better than scratch by", "before": "rank before", "after": "rank after",
@@ -77,7 +90,10 @@ def _parts(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> list[Sheet]:
     for e, _ in scored:
         parts = e.before.parts
         sources = sorted(e.before.ranks, key=lambda name: e.before.ranks[name])
-        rows = [[name, text(e.before.ranks[name]), *(text(values.get(name)) for values in parts.values())] for name in sources]
+        rows = [
+            [name, text(e.before.ranks[name]), *(text(values.get(name)) for values in parts.values())]
+            for name in sources
+        ]
         if rows:
             caption = f"Before any training: how near the sources are to {e.spec.target} ({e.spec.name})"
             sheets.append(Sheet(caption, ["source", "rank", *parts], rows))

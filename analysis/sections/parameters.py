@@ -47,17 +47,25 @@ def _block(e: Evidence) -> Block:
         return Block(f"Not enough data: no trial has a score yet; {e.cure}.")
     if not names or len(there) < 2:
         why = "to vary the learning rates too"
-        return Block(f"Not enough data: no parameter varies among trials with a score; {e.instead(why, 'quickstart', space='quickstart')}.")
+        return Block(
+            f"Not enough data: no parameter varies among trials with a score; {e.instead(why, 'quickstart', space='quickstart')}."
+        )
     shares = importance(there, names, e.metric)
     both = _pair(e, there, names, shares)
-    plots = [Plot("Importance", bars(shares), "Bar chart of each parameter's share of the importance.")] if shares else []
+    plots = (
+        [Plot("Importance", bars(shares), "Bar chart of each parameter's share of the importance.")] if shares else []
+    )
     plots += _slices(e, there, names, shares)
     if both:
         plots.append(_pair_plot(e, there, both))
     columns = ["trial", *names, e.metric.name]
     sheets = [_shares(shares)] if shares else []
-    sheets.append(e.whole_or_head(f"Every trial at {text(images)} images seen", there[columns], {e.metric.name: e.metric.label}))
-    return Block(f"{_said(e, there, shares)}{_interact(both)}", notes=[_how(images, there, shares)], plots=plots, sheets=sheets)
+    sheets.append(
+        e.whole_or_head(f"Every trial at {text(images)} images seen", there[columns], {e.metric.name: e.metric.label})
+    )
+    return Block(
+        f"{_said(e, there, shares)}{_interact(both)}", notes=[_how(images, there, shares)], plots=plots, sheets=sheets
+    )
 
 
 def _said(e: Evidence, there: pd.DataFrame, shares: dict[str, float]) -> str:

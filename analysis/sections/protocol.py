@@ -38,7 +38,10 @@ def unequal(studies: Sequence[Evidence]) -> list[str]:
         kinds = {"metric to go by": [e.metric.label]} | (iw if any(m.name == "iw" for m in e.metrics) else {})
         rows = tables.protocol(e.rows) if len(e.rows) else {}
         counts = {} if one_target else dict.fromkeys(("n_real", "iw_n", "floor_n", "kd_subset"))
-        found.append(kinds | {words: rows[name] for name, words in tables.PROTOCOL.items() if name in rows and name not in counts})
+        found.append(
+            kinds
+            | {words: rows[name] for name, words in tables.PROTOCOL.items() if name in rows and name not in counts}
+        )
     names = dict.fromkeys(name for values in found for name in values)
     return [name for name in names if _differs(name, [values for values in found if values.get(name)])]
 
@@ -48,7 +51,9 @@ def unequal_words(studies: Sequence[Evidence]) -> str:
     found = unequal(studies)
     targets = {e.spec.target for e in studies}
     if found:
-        return f"Careful: the studies were not measured alike ({', '.join(found)} differ), so their scores do not compare."
+        return (
+            f"Careful: the studies were not measured alike ({', '.join(found)} differ), so their scores do not compare."
+        )
     if len(targets) > 1:
         return "The studies were measured alike, on different targets: gains and ranks compare, scores do not."
     return "The studies have one target and were measured alike: their scores compare."

@@ -20,7 +20,9 @@ def section(studies: Sequence[Evidence]) -> Section:
     for e in studies:
         groups.setdefault((e.spec.target, e.spec.digests.get(f"domain:{e.spec.target}"), e.measured_by), []).append(e)
     blocks = [_block(group, heading=_heading(group) if len(groups) > 1 else "") for group in groups.values()]
-    return Section("sizes", TITLE, blocks, "Studies of one target, measured alike, are taken together." if len(groups) > 1 else "")
+    return Section(
+        "sizes", TITLE, blocks, "Studies of one target, measured alike, are taken together." if len(groups) > 1 else ""
+    )
 
 
 def _heading(group: Sequence[Evidence]) -> str:
@@ -98,5 +100,3 @@ def _worth_sheet(e: Evidence, values: Sequence[Worth]) -> Sheet:
     rows = [[text(v.images), v.source, text(v.value), _images(v)] for v in values]
     columns = ["target images", "best source", f"{e.metric.label} with transfer", "images that scratch needs for it"]
     return Sheet("What target images are worth without transfer", columns, rows, folded=False)
-
-

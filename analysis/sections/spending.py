@@ -18,7 +18,7 @@ def section(studies: Sequence[Evidence]) -> Section:
 
 def _overview(studies: Sequence[Evidence]) -> str:
     trials = sum(len(e.trials) for e in studies)
-    hours = {unit: 0.0 for unit in (device_hours(e.spec)[0] for e in studies)}
+    hours = dict.fromkeys((device_hours(e.spec)[0] for e in studies), 0.0)
     for e in studies:
         hours[e.unit] += float(best_so_far(e.rows, e.spec, e.metric)["hours"].max() or 0.0)
     said = " and ".join(f"{text(spent)} {unit}" for unit, spent in hours.items())
@@ -38,7 +38,11 @@ def _block(e: Evidence) -> Block:
         )
     ] if spent["value"].notna().any() else []  # fmt: skip
     plots.append(
-        Plot("How far each trial went", fates(spent, marks, e.hovers), "Scatter plot of images seen by trial number and how it ended.")
+        Plot(
+            "How far each trial went",
+            fates(spent, marks, e.hovers),
+            "Scatter plot of images seen by trial number and how it ended.",
+        )
     )
     names = {
         "images_seen": "images seen", "hours": f"{e.unit} until then", "value": e.metric.label, "best": "best so far",

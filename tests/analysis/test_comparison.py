@@ -28,7 +28,9 @@ def test_the_one_ahead_is_so_at_equal_images(study, new_study):
     )
 
 
-@pytest.mark.parametrize(("values", "told"), [([(50, 51), (90, 91)], ""), ([(50, 90), (60, 99)], "do not tell from chance")])
+@pytest.mark.parametrize(
+    ("values", "told"), [([(50, 51), (90, 91)], ""), ([(50, 90), (60, 99)], "do not tell from chance")]
+)
 def test_the_interval_over_seeds_says_what_is_chance(new_study, values, told):
     studies = [new_study(name=f"s-{n}") for n in (0, 1)]
     for study, scores in zip(studies, values, strict=True):

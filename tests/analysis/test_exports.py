@@ -32,9 +32,13 @@ def test_csv_has_the_same_rows(study, pair, tmp_path):
 def test_markdown_has_every_section_and_no_raw_markup(study, tmp_path):
     spec = study.spec.model_copy(update={"space": "<script>a|b</script>"})
     text = export(study.home, [(study.paths, spec)], tmp_path / "r.md", None).read_text()
-    assert [line[3:].split(".")[0] for line in text.splitlines() if line.startswith("## ")] == [str(n) for n in range(1, 11)]
+    assert [line[3:].split(".")[0] for line in text.splitlines() if line.startswith("## ")] == [
+        str(n) for n in range(1, 11)
+    ]
     assert "| 0 | mdi | both | 60 |" in text
-    assert not [line for line in text.splitlines() if "<script>" in line and not line.startswith("    ")]  # that is code
+    assert not [
+        line for line in text.splitlines() if "<script>" in line and not line.startswith("    ")
+    ]  # that is code
 
 
 def test_a_form_that_is_named_counts_more_than_the_ending(study, tmp_path):

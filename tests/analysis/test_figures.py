@@ -229,9 +229,7 @@ def every_figure(e):
         yield curves.learning_curves(e.rows, metric, cost, e.looks, hovers=e.hovers, highlighted=[], floor=20.0)
     if e.gains:
         yield curves.speedups(thresholds.race(e.rows, e.gains[0], metric), metric)
-    yield scatter.trade_off(
-        e.ranked, metric, iw, e.looks, hovers=e.hovers, on_front=tables.front(e.ranked, metric, iw)
-    )
+    yield scatter.trade_off(e.ranked, metric, iw, e.looks, hovers=e.hovers, on_front=tables.front(e.ranked, metric, iw))
     yield grids.source_by_parts(tables.cells(e.rows, e.spec), metric)
     yield grids.spread_by_parts(there, metric, e.looks, e.hovers)
     yield grids.source_by_study([(e.spec.name, matrix.column(e.rows, e.spec, metric, {}))])

@@ -40,7 +40,12 @@ def test_a_configuration_with_the_better_mean_wins_over_one_with_a_lucky_seed(ne
 
 
 def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study):
-    base = {"target": "phosphor", "source": "scratch", "network": {}, "budget": {"images": 400, "eval_every_images": 100}}
+    base = {
+        "target": "phosphor",
+        "source": "scratch",
+        "network": {},
+        "budget": {"images": 400, "eval_every_images": 100},
+    }
     study = new_study(base=base | {"protocol": {"metrics": ["iw"]}})
     study.trial(0, "mdi", "both", [None], iw=[-2.0])
     study.trial(1, "scratch", "none", [None], iw=[-5.0])

@@ -27,7 +27,7 @@ def test_every_figure_and_sample_grid_becomes_a_picture(study, tmp_path):
 def test_without_a_browser_the_way_out_is_told(monkeypatch, study, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(pictures.BROWSER_VARIABLE, raising=False)
-    with pytest.raises(UserError, match="none of chromium, .* is on PATH; install one .* --format html needs none"):
+    with pytest.raises(UserError, match=r"none of chromium, .* is on PATH; install one .* --format html needs none"):
         write_pictures(contents([study.evidence]), tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 

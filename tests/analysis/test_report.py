@@ -156,15 +156,17 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
 
 LOOK = """<pre id="seen"></pre><iframe id="page" src="{url}" style="width:{width}px;height:16000px;border:0"></iframe>
 <script>
-document.getElementById("page").onload = () => setTimeout(() => {{
+document.getElementById("page").onload = () => {{ const wait = setInterval(() => {{
   const page = document.getElementById("page").contentDocument, root = page.documentElement;
+  if (!root.dataset.drawn) return;
+  clearInterval(wait);
   document.getElementById("seen").textContent = JSON.stringify({{
     width: root.clientWidth, needed: root.scrollWidth,
     sections: [...page.querySelectorAll("section")].map(s => s.id),
     plots: [...page.querySelectorAll(".plot")].map(p => [p.clientWidth, p.querySelector(".main-svg")?.clientWidth]),
     marks: page.querySelectorAll(".scatterlayer .point, .heatmaplayer image").length,
   }});
-}}, 2000);
+}}, 100); }};
 </script>"""
 """A page that looks at the report in a frame, which can be narrower than the 500 pixels that a headless window is."""
 
@@ -172,7 +174,7 @@ document.getElementById("page").onload = () => setTimeout(() => {{
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=5000",
+    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=20000",
     "--window-size=1700,1000", "--dump-dom",
 ]  # fmt: skip
 
@@ -186,7 +188,7 @@ def test_a_browser_draws_every_section_without_errors_or_sideways_scrolling(stud
     looker = tmp_path / "look.html"
     looker.write_text(LOOK.format(url=write(study).as_uri(), width=width))
     command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", looker.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in done.stderr, done.stderr
     seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
     assert seen["sections"] == SECTIONS

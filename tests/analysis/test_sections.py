@@ -125,9 +125,10 @@ def test_a_speed_up_that_shrinks_is_called_so(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [150, 90, 70, 65])
     study.trial(1, "scratch", "none", [200, 190, 180, 170, 160, 140, 120, 80, 70])
-    assert read(study)["cost"].lead.endswith(
-        "to 65, which transfer reached, scratch never did."
-    ) or "the speed-up" in read(study)["cost"].lead
+    assert (
+        read(study)["cost"].lead.endswith("to 65, which transfer reached, scratch never did.")
+        or "the speed-up" in read(study)["cost"].lead
+    )
 
 
 def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(found):
@@ -163,7 +164,9 @@ def test_one_target_set_size_says_what_to_run_for_another(found):
 
 
 def test_parameters_say_how_many_trials_importance_takes(found):
-    assert found["parameters"].lead.startswith("Not enough data for importance (6 trials with a score; it takes 8 trials")
+    assert found["parameters"].lead.startswith(
+        "Not enough data for importance (6 trials with a score; it takes 8 trials"
+    )
     assert [plot.heading for plot in found["parameters"].plots] == ["optim/lr_g"]
 
 
@@ -199,7 +202,9 @@ def test_the_source_models_grid_and_the_nearest_training_images_stand_where_they
     assert [image.caption.split(",")[0] for image in section.images] == [
         "trial 0 (mdi", "trial 1 (scratch", "source model mdi", "trial 0 (mdi", "top row: the 8 samples of trial 0 (mdi",
     ]  # fmt: skip
-    assert "first the source" in section.images[3].caption or "the source model, then after" in section.images[3].caption
+    assert (
+        "first the source" in section.images[3].caption or "the source model, then after" in section.images[3].caption
+    )
     assert "in 50% of all pairs (50% is what unseen real images have): no sign of copying." in section.lead
     assert section.sheets[0].rows[0][:4] == ["generated images", "2", "1", "1.75"]
 
@@ -328,4 +333,8 @@ def test_durations_have_the_unit_that_suits_them(seconds, shown):
 
 
 def test_counts_have_their_noun():
-    assert (plural(1, "study", "studies"), plural(2, "study", "studies"), plural(2, "trial")) == ("1 study", "2 studies", "2 trials")
+    assert (plural(1, "study", "studies"), plural(2, "study", "studies"), plural(2, "trial")) == (
+        "1 study",
+        "2 studies",
+        "2 trials",
+    )

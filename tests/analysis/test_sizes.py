@@ -44,7 +44,13 @@ def test_one_size_of_scratch_says_nothing_of_worth():
 def test_each_source_and_size_has_its_best_configuration_over_seeds(new_study):
     study = new_study()
     for number, (source, size, seed, value) in enumerate(
-        [("mdi", 100, 0, 50), ("mdi", 100, 1, 70), ("mdi", 1000, 0, 40), ("scratch", 100, 0, 90), ("scratch", 1000, 0, 80)]
+        [
+            ("mdi", 100, 0, 50),
+            ("mdi", 100, 1, 70),
+            ("mdi", 1000, 0, 40),
+            ("scratch", 100, 0, 90),
+            ("scratch", 1000, 0, 80),
+        ]
     ):
         study.trial(number, source, "none" if source == "scratch" else "both", [200, value], seed=seed,
                     data={"target_images": size})  # fmt: skip

@@ -16,7 +16,14 @@ from trainables.trial import TrialFiles, run_trial
 def trained(home, tiny_config, tiny_source):
     """A study "s" of one trial from "seed-7", which really was trained."""
     paths, config = StudyPaths.of(home, "s"), tiny_config(source="seed-7")
-    about = {"name": "s", "target": "dots", "space": "quickstart", "trials": 1, "sources": ["seed-7"], "train_images": 40}
+    about = {
+        "name": "s",
+        "target": "dots",
+        "space": "quickstart",
+        "trials": 1,
+        "sources": ["seed-7"],
+        "train_images": 40,
+    }
     spec = StudySpec.parse(
         about | {"base": config.model_dump(), "digests": {}, "versions": {}, "created": "2026"}, "test"
     )
@@ -36,7 +43,10 @@ def test_a_real_studys_exhibits_are_made_once_and_shown(trained):
     assert [path.stat().st_mtime_ns for path in sorted(trained.paths.exhibits.iterdir())] == times
     captions = [image.caption for image in contents([trained.read()])[8].blocks[0].images]
     assert captions[1] == "source model seed-7, before any training"
-    assert captions[2].endswith("8 z; from top to bottom: the source model, then after 16, 32 images seen") or "images seen" in captions[2]
+    assert (
+        captions[2].endswith("8 z; from top to bottom: the source model, then after 16, 32 images seen")
+        or "images seen" in captions[2]
+    )
     assert captions[3].startswith("top row: the 8 samples of trial 0 (seed-7, both networks)")
 
 

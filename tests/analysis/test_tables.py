@@ -201,7 +201,12 @@ def test_without_trials_the_answer_is_empty(new_study):
     table = load(study.paths.evaluations)
     answer = summary(table, study.spec)
     assert (answer.best, answer.budget, answer.transfer, answer.scratch, answer.gain) == (None,) * 5
-    assert (answer.statuses, answer.seconds, len(trials_frame(table, study.spec)), len(cells(evaluations(table), study.spec))) == (
+    assert (
+        answer.statuses,
+        answer.seconds,
+        len(trials_frame(table, study.spec)),
+        len(cells(evaluations(table), study.spec)),
+    ) == (
         {},
         0,
         0,
@@ -251,7 +256,12 @@ def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(
 
 
 def test_cells_start_with_scratch_and_go_on_as_the_spec_ranks_its_sources(study, table):
-    assert list(dict.fromkeys(cells(evaluations(table), study.spec)["source"])) == ["scratch", "mdi", "twemoji", "mnist"]
+    assert list(dict.fromkeys(cells(evaluations(table), study.spec)["source"])) == [
+        "scratch",
+        "mdi",
+        "twemoji",
+        "mnist",
+    ]
 
 
 def test_front_holds_what_nothing_beats_in_one_metric_without_losing_in_the_other(study):

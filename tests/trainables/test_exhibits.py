@@ -55,7 +55,9 @@ def test_held_out_images_say_what_distances_are_to_be_expected(home, small_confi
 
 
 def test_another_choice_of_training_images_than_the_metrics_is_computed(home, tiny_config, tmp_path):
-    config = tiny_config(data={"target_images": 20, "seed": 5}, protocol={"metrics": ("fd",), "input_size": 32, "n_real": 10})
+    config = tiny_config(
+        data={"target_images": 20, "seed": 5}, protocol={"metrics": ("fd",), "input_size": 32, "n_real": 10}
+    )
     domain = open_domain(home, "dots")
     images = domain.images[domain.subset(20, 5)]
     found, _ = neighbours(home, config, images[:10], tmp_path)
