@@ -59,7 +59,11 @@ def prepare(e: Evidence) -> Iterator[str]:
         except (UserError, OSError) as error:
             yield f"no grid of source model {source!r}: {error}"
     latest = _latest_grid(e.paths, trial)
-    if latest is not None and neighbours(e.paths, trial) is None:
+    if latest is None or neighbours(e.paths, trial) is not None:
+        return
+    if e.spec.target not in e.home.names("domains"):  # said without torch, which takes seconds to start
+        yield f"no nearest training images of trial {trial}: domain {e.spec.target!r} is not in {e.home.root}"
+    else:
         from trainables.exhibits import write_neighbours
 
         try:

@@ -13,14 +13,13 @@ from analysis.page import Block, Sheet
 from analysis.pictures import write_pictures
 from analysis.report import write_report
 from search.results import load
-from search.study import StudyPaths, StudySpec
 from spaces.errors import UserError, lookup
-from trainables.home import Home, writing
+from trainables.home import writing
 
-Studies = Sequence[tuple[StudyPaths, StudySpec]]
+Studies = Sequence[Evidence]
 
 
-def export(home: Home, studies: Studies, output: Path | None, form: str | None) -> Path:
+def export(studies: Studies, output: Path | None, form: str | None) -> Path:
     """Write the studies' report in a form of FORMATS, by default what `output` ends in, else html; returns where it lies.
 
     Without `output` it goes to the first study's folder. UserError for an unknown form.
@@ -28,33 +27,33 @@ def export(home: Home, studies: Studies, output: Path | None, form: str | None) 
     ending = output.suffix.removeprefix(".") if output else ""
     form = form or (ending if ending in FORMATS else "html")
     write = lookup(FORMATS, "format", form)
-    place = output or studies[0][0].report.with_suffix("" if form == "png" else f".{form}")
+    place = output or studies[0].paths.report.with_suffix("" if form == "png" else f".{form}")
     if place.is_dir() and form != "png":
         raise UserError(f"output {place} is a folder, not a file; give a file name such as {place / f'report.{form}'}")
-    return write(home, studies, place)
+    return write(studies, place)
 
 
-def _html(home: Home, studies: Studies, output: Path) -> Path:
-    return write_report(home, studies, output)
+def _html(studies: Studies, output: Path) -> Path:
+    return write_report(studies, output)
 
 
-def _png(home: Home, studies: Studies, output: Path) -> Path:
-    return write_pictures(contents(Evidence.of(home, studies)), output)
+def _png(studies: Studies, output: Path) -> Path:
+    return write_pictures(contents(studies), output)
 
 
-def _markdown(home: Home, studies: Studies, output: Path) -> Path:
+def _markdown(studies: Studies, output: Path) -> Path:
     with writing(output) as beside:
-        beside.write_text("\n".join(markdown(Evidence.of(home, studies))), encoding="utf-8")
+        beside.write_text("\n".join(markdown(studies)), encoding="utf-8")
     return output
 
 
-def _csv(home: Home, studies: Studies, output: Path) -> Path:
+def _csv(studies: Studies, output: Path) -> Path:
     with writing(output) as beside:
         pa.csv.write_csv(evaluations(studies), beside)
     return output
 
 
-def _parquet(home: Home, studies: Studies, output: Path) -> Path:
+def _parquet(studies: Studies, output: Path) -> Path:
     with writing(output) as beside:
         pa.parquet.write_table(evaluations(studies), beside)
     return output
@@ -62,7 +61,7 @@ def _parquet(home: Home, studies: Studies, output: Path) -> Path:
 
 def evaluations(studies: Studies) -> pa.Table:
     """Every evaluation of the studies, as `search.results.SCHEMA` has them; its column `study` tells them apart."""
-    return pa.concat_tables([load(paths.evaluations) for paths, _ in studies])
+    return pa.concat_tables([load(e.paths.evaluations) for e in studies])
 
 
 def markdown(studies: Sequence[Evidence]) -> Iterator[str]:
@@ -103,6 +102,6 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-FORMATS: Mapping[str, Callable[[Home, Studies, Path], Path]] = {
+FORMATS: Mapping[str, Callable[[Studies, Path], Path]] = {
     "html": _html, "png": _png, "md": _markdown, "csv": _csv, "parquet": _parquet,
 }  # fmt: skip

@@ -52,8 +52,8 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> Path:
             (beside / f"{name}.png").write_bytes(data)
         for name, picture in found:
             if isinstance(picture, Image):
-                kind, _, data = picture.uri.partition(";base64,")
-                (beside / f"{name}.{kind.removeprefix('data:image/')}").write_bytes(base64.b64decode(data))
+                kind, _, packed = picture.uri.partition(";base64,")
+                (beside / f"{name}.{kind.removeprefix('data:image/')}").write_bytes(base64.b64decode(packed))
     return folder
 
 

@@ -37,14 +37,12 @@ def progress(e: Evidence, state: str) -> Progress:
     ]
     if best:
         lines.append(f"best so far: trial {best.trial} ({best.source}), {e.metric.label} {text(best.value)}")
-    left = _left(e, through)
-    said = (
-        f"Running: {through} of {plural(e.spec.trials, 'trial')} are through{left}."
-        if alive
-        else f"Complete: all {e.spec.trials} trials are through."
-        if through >= e.spec.trials
-        else f"Not running: {through} of {plural(e.spec.trials, 'trial')} are through; go on with `understock resume {e.spec.name}`."
-    )
+    done = f"{through} of {plural(e.spec.trials, 'trial')} are through"
+    said = f"Not running: {done}; go on with `understock resume {e.spec.name}`."
+    if alive:
+        said = f"Running: {done}{_left(e, through)}."
+    elif through >= e.spec.trials:
+        said = f"Complete: all {e.spec.trials} trials are through."
     row = e.ranked.head(1).to_dict("records")
     return Progress(said, state, through, e.spec.trials, lines, last_grid(row[0], e) if row else None)
 

@@ -16,22 +16,21 @@ from analysis.contents import contents
 from analysis.evidence import Evidence
 from analysis.page import Plot
 from analysis.progress import Progress
-from search.study import StudyPaths, StudySpec
 from spaces.errors import UserError
-from trainables.home import Home, writing
+from trainables.home import writing
 
 _HERE = Path(__file__).parent
 
 
-def write_report(home: Home, studies: Sequence[tuple[StudyPaths, StudySpec]], output: Path | None = None) -> Path:
+def write_report(studies: Sequence[Evidence], output: Path | None = None) -> Path:
     """Write the studies' report, whole, to `output` (by default the first one's report.html), and return where it lies.
 
     Any state of a study will do: what there is too little data for says so, and how to get it.
     """
-    output = output or studies[0][0].report
+    output = output or studies[0].paths.report
     if output.is_dir():
         raise UserError(f"output {output} is a folder, not a file; give a file name such as {output / 'report.html'}")
-    page = render(Evidence.of(home, studies))
+    page = render(studies)
     with writing(output) as beside:
         beside.write_text(page, encoding="utf-8")
     return output
@@ -64,7 +63,7 @@ def render(studies: Sequence[Evidence], progress: Progress | None = None) -> str
 def _plotly() -> tuple[str, str]:
     """plotly.js, gzipped and in base64, a third of its size; and the digest of what the page unpacks and runs."""
     script = _as_read(get_plotlyjs())
-    return base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode(), _digest(script)
+    return base64.b64encode(gzip.compress(script.encode(), 6, mtime=0)).decode(), _digest(script)
 
 
 def _script(name: str) -> Markup:

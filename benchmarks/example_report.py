@@ -18,6 +18,7 @@ from search.tune import run_study
 from spaces.config import SCRATCH
 from trainables.home import Home
 from trainables.importers import add_domain
+from verbs.evidence import make_exhibits, read
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "example-report.html"
 IMAGES, EVERY = 2_400, 800
@@ -59,5 +60,6 @@ def studies(home: Home) -> list[str]:
 
 if __name__ == "__main__":
     where = Home.find(Path(sys.argv[1] if sys.argv[1:] else "~/.cache/understock-example"))
-    opened = [open_study(where, name) for name in studies(where)]
-    print(write_report(*opened[0], OUTPUT))
+    found = read(where, studies(where))
+    make_exhibits(found)
+    print(write_report(found, OUTPUT))

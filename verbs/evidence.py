@@ -12,7 +12,7 @@ from verbs.options import HomeOption
 from verbs.printing import print_table
 
 if TYPE_CHECKING:
-    from search.study import StudyPaths, StudySpec
+    from analysis.evidence import Evidence
 
 evidence = typer.Typer()
 
@@ -36,11 +36,10 @@ def report(
     """Write the report of one study or several. Example: understock report cats-quickstart dogs-quickstart -o report.html"""
     from analysis.exports import export
 
-    where = Home.find(home)
-    opened = [_open(where, name) for name in dict.fromkeys(study)]
-    make_exhibits(where, opened)
-    with writing_to(output or opened[0][0].report):
-        print(export(where, opened, output, form))
+    studies = read(Home.find(home), list(dict.fromkeys(study)))
+    make_exhibits(studies)
+    with writing_to(output or studies[0].paths.report):
+        print(export(studies, output, form))
 
 
 @evidence.command()
@@ -52,18 +51,16 @@ def compare(
 ) -> None:
     """Set two studies beside each other. Example: understock compare cats-quickstart cats-source-by-parts"""
     from analysis.comparison import compare as compared
-    from analysis.evidence import Evidence
     from analysis.exports import export
 
-    where = Home.find(home)
-    opened = [_open(where, name) for name in (one, other)]
-    found = compared(*Evidence.of(where, opened))
+    studies = read(Home.find(home), [one, other])
+    found = compared(*studies)
     print_table(["", one, other], found.rows)
     print(f"careful: {found.caution}" if found.caution else found.verdict)
-    make_exhibits(where, opened)
-    place = output or opened[0][0].comparison(other)
+    make_exhibits(studies)
+    place = output or studies[0].paths.comparison(other)
     with writing_to(place):
-        print(f"report of both: {export(where, opened, place, None)}")
+        print(f"report of both: {export(studies, place, None)}")
 
 
 @evidence.command()
@@ -74,9 +71,10 @@ def watch(
 ) -> None:
     """Serve the report on loopback while the search runs. Example: understock watch cats-quickstart"""
     from analysis.watching import LivePage, Watcher
+    from search.study import open_study
 
     where = Home.find(home)
-    with Watcher(LivePage(where, *_open(where, study)), port) as server:
+    with Watcher(LivePage(where, *open_study(where, study)), port) as server:
         print(f"study {study} at {server.address} (Ctrl-C ends this page, not the search)", flush=True)
         try:
             server.serve_forever()
@@ -84,17 +82,18 @@ def watch(
             print("the page is gone; the search, if it runs, goes on", file=sys.stderr)
 
 
-def _open(home: Home, name: str) -> "tuple[StudyPaths, StudySpec]":
+def read(home: Home, names: list[str]) -> "list[Evidence]":
+    """The studies of these names, as a report wants them; UserError if one is not known."""
+    from analysis.evidence import Evidence
     from search.study import open_study
 
-    return open_study(home, name)
+    return Evidence.of(home, [open_study(home, name) for name in names])
 
 
-def make_exhibits(home: Home, studies: "list[tuple[StudyPaths, StudySpec]]") -> None:
+def make_exhibits(studies: "list[Evidence]") -> None:
     """Make the pictures of a report that torch has to make, where they are missing; says on stderr what could not be made."""
-    from analysis.evidence import Evidence
     from analysis.exhibits import prepare
 
-    for item in Evidence.of(home, studies):
+    for item in studies:
         for line in prepare(item):
             print(f"note: {line}", file=sys.stderr)

@@ -104,7 +104,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
         from search.results import load
         from search.study import open_study
         from search.tune import run_study
-        from verbs.evidence import make_exhibits
+        from verbs.evidence import make_exhibits, read
 
         paths, spec = open_study(home, study)
         outcome = run_study(home, paths, spec, address=address, dashboard=dashboard)
@@ -117,8 +117,9 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool) -> None:
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
         print("\n".join(lines(load(paths.evaluations), spec)))
-        make_exhibits(home, [(paths, spec)])
-        return print(f"report: {write_report(home, [(paths, spec)])}")
+        found = read(home, [study])
+        make_exhibits(found)
+        return print(f"report: {write_report(found)}")
 
 
 @studies.command()

@@ -82,7 +82,8 @@ def speedups(race: pd.DataFrame, metric: Metric) -> go.Figure:
             x=known["threshold"], y=known[f"speedup_{cost}"], name=f"in {cost}", mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 11, "symbol": ["triangle-up" if bound else symbol for bound in known["bound"]]},
-            hovertext=known["bound"].replace("never", "at least"), hovertemplate="to %{x:,.4~r}: %{hovertext} %{y:.3~g} times<extra></extra>",
+            hovertext=known["bound"].replace("never", "at least"),
+            hovertemplate="to %{x:,.4~r}: %{hovertext} %{y:.3~g} times<extra></extra>",
         )  # fmt: skip
     figure.add_hline(1, line={"color": INK, "width": 1.25, "dash": "dash"})
     axis = scale(race["threshold"].tolist())

@@ -33,7 +33,7 @@ class Side:
     @property
     def mean(self) -> float:
         """Over seeds."""
-        return float(np.mean(self.values))
+        return math.fsum(self.values) / len(self.values)
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,12 @@ def choices(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
 def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> list[Side]:
     """The configurations of `level`, one row a trial with a score, the best mean first; of equals, the earlier trial."""
     level = level.sort_values("trial")
-    keys = level[["source", PARTS, *chosen]].astype(str).agg("|".join, axis=1)
+    groups: dict[tuple[str, ...], list[tuple[int, float]]] = {}
+    keys = zip(*(level[name].astype(str) for name in ("source", PARTS, *chosen)), strict=True)
+    for key, trial, value in zip(keys, level["trial"], level[metric.name], strict=True):
+        groups.setdefault(key, []).append((int(trial), float(value)))
     sides = [
-        Side(
-            str(group["source"].iloc[0]),
-            str(group[PARTS].iloc[0]),
-            tuple(int(trial) for trial in group["trial"]),
-            tuple(float(value) for value in group[metric.name]),
-        )
-        for _, group in level.groupby(keys, sort=False)
+        Side(key[0], key[1], *(tuple(column) for column in zip(*found, strict=True))) for key, found in groups.items()
     ]
     return sorted(sides, key=lambda side: metric.sign * side.mean)
 

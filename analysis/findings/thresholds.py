@@ -19,7 +19,7 @@ def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
 
     Columns: threshold; for side in transfer, scratch and cost in images, seconds: `<side>_<cost>`, the median over seeds of
     the cost at the first evaluation as good as the threshold, NaN unless every seed got there, and `<side>_reached`, how
-    many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`: "at least" where transfer was there at its first
+    many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`: "at least" where transfer was better at its first
     evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "".
     """
     return pd.DataFrame(
@@ -34,17 +34,16 @@ def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
 
 
 def thresholds(rows: pd.DataFrame, gain: Gain, metric: Metric) -> list[float]:
-    """Scores that the slower side came to, evaluation by evaluation, each better than the one before; and the faster's last.
+    """Scores that either side came to, the loosest first: from the faster side's first evaluation to its last.
 
     Of more than 6 some are left out, evenly; the first and the last stay.
     """
     slower, faster = (gain.scratch, gain.transfer) if gain.value >= 0 else (gain.transfer, gain.scratch)
-    found = _improving(rows, slower, metric)
-    last = _improving(rows, faster, metric)[-1]
-    if metric.sign * last < metric.sign * found[-1]:
-        found.append(last)
-    keep = np.unique(np.linspace(0, len(found) - 1, min(AT_MOST, len(found))).round().astype(int))
-    return [found[i] for i in keep]
+    own = _improving(rows, faster, metric)
+    costs = {metric.sign * value for value in (*own, *_improving(rows, slower, metric))}
+    within = sorted((cost for cost in costs if metric.sign * own[-1] <= cost <= metric.sign * own[0]), reverse=True)
+    keep = np.unique(np.linspace(0, len(within) - 1, min(AT_MOST, len(within))).round().astype(int))
+    return [metric.sign * within[i] for i in keep]
 
 
 def _improving(rows: pd.DataFrame, side: Side, metric: Metric) -> list[float]:
@@ -81,5 +80,6 @@ def _median(reached: Sequence[float | None]) -> float:
 
 
 def _at_first(rows: pd.DataFrame, side: Side, metric: Metric, value: float) -> bool:
+    """Whether every seed was better than that when it was first looked at, so that it got there sooner than is known."""
     first = rows[rows["trial"].isin(side.trials) & rows[metric.name].notna()].groupby("trial").head(1)
-    return bool((metric.sign * first[metric.name] <= metric.sign * value).all())
+    return bool((metric.sign * first[metric.name] < metric.sign * value).all())

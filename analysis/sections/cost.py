@@ -110,16 +110,16 @@ def _times_more(row: pd.Series) -> str:
 
 def _how(e: Evidence) -> str:
     return (
-        "The scores to reach are those that the slower of the two configurations came to with all its seeds, evaluation by "
-        "evaluation, and the last of the faster one. Cost: at the first evaluation as good, median over seeds. Triangles: at "
-        "least so much, for transfer was there at its very first evaluation, or scratch never."
+        "The scores to reach are those that either configuration came to with all its seeds, from the first evaluation of the "
+        "faster one to its last. Cost: at the first evaluation as good, median over seeds. Triangles: at least so much, for "
+        "transfer was better at its very first evaluation, or scratch never as good."
     )
 
 
 def _times(e: Evidence, found: pd.DataFrame) -> Sheet:
     names = {"threshold": f"{e.metric.label} to reach", "bound": "speed-ups are"}
     names |= {f"{side}_{what}": f"{side}: {words}" for side in ("transfer", "scratch")
-              for what, words in (("images", "images"), ("seconds", "seconds"), ("reached", "seeds that reached it"))}  # fmt: skip
+              for what, words in (("images", "images"), ("seconds", "seconds"), ("reached", "seeds there"))}  # fmt: skip
     names |= {"speedup_images": "speed-up in images", "speedup_seconds": "speed-up in seconds"}
     shown = found.assign(bound=found["bound"].replace({"": "exact", "never": "at least (scratch never got there)"}))
     return sheet(

@@ -83,7 +83,7 @@ def _said(e: Evidence, there: pd.DataFrame, shares: dict[str, float]) -> str:
 def _best_values(e: Evidence, there: pd.DataFrame) -> str:
     """Where the best quarter of the trials lies in each learning rate."""
     best = there.head(max(2, len(there) // 4))
-    rates = [name for name in numeric(there, ("optim/lr_g", "optim/lr_d"))]
+    rates = numeric(there, ("optim/lr_g", "optim/lr_d"))
     spans = [f"{name} {text(float(best[name].min()))} to {text(float(best[name].max()))}" for name in rates]
     return f" The best {len(best)} trials have {' and '.join(spans)}." if spans else ""
 

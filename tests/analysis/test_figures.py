@@ -173,8 +173,8 @@ def test_sizes_have_a_line_a_source_with_bars_from_seed_to_seed(study):
 def test_bounds_of_speed_ups_are_triangles(study):
     e = study.evidence
     images, _ = curves.speedups(thresholds.race(e.rows, e.gains[0], e.metric), e.metric).data
-    assert list(images.x) == [400, 220, 110]
-    assert list(images.marker.symbol) == ["triangle-up", "triangle-up", "circle"]
+    assert list(images.x) == [160, 110, 95]  # and not where scratch never got, and had spent no more
+    assert list(images.marker.symbol) == ["circle", "circle", "triangle-up"]
 
 
 def test_fates_are_drawn_by_status_with_a_line_a_rung(study):

@@ -54,7 +54,7 @@ def page(study):
 
 
 def write(study, output=None):
-    return write_report(study.home, [(study.paths, study.spec)], output)
+    return write_report([study.evidence], output)
 
 
 def test_the_report_goes_to_the_studys_own_place(study):

@@ -111,31 +111,21 @@ def test_best_trials_show_metrics_and_settings_that_vary(found):
 def test_the_cost_of_a_score_is_told_loose_and_tight(found):
     section = found["cost"]
     assert section.lead == (
-        "To FD (efficientnet_lite0) 400, the best configuration from mdi, both networks needs 100 images (10 s); scratch "
-        "needs at least as many images, and to 110 1.5 times the images; evaluations are too far apart to say how the "
-        "speed-up changes; 75, which transfer reached, scratch never did."
+        "To FD (efficientnet_lite0) 160, the best configuration from mdi, both networks needs 100 images (10 s); scratch "
+        "needs 3 times the images, and to 110 1.5 times the images: the speed-up shrinks as the score tightens; 75, which "
+        "transfer reached, scratch never did."
     )
     assert [plot.heading for plot in section.plots] == [
         "Against images seen", "Against seconds of training", "Against core-hours", "Speed-up by the score to reach",
     ]  # fmt: skip
-    assert section.sheets[0].rows[2][:3] == ["110", "200", "20"]
-
-
-def test_a_speed_up_that_shrinks_is_called_so(new_study):
-    study = new_study()
-    study.trial(0, "mdi", "both", [150, 90, 70, 65])
-    study.trial(1, "scratch", "none", [200, 190, 180, 170, 160, 140, 120, 80, 70])
-    assert (
-        read(study)["cost"].lead.endswith("to 65, which transfer reached, scratch never did.")
-        or "the speed-up" in read(study)["cost"].lead
-    )
+    assert section.sheets[0].rows[1][:3] == ["110", "200", "20"]
 
 
 def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(found):
     lead = found["agreement"].lead
     assert lead.startswith("2 of 5 trials on the Pareto front; the two metrics agree")
     assert "0.80" in lead
-    assert lead.endswith("They are furthest apart on trial 2 (twemoji): number 2 by FD, 1 by IW.") or "trial" in lead
+    assert lead.endswith(" They are furthest apart on trial 0 (mdi): number 1 by FD, 2 by IW.")
 
 
 def test_the_matrix_judges_the_rank_before_training(study, tmp_path):
@@ -202,9 +192,7 @@ def test_the_source_models_grid_and_the_nearest_training_images_stand_where_they
     assert [image.caption.split(",")[0] for image in section.images] == [
         "trial 0 (mdi", "trial 1 (scratch", "source model mdi", "trial 0 (mdi", "top row: the 8 samples of trial 0 (mdi",
     ]  # fmt: skip
-    assert (
-        "first the source" in section.images[3].caption or "the source model, then after" in section.images[3].caption
-    )
+    assert section.images[3].caption.endswith("the source model, then after 100, 200 images seen")
     assert "in 50% of all pairs (50% is what unseen real images have): no sign of copying." in section.lead
     assert section.sheets[0].rows[0][:4] == ["generated images", "2", "1", "1.75"]
 
@@ -333,8 +321,5 @@ def test_durations_have_the_unit_that_suits_them(seconds, shown):
 
 
 def test_counts_have_their_noun():
-    assert (plural(1, "study", "studies"), plural(2, "study", "studies"), plural(2, "trial")) == (
-        "1 study",
-        "2 studies",
-        "2 trials",
-    )
+    assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
+    assert plural(2, "trial") == "2 trials"

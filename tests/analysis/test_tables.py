@@ -201,17 +201,8 @@ def test_without_trials_the_answer_is_empty(new_study):
     table = load(study.paths.evaluations)
     answer = summary(table, study.spec)
     assert (answer.best, answer.budget, answer.transfer, answer.scratch, answer.gain) == (None,) * 5
-    assert (
-        answer.statuses,
-        answer.seconds,
-        len(trials_frame(table, study.spec)),
-        len(cells(evaluations(table), study.spec)),
-    ) == (
-        {},
-        0,
-        0,
-        0,
-    )
+    assert (answer.statuses, answer.seconds) == ({}, 0)
+    assert (len(trials_frame(table, study.spec)), len(cells(evaluations(table), study.spec))) == (0, 0)
 
 
 def test_with_one_side_only_there_is_no_comparison(new_study):
