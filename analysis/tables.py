@@ -130,6 +130,7 @@ def trials_frame(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
 def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """The same from rows as `evaluations` gives them."""
     columns = ["trial", "source", PARTS, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
+    columns += ["retries"] if "retries" in rows and rows["retries"].gt(0).any() else []
     columns += [*settings(rows, spec), "error"]
     return last_rows(rows)[columns].reset_index(drop=True)
 

@@ -75,7 +75,14 @@ def _said(e: Evidence, found: pd.DataFrame) -> str:
     who = f"the best configuration {origin(gain.transfer)}"
     both, last = _reached(found), found.iloc[-1]
     if both.empty:
-        return f"{who[0].upper()}{who[1:]} and scratch have no score that both reached."
+        first = found.iloc[0]
+        if first["bound"] != "never" or pd.isna(first["transfer_images"]):
+            return f"{who[0].upper()}{who[1:]} and scratch have no score that both reached."
+        return (
+            f"{who[0].upper()}{who[1:]} had {e.metric.label} {text(first['threshold'])} after {text(first['transfer_images'])} "
+            f"images ({duration(first['transfer_seconds'])}); scratch never did, in {text(float(first['speedup_images']))} times "
+            "the images."
+        )
     loose, tight = both.iloc[0], both.iloc[-1]
     said = f"To {e.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
     said += f"({duration(loose['transfer_seconds'])}); scratch needs {_times_more(loose)}"

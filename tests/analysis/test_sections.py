@@ -121,6 +121,16 @@ def test_the_cost_of_a_score_is_told_loose_and_tight(found):
     assert section.sheets[0].rows[1][:3] == ["110", "200", "20"]
 
 
+def test_a_score_that_scratch_never_reached_is_told_with_what_it_spent(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60, 50])
+    study.trial(1, "scratch", "none", [300, 200, 190])
+    assert read(study)["cost"].lead == (
+        "The best configuration from mdi, both networks had FD (efficientnet_lite0) 60 after 100 images (10 s); scratch never "
+        "did, in 3 times the images."
+    )
+
+
 def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(found):
     lead = found["agreement"].lead
     assert lead.startswith("2 of 5 trials on the Pareto front; the two metrics agree")
