@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import small_study  # sets Ray's variables
 import torch
-from torch import Tensor
 from ray import tune
+from torch import Tensor
 
 from search.launch import resolve_study
 from search.ledger import Ledger

@@ -100,6 +100,21 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
     return dict(leaves(config.model_dump()))
 
 
+def config_of(row: Mapping[str, Any], base: TrialConfig) -> TrialConfig:
+    """The config whose leaves a row of the table holds; `base`, the study's, says which leaves are lists of names."""
+    values: dict[str, Any] = {}
+    for path in flat_config(base):
+        *parents, leaf = path.split("/")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        value = row[path]
+        missing = value is None or value != value
+        place[leaf] = None if missing else value.item() if hasattr(value, "item") else value
+    values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
+    return TrialConfig.parse(values, "a row of the evaluations table")
+
+
 def write_trial(
     path: Path,
     config: TrialConfig,

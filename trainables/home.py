@@ -16,6 +16,9 @@ from pathlib import Path
 from spaces.config import NAME_PATTERN
 from spaces.errors import UserError
 
+LOCK = ".lock"
+"""The file in a folder that `only_process` locks."""
+
 
 def check_name(kind: str, name: str) -> str:
     """`name`, if it can safely be a file name; UserError otherwise."""
@@ -131,7 +134,7 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     The lock goes with the process that holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
