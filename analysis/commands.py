@@ -21,3 +21,15 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
     given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]
     stopping = "--early-stopping" if spec.early_stopping else "--no-early-stopping"
     return shlex.join(["understock", "search", spec.target, *given, stopping])
+
+
+def short_command(spec: StudySpec, *, name: str) -> str:
+    """A command for a study that differs from `spec` in more than its length: what matters, and where is left open."""
+    options = {
+        "space": spec.space, "sampler": spec.sampler if spec.sampler != "tpe" else None,
+        "metric": spec.metric if spec.metric != "fd" else None, "target-images": spec.base.data.target_images,
+        "max-images": spec.base.budget.images, "sources": ",".join(spec.sources) or None, "name": name,
+    }  # fmt: skip
+    given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]
+    stopping = [] if spec.early_stopping else ["--no-early-stopping"]
+    return shlex.join(["understock", "search", spec.target, *given, *stopping])

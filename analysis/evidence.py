@@ -1,44 +1,142 @@
-"""What several sections of the report share: a study's tables, and the words for them."""
+"""What several sections of the report share: the tables of each study, and the words for them."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 
 import pandas as pd
-import pyarrow as pa
 
-from analysis import figures, tables
-from analysis.page import listed, text
-from analysis.tables import PARTS, Metric, Score
-from search.study import StudySpec
-from spaces.config import SCRATCH
+from analysis import tables
+from analysis.commands import search_command, short_command
+from analysis.figures.style import Style, styles
+from analysis.findings.gains import Gain, Side, gains
+from analysis.findings.matrix import Before, before
+from analysis.findings.spending import device_hours
+from analysis.page import Block, Section, Sheet, listed, sheet, text
+from analysis.tables import PARTS, Metric
+from search.results import config_of, load
+from search.study import StudyPaths, StudySpec
+from spaces.config import SCRATCH, TrialConfig
+from trainables.home import Home
+
+MOST_ROWS = 500
+"""Of a table behind a figure; more would make the page slow."""
 
 
+@dataclass(frozen=True)
 class Evidence:
-    """The tables that several sections share, computed once."""
+    """One study: its rows, and what is computed from them once."""
 
-    def __init__(self, table: pa.Table, spec: StudySpec) -> None:
-        """`table` is as `search.results.load` gives it."""
-        self.table, self.spec = table, spec
-        self.rows = tables.evaluations(table)
-        self.trials = tables.trials_frame(table, spec)
-        self.settings = tables.settings(self.rows, spec)
-        self.answer = tables.summary(table, spec)
-        self.metric = self.answer.metric
-        self.metrics = [Metric.of(name, spec) for name in spec.base.protocol.metrics]
-        self.ranked = tables.ranking(self.trials, self.metric)
-        self.looks = figures.styles([*spec.sources, *self.rows["source"].unique()])
-        self.hovers = {int(row["trial"]): self._hover(row) for _, row in self.trials.iterrows()}
+    home: Home
+    paths: StudyPaths
+    spec: StudySpec
+    rows: pd.DataFrame
+    """As `tables.evaluations` gives them, with `hours`, the device-hours of training."""
+    looks: dict[str, Style]
+    """How each source is drawn, in the figures of all studies of a report."""
 
-    def _hover(self, row: pd.Series) -> str:
-        lines = [f"trial {row['trial']}: {row['source']}, {parts(row[PARTS])}, {row['status']}"]
+    @classmethod
+    def of(cls, home: Home, studies: Sequence[tuple[StudyPaths, StudySpec]]) -> list["Evidence"]:
+        """Read the studies of a report, in whatever state they are."""
+        found = []
+        for paths, spec in studies:
+            rows = tables.evaluations(load(paths.evaluations))
+            found.append((paths, spec, rows.assign(hours=rows["train_seconds"] * device_hours(spec)[1])))
+        looks = styles(name for _, spec, rows in found for name in (*spec.sources, *rows["source"].unique()))
+        return [cls(home, paths, spec, rows, looks) for paths, spec, rows in found]
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        return tables.trials_of(self.rows, self.spec)
+
+    @cached_property
+    def settings(self) -> list[str]:
+        return tables.settings(self.rows, self.spec)
+
+    @cached_property
+    def answer(self) -> tables.Answer:
+        return tables.summary_of(self.rows, self.spec)
+
+    @cached_property
+    def metric(self) -> Metric:
+        return Metric.of(self.spec.metric, self.spec)
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        return [Metric.of(name, self.spec) for name in self.spec.base.protocol.metrics]
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        return tables.ranking(self.trials, self.metric)
+
+    @cached_property
+    def gains(self) -> list[Gain]:
+        return gains(self.rows, self.spec, self.metric)
+
+    @cached_property
+    def before(self) -> Before:
+        return before(self.paths.ranking, self.spec)
+
+    @cached_property
+    def hovers(self) -> dict[int, str]:
+        """Of each trial, what a figure shows when it is pointed at; escaped."""
+        return {int(row["trial"]): self._hover(row) for row in self.trials.to_dict("records")}
+
+    def _hover(self, row: dict[str, object]) -> str:
+        lines = [f"trial {row['trial']}: {row['source']}, {parts(str(row[PARTS]))}, {row['status']}"]
         lines += [f"{name} {text(row[name])}" for name in self.settings if not pd.isna(row[name])]
         return "<br>".join(map(escape, lines))
 
     @property
+    def unit(self) -> str:
+        """ "core-hours" or "GPU-hours"."""
+        return device_hours(self.spec)[0]
+
+    @property
+    def hours_a_second(self) -> float:
+        """Device-hours that a trial's second costs."""
+        return device_hours(self.spec)[1]
+
+    @property
+    def measured_by(self) -> str:
+        """The protocol as JSON: equal for studies whose scores compare on one target."""
+        return self.spec.base.protocol.model_dump_json()
+
+    def config(self, trial: int) -> TrialConfig:
+        """A trial's whole config, out of its row."""
+        row = self.rows[self.rows["trial"] == trial].iloc[-1]
+        return config_of(row, self.spec.base)
+
+    def whole_or_head(self, caption: str, frame: pd.DataFrame, names: dict[str, str]) -> Sheet:
+        """The frame as a folded table, or its first 500 rows and the command that gives all."""
+        if len(frame) > MOST_ROWS:
+            all_of_them = f"understock report {self.spec.name} --format csv"
+            caption += f" (the first {text(MOST_ROWS)} of {text(len(frame))}; all: {all_of_them})"
+        return sheet(caption, frame.head(MOST_ROWS), names)
+
+    @property
+    def over(self) -> bool:
+        """Whether all trials of the study are through."""
+        return len(self.trials) >= self.spec.trials and "running" not in self.answer.statuses
+
+    @property
     def cure(self) -> str:
         """What to run for more data: resume what isn't over, else search for longer."""
-        if len(self.trials) < self.spec.trials or "running" in self.answer.statuses:
+        if not self.over:
             return f"run `understock resume {self.spec.name}`"
-        return "run the command for more trials under What was run"
+        return f"run `{search_command(self.spec, name=f'{self.spec.name[:95]}-more', trials=2 * self.spec.trials)}`"
+
+    def instead(self, why: str, name: str, **fields: object) -> str:
+        """ "WHY, run COMMAND", with a command for this study's target that differs in some fields."""
+        spec = self.spec.model_copy(update=fields)
+        return f"{why}, run `{short_command(spec, name=f'{spec.target[:60]}-{name}')}`"
+
+    @property
+    def grid(self) -> str:
+        """The command that fills sources, networks and seeds alike."""
+        fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False}
+        return self.instead("for every source and choice of networks with two seeds", "source-by-parts", **fields)
 
     @property
     def floor(self) -> str:
@@ -58,11 +156,24 @@ class Evidence:
         )
 
 
+def of_each(
+    anchor: str,
+    title: str,
+    studies: Sequence[Evidence],
+    block: Callable[[Evidence], Block],
+    overview: Callable[[Sequence[Evidence]], str],
+) -> Section:
+    """A section with a block a study, headed by its name where there are several; `overview` is said of several only."""
+    if len(studies) == 1:
+        return Section(anchor, title, [block(studies[0])])
+    return Section(anchor, title, [replace(block(e), heading=e.spec.name) for e in studies], overview(studies))
+
+
 def parts(name: str) -> str:
     """What `transfer/parts` copies, in words."""
     return {"none": "nothing transferred", "both": "both networks"}.get(name, f"{name} only")
 
 
-def origin(score: Score) -> str:
-    """What a trial started from, in words."""
-    return "from scratch" if score.source == SCRATCH else f"from {score.source}, {parts(score.parts)}"
+def origin(side: Side | tables.Score) -> str:
+    """What a trial or a configuration started from, in words."""
+    return "from scratch" if side.source == SCRATCH else f"from {side.source}, {parts(side.parts)}"

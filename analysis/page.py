@@ -46,13 +46,14 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Section:
-    """`lead` is what is seen, in one sentence; `notes` are how to read it."""
+class Block:
+    """What a section says of one study, or of several together. `lead` is what is seen, in a sentence or two."""
 
-    anchor: str
-    title: str
     lead: str
+    heading: str = ""
+    """Whose block it is; none where the section has but one."""
     notes: Sequence[str] = ()
+    """How to read it."""
     commands: Sequence[tuple[str, str]] = ()
     """What for, and what to type."""
     facts: Sequence[tuple[str, str, str]] = ()
@@ -61,6 +62,17 @@ class Section:
     images: Sequence[Image] = ()
     sheets: Sequence[Sheet] = ()
     texts: Sequence[Text] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question, with a block for each study that has something to say to it."""
+
+    anchor: str
+    title: str
+    blocks: Sequence[Block]
+    lead: str = ""
+    """Of all blocks together; none where there is one."""
 
 
 def sheet(caption: str, frame: pd.DataFrame, names: dict[str, str], folded: bool = True) -> Sheet:
@@ -93,6 +105,6 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join(map(text, values)) or "–"
 
 
-def plural(n: int, noun: str) -> str:
+def plural(n: int, noun: str, nouns: str | None = None) -> str:
     """A count with its noun."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return f"{n} {noun}" if n == 1 else f"{n} {nouns or noun + 's'}"

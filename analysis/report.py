@@ -1,62 +1,78 @@
-"""The report of a study: one HTML file with all it needs inside, which opens without a network."""
+"""The report of one study or several: one HTML file with all it needs inside, which opens without a network."""
 
 import base64
+import gzip
 import hashlib
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from analysis.contents import contents
+from analysis.evidence import Evidence
 from analysis.page import Plot
-from analysis.sections import sections
-from search.results import load
-from search.study import StudyPaths, StudySpec
+from analysis.progress import Progress
 from spaces.errors import UserError
 from trainables.home import writing
 
 _HERE = Path(__file__).parent
-_DRAW = """
-for (const figure of document.querySelectorAll("figure[data-plot]")) {
-  const plot = JSON.parse(document.getElementById(figure.dataset.plot).textContent);
-  const place = figure.querySelector(".plot");
-  Plotly.newPlot(place, plot.data, plot.layout, {displayModeBar: false}).then(() =>
-    new ResizeObserver(() => Plotly.Plots.resize(place)).observe(place));
-}
-"""
 
 
-def write_report(paths: StudyPaths, spec: StudySpec, output: Path | None = None) -> Path:
-    """Write the study's report, whole, to `output` (by default the study's report.html), and return where it lies.
+def write_report(studies: Sequence[Evidence], output: Path | None = None) -> Path:
+    """Write the studies' report, whole, to `output` (by default the first one's report.html), and return where it lies.
 
-    Any state of the study will do: what there is too little data for says so, and how to get it.
+    Any state of a study will do: what there is too little data for says so, and how to get it.
     """
-    output = output or paths.report
+    output = output or studies[0].paths.report
     if output.is_dir():
         raise UserError(f"output {output} is a folder, not a file; give a file name such as {output / 'report.html'}")
-    page = render(paths, spec)
+    page = render(studies)
     with writing(output) as beside:
         beside.write_text(page, encoding="utf-8")
     return output
 
 
-def render(paths: StudyPaths, spec: StudySpec) -> str:
-    """The page. Its content security policy names its two scripts by digest and allows no request at all."""
+def render(studies: Sequence[Evidence], progress: Progress | None = None) -> str:
+    """The page. Its content security policy names its scripts by digest, and allows no request at all.
+
+    With `progress` it is the live page of `understock watch`, which may ask the server that it came from for the next one.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"json": _plot_json, "prose": _prose}
-    # line ends as a browser reads them, or the digest would not be that of what it runs
-    scripts = [Markup(script.replace("\r\n", "\n").replace("\r", "\n")) for script in (get_plotlyjs(), _DRAW)]
+    packed, plotly_digest = _plotly()
+    scripts = [_script("report.js"), *([_script("watch.js")] if progress else [])]
     return environment.get_template("report.html").render(
-        name=spec.name,
-        target=spec.target,
-        sections=sections(load(paths.evaluations), spec, paths),
+        name=" and ".join(e.spec.name for e in studies),
+        targets=list(dict.fromkeys(e.spec.target for e in studies)),
+        sections=contents(studies),
+        progress=progress,
         css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        plotly=Markup(packed),
         scripts=scripts,
-        digests=[_digest(script) for script in scripts],
+        digests=[plotly_digest, *map(_digest, scripts)],
     )
+
+
+@lru_cache(maxsize=1)
+def _plotly() -> tuple[str, str]:
+    """plotly.js, gzipped and in base64, a third of its size; and the digest of what the page unpacks and runs."""
+    script = _as_read(get_plotlyjs())
+    return base64.b64encode(gzip.compress(script.encode(), 6, mtime=0)).decode(), _digest(script)
+
+
+def _script(name: str) -> Markup:
+    return Markup(_as_read((_HERE / name).read_text(encoding="utf-8")))
+
+
+def _as_read(script: str) -> str:
+    """The script with line ends as a browser reads them, or the digest would not be that of what it runs."""
+    return script.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _plot_json(plot: Plot) -> Markup:

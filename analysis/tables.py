@@ -124,11 +124,15 @@ def settings(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
 
 def trials_frame(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
     """One row a trial, with its last evaluation: number, source, parts, metrics, cost, status, retries, what varies, error."""
-    rows = evaluations(table)
+    return trials_of(evaluations(table), spec)
+
+
+def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
+    """The same from rows as `evaluations` gives them."""
     columns = ["trial", "source", PARTS, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
     columns += ["retries"] if rows["retries"].gt(0).any() else []
     columns += [*settings(rows, spec), "error"]
-    return _last(rows)[columns].reset_index(drop=True)
+    return last_rows(rows)[columns].reset_index(drop=True)
 
 
 def ranking(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
@@ -141,15 +145,20 @@ def ranking(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
     """Of each trial that reached `images`, its last evaluation until then."""
     reached = rows.groupby("trial")["images_seen"].transform("max") >= images
-    return _last(rows[reached & (rows["images_seen"] <= images)])
+    return last_rows(rows[reached & (rows["images_seen"] <= images)])
 
 
 def summary(table: pa.Table, spec: StudySpec) -> Answer:
     """The best trial, and the best that transfer and scratch came to at equal budget."""
-    rows, metric = evaluations(table), Metric.of(spec.metric, spec)
-    last = _last(rows.assign(scratch=rows["source"] == SCRATCH))
+    return summary_of(evaluations(table), spec)
+
+
+def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
+    """The same from rows as `evaluations` gives them."""
+    metric = Metric.of(spec.metric, spec)
+    last = last_rows(rows.assign(scratch=rows["source"] == SCRATCH))
     ranked = ranking(last, metric)
-    peers = _comparable(last, ranked)
+    peers = comparable(last, ranked)
     budget, sides = _both_sides(rows, ranked, peers, metric)
     return Answer(
         metric=metric,
@@ -169,14 +178,23 @@ def _both_sides(
 ) -> tuple[int | None, dict[bool, Score]]:
     """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best trial."""
     scored = rows[rows["trial"].isin(ranked["trial"]) & rows["trial"].isin(peers["trial"])]
-    budget, level = _equal_budget(scored.assign(scratch=scored["source"] == SCRATCH), metric, ["scratch"])
-    best = level.drop_duplicates("scratch")
-    met = len(best) == 2
-    shown = best if met else ranked.head(1)
-    return budget if met else None, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
+    budget, level = sides_at_equal_budget(scored, metric)
+    shown = ranked.head(1) if level.empty else level.drop_duplicates("scratch")
+    return budget, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
 
 
-def _equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[int, pd.DataFrame]:
+def sides_at_equal_budget(scored: pd.DataFrame, metric: Metric) -> tuple[int | None, pd.DataFrame]:
+    """The equal budget of transfer and scratch, and the trials that have a score there, best first.
+
+    `scored` are evaluations of comparable trials with a score; the column `scratch` tells the sides apart. No budget, and
+    no trials, where the two never meet.
+    """
+    budget, level = equal_budget(scored.assign(scratch=scored["source"] == SCRATCH), metric, ["scratch"])
+    met = level["scratch"].nunique() == 2
+    return (budget, level) if met else (None, level.iloc[:0])
+
+
+def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[int, pd.DataFrame]:
     """The largest number of images seen at which every side (the values of some columns) has a trial with a score.
 
     With it come the trials that have one there, best first. Where evaluations never meet, as many sides as possible.
@@ -191,17 +209,17 @@ def _equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple
     return found
 
 
-def cells(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
+def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """Source by transfer parts, at the largest number of images seen at which every cell with a score has one.
 
     A row a cell: source, parts, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
-    best trial's settings ran with), low and high (their scores' range). Cells without a score have NaN and 0.
+    best trial's settings ran with), mean, low and high (of their scores). Cells without a score have NaN and 0.
     """
-    rows, metric = evaluations(table), Metric.of(spec.metric, spec)
-    last = _last(rows)
+    metric = Metric.of(spec.metric, spec)
+    last = last_rows(rows)
     ranked = ranking(last, metric)
-    ranked = _comparable(ranked, ranked)
-    budget, level = _equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", PARTS])
+    ranked = comparable(ranked, ranked)
+    budget, level = equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", PARTS])
     chosen = [name for name in settings(rows, spec) if name not in SEEDS]
     order = {name: place for place, name in enumerate((SCRATCH, *spec.sources))}
     return pd.DataFrame(
@@ -212,13 +230,13 @@ def cells(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
                 ["source", PARTS], sort=False
             )
         ],
-        columns=["source", "parts", "images_seen", "best", "trial", "scored", "trials", "seeds", "low", "high"],
+        columns=["source", "parts", "images_seen", "best", "trial", "scored", "trials", "seeds", "mean", "low", "high"],
     )
 
 
 def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[str, Any]:
     if level.empty:
-        return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0, "low": np.nan, "high": np.nan}
+        return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
     best, keys = level.iloc[0], level[list(chosen)].astype(str)
     twins = level[(keys == keys.iloc[0]).all(axis=1)]
     return {
@@ -226,24 +244,10 @@ def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[st
         "trial": int(best["trial"]),
         "scored": len(level),
         "seeds": len(twins[list(SEEDS)].drop_duplicates()),
+        "mean": twins[metric.name].mean(),
         "low": twins[metric.name].min(),
         "high": twins[metric.name].max(),
     }
-
-
-def selection(frame: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataFrame:
-    """The spec's ranking of its sources beside what came of them, nearest first; `frame` is as `cells` gives it.
-
-    Columns: source, distance (of its samples to the target, before training), before (rank by it), best (score of all its
-    cells) and after (rank by that); NaN for a source without a score.
-    """
-    sources = sorted(spec.ranking, key=lambda name: spec.ranking[name])
-    found = pd.DataFrame({"source": sources, "distance": [spec.ranking[name] for name in sources]})
-    costs = (metric.sign * frame["best"].astype(float)).groupby(frame["source"]).min()
-    found["before"] = found["distance"].rank(method="min")
-    found["best"] = metric.sign * found["source"].map(costs).astype(float)
-    found["after"] = (metric.sign * found["best"]).rank(method="min")
-    return found
 
 
 def front(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.Series:
@@ -269,16 +273,28 @@ def cost_to_reach(rows: pd.DataFrame, trial: int, metric: Metric, value: float, 
     return None if own.empty else float(own[cost].iloc[0])
 
 
-def protocol(table: pa.Table) -> dict[str, list[Any]]:
+def disagreements(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.DataFrame:
+    """The trials with both metrics, and where either ranks them: `first_rank`, `second_rank` (1 is best), `apart`.
+
+    Those that the two place furthest apart come first; of equals, the one that `first` likes better.
+    """
+    both = trials.dropna(subset=[first.name, second.name])
+    ranks = [(metric.sign * both[metric.name]).rank(method="min") for metric in (first, second)]
+    found = both.assign(first_rank=ranks[0], second_rank=ranks[1], apart=(ranks[0] - ranks[1]).abs())
+    return found.sort_values(["apart", "first_rank"], ascending=[False, True], kind="stable")
+
+
+def protocol(rows: pd.DataFrame) -> dict[str, list[Any]]:
     """What the metrics were measured with: each field's values. More than one means rows that don't compare."""
-    return {name: sorted(table[name].drop_null().unique().to_pylist()) for name in PROTOCOL}
+    return {name: sorted(rows[name].dropna().unique().tolist()) for name in PROTOCOL}
 
 
-def _last(rows: pd.DataFrame) -> pd.DataFrame:
+def last_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each trial, its last evaluation."""
     return rows.groupby("trial").tail(1)
 
 
-def _comparable(trials: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
+def comparable(trials: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
     """The trials with as many target images as the best ranked one; all where none is ranked."""
     sizes = trials[TARGET_IMAGES].astype("Float64").fillna(-1)
     return trials[sizes == sizes.loc[ranked.index[0]]] if len(ranked) else trials

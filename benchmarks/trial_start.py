@@ -19,6 +19,7 @@ import numpy as np
 import small_study  # sets Ray's variables
 import torch
 from ray import tune
+from torch import Tensor
 
 from search.launch import resolve_study
 from search.ledger import Ledger
@@ -40,7 +41,7 @@ def stamped(parameters: Mapping[str, Any]) -> None:
     job = TrialJob(**parameters)
     torch.set_num_threads(job.threads)
 
-    def watch(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def watch(batches: Iterator[Tensor]) -> Iterator[Tensor]:
         for number, batch in enumerate(batches):
             if number < 2:
                 stamps[("first", "second")[number]] = time.time()

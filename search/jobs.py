@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Before Ray is imported.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
+import trainables.ray_settings  # noqa: F401 (before Ray)
 
+# isort: split
 import ray.exceptions
 from ray.job_submission import JobStatus, JobSubmissionClient
 

@@ -81,6 +81,7 @@ class Ledger:
             rows = self._rows_on_disk(trial.number)
             if rows and rows[-1]["status"] in _STATES:
                 self._tell(trial.number, rows[-1]["status"], rows[-1].get(self.spec.metric), rows[-1]["error"])
+                self._files(trial.number).forget_fallback()
 
     def _read_finished(self) -> dict[int, list[dict[str, Any]]]:
         """What finished trials scored. Files that are missing or damaged are written again from the trials' checkpoints."""

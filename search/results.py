@@ -46,6 +46,7 @@ _ROW_FIELDS = {
     "origin": pa.string(),
     "device": pa.string(),
     "threads": pa.int32(),
+    "node": pa.string(),
     **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},
     **_PROTOCOL_FIELDS,
 }
@@ -97,6 +98,21 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
                 yield f"{prefix}{name}", ",".join(value) if isinstance(value, tuple) else value
 
     return dict(leaves(config.model_dump()))
+
+
+def config_of(row: Mapping[str, Any], base: TrialConfig) -> TrialConfig:
+    """The config whose leaves a row of the table holds; `base`, the study's, says which leaves are lists of names."""
+    values: dict[str, Any] = {}
+    for path in flat_config(base):
+        *parents, leaf = path.split("/")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        value = row[path]
+        missing = value is None or value != value
+        place[leaf] = None if missing else value.item() if hasattr(value, "item") else value
+    values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
+    return TrialConfig.parse(values, "a row of the evaluations table")
 
 
 def write_trial(

@@ -9,21 +9,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from search.launch import begin, versions
 from search.ledger import Ledger
 from search.study import StudyPaths, StudySpec, only_driver, open_study
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
+from trainables.checkpoints import TrialFiles
 from trainables.devices import best_device
 from trainables.domains import open_domain
 from trainables.home import Home
 from trainables.progress import progress, watch
 from trainables.sources import open_source
 from trainables.training import Evaluation
-from trainables.trial import TrialFiles, run_trial
+from trainables.trial import run_trial
 
 
 def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
@@ -113,7 +114,7 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
     last: Evaluation | None = None
     with progress(f"training {ledger.spec.name}", "iterations") as report:
 
-        def watched(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        def watched(batches: Iterator[Tensor]) -> Iterator[Tensor]:
             return watch(batches, report, steps, last.iterations if last else 0)
 
         for last in run_trial(config, home, files, device, watched):

@@ -1,5 +1,6 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
+import fcntl
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
 from spaces.errors import UserError
-from trainables.home import Home, fetch, only_process, writing
+from trainables.home import LOCK, Home, fetch, only_process, writing
 
 
 class StudySpec(Config):
@@ -114,9 +115,18 @@ class StudyPaths:
         return self.root / "samples" / f"{trial:05d}"
 
     @property
+    def exhibits(self) -> Path:
+        """Pictures that the report shows and torch had to make: source models' grids, nearest training images."""
+        return self.root / "exhibits"
+
+    @property
     def report(self) -> Path:
         """The report, one self-contained page."""
         return self.root / "report.html"
+
+    def comparison(self, other: str) -> Path:
+        """The report of this study and another one."""
+        return self.root / f"compare-{other}.html"
 
 
 def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
@@ -124,6 +134,18 @@ def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
     name = paths.root.name
     busy = f"study {name!r} is being run by another process; watch it with `understock status {name}`"
     return only_process(paths.root, busy)
+
+
+def is_running(paths: StudyPaths) -> bool:
+    """Whether a process works on the study now, as `only_driver` has it."""
+    try:
+        with (paths.root / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:

@@ -8,10 +8,10 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -24,16 +24,14 @@ os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it waits for the trials' next evaluation, or 15 s
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report what it is used for
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from search.books import Books
 from search.ledger import Ledger
@@ -41,16 +39,19 @@ from search.live import View
 from search.study import StudyPaths, StudySpec, only_driver
 from search.tracking import trackers
 from spaces.errors import UserError
-from trainables.distributed import PLACEMENT_GROUP, resources, tune_trial
+from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.crew import Crew
+from trainables.distributed import resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import STORAGE_ERRNOS, Home, StorageError, file_digest
-from trainables.loopback import on_loopback
 from trainables.sources import open_source
 
 INFRASTRUCTURE_RETRIES = 3
 """How often a trial whose process or node was lost is taken up again, from its last checkpoint, without an evaluation in
 between: on spot machines a long trial may be lost many times, but one that can't reach its next evaluation is given up.
 """
+
+_TIDY_SECONDS = 1.0
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 """What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
@@ -76,7 +77,7 @@ def run_study(
     """
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
-    with only_driver(paths), _full_disk(paths):
+    with _full_disk(paths), only_driver(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
@@ -86,7 +87,7 @@ def run_study(
                 _tuner(books, trainable, also).fit()
         if isinstance(books.halted, StorageError):
             raise books.halted
-        return books.halted or "complete"
+        return (books.halted or "interrupted") if ledger.to_do else "complete"
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def _signals(books: Books) -> Iterator[None]:
         return
 
     def halt(number: int, frame: Any) -> None:
-        if books.halted == "interrupted":
+        if books.halted:
             raise KeyboardInterrupt
         books.halted = "interrupted"
 
@@ -154,34 +155,14 @@ def check_unchanged(home: Home, spec: StudySpec) -> None:
 
 @contextmanager
 def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
-    """A running Ray: the cluster at `address`, or one of our own on loopback for as long as the search lasts."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it says of lost trials, the view says in a line
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        needed = spec.concurrency * spec.threads_per_trial * spec.workers_per_trial
-        options |= {"num_cpus": max(os.cpu_count() or 1, needed), "include_dashboard": dashboard}
-        options |= {"dashboard_host": "127.0.0.1"}
-        if spec.memory_per_trial:
-            options |= {"_memory": spec.memory_per_trial * spec.concurrency * spec.workers_per_trial}
-    if address or dashboard:
-        options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
-    try:
-        with nullcontext() if address else on_loopback():
-            context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
-    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
-    except Exception as error:
-        if "timed out during startup" not in str(error):  # Ray has no class of its own for that
-            raise
-        raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
-    if dashboard:
-        print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
-    try:
+    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    at_once = spec.concurrency * crew.workers
+    memory = (spec.memory_per_trial or 0) * at_once
+    with connected(address, at_once * crew.threads, memory=memory, dashboard=dashboard):
+        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
         yield
-    finally:
-        ray.shutdown()
 
 
 def _tuner(books: Books, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
@@ -271,7 +252,7 @@ class _Events(tune.Callback):
     """Tells the books of every result, loss and end, and ends Tune's loop when they are halted."""
 
     def __init__(self, books: Books) -> None:
-        self._books = books
+        self._books, self._tidied = books, 0.0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -284,15 +265,16 @@ class _Events(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._books.end(trial.trial_id, trial.last_result)
-        _free(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
         self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
-        _free(trial)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._books.check_time()
+        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+            self._tidied = time.monotonic()
         if self._books.halted:
             raise _Halted
 
@@ -303,10 +285,3 @@ def _reason(trial: Trial) -> str:
         return "no reason is known"
     last = Path(trial.error_file).read_text().rpartition("Failure # ")[2].partition("\n")[2]
     return " ".join(last.split())[:400]
-
-
-def _free(trial: Trial) -> None:
-    """Remove the placement group that Ray Train leaves behind when a trial is stopped from outside."""
-    group = (trial.last_result or {}).get(PLACEMENT_GROUP)
-    if group:
-        remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))

@@ -11,13 +11,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ["spaces", "trainables", "search", "analysis", "verbs", "understock"]
 MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")), ROOT / "understock.py"]
 ROOMS = {
-    "ray": {
-        "trainables/distributed.py",
-        "trainables/loopback.py",
-        "search/tune.py",
-        "search/tracking.py",
-        "search/jobs.py",
-    }
+    "ray": {f"trainables/{name}.py" for name in ("cluster", "workers", "source_workers", "distributed", "loopback")}
+    | {f"search/{name}.py" for name in ("tune", "tracking", "jobs")}
 }
 
 

@@ -51,6 +51,7 @@ def verbs() -> list[str]:
     found = []
     groups = (
         (understock.studies, ""),
+        (understock.evidence, ""),
         (understock.picking, ""),
         (understock.watching, ""),
         (understock.domains, "domains "),
@@ -138,6 +139,11 @@ MISTAKES = {
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
     "report nope": "unknown study 'nope'",
+    "report begun nope": "unknown study 'nope'",
+    "report begun --format pdf": "unknown format 'pdf'; known: csv, html, md, parquet, png",
+    "compare begun nope": "unknown study 'nope'",
+    "watch nope": "unknown study 'nope'",
+    "watch begun --port 70000": "port 70000 can't be had",
     "report begun -o /proc/report.html": "output /proc/report.html can't be written",
     "report begun -o {tmp}/pickle.pt/report.html": "(not a folder: ",
     "sample begun:0 -o /proc/grid.png": "output /proc/grid.png can't be written",

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from spaces.config import METRIC_DIRECTIONS, TrialConfig
 from spaces.errors import UserError
 from trainables.home import fetch, writing
+from trainables.parallel import Group
 from trainables.training import Evaluation, Learner
-from trainables.weights import read_about, read_tensors, write_tensors
+from trainables.weights import dump_tensors, read_about, read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,17 @@ def restore(learner: Learner, files: TrialFiles, config: TrialConfig) -> tuple[l
     return [], _note(damaged, "started anew")
 
 
+def together(learner: Learner, history: list[Evaluation], group: Group) -> list[Evaluation]:
+    """Give all workers the first one's state and history, so that they start as one."""
+    if group.size == 1:
+        return history
+    state = group.from_first(dump_tensors(learner.state_dict()) if group.rank == 0 else b"")
+    about = group.from_first(json.dumps([item.as_dict() for item in history]).encode())
+    if group.rank > 0:
+        learner.load_state_dict(safetensors.torch.load(state))
+    return _history({"history": about.decode()})
+
+
 def _note(damaged: Sequence[str], then: str) -> str | None:
     return f"{' and '.join(damaged)} damaged: {then}" if damaged else None
 
@@ -112,6 +125,7 @@ def recorded(files: TrialFiles) -> list[Evaluation]:
 
 def last_state(files: TrialFiles) -> dict[str, Tensor]:
     """The learner's state in a trial's newest whole checkpoint; UserError if there is none."""
+    fetch(files.folder)
     whole = next(filter(None, map(_read, _newest_first(files))), None)
     if not whole:
         raise UserError(f"there is no whole checkpoint in {files.folder}; run the same command again")

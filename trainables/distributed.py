@@ -1,10 +1,11 @@
-"""A trial under Ray: in the Tune actor itself with one worker, through Ray Train with more. The only Ray in this package.
+"""A trial under Ray Tune: in the Tune actor itself with one worker, through Ray Train with more.
 
 The Tune actor gets plain values, builds a `TrialConfig`, iterates `run_trial` and reports each evaluation. A bad
 configuration or a bug ends the trial with status "failed" and is reported like any evaluation, so Tune retries only what
 the infrastructure broke: a lost node, a killed process.
 """
 
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -12,29 +13,27 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import ray
+import trainables.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
 import ray.train
 import torch
 from ray import tune
-from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
-from ray.util import get_current_placement_group
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles
+from trainables.cluster import node_name
+from trainables.crew import Crew
 from trainables.home import Home, StorageError, writing
 from trainables.memory import MemoryLimit
 from trainables.store import UnreachableError
 from trainables.trial import TrialBusyError, run_trial
+from trainables.workers import CrewLostError, fit
 
 OUT_OF_STORAGE = "out of storage"
 """Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
-
-
-PLACEMENT_GROUP = "placement_group"
-"""Key under which a trial of several workers reports its placement group's id, for the driver to remove."""
-
 
 _WAITING_BYTES = 300 * 2**20
 """Memory of a trial's actor that only waits for its workers."""
@@ -65,42 +64,40 @@ class TrialJob:
         """The parameters to give to Tune."""
         return asdict(self)
 
-    def rows(self) -> Any:
+    @property
+    def files(self) -> TrialFiles:
+        """On this node: each has its own mirror of a home on an object store."""
+        root = Home.find(self.home).root
+        return TrialFiles(root / self.folder, root / self.samples)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
-        try:
-            home = Home.find(self.home)  # each node has its own mirror of one on an object store
-            yield from self._kept(home, TrialFiles(home.root / self.folder, home.root / self.samples))
-        except StorageError as error:
-            yield {"status": OUT_OF_STORAGE, "error": str(error)}
-        except UnreachableError:
-            raise  # to be tried again, like any trouble of the infrastructure
-        except UserError as error:
-            yield {"status": "failed", "error": str(error)}
-
-    def _kept(self, home: Home, files: TrialFiles) -> Iterator[dict[str, Any]]:
-        """What `_trained` gives; a bug's traceback goes to a file of the trial."""
-        try:
-            yield from self._trained(home, files)
-        except (UserError, TrialBusyError):
-            raise  # if busy: an earlier process of this trial still lives, to be tried again
-        except Exception as error:
-            if self.workers > 1:
-                raise  # the other workers would wait for this one; Ray Train ends them
-            with suppress(OSError, StorageError), writing(files.error) as beside:
-                beside.write_text(traceback.format_exc())
-            reason = " ".join(str(error).split())[:300]
-            yield {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {files.error})"}
-
-    def _trained(self, home: Home, files: TrialFiles) -> Iterator[dict[str, Any]]:
         torch.set_num_threads(self.threads)
         device = torch.device("cuda" if self.gpus_per_worker else "cpu")
-        machine = {"device": _device_name(device), "threads": self.threads}
+        machine = {"device": _device_name(device), "threads": self.threads, "node": node_name()}
         config = TrialConfig.model_validate_json(self.config)
         with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
-            for evaluation in run_trial(config, home, files, device, memory.checked):
+            for evaluation in run_trial(config, Home.find(self.home), self.files, device, memory.checked):
                 yield evaluation.row() | machine | {"status": evaluation.status}
                 if evaluation.status == "running":
                     memory.check()
+
+    def ending(self, error: Exception) -> dict[str, Any]:
+        """The row that ends a trial with an error of its own or for the disk's; one of the infrastructure is raised again.
+
+        A bug's traceback goes into a file.
+        """
+        if isinstance(error, CrewLostError | TrialBusyError | UnreachableError):
+            raise error  # busy: an earlier process of this trial still lives
+        if isinstance(error, StorageError):
+            return {"status": OUT_OF_STORAGE, "error": str(error)}
+        if isinstance(error, UserError):
+            return {"status": "failed", "error": str(error)}
+        path = self.files.error
+        with suppress(OSError, StorageError), writing(path) as beside:
+            beside.write_text("".join(traceback.format_exception(error)))
+        reason = " ".join(str(error).split())[:300]
+        return {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {path})"}
 
 
 def _device_name(device: torch.device) -> str:
@@ -108,13 +105,19 @@ def _device_name(device: torch.device) -> str:
 
 
 def tune_trial(parameters: Mapping[str, Any]) -> None:
-    """The trainable given to Tune."""
+    """The trainable given to Tune. An exception out of it is a loss of infrastructure, to be retried."""
     job = TrialJob(**parameters)
-    if job.workers == 1:
-        for row in job.rows():
-            tune.report(row)
-    else:
-        _train_on_workers(job)
+    try:
+        if job.workers == 1:
+            for row in job.rows():
+                tune.report(row)
+        else:
+            crew = Crew(job.workers, job.threads, job.gpus_per_worker)
+            folder = job.files.folder / "workers"
+            fit(_worker, job.as_dict(), crew, folder, [TuneReportCallback()])
+            shutil.rmtree(folder, ignore_errors=True)
+    except Exception as error:
+        tune.report(job.ending(error))
 
 
 def resources(
@@ -126,28 +129,7 @@ def resources(
     return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker, "memory": memory or 0}])
 
 
-def _train_on_workers(job: TrialJob) -> None:
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config=job.as_dict(),
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=job.workers,
-            use_gpu=job.gpus_per_worker > 0,
-            resources_per_worker={"CPU": job.threads, "GPU": job.gpus_per_worker},
-        ),
-        run_config=ray.train.RunConfig(
-            name=f"train-{job.number:05d}",
-            storage_path=str(Home.find(job.home).root / job.folder / "train"),
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
-            # The controller retries for ever unless told; see RAY.md, placement-group leak.
-            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),  # type: ignore[call-arg]
-        ),
-    )
-    trainer.fit()
-
-
 def _worker(parameters: dict[str, Any]) -> None:
     """One of a trial's workers; all report at each evaluation, and rank 0's row is the one that counts."""
-    group = get_current_placement_group()
     for row in TrialJob(**parameters).rows():
-        ray.train.report(row | {PLACEMENT_GROUP: group.id.hex() if group else ""})
+        ray.train.report(row)

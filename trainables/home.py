@@ -24,6 +24,9 @@ from spaces.errors import UserError
 from trainables.lease import Lease
 from trainables.mirror import Mirror, mirror_of
 
+LOCK = ".lock"
+"""The file in a folder that `only_process` locks."""
+
 
 def check_name(kind: str, name: str) -> str:
     """`name`, if it can safely be a file name; UserError otherwise."""
@@ -203,7 +206,7 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     The lock goes with the process that holds it; on an object store, half a minute after it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

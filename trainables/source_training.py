@@ -2,16 +2,17 @@
 
 import datetime
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from spaces.config import TrialConfig
 from spaces.errors import lookup
 from spaces.presets import PRESETS
 from trainables.checkpoints import TrialFiles, last_state
-from trainables.devices import best_device, native_precision
+from trainables.crew import Crew
+from trainables.devices import native_precision
 from trainables.domains import open_domain
 from trainables.home import Home, only_process, remove
 from trainables.progress import progress, watch
@@ -31,52 +32,96 @@ def train_source(
     threads: int | None = None,
     seed: int = 0,
     replace: bool = False,
+    workers: int = 1,
+    gpus_per_worker: float | None = None,
+    address: str | None = None,
 ) -> SourceFacts:
     """Train a source model of `domain` from scratch by a preset, and put it on the shelf; shows its progress.
 
     Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
-    same settings was cut off. Raises SourceError if the name is taken and not to be replaced, if another process trains it,
-    or if the training diverged; UserError for settings that won't do.
+    same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
+    Train. Raises SourceError if the name is taken and not to be replaced, if another process trains it, or if the training
+    diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)
-    config = _config(home, domain, preset, max_images, seed)
-    if threads:
-        torch.set_num_threads(threads)
+    crew = _crew(workers, threads, gpus_per_worker)
+    config = _config(home, domain, preset, max_images, seed, crew, address)
     files = _training_files(home, name)
     busy = f"source model {name!r} is being trained by another process; wait for it, or give this one another --name"
     with only_process(files.folder, busy):
-        last = _train(config, home, name, files)
+        last = _train(config, home, name, files, crew, address)
         facts = _shelve(home, name, config, files, last)
         remove(files.folder)
     return facts
 
 
-def _train(config: TrialConfig, home: Home, name: str, files: TrialFiles) -> Evaluation:
+def _crew(workers: int, threads: int | None, gpus: float | None) -> Crew:
+    """Fill in what a user left open, from this machine: a GPU each if it has so many, all cores shared out."""
+    if gpus is None:
+        gpus = 1.0 if workers <= torch.cuda.device_count() else 0.0
+    return Crew(workers, threads or max(1, torch.get_num_threads() // workers), gpus)
+
+
+def _train(
+    config: TrialConfig, home: Home, name: str, files: TrialFiles, crew: Crew, address: str | None
+) -> Evaluation:
     """Train to the end of the budget, or from the last checkpoint to there; gives the last evaluation."""
-    steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
     last: Evaluation | None = None
     with progress(f"training {name}", "iterations") as report:
-
-        def watched(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-            return watch(batches, report, steps, last.iterations if last else 0)
-
-        for last in run_trial(config, home, files, best_device(), watched):
+        for last in _evaluations(config, home, files, crew, address, report):
             _say(last)
-            if last.status == "diverged":
-                remove(files.folder)
-                raise SourceError(
-                    f"source model {name!r} diverged after {last.images_seen:,} images; try another --seed or --preset"
-                )
     assert last is not None, "a trial has at least one evaluation"
+    if last.status == "diverged":
+        remove(files.folder)
+        raise SourceError(
+            f"source model {name!r} diverged after {last.images_seen:,} images; try another --seed or --preset"
+        )
     return last
 
 
-def _config(home: Home, domain: str, preset: str | None, max_images: int | None, seed: int) -> TrialConfig:
-    preset = preset or ("paper" if best_device().type == "cuda" else "small")
+def _evaluations(
+    config: TrialConfig,
+    home: Home,
+    files: TrialFiles,
+    crew: Crew,
+    address: str | None,
+    report: Callable[[int, int], None],
+) -> Iterator[Evaluation]:
+    steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
+
+    def begun(iterations: int) -> None:
+        report(iterations, steps)
+
+    if crew.workers == 1 and address is None:
+        torch.set_num_threads(crew.threads)
+        return counted_trial(config, home, files, crew.device, begun)
+    from trainables.source_workers import evaluations_of_workers  # Ray takes seconds to import
+
+    return evaluations_of_workers(config, home, files, crew, address, begun)
+
+
+def counted_trial(
+    config: TrialConfig, home: Home, files: TrialFiles, device: torch.device, report: Callable[[int], None]
+) -> Iterator[Evaluation]:
+    """What `run_trial` yields; `report` is told of each iteration that begins, by its number from 1."""
+    last: Evaluation | None = None
+
+    def counted(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+        return watch(batches, lambda done, _: report(done), 0, last.iterations if last else 0)
+
+    for last in run_trial(config, home, files, device, counted):
+        yield last
+
+
+def _config(
+    home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
+) -> TrialConfig:
+    preset = preset or ("paper" if crew.gpus else "small")
     values = lookup(PRESETS, "preset", preset)(domain, open_domain(home, domain).facts.resolution).model_dump()
     if max_images is not None:
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
-    values["optim"]["precision"] = native_precision(best_device())
+    # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
+    values["optim"]["precision"] = "bfloat16" if address and crew.gpus else native_precision(crew.device)
     return TrialConfig.parse(values | {"seed": seed}, f"source model of {domain!r}")
 
 

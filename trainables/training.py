@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,19 +81,20 @@ class Spent:
 
 
 def train(
-    learner: Learner, batches: Iterator[np.ndarray], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
+    learner: Learner, batches: Iterator[Tensor], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
 ) -> Iterator[Evaluation]:
     """Train until the budget is spent, yielding an evaluation whenever another `eval_every_images` are through.
 
-    `batches` gives uint8 (images_per_iteration, 3, R, R). The last evaluation has status "completed", or "diverged" as
-    soon as a loss is not finite or beyond EXPLODED; where losses are on another device than the CPU, at the evaluation.
+    `batches` gives uint8 (images_per_iteration, 3, R, R), on any device. The last evaluation has status "completed", or
+    "diverged" as soon as a loss is not finite or beyond EXPLODED; where losses are on another device than the CPU, at the
+    evaluation.
     """
     spent = spent or Spent()
     start, elsewhere = time.perf_counter(), 0.0  # elsewhere: in evaluations and with the caller
     losses: list[Mapping[str, Tensor]] = []
     while learner.images_seen < budget.images:
         due = learner.images_seen // budget.eval_every_images + 1
-        losses.append(learner.step(torch.from_numpy(next(batches))))
+        losses.append(learner.step(next(batches)))
         done = learner.images_seen >= budget.images
         if not done and learner.images_seen < due * budget.eval_every_images and not _seen_to_diverge(losses[-1]):
             continue

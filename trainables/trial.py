@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from spaces.config import SCRATCH, Network, TrialConfig
 from spaces.errors import UserError, lookup
-from trainables.checkpoints import TrialFiles, restore, save
-from trainables.domains import BatchOrder, Domain, open_domain
+from trainables.batches import batches
+from trainables.checkpoints import TrialFiles, restore, save, together
+from trainables.domains import Domain, open_domain
 from trainables.features import load_extractor
 from trainables.grids import image_grid
 from trainables.home import Home, fetch, writing
@@ -39,7 +40,7 @@ LOCK = ".training"
 
 _PATIENCE_SECONDS = 60.0
 
-Watch = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+Watch = Callable[[Iterator[Tensor]], Iterator[Tensor]]
 
 
 def run_trial(
@@ -52,26 +53,32 @@ def run_trial(
     has a "note" of it. `watch` may wrap the iterator of batches, to count them.
     UserError if the config does not fit what is there; TrialBusyError if another process still trains the trial.
     """
-    group = Group.current()
+    group = Group.current(config.optim.batch)
     with _alone(files.folder) if group.rank == 0 else nullcontext():
         domain = open_domain(home, config.target)
         source = None if config.source == SCRATCH else open_source(home, config.source)
-        fetch(files.folder)
+        if group.rank == 0:
+            fetch(files.folder)
         learner = lookup(METHODS, "method", config.method)(config, source, device, group)
-        history, note = restore(learner, files, config)
+        # One reads and tells the others: on another node the file may still look as it was before.
+        restored, note = restore(learner, files, config) if group.rank == 0 else ([], None)
+        history = together(learner, restored, group)
         yield from history
         if history and history[-1].status != "running":
             return
         spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
         evaluate = Evaluator(config, domain, home, files, device, group)
-        for evaluation in train(learner, watch(_batches(config, domain, learner)), config.budget, evaluate, spent):
+        for evaluation in train(
+            learner, watch(_batches(config, domain, learner, device)), config.budget, evaluate, spent
+        ):
             if note:
                 evaluation, note = replace(evaluation, record={**evaluation.record, "note": note}), None
-            if _has_no_score(evaluation, config, group, device):
+            if _has_no_score(evaluation, config, group):
                 evaluation = replace(evaluation, status="diverged")
             history.append(evaluation)
             if group.rank == 0:
                 save(learner, files, history, config)
+            group.meet()
             yield evaluation
             if evaluation.status == "diverged":
                 return
@@ -101,27 +108,23 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group, device: torch.device) -> bool:
-    """Whether rank 0, which measures, found a first metric that is no finite number; all workers agree."""
+def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group) -> bool:
+    """Whether rank 0, which measures, found a first metric that is no finite number; the others wait for its word."""
     value = evaluation.metrics.get(config.protocol.metrics[0], 0.0)
-    flag = torch.tensor(0.0 if math.isfinite(value) else 1.0, device=device)
-    group.average_([flag])
-    return bool(flag)
+    return bool(group.from_first(b"" if math.isfinite(value) else b"none"))
 
 
-def _batches(config: TrialConfig, domain: Domain, learner: Learner) -> Iterator[np.ndarray]:
+def _batches(config: TrialConfig, domain: Domain, learner: Learner, device: torch.device) -> Iterator[Tensor]:
     """uint8 (images_per_iteration, 3, R, R) from where the learner stands, without end."""
     if domain.facts.resolution != config.network.resolution:
         raise UserError(
             f"domain {domain.facts.name!r} has {domain.facts.resolution} pixels, the network {config.network.resolution}; "
             "add the domain again with the network's --resolution"
         )
-    subset = domain.subset(config.data.target_images, config.data.seed)
-    order = BatchOrder(subset, learner.images_per_iteration, config.seed)
-    number = learner.iterations
-    while True:
-        yield domain.images[order(number)]
-        number += 1
+    rows = domain.subset(config.data.target_images, config.data.seed)
+    return batches(
+        domain, rows, learner.images_per_iteration, seed=config.seed, first=learner.iterations, device=device
+    )
 
 
 class Evaluator:
@@ -132,11 +135,14 @@ class Evaluator:
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
         self._files, self._device, self._group = files, device, group
-        self._extractor = load_extractor(config.protocol.extractor, config.protocol.input_size, home, device)
+        protocol = config.protocol
+        self._extractor = (
+            load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
+        )
 
     def __call__(self, learner: Learner) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and their record, on rank 0; nothing on other workers."""
-        if self._group.rank != 0:
+        if self._extractor is None:
             return {}, {}
         samples = learner.sample(self._protocol.n_fake, self._protocol.seed).numpy()
         with writing(self._files.samples / f"{learner.images_seen:09d}.png") as beside:

@@ -14,8 +14,12 @@ from spaces.errors import UserError
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, str] | None = None) -> None:
     """Write tensors, from any device, with what the file says of itself; the umask decides who may read it."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path.write_bytes(save(plain, dict(about or {})))  # safetensors' own save_file lets nobody but the owner read
+    path.write_bytes(dump_tensors(tensors, about))  # safetensors' own save_file lets nobody but the owner read
+
+
+def dump_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
+    """What a safetensors file of these tensors holds."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(about or {}))
 
 
 def read_about(path: Path) -> dict[str, str]:

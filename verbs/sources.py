@@ -26,7 +26,18 @@ def train(
     max_images: Annotated[
         int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the preset's]")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, metavar="CORES", help="CPU threads. [default: all]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="CORES", help="CPU threads of each worker. [default: all, shared out]")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="WORKERS", help="Over 1 shares each batch out, through Ray Train.")
+    ] = 1,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(min=0, metavar="GPUS", help="[default: 1 where there are enough, else 0]")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on this Ray cluster. [default: on this machine]")
+    ] = None,
     seed: int = 0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
     home: HomeOption = None,
@@ -38,6 +49,7 @@ def train(
         facts = train_source(
             Home.find(home), domain, name or domain, preset,
             max_images=max_images, threads=threads, seed=seed, replace=replace,
+            workers=workers, gpus_per_worker=gpus_per_worker, address=address,
         )  # fmt: skip
     print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
 

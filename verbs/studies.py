@@ -1,4 +1,4 @@
-"""`understock search` and what follows from it: studies, their state, their report and their generators."""
+"""`understock search` and what follows from it: studies, their state and their generators."""
 
 import sys
 from collections.abc import Sequence
@@ -114,6 +114,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from search.results import load
         from search.study import open_study
         from search.tune import run_study
+        from verbs.evidence import make_exhibits, read
 
         paths, spec = open_study(home, study)
         outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=track or ())
@@ -126,7 +127,9 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
         print("\n".join(lines(load(paths.evaluations), spec)))
-        return print(f"report: {write_report(paths, spec)}")
+        found = read(home, [study])
+        make_exhibits(found)
+        return print(f"report: {write_report(found)}")
 
 
 @studies.command()
@@ -154,23 +157,6 @@ def status(
         return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
     print_table(list(frame.columns), frame.values.tolist())
     return print(f"{decimal(size)} in {paths.root}")
-
-
-@studies.command()
-def report(
-    study: StudyName,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE.html", help="[default: in the study]")
-    ] = None,
-    home: HomeOption = None,
-) -> None:
-    """Write the report, one HTML file that opens offline. Example: understock report cats-quickstart -o cats.html"""
-    from analysis.report import write_report
-    from search.study import open_study
-
-    paths, spec = open_study(Home.find(home), study)
-    with writing_to(output or paths.report):
-        print(write_report(paths, spec, output))
 
 
 @studies.command()

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analysis.evidence import Evidence
 from search.results import Status, write_trial
 from search.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
+from trainables.home import Home
 
 PROTOCOL = {"extractor": "efficientnet_lite0", "input_size": 64, "resizer": "pillow-bicubic", "split": "train"}
 COUNTS = {"n_real": 1000, "n_fake": 1000, "metric_seed": 0, "kd_subset": 100, "iw_n": 400, "floor_n": 500}
@@ -20,7 +22,7 @@ class StudyFolder:
     """A study being written: `trial(...)` adds one, `spec` and `paths` are what the code under test gets."""
 
     def __init__(self, root: Path, **spec: Any) -> None:
-        self.paths = StudyPaths(root)
+        self.home, self.paths = Home(root.parent), StudyPaths(root)
         base = {
             "target": "phosphor",
             "source": "scratch",
@@ -38,15 +40,20 @@ class StudyFolder:
         )  # fmt: skip
         write_spec(self.paths, self.spec)
 
+    @property
+    def evidence(self) -> Evidence:
+        """The study as it stands now, as the report's only one."""
+        return Evidence.of(self.home, [(self.paths, self.spec)])[0]
+
     def trial(
         self, number: int, source: str, parts: str, fd: Sequence[float | None], *, status: Status = "completed",
-        iw: Sequence[float | None] = (), every: int = 100, grid: bool = False, **settings: Any,
+        iw: Sequence[float | None] = (), every: int = 100, grid: bool = False, pace: float = 10.0, **settings: Any,
     ) -> None:  # fmt: skip
-        """Add a trial with an FD every `every` images, 10 seconds apart; `settings` are top-level config fields."""
+        """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields."""
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
             {
-                "images_seen": every * (i + 1), "train_seconds": 10.0 * (i + 1), "wall_seconds": 12.0 * (i + 1),
+                "images_seen": every * (i + 1), "train_seconds": pace * (i + 1), "wall_seconds": 1.2 * pace * (i + 1),
                 "fd": value, "fd_floor": 20.0, "kd": value and value / 1000, "kd_floor": 0.0,
                 "device": "cpu", "threads": 1,
                 "iw": iw[i] if i < len(iw) else None, "iw_floor": -0.1, **PROTOCOL, **COUNTS,
@@ -60,7 +67,7 @@ class StudyFolder:
             path, trial_config, study=self.spec.name, trial=number, status=status, evaluations=rows, error=error
         )
         if grid:
-            pixels = np.random.default_rng(number).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            pixels = np.random.default_rng(number).integers(0, 255, (130, 526, 3), dtype=np.uint8)  # 2 rows of 8
             self.paths.samples(number).mkdir(parents=True)
             for row in rows:
                 Image.fromarray(pixels).save(self.paths.samples(number) / f"{row['images_seen']:09d}.png")

@@ -1,42 +1,63 @@
+import json
 import math
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from analysis import figures, tables
+from analysis import tables
+from analysis.figures import curves, grids, lines, parameters, scatter
+from analysis.figures.style import COLOURS, styles
+from analysis.findings import matrix, sizes, spending, thresholds
+from analysis.findings.parameters import level
+from analysis.sections.sizes import pooled
 from analysis.tables import Metric
-from search.results import load
+
+EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
 def seen(study):
     """What the figures are drawn from: rows, one row a trial, styles, hover texts and the two metrics."""
-    table = load(study.paths.evaluations)
+    e = study.evidence
     return SimpleNamespace(
-        rows=tables.evaluations(table),
-        trials=tables.trials_frame(table, study.spec),
-        cells=tables.cells(table, study.spec),
-        looks=figures.styles(study.spec.sources),
+        rows=e.rows,
+        trials=e.trials,
+        cells=tables.cells(e.rows, e.spec),
+        looks=e.looks,
         hovers={trial: f"trial {trial}" for trial in range(8)},
         fd=Metric.of("fd", study.spec),
         iw=Metric.of("iw", study.spec),
     )
 
 
-def curves(seen, rows, metric, **more):
-    return figures.learning_curves(rows, metric, "images_seen", seen.looks, hovers=seen.hovers, highlighted=[], **more)
+def learning_curves(seen, rows, metric, cost="images_seen", **more):
+    options = {"hovers": seen.hovers, "highlighted": []} | more
+    return curves.learning_curves(rows, metric, cost, seen.looks, **options)
 
 
 def test_scratch_looks_the_same_whatever_the_sources_are():
-    assert figures.styles([])["scratch"] == figures.styles(["scratch", "mdi"])["scratch"]
+    assert styles([])["scratch"] == styles(["scratch", "mdi"])["scratch"]
 
 
 def test_fifty_six_sources_look_different_from_each_other_and_from_scratch():
-    assert len(set(figures.styles([f"s{i}" for i in range(56)]).values())) == 57
+    assert len(set(styles([f"s{i}" for i in range(56)]).values())) == 57
+
+
+def test_a_source_keeps_its_look_whatever_the_order_and_whatever_comes_after_it():
+    names = ["cats", "dogs", "insects", "mdi", "twemoji"]
+    assert styles(names) == styles(names[::-1])
+    for n in range(1, 6):
+        assert styles(names[:n])["cats"] == styles(names)["cats"]
+    assert len({look.colour for look in styles(names).values()}) == 6
+
+
+def test_few_sources_have_the_colours_that_are_furthest_apart():
+    assert {styles([f"s{i}" for i in range(5)])[f"s{i}"].colour for i in range(5)} == set(COLOURS[:5])
 
 
 def test_learning_curves_have_a_trace_a_source_with_a_gap_between_trials(seen):
-    figure = curves(seen, seen.rows, seen.fd)
+    figure = learning_curves(seen, seen.rows, seen.fd)
     assert [trace.name for trace in figure.data] == ["mdi", "twemoji", "mnist", "scratch"]
     x, y = figure.data[3].x, figure.data[3].y
     assert [None if math.isnan(value) else value for value in y] == [400, 220, 110, None, 500, 190]
@@ -45,15 +66,13 @@ def test_learning_curves_have_a_trace_a_source_with_a_gap_between_trials(seen):
 
 
 def test_every_point_of_a_curve_says_whose_it_is(seen):
-    scratch = curves(seen, seen.rows, seen.fd).data[3]
+    scratch = learning_curves(seen, seen.rows, seen.fd).data[3]
     assert list(scratch.hovertext) == ["trial 3"] * 3 + [""] + ["trial 4"] * 2
     assert "%{hovertext}" in scratch.hovertemplate
 
 
 def test_highlighted_trials_are_thick_and_named_at_their_end(seen):
-    figure = figures.learning_curves(
-        seen.rows, seen.fd, "train_seconds", seen.looks, hovers=seen.hovers, highlighted=[0]
-    )
+    figure = learning_curves(seen, seen.rows, seen.fd, "train_seconds", highlighted=[0])
     last = figure.data[-1]
     assert list(last.text) == ["", "", "", "<b>trial 0</b>"]
     assert last.line.width > 2 * figure.data[0].line.width
@@ -61,76 +80,201 @@ def test_highlighted_trials_are_thick_and_named_at_their_end(seen):
 
 
 def test_the_floor_is_a_dashed_line(seen):
-    (line,) = curves(seen, seen.rows, seen.fd, floor=20.0).layout.shapes
+    (line,) = learning_curves(seen, seen.rows, seen.fd, floor=20.0).layout.shapes
     assert (line.y0, line.y1, line.line.dash) == (20, 20, "dash")
 
 
 def test_an_axis_is_logarithmic_when_values_lie_far_apart(seen):
     near = seen.rows[seen.rows["trial"] == 0]
-    assert curves(seen, seen.rows, seen.fd).layout.yaxis.type == "log"
-    assert curves(seen, near, seen.fd).layout.yaxis.type is None
+    assert learning_curves(seen, seen.rows, seen.fd).layout.yaxis.type == "log"
+    assert learning_curves(seen, near, seen.fd).layout.yaxis.type is None
 
 
 def test_negative_metrics_have_a_linear_axis(seen):
-    assert curves(seen, seen.rows, seen.iw).layout.yaxis.type is None
+    assert learning_curves(seen, seen.rows, seen.iw).layout.yaxis.type is None
 
 
 def test_axes_say_which_way_is_better(seen):
-    assert curves(seen, seen.rows, seen.fd).layout.title.text == "FD (efficientnet_lite0), lower is better"
-    assert curves(seen, seen.rows, seen.iw).layout.title.text == "IW, nearer 0 is better"
+    assert learning_curves(seen, seen.rows, seen.fd).layout.title.text == "FD (efficientnet_lite0), lower is better"
+    assert learning_curves(seen, seen.rows, seen.iw).layout.title.text == "IW, nearer 0 is better"
+
+
+def test_hours_have_their_unit_on_the_axis(seen):
+    rows = seen.rows.rename(columns={"hours": "GPU-hours"})
+    assert learning_curves(seen, rows, seen.fd, "GPU-hours").layout.xaxis.title.text == "GPU-hours"
 
 
 def test_trade_off_rings_the_front_and_draws_every_trial_with_both_metrics(seen):
     both = seen.trials.dropna(subset=["fd", "iw"])
     on_front = tables.front(both, seen.fd, seen.iw)
-    figure = figures.trade_off(both, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front)
+    figure = scatter.trade_off(both, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front, disputed=[2])
     ring, *points = figure.data
     assert list(zip(ring.x, ring.y, strict=True)) == [(60, -2.5), (95, -2)]
     assert sum(len(trace.x) for trace in points) == len(both) == 5
+    assert [text for trace in points for text in trace.text if text] == ["trial 2"]
 
 
 def test_heat_map_cells_say_score_trials_and_seeds(seen):
-    texts = [note.text for note in figures.source_by_parts(seen.cells, seen.fd).layout.annotations]
+    texts = [note.text for note in grids.source_by_parts(seen.cells, seen.fd).layout.annotations]
     assert "<b>90</b><br>2 of 2<br>2 seeds:<br>90–95" in texts
     assert "<b>190</b><br>2 of 2<br>1 seed" in texts
     assert "no score<br>0 of 1" in texts
 
 
 def test_heat_map_colours_are_centred_on_scratch_which_fills_its_row(seen):
-    heat = figures.source_by_parts(seen.cells, seen.fd).data[0]
+    heat = grids.source_by_parts(seen.cells, seen.fd).data[0]
     assert list(heat.z[0]) == [190, 190, 190]
     assert (heat.zmin + heat.zmax) / 2 == 190
 
 
 def test_heat_map_of_a_metric_that_grows_is_still_blue_for_better(seen):
     cells = seen.cells.assign(best=-seen.cells["best"])  # -90 is better than -190
-    heat = figures.source_by_parts(cells, seen.iw).data[0]
+    heat = grids.source_by_parts(cells, seen.iw).data[0]
     assert heat.z[1][2] < heat.z[0][2]
 
 
 def test_heat_map_without_scratch_is_drawn(seen):
     cells = seen.cells[seen.cells["source"] == "mdi"]
-    assert len(figures.source_by_parts(cells, seen.fd).layout.annotations) == 2
+    assert len(grids.source_by_parts(cells, seen.fd).layout.annotations) == 2
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a&b"])
-def test_names_are_escaped_in_every_figure(seen, name):
-    looks = figures.styles([name])
-    rows, trials = seen.rows.assign(source=name), seen.trials.dropna(subset=["fd", "iw"]).assign(source=name)
-    cells = seen.cells[seen.cells["source"] == "mdi"].assign(source=name)
-    on_front = tables.front(trials, seen.fd, seen.iw)
-    drawn = [
-        figures.learning_curves(rows, seen.fd, "images_seen", looks, hovers=seen.hovers, highlighted=[0]),
-        figures.trade_off(trials, seen.fd, seen.iw, looks, hovers=seen.hovers, on_front=on_front),
-        figures.source_by_parts(cells, seen.fd),
-    ]
+def test_the_matrix_has_a_column_a_study_with_ranks_before_and_after(seen, study):
+    column = matrix.column(seen.rows, study.spec, seen.fd, {"mdi": 1.0, "twemoji": 2.0})
+    figure = grids.source_by_study([("one", column), ("two", column)])
+    assert figure.layout.xaxis.ticktext == ("one", "two")
+    texts = [note.text for note in figure.layout.annotations]
+    assert texts.count("<b>75</b><br>rank 1 (before: 1)") == 2
+    assert texts.count("no score") == 2
+    assert figure.data[0].z[1][0] == pytest.approx(-35 / 110)
+
+
+def test_intervals_of_gains_are_bars_from_low_to_high():
+    gains = pd.DataFrame(
+        {"source": ["mdi"] * 2, "parts": ["both"] * 2, "cost": ["images", "seconds"], "share": [0.4, 0.3],
+         "low": [0.1, math.nan], "high": [0.9, math.nan]}
+    )  # fmt: skip
+    images, seconds = scatter.forest(gains).data
+    assert (images.error_x.array[0], images.error_x.arrayminus[0]) == pytest.approx((0.5, 0.3))
+    assert (seconds.error_x.array[0], seconds.error_x.arrayminus[0]) == (0, 0)
+
+
+def test_sizes_have_a_line_a_source_with_bars_from_seed_to_seed(study):
+    e = study.evidence
+    frame = pd.DataFrame(
+        {"source": ["mdi", "mdi", "scratch"], "target_images": [1000, 100, 100], "mean": [50.0, 70, 90],
+         "low": [50.0, 60, 90], "high": [50.0, 90, 90]}
+    )  # fmt: skip
+    mdi, scratch = lines.by_target_images(frame, e.metric, e.looks).data
+    assert list(mdi.x) == [100, 1000]
+    assert (list(mdi.error_y.array), list(mdi.error_y.arrayminus)) == ([20, 0], [10, 0])
+    assert list(scratch.y) == [90]
+
+
+def test_bounds_of_speed_ups_are_triangles(study):
+    e = study.evidence
+    images, _ = curves.speedups(thresholds.race(e.rows, e.gains[0], e.metric), e.metric).data
+    assert list(images.x) == [160, 110, 95]  # and not where scratch never got, and had spent no more
+    assert list(images.marker.symbol) == ["circle", "circle", "triangle-up"]
+
+
+def test_fates_are_drawn_by_status_with_a_line_a_rung(study):
+    e = study.evidence
+    spent = spending.best_so_far(e.rows, e.spec, e.metric)
+    figure = lines.fates(spent, [100, 300, 400], e.hovers)
+    assert {trace.name: len(trace.x) for trace in figure.data} == {
+        "completed": 3, "stopped": 2, "running": 1, "diverged": 1, "failed": 1,
+    }  # fmt: skip
+    assert [line.y0 for line in figure.layout.shapes] == [100, 300, 400]
+
+
+def no_trial(study):
+    pass
+
+
+def one_trial(study):
+    study.trial(0, "mdi", "both", [90, 80], iw=[-3, -2])
+
+
+def two_trials(study):
+    one_trial(study)
+    study.trial(1, "scratch", "none", [190, 180], iw=[-6, -5])
+
+
+def many_trials(study):
+    for number in range(24):
+        source = ("mdi", "twemoji", "scratch")[number % 3]
+        rates = {"lr_g": 10 ** (-4 + number / 12), "lr_d": 10 ** (-2 - number / 16)}
+        study.trial(number, source, "none" if source == "scratch" else "both", [200 - number, 150 - number],
+                    iw=[-9, -8 + number / 10], seed=number % 2, optim=rates)  # fmt: skip
+
+
+def missing_metric(study):
+    study.trial(0, "mdi", "both", [None, 80])
+    study.trial(1, "scratch", "none", [90, None])
+    study.trial(2, "mdi", "both", [float("nan"), float("inf")], iw=[None, -3])
+
+
+def diverged_trial(study):
+    two_trials(study)
+    study.trial(2, "twemoji", "both", [200, 1e30], iw=[-1e9, None], status="diverged")
+    study.trial(3, "twemoji", "both", [], status="failed")
+
+
+def every_figure(e):
+    """Each figure function on whatever the study has, guarded by nothing."""
+    metric, iw = Metric.of("fd", e.spec), Metric.of("iw", e.spec)
+    there = level(e.rows, metric)[1]
+    spent = spending.best_so_far(e.rows, e.spec, metric)
+    for cost in ("images_seen", "train_seconds", "hours"):
+        yield curves.learning_curves(e.rows, metric, cost, e.looks, hovers=e.hovers, highlighted=[], floor=20.0)
+    if e.gains:
+        yield curves.speedups(thresholds.race(e.rows, e.gains[0], metric), metric)
+    yield scatter.trade_off(e.ranked, metric, iw, e.looks, hovers=e.hovers, on_front=tables.front(e.ranked, metric, iw))
+    yield grids.source_by_parts(tables.cells(e.rows, e.spec), metric)
+    yield grids.spread_by_parts(there, metric, e.looks, e.hovers)
+    yield grids.source_by_study([(e.spec.name, matrix.column(e.rows, e.spec, metric, {}))])
+    yield lines.by_target_images(sizes.by_size(pooled([e]), [], metric), metric, e.looks)
+    yield lines.best_so_far(spent, "core-hours", metric, e.looks, e.hovers)
+    yield lines.fates(spent, [100, 300], e.hovers)
+    yield parameters.importance({"source": 0.75, "seed": 0.25} if len(there) else {})
+    yield parameters.slice_plot(there, "optim/lr_g", metric, e.looks, e.hovers, log=True)
+    yield parameters.slice_plot(there, "seed", metric, e.looks, e.hovers, log=False)
+    yield parameters.slice_plot(there, "loss/name", metric, e.looks, e.hovers, log=None)
+    yield parameters.pair(there, "optim/lr_g", "optim/lr_d", metric, e.hovers, logs=[True, False])
+
+
+STATES = [no_trial, one_trial, two_trials, many_trials, missing_metric, diverged_trial]
+
+
+@pytest.mark.parametrize("fill", STATES)
+def test_every_figure_is_drawn_in_any_state_of_a_study(new_study, fill):
+    study = new_study()
+    fill(study)
+    drawn = list(every_figure(study.evidence))
+    assert len(drawn) >= 15
     for figure in drawn:
+        shown = json.loads(figure.to_json(engine="json"), parse_constant=pytest.fail)
+        assert shown["layout"]["height"] > 50
+
+
+@pytest.mark.parametrize("name", [EVIL, "a&b"])
+def test_names_are_escaped_in_every_figure(new_study, name):
+    from dataclasses import replace
+
+    study = new_study()
+    many_trials(study)
+    e = study.evidence
+    rows = e.rows.assign(source=e.rows["source"].replace({"mdi": name}))
+    spec = e.spec.model_copy(update={"name": name})
+    evil = replace(e, rows=rows.rename(columns={}), spec=spec, looks=styles(rows["source"].unique()))
+    for figure in every_figure(evil):
         shown = str(figure.to_dict())
         assert name not in shown, shown
-        assert "&lt;script" in shown or "a&amp;b" in shown, shown
+    legends = str([figure.to_dict() for figure in every_figure(evil)])
+    assert "&lt;script" in legends or "a&amp;b" in legends
 
 
 def test_long_names_are_cut_in_ticks(seen):
     cells = seen.cells[seen.cells["source"] == "mdi"].assign(source="x" * 100)
-    (tick,) = figures.source_by_parts(cells, seen.fd).layout.yaxis.ticktext
+    (tick,) = grids.source_by_parts(cells, seen.fd).layout.yaxis.ticktext
     assert tick == "x" * 17 + "…"

@@ -1,21 +1,25 @@
 import base64
+import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from analysis.commands import search_command
-from analysis.page import duration, text
-from analysis.sections import sections
-from search.results import load
+from analysis.contents import contents
+from analysis.evidence import Evidence
+from analysis.page import duration, plural, text
 
-ANCHORS = ["answer", "trials", "curves", "trade-off", "grafts", "samples", "run"]
-RANKS = "Sources ranked before and after training"
+ANCHORS = [
+    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
+]  # fmt: skip
 
 
-def read(study, table=None):
-    """The study's sections by anchor."""
-    table = load(study.paths.evaluations) if table is None else table
-    return {section.anchor: section for section in sections(table, study.spec, study.paths)}
+def read(*studies):
+    """The sections of a report by anchor; of one study, its block in each."""
+    found = contents(Evidence.of(studies[0].home, [(study.paths, study.spec) for study in studies]))
+    return {part.anchor: part.blocks[0] if len(studies) == 1 else part for part in found}
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +27,28 @@ def found(study):
     return read(study)
 
 
-def test_sections_stand_in_reading_order(found):
+def test_the_ten_sections_stand_in_reading_order(found):
     assert list(found) == ANCHORS
 
 
-def test_the_answer_names_the_best_trial_and_what_scratch_has_at_equal_budget(found):
+def test_the_answer_names_the_best_trial_and_the_gain_at_equal_images_and_at_equal_seconds(found):
     assert found["answer"].lead == (
         "Best so far is trial 0, from mdi, both networks: FD (efficientnet_lite0) 60 after 400 images and 40 s of "
-        "training. Transfer wins: at equal budget, 300 images seen, the best of 6 transfer trials (trial 0, from mdi, both "
-        "networks) has 70 and the best of 2 scratch trials (trial 3) has 110: transfer is better by 40."
+        "training. At equal images (300) the best configuration from mdi, both networks (2 seeds) has 75 in the mean and the "
+        "best configuration from scratch (1 seed) 110: transfer is better by 35 (32 % of scratch's); at equal seconds (30), "
+        "transfer is better by 35 (32 % of scratch's). One seed on a side: how much of it is chance is not known."
     )
+
+
+def test_with_two_seeds_a_side_the_answer_has_intervals_and_says_when_they_settle_nothing(new_study):
+    study = new_study()
+    for seed in (0, 1):
+        study.trial(seed, "mdi", "both", [60 + 40 * seed], seed=seed)
+        study.trial(2 + seed, "scratch", "none", [80 + 50 * seed], seed=seed)
+    lead = read(study)["answer"].lead
+    assert "transfer is better by 25 (24 % of scratch's), 95 % interval -119.3 to 169.3, " in lead
+    assert "which the seeds do not tell from chance" in lead
+    assert "One seed" not in lead
 
 
 def test_the_answer_says_plainly_that_scratch_wins(new_study):
@@ -40,49 +56,51 @@ def test_the_answer_says_plainly_that_scratch_wins(new_study):
     study.trial(0, "scratch", "none", [100, 50])
     study.trial(1, "mdi", "generator", [90, 60])
     lead = read(study)["answer"].lead
-    assert "Best is trial 0, from scratch" in lead
-    assert (
-        "Scratch wins: at equal budget, 200 images seen, the one transfer trial (trial 1, from mdi, generator" in lead
-    )
-    assert "transfer is worse by 10" in lead
+    assert "trial 0, from scratch" in lead
+    assert "transfer is worse by 10 (20 % of scratch's)" in lead
 
 
-def test_the_best_score_stands_with_its_floor_and_direction(found):
+def test_the_best_score_stands_with_its_floor_and_the_gain_with_its_cost(found):
     facts = {label: (value, remark) for label, value, remark in found["answer"].facts}
     assert facts["best score"] == ("60", "FD (efficientnet_lite0), lower is better; floor 20")
+    assert facts["gain at equal images"] == ("+35", "one seed on a side; at 300 images; above 0, transfer is better")
     assert facts["trials"] == ("8", "3 completed, 2 stopped, 1 running, 1 diverged, 1 failed")
+    assert facts["core-hours"][0] == text(264 / 3600)
+    assert "here 6 transfer trials stand against 2 scratch trials." in found["answer"].notes[1]
 
 
-def test_both_sides_stand_at_equal_budget_with_how_many_trials_each_had(found):
-    facts = {label: (value, remark) for label, value, remark in found["answer"].facts}
-    assert facts["transfer, equal budget"] == ("70", "best of 6 trials: trial 0, 300 images")
-    assert facts["scratch, equal budget"] == ("110", "best of 2 trials: trial 3, 300 images")
-    caution = found["answer"].notes[1]
-    assert "More trials on a side favour it: here 6 transfer trials stand against 2 scratch trials." in caution
+def with_column(study, tmp_path, name, value):
+    """The study again, one column of its rows changed."""
+    import shutil
+    from types import SimpleNamespace
+
+    from search.study import StudyPaths
+
+    paths = StudyPaths(shutil.copytree(study.paths.root, tmp_path / "copy"))
+    for path in paths.evaluations.glob("*.parquet"):
+        table = pq.read_table(path)
+        place = table.schema.get_field_index(name)
+        column = pa.array([value] * len(table), table.schema.field(place).type)
+        pq.write_table(table.set_column(place, table.schema.field(place), column), path)
+        if value == "inception":  # one trial only
+            break
+    return SimpleNamespace(home=study.home, paths=paths, spec=study.spec)
 
 
-def counted(study, n_fake):
-    """The study's rows, its 500 real images for the floor set against `n_fake` generated ones."""
-    table = load(study.paths.evaluations)
-    column = pa.array([n_fake] * len(table), pa.int32())
-    return table.set_column(table.schema.get_field_index("n_fake"), "n_fake", column)
-
-
-def test_a_floor_of_fewer_images_than_generated_is_warned_of(study):
-    note = read(study, counted(study, 1000))["answer"].notes[-1]
+def test_a_floor_of_fewer_images_than_generated_is_warned_of(found):
+    note = found["answer"].notes[-1]
     assert "Careful: for FD (efficientnet_lite0) it was measured with 500 real images in place of 1,000" in note
     assert "too high" in note
 
 
-def test_a_floor_of_as_many_images_as_generated_says_so(study):
-    said = "in place of generated ones; for FD (efficientnet_lite0), of as many: 500."
-    found = read(study, counted(study, 500))
-    assert found["answer"].notes[-1].endswith(said)
-    assert found["curves"].notes[-1].endswith(said)
+def test_a_floor_of_as_many_images_as_generated_says_so(study, tmp_path):
+    note = read(with_column(study, tmp_path, "n_fake", 500))["answer"].notes[-1]
+    assert note.endswith("in place of generated ones; for FD (efficientnet_lite0), of as many: 500.")
 
 
 def test_best_trials_show_metrics_and_settings_that_vary(found):
-    best, every = found["trials"].sheets
+    both, best, every = found["answer"].sheets
+    assert both.rows[0][:5] == ["equal images", "300", "mdi", "both networks", "75"]
     assert best.columns[:4] == ["trial", "source", "parts", "FD (efficientnet_lite0)"]
     assert {"optim/lr_g", "seed", "status", "seconds", "images seen"} <= set(best.columns)
     assert [row[0] for row in best.rows] == ["0", "7", "2", "3", "1", "4"]
@@ -90,93 +108,107 @@ def test_best_trials_show_metrics_and_settings_that_vary(found):
     assert "CUDA out of memory" in every.rows[6]
 
 
-def test_when_every_trial_has_a_score_none_is_said_to_lack_one(new_study):
-    study = new_study()
-    study.trial(0, "mdi", "both", [90])
-    study.trial(1, "scratch", "none", [95])
-    assert read(study)["trials"].lead.endswith("lie within 5 of each other in FD (efficientnet_lite0).")
-
-
-def test_at_most_ten_trials_are_best(new_study):
-    study = new_study()
-    for number in range(12):
-        study.trial(number, "mdi", "both", [100 - number])
-    section = read(study)["trials"]
-    assert [row[0] for row in section.sheets[0].rows] == [str(n) for n in range(11, 1, -1)]
-    assert section.lead.startswith("The 10 best of 12 trials with a score lie within 9 of each other")
-
-
-def test_curves_say_how_much_sooner_the_winner_got_there(found):
-    assert found["curves"].lead == (
-        "Trial 0 (from mdi, both networks) had reached FD (efficientnet_lite0) 110 by 200 images (20 s); trial 3 (from "
-        "scratch) needed 300 images (30 s)."
+def test_the_cost_of_a_score_is_told_loose_and_tight(found):
+    section = found["cost"]
+    assert section.lead == (
+        "To FD (efficientnet_lite0) 160, the best configuration from mdi, both networks needs 100 images (10 s); scratch "
+        "needs 3 times the images, and to 110 1.5 times the images: the speed-up shrinks as the score tightens; 75, which "
+        "transfer reached, scratch never did."
     )
-
-
-def test_trade_off_states_front_and_rank_correlation(found):
-    section = found["trade-off"]
-    assert section.title == "FD against IW"
-    assert section.lead.startswith("2 of 5 trials on the Pareto front; the two metrics agree")
-    assert "0.80" in section.lead
-
-
-def test_grafts_say_which_cell_is_best_and_how_many_beat_scratch(found):
-    assert found["grafts"].lead == (
-        "At 200 images seen, the most that every cell with a score reached, mdi (both networks) is best with 90; 3 of "
-        "3 cells with transfer beat scratch (190)."
-    )
-
-
-def ranked(study, **ranking):
-    """The section of a study that ranked its sources so: its last note, and the table of ranks if there is one."""
-    table, spec = load(study.paths.evaluations), study.spec.model_copy(update={"ranking": ranking})
-    section = {section.anchor: section for section in sections(table, spec, study.paths)}["grafts"]
-    return section.notes[-1], {sheet.caption: sheet for sheet in section.sheets}.get(RANKS)
-
-
-def test_the_nearest_source_may_be_the_best_one_too(study):
-    said, ranks = ranked(study, twemoji=210.0, mdi=200.0, mnist=300.0)
-    assert said == (
-        "Before any training mdi was the nearest source: its own samples have FD (efficientnet_lite0) 200 to the target; "
-        "after 200 images seen it was also the best of 2 sources with a score."
-    )
-    assert ranks.columns[1:] == [
-        "FD (efficientnet_lite0) before training", "rank before", "best FD (efficientnet_lite0) at 200 images",
-        "rank after",
+    assert [plot.heading for plot in section.plots] == [
+        "Against images seen", "Against seconds of training", "Against core-hours", "Speed-up by the score to reach",
     ]  # fmt: skip
-    assert ranks.rows == [
-        ["mdi", "200", "1", "90", "1"], ["twemoji", "210", "2", "170", "2"], ["mnist", "300", "3", "–", "–"]
-    ]  # fmt: skip
+    assert section.sheets[0].rows[1][:3] == ["110", "200", "20"]
 
 
-@pytest.mark.parametrize(
-    ("ranking", "said"),
-    [
-        ({"twemoji": 200.0, "mdi": 210.0}, "after 200 images seen mdi was the best, and twemoji was number 2 of 2."),
-        ({"mnist": 200.0, "mdi": 210.0}, "no trial from it has a score, so whether it is the best one is not known."),
-        ({"mdi": 210.0}, "no other source has a score to compare it with."),
-    ],
-)
-def test_a_ranking_that_was_wrong_or_cannot_be_judged_is_called_so(study, ranking, said):
-    assert ranked(study, **ranking)[0].endswith(said)
+def test_a_score_that_scratch_never_reached_is_told_with_what_it_spent(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60, 50])
+    study.trial(1, "scratch", "none", [300, 200, 190])
+    assert read(study)["cost"].lead == (
+        "The best configuration from mdi, both networks had FD (efficientnet_lite0) 60 after 100 images (10 s); scratch never "
+        "did, in 3 times the images."
+    )
 
 
-def test_without_a_ranking_nothing_is_said_of_it(study):
-    said, ranks = ranked(study)
-    assert "nearest" not in said
-    assert ranks is None
+def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(found):
+    lead = found["agreement"].lead
+    assert lead.startswith("2 of 5 trials on the Pareto front; the two metrics agree")
+    assert "0.80" in lead
+    assert lead.endswith(" They are furthest apart on trial 0 (mdi): number 1 by FD, 2 by IW.")
 
 
-def test_samples_are_the_last_grids_of_the_best_trial_and_of_scratchs_best(found, study):
-    best, scratch = found["samples"].images
+def test_the_matrix_judges_the_rank_before_training(study, tmp_path):
+    spec = study.spec.model_copy(update={"ranking": {"twemoji": 200.0, "mdi": 210.0, "mnist": 300.0}})
+    (found,) = contents(Evidence.of(study.home, [(study.paths, spec)]))[3].blocks
+    assert found.lead == (
+        "phosphor-1 (target phosphor): mdi is best of 2 sources, and 1 beat scratch; ranked first before training was "
+        "twemoji, which costs 45 against the best."
+    )
+    assert found.sheets[1].rows[0] == ["twemoji", "1", "200"]
+
+
+def test_networks_are_ordered_by_the_median_over_sources(found):
+    assert found["networks"].lead == (
+        "From best to worst, by the median over sources of the mean over seeds: generator only (130), both networks (131.2), "
+        "nothing transferred (190); 3 of 3 cells with transfer beat scratch (190)."
+    )
+
+
+def test_one_target_set_size_says_what_to_run_for_another(found):
+    assert found["sizes"].lead == (
+        "Not enough data: every trial with a score has 1,000 target images; for 250 images, to be reported together with "
+        "this study, run `understock search phosphor --space quickstart --target-images 250 --max-images 400 --sources "
+        "mdi,twemoji,mnist --name phosphor-250-images`."
+    )
+
+
+def test_parameters_say_how_many_trials_importance_takes(found):
+    assert found["parameters"].lead.startswith(
+        "Not enough data for importance (6 trials with a score; it takes 8 trials"
+    )
+    assert [plot.heading for plot in found["parameters"].plots] == ["optim/lr_g"]
+
+
+def test_the_search_tells_what_early_stopping_saved_and_when_the_best_was_found(found):
+    assert found["search"].lead == (
+        "8 trials took 0.07333 core-hours; early stopping ended 2 of them, so the search cost 69% of what all trials to the "
+        "end would have; the best one was found by trial 0, after 18% of the cost."
+    )
+    assert found["search"].sheets[0].rows == [["100", "7", "1", "0"], ["300", "5", "1", "1"], ["400", "3", "0", "0"]]
+
+
+def test_samples_are_the_last_grids_of_the_best_trial_and_of_scratchs_best_and_the_best_over_training(found, study):
+    best, scratch, strip = found["samples"].images
     written = (study.paths.samples(0) / "000000400.png").read_bytes()
     assert base64.b64decode(best.uri.removeprefix("data:image/png;base64,")) == written
     assert best.alt == "Grid of images generated by trial 0 (mdi, both networks) after 400 images seen"
     assert scratch.caption == "trial 3 (scratch, nothing transferred), 300 images seen"
+    assert strip.caption.endswith("8 z; from top to bottom: after 100, 200, 300, 400 images seen")
+    assert "run `understock report phosphor-1` where mdi is on the shelf" in found["samples"].notes[0]
 
 
-def test_what_was_run_holds_spec_protocol_versions_and_digests(found, study):
-    section = found["run"]
+def test_the_source_models_grid_and_the_nearest_training_images_stand_where_they_were_made(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80], grid=True)
+    study.trial(1, "scratch", "none", [95, 85], grid=True)
+    study.paths.exhibits.mkdir()
+    Image.new("RGB", (526, 130)).save(study.paths.exhibits / "source-mdi.png")
+    picture = study.paths.exhibits / "neighbours-00000-000000200.png"
+    Image.new("RGB", (100, 50)).save(picture)
+    numbers = {"samples": [1.0, 4.0], "held_out": [2.0, 3.0], "train_images": 1000, "extractor": "efficientnet_lite0"}
+    picture.with_suffix(".json").write_text(json.dumps(numbers))
+    section = read(study)["samples"]
+    assert [image.caption.split(",")[0] for image in section.images] == [
+        "trial 0 (mdi", "trial 1 (scratch", "source model mdi", "trial 0 (mdi", "top row: the 8 samples of trial 0 (mdi",
+    ]  # fmt: skip
+    assert section.images[3].caption.endswith("the source model, then after 100, 200 images seen")
+    assert "in 50% of all pairs (50% is what unseen real images have): no sign of copying." in section.lead
+    assert section.sheets[0].rows[0][:4] == ["generated images", "2", "1", "1.75"]
+
+
+def test_protocol_holds_spec_versions_digests_and_the_command(found, study):
+    section = found["protocol"]
     facts = dict(section.sheets[0].rows)
     assert facts["protocol: feature extractor"] == "efficientnet_lite0"
     assert facts["protocol: FD (efficientnet_lite0) floor"] == "20"
@@ -185,11 +217,32 @@ def test_what_was_run_holds_spec_protocol_versions_and_digests(found, study):
     assert section.commands[0][1] == search_command(study.spec)
 
 
-def test_rows_measured_in_different_ways_are_warned_of(study):
-    table = load(study.paths.evaluations)
-    extractors = ["inception", *table["extractor"].to_pylist()[1:]]
-    mixed = table.set_column(table.schema.get_field_index("extractor"), "extractor", [extractors])
-    assert "Careful: extractor differ among rows, so their metrics do not compare" in read(study, mixed)["run"].lead
+def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
+    mixed = with_column(study, tmp_path, "extractor", "inception")
+    assert "Careful: extractor differ among rows, so their metrics do not compare" in read(mixed)["protocol"].lead
+
+
+def test_several_studies_have_a_block_each_and_a_word_on_all(study, new_study):
+    other = new_study(name="phosphor-2")
+    other.trial(0, "scratch", "none", [50])
+    other.trial(1, "mdi", "both", [60])
+    found = read(study, other)
+    assert [block.heading for block in found["answer"].blocks] == ["phosphor-1", "phosphor-2"]
+    assert found["answer"].lead == (
+        "Transfer is ahead of scratch at equal images in 1 of 2 studies that compare them: better by -20 % to 32 % of scratch's "
+        "score; in 0 of them the interval over seeds leaves out zero."
+    )
+    assert found["protocol"].lead == "The studies have one target and were measured alike: their scores compare."
+    assert found["matrix"].blocks[0].plots[0].figure.layout.xaxis.ticktext == ("phosphor-1", "phosphor-2")
+
+
+def test_studies_that_were_measured_in_different_ways_are_flagged(study, new_study, tmp_path):
+    base = study.spec.base.model_dump() | {"protocol": {"iw": {"steps": 7}}}
+    other = new_study(name="phosphor-2", base=base)
+    other.trial(0, "scratch", "none", [50])
+    assert read(study, other)["protocol"].lead == (
+        "Careful: the studies were not measured alike (IW's steps differ), so their scores do not compare."
+    )
 
 
 def nothing(study):
@@ -215,8 +268,8 @@ def test_without_a_score_each_finding_says_what_to_run(new_study, fill):
     study = new_study()
     fill(study)
     for anchor, section in read(study).items():
-        said = "Not enough data" in section.lead and "run `understock resume phosphor-1`" in section.lead
-        assert said or anchor == "run" or section.plots, section.lead
+        said = "ot enough data" in section.lead and "run `understock " in section.lead
+        assert said or anchor == "protocol" or section.plots, section.lead
 
 
 def one_transfer(study):
@@ -249,12 +302,18 @@ def test_thin_studies_have_every_section_and_admit_what_is_missing(new_study, fi
 def test_a_study_that_is_over_is_told_to_search_for_longer(new_study):
     study = new_study(trials=1)
     one_transfer(study)
-    found = read(study)
-    assert "run the command for more trials under What was run" in found["answer"].lead
-    assert found["run"].commands[-1] == (
-        "For more trials:",
-        search_command(study.spec, name="phosphor-1-more", trials=2),
-    )
+    longer = search_command(study.spec, name="phosphor-1-more", trials=2)
+    assert f"run `{longer}`" in read(study)["answer"].lead
+    assert read(study)["protocol"].commands[-1] == ("For more trials:", longer)
+
+
+def test_a_table_of_many_rows_is_cut_and_says_where_all_are(new_study):
+    study = new_study()
+    for number in range(6):
+        study.trial(number, "mdi", "both", list(range(1000, 900, -1)), every=1)
+    table = read(study)["cost"].sheets[-1]
+    assert len(table.rows) == 500
+    assert table.caption == "Every evaluation (the first 500 of 600; all: understock report phosphor-1 --format csv)"
 
 
 @pytest.mark.parametrize(
@@ -269,3 +328,8 @@ def test_values_read_with_four_digits_and_thousands_apart(value, shown):
 @pytest.mark.parametrize(("seconds", "shown"), [(40, "40 s"), (600, "10 min"), (9000, "2.5 h"), (float("nan"), "–")])
 def test_durations_have_the_unit_that_suits_them(seconds, shown):
     assert duration(seconds) == shown
+
+
+def test_counts_have_their_noun():
+    assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
+    assert plural(2, "trial") == "2 trials"

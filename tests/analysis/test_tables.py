@@ -12,11 +12,11 @@ from analysis.tables import (
     at_budget,
     cells,
     cost_to_reach,
+    disagreements,
     evaluations,
     front,
     protocol,
     ranking,
-    selection,
     settings,
     summary,
     trials_frame,
@@ -201,12 +201,8 @@ def test_without_trials_the_answer_is_empty(new_study):
     table = load(study.paths.evaluations)
     answer = summary(table, study.spec)
     assert (answer.best, answer.budget, answer.transfer, answer.scratch, answer.gain) == (None,) * 5
-    assert (answer.statuses, answer.seconds, len(trials_frame(table, study.spec)), len(cells(table, study.spec))) == (
-        {},
-        0,
-        0,
-        0,
-    )
+    assert (answer.statuses, answer.seconds) == ({}, 0)
+    assert (len(trials_frame(table, study.spec)), len(cells(evaluations(table), study.spec))) == (0, 0)
 
 
 def test_with_one_side_only_there_is_no_comparison(new_study):
@@ -226,7 +222,7 @@ def test_at_budget_takes_the_last_evaluation_until_then_of_trials_that_got_there
 
 
 def test_cells_are_at_the_budget_that_every_scored_cell_reached(study, table):
-    frame = cells(table, study.spec)
+    frame = cells(evaluations(table), study.spec)
     assert set(frame["images_seen"]) == {200}
     best = {(row.source, row.parts): row.best for row in frame.itertuples() if row.scored}
     assert best == {("scratch", "none"): 190, ("mdi", "both"): 90, ("mdi", "generator"): 130, ("twemoji", "both"): 170}
@@ -237,29 +233,26 @@ def test_cells_are_at_a_budget_where_each_has_a_score(new_study):
     study.trial(0, "mdi", "both", [90, None, 50])
     study.trial(1, "scratch", "none", [80, 70])
     study.trial(2, "mdi", "generator", [75, 72, 71])
-    frame = cells(load(study.paths.evaluations), study.spec)
+    frame = cells(evaluations(load(study.paths.evaluations)), study.spec)
     assert set(frame["images_seen"]) == {100}
     assert frame["best"].tolist() == [80, 90, 75]
 
 
 def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(study, table):
-    frame = cells(table, study.spec).set_index(["source", "parts"])
-    columns = ["trial", "scored", "trials", "seeds", "low", "high"]
-    assert frame.loc[("mdi", "both"), columns].tolist() == [0, 2, 2, 2, 90, 95]
-    assert frame.loc[("scratch", "none"), columns].tolist() == [4, 2, 2, 1, 190, 190]
+    frame = cells(evaluations(table), study.spec).set_index(["source", "parts"])
+    columns = ["trial", "scored", "trials", "seeds", "mean", "low", "high"]
+    assert frame.loc[("mdi", "both"), columns].tolist() == [0, 2, 2, 2, 92.5, 90, 95]
+    assert frame.loc[("scratch", "none"), columns].tolist() == [4, 2, 2, 1, 190, 190, 190]
     assert frame.loc[("mnist", "both"), ["scored", "trials"]].tolist() == [0, 1]
 
 
 def test_cells_start_with_scratch_and_go_on_as_the_spec_ranks_its_sources(study, table):
-    assert list(dict.fromkeys(cells(table, study.spec)["source"])) == ["scratch", "mdi", "twemoji", "mnist"]
-
-
-def test_selection_sets_the_rank_before_training_beside_the_best_score_after(study, table):
-    spec = study.spec.model_copy(update={"ranking": {"twemoji": 210.0, "mdi": 200.0, "mnist": 300.0}})
-    frame = selection(cells(table, spec), spec, metric_of("fd", study)).set_index("source")
-    assert frame["before"].to_dict() == {"mdi": 1, "twemoji": 2, "mnist": 3}
-    assert frame["best"].fillna(-1).to_dict() == {"mdi": 90, "twemoji": 170, "mnist": -1}
-    assert frame["after"].fillna(-1).to_dict() == {"mdi": 1, "twemoji": 2, "mnist": -1}
+    assert list(dict.fromkeys(cells(evaluations(table), study.spec)["source"])) == [
+        "scratch",
+        "mdi",
+        "twemoji",
+        "mnist",
+    ]
 
 
 def test_front_holds_what_nothing_beats_in_one_metric_without_losing_in_the_other(study):
@@ -291,5 +284,13 @@ def test_cost_to_reach_is_that_of_the_first_evaluation_as_good(study, table):
 def test_protocol_lists_every_way_the_metrics_were_measured(table):
     sizes = pa.array([500] + [1000] * (len(table) - 1), pa.int32())
     mixed = table.set_column(table.schema.get_field_index("n_fake"), "n_fake", sizes)
-    assert protocol(mixed)["n_fake"] == [500, 1000]
-    assert protocol(mixed)["extractor"] == ["efficientnet_lite0"]
+    frame = evaluations(mixed)
+    assert protocol(frame)["n_fake"] == [500, 1000]
+    assert protocol(frame)["extractor"] == ["efficientnet_lite0"]
+
+
+def test_disagreements_put_first_what_the_two_rank_furthest_apart(study):
+    trials = pd.DataFrame({"trial": range(5), "fd": [10.0, 20, 30, 40, math.nan], "iw": [-4.0, -1, -2, -3, 0]})
+    found = disagreements(trials, metric_of("fd", study), metric_of("iw", study))
+    columns = ["trial", "first_rank", "second_rank", "apart"]
+    assert found[columns].values.tolist() == [[0, 1, 4, 3], [1, 2, 1, 1], [2, 3, 2, 1], [3, 4, 3, 1]]

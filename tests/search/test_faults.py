@@ -184,11 +184,11 @@ def test_a_trial_over_its_memory_limit_fails_with_a_word_on_it(home: Home, new_s
 
 @pytest.fixture
 def small_disk(home: Home) -> Iterator[Path]:
-    """A file system of 3 MB, where the studies lie."""
+    """A file system of 16 MB, where the studies lie."""
     place = home.root / "studies"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"mounting is not permitted here: {mounted.stderr.decode().strip()}")

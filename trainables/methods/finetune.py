@@ -23,8 +23,7 @@ class Finetune:
     """A GAN in training, with Adam for both networks and a moving average of the generator.
 
     All random numbers of iteration i are drawn from (config.seed, i), for the whole batch, and shared out over the
-    workers, so a resumed run needs no generator state. Of several workers each normalises by its own share's statistics
-    in the generator, so they follow one worker closely, not exactly.
+    workers, so a resumed run needs no generator state.
     """
 
     def __init__(self, config: TrialConfig, source: SourceModel | None, device: torch.device, group: Group) -> None:
@@ -38,6 +37,7 @@ class Finetune:
         self.generator.to(**layout)  # type: ignore[call-overload]
         self.discriminator.to(**layout)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        group.agree_on_statistics(self.generator)  # not the average's: the first worker samples from it alone
         optim = config.optim
         betas = (optim.beta1, optim.beta2)
         self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas)

@@ -1,0 +1,25 @@
+"""What a report contains: its ten sections, in reading order."""
+
+from collections.abc import Sequence
+
+from analysis.evidence import Evidence
+from analysis.page import Section
+from analysis.sections import (
+    agreement,
+    answer,
+    cost,
+    matrix,
+    networks,
+    parameters,
+    protocol,
+    samples,
+    sizes,
+    spending,
+)
+
+_ORDER = (answer, cost, agreement, matrix, networks, sizes, parameters, spending, samples, protocol)
+
+
+def contents(studies: Sequence[Evidence]) -> list[Section]:
+    """The sections on one study, or on several side by side; each is there in any state of the studies."""
+    return [part.section(studies) for part in _ORDER]

@@ -1,0 +1,83 @@
+"""Pictures that torch has to make for a report: made once, where the models and images are, and kept with the study."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.evidence import Evidence
+from search.study import StudyPaths
+from spaces.config import SCRATCH
+from spaces.errors import UserError
+from trainables.home import fetch
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest training images of a trial's samples."""
+
+    picture: Path
+    samples: list[float]
+    """Of each sample, the distance to its nearest training image in features."""
+    held_out: list[float]
+    """The same of real images that were not trained on."""
+    train_images: int
+    extractor: str
+
+
+def source_grid(paths: StudyPaths, source: str) -> Path:
+    """Where the grid of a source model, from the z of the study's trials, lies if it was made."""
+    return paths.exhibits / f"source-{source}.png"
+
+
+def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
+    """What was found for a trial's last samples; None if nothing was, or if it is damaged."""
+    latest = _latest_grid(paths, trial)
+    if latest is None:
+        return None
+    picture = _neighbours_picture(paths, trial, latest)
+    try:
+        found = json.loads(picture.with_suffix(".json").read_text())
+        return Neighbours(picture, found["samples"], found["held_out"], found["train_images"], found["extractor"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def prepare(e: Evidence) -> Iterator[str]:
+    """Make what is missing for the study's best trial; yields a line on what can't be made, and why.
+
+    The domain and the source model may be elsewhere, as for a study that was copied; a report does without.
+    """
+    if e.ranked.empty:
+        return
+    best = e.ranked.iloc[0]
+    trial, source, protocol = int(best["trial"]), str(best["source"]), e.spec.base.protocol
+    if source != SCRATCH and not source_grid(e.paths, source).is_file():
+        from trainables.exhibits import write_source_grid
+
+        try:
+            write_source_grid(e.home, source, protocol, source_grid(e.paths, source))
+        except (UserError, OSError) as error:
+            yield f"no grid of source model {source!r}: {error}"
+    latest = _latest_grid(e.paths, trial)
+    if latest is None or neighbours(e.paths, trial) is not None:
+        return
+    if e.spec.target not in e.home.names("domains"):  # said without torch, which takes seconds to start
+        yield f"no nearest training images of trial {trial}: domain {e.spec.target!r} is not in {e.home.root}"
+    else:
+        from trainables.exhibits import write_neighbours
+
+        try:
+            write_neighbours(e.home, e.config(trial), latest, _neighbours_picture(e.paths, trial, latest))
+        except (UserError, OSError) as error:
+            yield f"no nearest training images of trial {trial}: {error}"
+
+
+def _latest_grid(paths: StudyPaths, trial: int) -> Path | None:
+    folder = paths.samples(trial)
+    fetch(folder)
+    return max((path for path in folder.glob("[0-9]*.png") if path.stem.isdigit()), default=None)
+
+
+def _neighbours_picture(paths: StudyPaths, trial: int, grid: Path) -> Path:
+    return paths.exhibits / f"neighbours-{trial:05d}-{grid.stem}.png"

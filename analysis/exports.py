@@ -1,0 +1,107 @@
+"""A report in other forms: Markdown, the evaluations as CSV or Parquet, and every figure as a PNG."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from analysis.contents import contents
+from analysis.evidence import Evidence
+from analysis.page import Block, Sheet
+from analysis.pictures import write_pictures
+from analysis.report import write_report
+from search.results import load
+from spaces.errors import UserError, lookup
+from trainables.home import writing
+
+Studies = Sequence[Evidence]
+
+
+def export(studies: Studies, output: Path | None, form: str | None) -> Path:
+    """Write the studies' report in a form of FORMATS, by default what `output` ends in, else html; returns where it lies.
+
+    Without `output` it goes to the first study's folder. UserError for an unknown form.
+    """
+    ending = output.suffix.removeprefix(".") if output else ""
+    form = form or (ending if ending in FORMATS else "html")
+    write = lookup(FORMATS, "format", form)
+    place = output or studies[0].paths.report.with_suffix("" if form == "png" else f".{form}")
+    if place.is_dir() and form != "png":
+        raise UserError(f"output {place} is a folder, not a file; give a file name such as {place / f'report.{form}'}")
+    return write(studies, place)
+
+
+def _html(studies: Studies, output: Path) -> Path:
+    return write_report(studies, output)
+
+
+def _png(studies: Studies, output: Path) -> Path:
+    return write_pictures(contents(studies), output)
+
+
+def _markdown(studies: Studies, output: Path) -> Path:
+    with writing(output) as beside:
+        beside.write_text("\n".join(markdown(studies)), encoding="utf-8")
+    return output
+
+
+def _csv(studies: Studies, output: Path) -> Path:
+    with writing(output) as beside:
+        pa.csv.write_csv(evaluations(studies), beside)
+    return output
+
+
+def _parquet(studies: Studies, output: Path) -> Path:
+    with writing(output) as beside:
+        pa.parquet.write_table(evaluations(studies), beside)
+    return output
+
+
+def evaluations(studies: Studies) -> pa.Table:
+    """Every evaluation of the studies, as `search.results.SCHEMA` has them; its column `study` tells them apart."""
+    return pa.concat_tables([load(e.paths.evaluations) for e in studies])
+
+
+def markdown(studies: Sequence[Evidence]) -> Iterator[str]:
+    """The lines of the report as Markdown: words and tables, without figures and samples."""
+    yield f"# {_plain(' and '.join(e.spec.name for e in studies))}"
+    for number, section in enumerate(contents(studies), 1):
+        yield from ("", f"## {number}. {section.title}", "")
+        if section.lead:
+            yield from (_plain(section.lead), "")
+        for block in section.blocks:
+            yield from _block_lines(block)
+
+
+def _block_lines(block: Block) -> Iterator[str]:
+    if block.heading:
+        yield from (f"### {_plain(block.heading)}", "")
+    if block.lead:
+        yield from (_plain(block.lead), "")
+    for label, value, remark in block.facts:
+        yield f"- {_plain(label)}: **{_plain(value)}** ({_plain(remark)})"
+    for note in block.notes:
+        yield from ("", _plain(note))
+    for purpose, command in block.commands:
+        yield from ("", _plain(purpose), "", f"    {command}")
+    for sheet in block.sheets:
+        yield from _sheet_lines(sheet)
+    yield ""
+
+
+def _sheet_lines(sheet: Sheet) -> Iterator[str]:
+    yield from ("", f"**{_plain(sheet.caption)}**", "")
+    for row in (sheet.columns, ["---"] * len(sheet.columns), *sheet.rows):
+        yield "| " + " | ".join(_plain(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+
+
+def _plain(text: str) -> str:
+    """The text with what Markdown would take for HTML escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+FORMATS: Mapping[str, Callable[[Studies, Path], Path]] = {
+    "html": _html, "png": _png, "md": _markdown, "csv": _csv, "parquet": _parquet,
+}  # fmt: skip

@@ -1,0 +1,91 @@
+"""Sources against targets: what each source came to in each study, beside the rank it had before any training."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings.gains import choices, configurations
+from analysis.tables import Metric, comparable, equal_budget, last_rows, ranking
+from search.study import StudySpec
+from spaces.config import SCRATCH
+from spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was known of the sources before any training: a rank, 1 the best, and the values it came from."""
+
+    ranks: dict[str, float]
+    parts: dict[str, dict[str, float]]
+    """{"fd": {source: value}}"""
+
+
+def before(file: Path, spec: StudySpec) -> Before:
+    """`file` as `understock search` leaves it; where it is not there, the spec's distances. UserError if it is damaged."""
+    if not file.is_file():
+        names = sorted(spec.ranking, key=lambda name: spec.ranking[name])
+        distances = {"fd": dict(spec.ranking)} if names else {}
+        return Before({name: place + 1.0 for place, name in enumerate(names)}, distances)
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"]
+        order = sorted(rows, key=lambda row: float(row["rank"]))
+        parts: dict[str, dict[str, float]] = {}
+        for row in rows:
+            for name, part in row["parts"].items():
+                if part["value"] is not None:
+                    parts.setdefault(name, {})[str(row["source"])] = float(part["value"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} can't be read ({type(error).__name__}: {error}); remove it to go on without") from None
+    return Before({str(row["source"]): place + 1.0 for place, row in enumerate(order)}, parts)
+
+
+def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str, float]) -> pd.DataFrame:
+    """One study's column: a row a source, scratch first, then as they were ranked before training.
+
+    Columns: source, images_seen (equal budget: the most at which every source with a score has one), mean, low, high (of
+    its best configuration over seeds), seeds, trials, share (how much better than scratch, of scratch's score), before
+    (rank, NaN for scratch) and after (rank among sources by mean).
+    """
+    ranked = ranking(last_rows(rows), metric)
+    scored = rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
+    budget, level = equal_budget(scored, metric, ["source"])
+    chosen = choices(rows, spec)
+    names = [SCRATCH, *sorted({*spec.sources, *rows["source"]} - {SCRATCH}, key=lambda n: (ranks.get(n, np.inf), n))]
+    found = pd.DataFrame([_cell(level[level["source"] == name], name, chosen, metric) for name in names])
+    found.insert(1, "images_seen", budget)
+    reference = float(found.loc[found["source"] == SCRATCH, "mean"].iloc[0])
+    found["share"] = metric.sign * (reference - found["mean"]) / abs(reference) if reference else np.nan
+    sources = found["source"] != SCRATCH
+    found["before"] = found["source"].map(ranks).astype(float)
+    found["after"] = (metric.sign * found["mean"].where(sources)).rank(method="min")
+    return found
+
+
+def _cell(level: pd.DataFrame, name: str, chosen: Sequence[str], metric: Metric) -> dict[str, Any]:
+    if level.empty:
+        return {"source": name, "mean": np.nan, "low": np.nan, "high": np.nan, "seeds": 0, "trials": 0}
+    best = configurations(level, chosen, metric)[0]
+    low, high, seeds = min(best.values), max(best.values), len(best.values)
+    return {"source": name, "mean": best.mean, "low": low, "high": high, "seeds": seeds, "trials": len(level)}
+
+
+def regret(found: pd.DataFrame, metric: Metric) -> float | None:
+    """How much worse the source ranked first before training is than the best one; None if either is not known."""
+    judged = found.dropna(subset=["before", "after"])
+    if len(judged) < 2:
+        return None
+    first = judged.loc[judged["before"].idxmin(), "mean"]
+    return float(metric.sign * first - (metric.sign * judged["mean"]).min())
+
+
+def rank_correlation(found: pd.DataFrame) -> float | None:
+    """Spearman's, of the ranks before and after training; None below 3 sources."""
+    judged = found.dropna(subset=["before", "after"])
+    if len(judged) < 3 or judged["after"].nunique() == 1:
+        return None
+    return float(np.corrcoef(judged["before"].rank(), judged["after"].rank())[0, 1])

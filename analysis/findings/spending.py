@@ -1,0 +1,78 @@
+"""What a search spent, and what for: the best so far against cost, and where trials were stopped."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.tables import Metric, last_rows
+from search.study import StudySpec
+
+NO_SCORE = ("diverged", "failed")
+
+
+def device_hours(spec: StudySpec) -> tuple[str, float]:
+    """ "GPU-hours" or "core-hours", and how many of them a trial's second costs."""
+    devices = spec.gpus_per_worker or spec.threads_per_trial
+    return ("GPU-hours" if spec.gpus_per_worker else "core-hours"), spec.workers_per_trial * devices / 3600
+
+
+def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataFrame:
+    """A row a trial, in the order of their numbers: trial, source, status, hours (spent until then), value, best.
+
+    Hours are device-hours of wall time, evaluation included, as if trials came one after another. `value` is the score, NaN
+    without one; `best` the best score until then.
+    """
+    last = last_rows(rows).sort_values("trial")
+    scored = ~last["status"].isin(NO_SCORE)
+    value = last[metric.name].astype(float).where(scored)
+    return pd.DataFrame(
+        {
+            "trial": last["trial"],
+            "source": last["source"],
+            "status": last["status"],
+            "images_seen": last["images_seen"],
+            "hours": (last["wall_seconds"].fillna(0.0) * device_hours(spec)[1]).cumsum(),
+            "value": value,
+            "best": metric.sign * (metric.sign * value).cummin().ffill(),
+        }
+    ).reset_index(drop=True)
+
+
+def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
+    """A row a rung of early stopping, ascending: images, reached, stopped (there), diverged_or_failed (before the next).
+
+    The last one is the budget. Without early stopping it is the only one.
+    """
+    last = last_rows(rows)
+    marks = rung_images(spec)
+    reached = np.searchsorted(marks, last["images_seen"].to_numpy(), side="right")  # how many rungs a trial has passed
+    status = last["status"].to_numpy()
+    return pd.DataFrame(
+        [
+            {
+                "images": mark,
+                "reached": int((reached > i).sum()),
+                "stopped": int(((reached == i + 1) & (status == "stopped")).sum()),
+                "diverged_or_failed": int(((reached == i + 1) & np.isin(status, NO_SCORE)).sum()),
+            }
+            for i, mark in enumerate(marks)
+        ]
+    )
+
+
+def rung_images(spec: StudySpec) -> list[int]:
+    """Images seen at which ASHA decides who goes on, and the budget."""
+    budget = spec.base.budget
+    marks = []
+    rung = budget.eval_every_images
+    while spec.early_stopping and rung < budget.images:
+        marks.append(rung)
+        rung *= spec.reduction_factor
+    return [*marks, budget.images]
+
+
+def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:
+    """Device-hours that all trials would have taken to the end of the budget, at the median speed of the study's trials."""
+    last = last_rows(rows)
+    last = last[last["images_seen"] > 0]
+    speed = float((last["wall_seconds"] / last["images_seen"]).median())
+    return float(speed * spec.base.budget.images * rows["trial"].nunique() * device_hours(spec)[1])

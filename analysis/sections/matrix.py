@@ -1,0 +1,100 @@
+"""4. Sources against targets, one study a column, with the rank before training beside the truth."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.evidence import Evidence
+from analysis.figures.grids import source_by_study
+from analysis.findings.matrix import column, rank_correlation, regret
+from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
+from spaces.config import SCRATCH
+
+
+def section(studies: Sequence[Evidence]) -> Section:
+    """One figure for all studies: each a column."""
+    found = [(e, column(e.rows, e.spec, e.metric, e.before.ranks)) for e in studies]
+    scored = [(e, frame) for e, frame in found if frame["mean"].notna().any()]
+    title = "Sources by targets"
+    if not scored:
+        return Section("matrix", title, [Block(f"Not enough data: no trial has a score yet; {studies[0].cure}.")])
+    if not any(frame["after"].notna().any() for _, frame in scored):
+        lead = f"Not enough data: no source model has a score; {studies[0].grid}."
+        return Section("matrix", title, [Block(lead)])
+    plot = Plot(
+        "Best configuration of each source in each study",
+        source_by_study([(e.spec.name, frame) for e, frame in scored]),
+        "Heat map of the scores by source and study, with ranks before and after training.",
+    )
+    notes = [
+        "In each cell: the mean over seeds of the source's best configuration at equal images, its rank among the sources, "
+        "and the rank that it was told before any training. Blue is better than scratch in that study, orange is worse, by "
+        "the share of scratch's score. Columns compare by ranks and colours only: scores of different targets don't."
+    ]
+    block = Block(" ".join(map(_said, scored)), notes=notes, plots=[plot], sheets=[_sheet(scored), *_parts(scored)])
+    return Section("matrix", title, [block])
+
+
+def _said(pair: tuple[Evidence, pd.DataFrame]) -> str:
+    e, found = pair
+    judged = found.dropna(subset=["after"])
+    if judged.empty:
+        return f"{e.spec.name}: no source has a score."
+    best = judged.loc[judged["after"].idxmin()]
+    scratch = found.loc[found["source"] == SCRATCH, "mean"].iloc[0]
+    beat = int((judged["share"] > 0).sum())
+    said = f"{e.spec.name} (target {e.spec.target}): {best['source']} is best of {plural(len(judged), 'source')}"
+    said += f", and {beat} beat scratch" if not pd.isna(scratch) else f", scratch has no score ({e.cure})"
+    ranked = judged.dropna(subset=["before"])
+    if ranked.empty:
+        return f"{said}; no rank from before training."
+    told = ranked.loc[ranked["before"].idxmin()]
+    if len(ranked) < 2:
+        return f"{said}; one source is too few to judge its rank before training: {e.grid}."
+    cost = regret(found, e.metric)
+    rho = rank_correlation(found)
+    right = told["source"] == best["source"]
+    said += f"; ranked first before training was {told['source']}" + (
+        ", rightly" if right else f", which costs {text(cost)} against the best"
+    )
+    return said + ("." if rho is None else f" (rank correlation with the truth {rho:.2f}).")
+
+
+def _sheet(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> Sheet:
+    whole = pd.concat([frame.assign(study=e.spec.name, target=e.spec.target) for e, frame in scored])
+    columns = [
+        "study",
+        "target",
+        "source",
+        "images_seen",
+        "mean",
+        "low",
+        "high",
+        "seeds",
+        "trials",
+        "share",
+        "before",
+        "after",
+    ]
+    names = {
+        "images_seen": "images seen", "mean": "score (mean)", "low": "lowest", "high": "highest",
+        "trials": "trials with a score", "share": "better than scratch by", "before": "rank before", "after": "rank after",
+    }  # fmt: skip
+    shares = whole["share"].map(lambda share: "–" if pd.isna(share) else f"{100 * share:.0f} %")
+    return sheet("Sources by studies", whole[columns].assign(share=shares), names)
+
+
+def _parts(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> list[Sheet]:
+    """What the ranks before training were made of, a table a study."""
+    sheets = []
+    for e, _ in scored:
+        parts = e.before.parts
+        sources = sorted(e.before.ranks, key=lambda name: e.before.ranks[name])
+        rows = [
+            [name, text(e.before.ranks[name]), *(text(values.get(name)) for values in parts.values())]
+            for name in sources
+        ]
+        if rows:
+            caption = f"Before any training: how near the sources are to {e.spec.target} ({e.spec.name})"
+            sheets.append(Sheet(caption, ["source", "rank", *parts], rows))
+    return sheets

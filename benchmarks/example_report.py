@@ -1,0 +1,65 @@
+"""Makes docs/example-report.html: python benchmarks/example_report.py [HOME]
+
+Two small searches over icons and digits that come with pip packages: phosphor as a grid of sources, networks, target-set
+sizes and seeds, remix with a sampler and early stopping. About 12 minutes of one quiet core; an interrupted run goes on when
+called again with the same HOME.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+
+from analysis.report import write_report
+from search.launch import begin, resolve_study
+from search.study import open_study
+from search.tune import run_study
+from spaces.config import SCRATCH
+from trainables.home import Home
+from trainables.importers import add_domain
+from verbs.evidence import make_exhibits, read
+
+OUTPUT = Path(__file__).parent.parent / "docs" / "example-report.html"
+IMAGES, EVERY = 2_400, 800
+WHOLE = 1_000
+
+
+def questions(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """A grid of 20 trials: what was transferred at 1,000 target images, and three sizes of mdi and scratch; two seeds."""
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    for name, value in (("batch", 32), ("ema_halflife_images", 1_000), ("lr_g", 1e-3), ("lr_d", 1e-3)):
+        trial.suggest_categorical(f"optim/{name}", [value])
+    trial.suggest_int("seed", 0, 1)
+    smallest = 100 if source in ("mdi", SCRATCH) else WHOLE
+    size = trial.suggest_int("data/target_images", smallest, WHOLE, step=450)
+    if source == "mdi" and size == WHOLE:
+        trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
+
+
+def studies(home: Home) -> list[str]:
+    """Run both searches, or what is left of them, and give their names."""
+    for domain in ("phosphor", "remix"):
+        if domain not in home.names("domains"):
+            add_domain(home, domain, f"builtin:{domain}", 32)
+    grid = resolve_study(
+        home, "phosphor", f"{__file__}:questions", name="phosphor-questions", sources="mdi,twemoji,mnist",
+        max_images=IMAGES, sampler="grid", early_stopping=False, concurrency=1, threads_per_trial=1,
+    ).spec  # fmt: skip
+    budget = grid.base.budget.model_copy(update={"eval_every_images": EVERY})
+    grid = grid.model_copy(update={"base": grid.base.model_copy(update={"budget": budget})})
+    search = resolve_study(
+        home, "remix", "quickstart", name="remix-quickstart", sources="mdi,twemoji,mnist", target_images=WHOLE,
+        max_images=3_600, trials=14, concurrency=1, threads_per_trial=1,
+    ).spec  # fmt: skip
+    names = [begin(home, spec) for spec in (search, grid)]
+    for name in names:
+        run_study(home, *open_study(home, name))
+    return names
+
+
+if __name__ == "__main__":
+    where = Home.find(Path(sys.argv[1] if sys.argv[1:] else "~/.cache/understock-example"))
+    found = read(where, studies(where))
+    make_exhibits(found)
+    print(write_report(found, OUTPUT))

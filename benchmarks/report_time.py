@@ -1,0 +1,102 @@
+"""How long the report of a large study takes, and how large it is: python benchmarks/report_time.py [TRIALS EVALUATIONS]
+
+The study's rows are made up (its trials were not trained), written with the project's own writer; the report is the real one.
+Prints the seconds, and the core-seconds, from the start of `understock report` to its end, and the page's size.
+"""
+
+import io
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from search.results import write_trial
+from search.study import StudyPaths, StudySpec, write_spec
+from spaces.config import TrialConfig
+from trainables.home import Home
+
+SOURCES = ("mdi", "mnist", "twemoji")
+PROTOCOL = {
+    "extractor": "efficientnet_lite0", "input_size": 64, "resizer": "bicubic-antialias-float", "split": "train",
+    "n_real": 4030, "n_fake": 1000, "metric_seed": 0, "kd_subset": 1000, "iw_n": 400, "floor_n": 1000,
+}  # fmt: skip
+
+
+def fill(home: Home, trials: int, evaluations: int) -> str:
+    """A study of so many trials and evaluations of each, some diverged and some stopped early; gives its name."""
+    rng, images = np.random.default_rng(0), 1600 * evaluations
+    grid = _grid(rng)
+    base = {
+        "target": "phosphor", "source": "scratch", "network": {"resolution": 64},
+        "budget": {"images": images, "eval_every_images": 1600},
+    }  # fmt: skip
+    about = {"name": "large", "target": "phosphor", "space": "transferring_gans", "trials": trials, "sources": SOURCES}
+    more = {"base": base, "train_images": 4030, "digests": {}, "versions": {}, "created": "2026-01-01T00:00:00+00:00"}
+    spec = StudySpec.parse(about | more, "benchmark")
+    paths = StudyPaths.of(home, spec.name)
+    write_spec(paths, spec)
+    for number in range(trials):
+        source = str(rng.choice([*SOURCES, "scratch"]))
+        parts = "none" if source == "scratch" else str(rng.choice(["generator", "discriminator", "both"]))
+        settings = {
+            "source": source, "transfer": {"parts": parts}, "seed": int(rng.integers(3)),
+            "data": {"target_images": int(rng.choice([500, 1000, 4030]))},
+            "optim": {"lr_g": float(10 ** rng.uniform(-5, -3)), "lr_d": float(10 ** rng.uniform(-5, -3))},
+        }  # fmt: skip
+        level = 400 + 600 * (source == "scratch") + 300 * rng.random()
+        rows = [
+            {
+                "images_seen": 1600 * (i + 1), "train_seconds": 9.0 * (i + 1), "wall_seconds": 12.0 * (i + 1),
+                "fd": level * (1 + 3 / (i + 1)) + rng.normal(0, 5), "fd_floor": 62.0, "kd": level / 90, "kd_floor": 0.01,
+                "iw": -level / 200 + rng.normal(0, 0.3), "iw_floor": -0.2, "device": "cpu", "threads": 1, **PROTOCOL,
+            }
+            for i in range(evaluations)
+        ]  # fmt: skip
+        status = "diverged" if number % 50 == 49 else "completed"
+        config = TrialConfig.parse(spec.base.model_dump() | settings, "benchmark")
+        write_trial(paths.evaluation(number), config, study=spec.name, trial=number, status=status, evaluations=rows)
+        paths.samples(number).mkdir(parents=True)
+        for row in rows:
+            (paths.samples(number) / f"{row['images_seen']:09d}.png").write_bytes(grid)
+    return spec.name
+
+
+def _grid(rng: np.random.Generator) -> bytes:
+    """A PNG as large as a grid of 64 photos of 64 pixels is."""
+    smooth = Image.fromarray(rng.integers(0, 255, (66, 66, 3), dtype=np.uint8)).resize(
+        (526, 526), Image.Resampling.BICUBIC
+    )
+    buffer = io.BytesIO()
+    smooth.save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def main(trials: int, evaluations: int) -> None:
+    """Write the study, report it, and print what that took."""
+    with tempfile.TemporaryDirectory() as place:
+        home = Home.find(Path(place))
+        name = fill(home, trials, evaluations)
+        wall, cpu = time.perf_counter(), _cpu()
+        command = [sys.executable, "-m", "understock", "report", name, "--home", place]
+        subprocess.run(command, check=True, capture_output=True)
+        wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+        size = StudyPaths.of(home, name).report.stat().st_size
+        print(
+            f"{trials} trials of {evaluations} evaluations: {wall:.1f} s, {cpu:.1f} s of a core (the start of Python and its "
+            f"libraries included); {size / 1e6:.1f} MB"
+        )
+
+
+def _cpu() -> float:
+    """Core-seconds of all child processes so far: what a quiet machine would take, also on one that is not."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:] or ("500", "20")))

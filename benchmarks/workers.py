@@ -1,0 +1,101 @@
+"""What several workers a trial cost: python benchmarks/workers.py [TRIALS]
+
+Trials a minute of a study whose trials are nearly nothing (one iteration, one small evaluation), one trial at a time, with one
+worker and with two on this machine; and of a trial of two workers, the seconds from Ray Train's `fit` to the first
+all-reduce, and from the last to the return, with understock's settings and with Ray Train's own. Some minutes.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+START_UPS = 3
+
+
+def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
+    """From the end of the first trial to that of the last, so without Ray's own start."""
+    from search.launch import begin, resolve_study
+    from search.study import open_study
+    from search.tune import run_study
+    from trainables.home import Home
+    from trainables.importers import add_domain
+
+    home = Home.find(home_folder)
+    if "mnist" not in home.names("domains"):
+        add_domain(home, "mnist", "builtin:mnist", 32)
+    spec = resolve_study(
+        home, "mnist", "quickstart", name=f"workers-{workers}", sources="mnist", max_images=1, trials=trials,
+        sampler="random", concurrency=1, threads_per_trial=1, workers_per_trial=workers,
+    ).spec  # fmt: skip
+    protocol = spec.base.protocol.model_copy(update={"metrics": (spec.metric,), "n_fake": 100})
+    begin(home, spec.model_copy(update={"base": spec.base.model_copy(update={"protocol": protocol})}))
+    paths, spec = open_study(home, spec.name)
+    run_study(home, paths, spec)
+    ends = sorted(path.stat().st_mtime for path in paths.evaluations.glob("[!.]*.parquet"))
+    return 60 * (len(ends) - 1) / (ends[-1] - ends[0])
+
+
+def start_ups(workers: int) -> None:
+    """Print, for each of some fits in a row, the seconds to the first all-reduce and from the last one to the return."""
+    from trainables.cluster import connected
+    from trainables.crew import Crew
+    from trainables.workers import fit
+
+    with connected(None, workers), tempfile.TemporaryDirectory() as folder:
+        for _ in range(START_UPS):
+            start = time.time()
+            fit(_step, {"file": f"{folder}/stepped"}, Crew(workers, 1, 0.0), Path(folder))
+            stepped = float(Path(folder, "stepped").read_text())
+            print(f"{stepped - start:.2f} {time.time() - stepped:.2f}")
+
+
+def _step(parameters: dict[str, Any]) -> None:
+    import torch
+
+    from trainables.parallel import Group
+
+    group = Group.current(2)
+    group.average_([torch.ones(1)])
+    if group.rank == 0:
+        Path(parameters["file"]).write_text(str(time.time()))
+
+
+RAYS_OWN = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "2",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1",
+    "RAY_TRAIN_METRICS_ENABLED": "1",
+}
+
+
+def measured_start_ups(settings: dict[str, str]) -> tuple[float, float]:
+    """Medians over fits in a process of their own: settings are read when Ray is imported."""
+    root = str(Path(__file__).parent.parent)
+    environment = os.environ | settings | {"PYTHONPATH": root}
+    command = [sys.executable, __file__, "start-ups"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    times = [tuple(map(float, line.split())) for line in said.splitlines()]
+    return median(time[0] for time in times), median(time[1] for time in times)
+
+
+def main(trials: int) -> None:
+    """The table."""
+    with tempfile.TemporaryDirectory() as folder:
+        print("| workers a trial | trials a minute |\n|---|---|")
+        for workers in (1, 2):
+            print(f"| {workers} | {trials_a_minute(workers, trials, Path(folder)):.1f} |")
+    print("\n| two workers | fit to first step, s | last step to return, s |\n|---|---|---|")
+    for name, settings in (("understock's settings", {}), ("Ray Train's own", RAYS_OWN)):
+        first, last = measured_start_ups(settings)
+        print(f"| {name} | {first:.1f} | {last:.1f} |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["start-ups"]:
+        start_ups(2)
+    else:
+        main(int(sys.argv[1]) if sys.argv[1:] else 8)

@@ -1,0 +1,73 @@
+import pytest
+
+from analysis.comparison import compare
+from analysis.evidence import Evidence
+
+
+def both(one, other):
+    return compare(*Evidence.of(one.home, [(study.paths, study.spec) for study in (one, other)]))
+
+
+def test_the_studies_stand_beside_each_other(study, new_study):
+    other = new_study(name="phosphor-2", space="source_by_parts")
+    other.trial(0, "twemoji", "generator", [50, 40], optim={"lr_g": 0.5})
+    rows = {what: cells for what, *cells in both(study, other).rows}
+    assert rows["trials"] == ["8 of 8", "1 of 8"]
+    assert rows["best score"] == ["60", "40"]
+    assert rows["best trial"] == ["0, from mdi, both networks", "0, from twemoji, generator only"]
+    assert rows["gain over scratch at equal images"] == ["35, 32 % (one seed)", "–"]
+    assert rows["best trial's optim/lr_g"] == ["0.0001", "0.5"]
+
+
+def test_the_one_ahead_is_so_at_equal_images(study, new_study):
+    other = new_study(name="phosphor-2")
+    other.trial(0, "twemoji", "both", [100, 99])
+    assert both(study, other).verdict == (
+        "at 200 images seen phosphor-1 is ahead of phosphor-2 by 6.5 (92.5 against 99); one seed on a side, so how much of it "
+        "is chance is not known"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"), [([(50, 51), (90, 91)], ""), ([(50, 90), (60, 99)], "do not tell from chance")]
+)
+def test_the_interval_over_seeds_says_what_is_chance(new_study, values, told):
+    studies = [new_study(name=f"s-{n}") for n in (0, 1)]
+    for study, scores in zip(studies, values, strict=True):
+        for seed, value in enumerate(scores):
+            study.trial(seed, "mdi", "both", [value], seed=seed)
+    verdict = both(*studies).verdict
+    assert "95 % interval" in verdict
+    assert verdict.endswith(told) and ("chance" in verdict) == bool(told)
+
+
+def test_equal_scores_are_a_tie(new_study):
+    studies = [new_study(name=f"s-{n}") for n in (0, 1)]
+    for study in studies:
+        study.trial(0, "mdi", "both", [50])
+    assert both(*studies).verdict == "a tie at 100 images seen: both have 50"
+
+
+def test_no_winner_is_named_between_unequal_protocols(study, new_study):
+    other = new_study(name="phosphor-2", base=study.spec.base.model_dump() | {"protocol": {"iw": {"steps": 7}}})
+    other.trial(0, "mdi", "both", [1])
+    found = both(study, other)
+    assert found.verdict == ""
+    assert found.caution == "the studies were not measured alike (IW's steps differ): their scores do not compare"
+
+
+def test_no_winner_is_named_between_different_targets(study, new_study):
+    base = study.spec.base.model_dump() | {"target": "remix"}
+    other = new_study(name="remix-1", target="remix", base=base, digests={"domain:remix": "d9"})
+    other.trial(0, "mdi", "both", [1])
+    assert both(study, other).caution == "the studies have different targets: gains and ranks compare, scores do not"
+
+
+def test_a_domain_that_was_changed_is_another_target(study, new_study):
+    other = new_study(name="phosphor-2", digests={"domain:phosphor": "other"})
+    other.trial(0, "mdi", "both", [1])
+    assert both(study, other).caution
+
+
+def test_without_scores_nobody_is_ahead(new_study):
+    assert "not enough data" in both(new_study(name="a"), new_study(name="b")).verdict

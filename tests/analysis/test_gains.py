@@ -1,0 +1,82 @@
+import pytest
+from scipy.stats import ttest_ind
+
+from analysis.findings.gains import gains, interval
+
+
+def test_the_best_configurations_of_both_sides_compare_by_their_means_at_equal_images(study):
+    images, seconds = study.evidence.gains
+    assert (images.cost, images.at, images.value) == ("images_seen", 300, 35)
+    assert (images.transfer.source, images.transfer.parts, images.transfer.trials) == ("mdi", "both", (0, 7))
+    assert (images.transfer.values, images.scratch.values) == ((70, 80), (110,))
+    assert (seconds.cost, seconds.at, seconds.value) == ("train_seconds", 30, 35)
+
+
+def test_a_score_lies_linearly_between_evaluations_at_equal_seconds(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [100, 50], pace=10)
+    study.trial(1, "scratch", "none", [200, 100], pace=15)
+    images, seconds = study.evidence.gains
+    assert images.value == 50
+    assert (seconds.at, seconds.transfer.mean) == (20, 50)
+    assert seconds.scratch.mean == pytest.approx(200 - 100 * 5 / 15)
+    assert seconds.share == pytest.approx(seconds.value / seconds.scratch.mean)
+
+
+def test_without_a_common_time_there_is_no_gain_at_equal_seconds(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [100], pace=10)
+    study.trial(1, "scratch", "none", [200], pace=15)
+    assert [gain.cost for gain in study.evidence.gains] == ["images_seen"]
+
+
+def test_a_configuration_with_the_better_mean_wins_over_one_with_a_lucky_seed(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [40])
+    study.trial(1, "mdi", "both", [200], seed=1)
+    study.trial(2, "twemoji", "both", [100])
+    study.trial(3, "scratch", "none", [130])
+    assert study.evidence.gains[0].transfer.source == "twemoji"
+
+
+def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study):
+    base = {
+        "target": "phosphor",
+        "source": "scratch",
+        "network": {},
+        "budget": {"images": 400, "eval_every_images": 100},
+    }
+    study = new_study(base=base | {"protocol": {"metrics": ["iw"]}})
+    study.trial(0, "mdi", "both", [None], iw=[-2.0])
+    study.trial(1, "scratch", "none", [None], iw=[-5.0])
+    assert study.evidence.gains[0].value == 3
+
+
+def test_diverged_trials_are_no_side(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [10], status="diverged")
+    study.trial(1, "scratch", "none", [100])
+    assert gains(study.evidence.rows, study.spec, study.evidence.metric) == []
+
+
+def test_the_interval_is_welchs(study):
+    one, other = (60.0, 75.0, 66.0), (110.0, 140.0)
+    expected = ttest_ind(other, one, equal_var=False).confidence_interval(0.95)
+    assert interval(125 - 67, one, other) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("values", "settled"), [([[60, 61], [110, 111]], True), ([[60, 100], [80, 130]], False)])
+def test_a_gain_is_settled_when_its_interval_leaves_out_zero(new_study, values, settled):
+    study = new_study()
+    for seed in (0, 1):
+        study.trial(seed, "mdi", "both", [values[0][seed]], seed=seed)
+        study.trial(2 + seed, "scratch", "none", [values[1][seed]], seed=seed)
+    assert study.evidence.gains[0].settled is settled
+
+
+def test_one_seed_gives_no_interval():
+    assert interval(5, (1.0,), (6.0, 7.0)) is None
+
+
+def test_equal_seeds_give_an_interval_of_no_width():
+    assert interval(5, (1.0, 1.0), (6.0, 6.0)) == (5, 5)

@@ -1,0 +1,68 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from analysis.contents import contents
+from analysis.evidence import Evidence
+from analysis.exhibits import neighbours, prepare, source_grid
+from search.results import write_trial
+from search.study import StudyPaths, StudySpec, write_spec
+from trainables.domains import remove_domain
+from trainables.trial import TrialFiles, run_trial
+
+
+@pytest.fixture
+def trained(home, tiny_config, tiny_source):
+    """A study "s" of one trial from "seed-7", which really was trained."""
+    paths, config = StudyPaths.of(home, "s"), tiny_config(source="seed-7")
+    about = {
+        "name": "s",
+        "target": "dots",
+        "space": "quickstart",
+        "trials": 1,
+        "sources": ["seed-7"],
+        "train_images": 40,
+    }
+    spec = StudySpec.parse(
+        about | {"base": config.model_dump(), "digests": {}, "versions": {}, "created": "2026"}, "test"
+    )
+    write_spec(paths, spec)
+    files = TrialFiles(paths.trial(0), paths.samples(0))
+    rows = [evaluation.row() for evaluation in run_trial(config, home, files, torch.device("cpu"))]
+    write_trial(paths.evaluation(0), config, study="s", trial=0, status="completed", evaluations=rows)
+    return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: Evidence.of(home, [(paths, spec)])[0])
+
+
+def test_a_real_studys_exhibits_are_made_once_and_shown(trained):
+    assert list(prepare(trained.read())) == []
+    found = neighbours(trained.paths, 0)
+    assert (found.train_images, len(found.samples), len(found.held_out)) == (40, 24, 8)
+    times = [path.stat().st_mtime_ns for path in sorted(trained.paths.exhibits.iterdir())]
+    assert list(prepare(trained.read())) == []
+    assert [path.stat().st_mtime_ns for path in sorted(trained.paths.exhibits.iterdir())] == times
+    captions = [image.caption for image in contents([trained.read()])[8].blocks[0].images]
+    assert captions[1] == "source model seed-7, before any training"
+    assert captions[2].endswith("8 z; from top to bottom: the source model, then after 16, 32 images seen")
+    assert captions[3].startswith("top row: the 8 samples of trial 0 (seed-7, both networks)")
+
+
+def test_a_trials_config_is_read_back_whole_from_its_row(trained):
+    assert trained.read().config(0) == trained.config
+
+
+def test_what_can_not_be_made_is_told_and_the_report_does_without(trained):
+    remove_domain(trained.home, "dots")
+    (trained.home.source("seed-7") / "generator.safetensors").unlink()
+    source, near = prepare(trained.read())
+    assert source.startswith("no grid of source model 'seed-7': ")
+    assert near.startswith("no nearest training images of trial 0: ")
+    assert not source_grid(trained.paths, "seed-7").exists()
+    assert len(contents([trained.read()])[8].blocks[0].notes) == 2
+
+
+def test_damaged_exhibits_count_as_none(trained):
+    list(prepare(trained.read()))
+    (damaged,) = trained.paths.exhibits.glob("*.json")
+    damaged.write_text("{")
+    assert neighbours(trained.paths, 0) is None

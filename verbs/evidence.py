@@ -1,0 +1,99 @@
+"""What came of studies: their report, two beside each other, and one while it runs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainables.home import Home
+from verbs.endings import writing_to
+from verbs.options import HomeOption
+from verbs.printing import print_table
+
+if TYPE_CHECKING:
+    from analysis.evidence import Evidence
+
+evidence = typer.Typer()
+
+Studies = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
+OneStudy = Annotated[str, typer.Argument(metavar="STUDY", help="`understock status` lists them.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="A folder for png. [default: in the first study]")
+]
+
+
+@evidence.command()
+def report(
+    study: Studies,
+    output: Output = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="html|png|md|csv|parquet", help="[default: as FILE ends, else html]"),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write the report of one study or several. Example: understock report cats-quickstart dogs-quickstart -o report.html"""
+    from analysis.exports import export
+
+    studies = read(Home.find(home), list(dict.fromkeys(study)))
+    make_exhibits(studies)
+    with writing_to(output or studies[0].paths.report):
+        print(export(studies, output, form))
+
+
+@evidence.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A", help="A study.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another study.")],
+    output: Output = None,
+    home: HomeOption = None,
+) -> None:
+    """Set two studies beside each other. Example: understock compare cats-quickstart cats-source-by-parts"""
+    from analysis.comparison import compare as compared
+    from analysis.exports import export
+
+    studies = read(Home.find(home), [one, other])
+    found = compared(*studies)
+    print_table(["", one, other], found.rows)
+    print(f"careful: {found.caution}" if found.caution else found.verdict)
+    make_exhibits(studies)
+    place = output or studies[0].paths.comparison(other)
+    with writing_to(place):
+        print(f"report of both: {export(studies, place, None)}")
+
+
+@evidence.command()
+def watch(
+    study: OneStudy,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="[default: 8577, or one that is free]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Serve the report on loopback while the search runs. Example: understock watch cats-quickstart"""
+    from analysis.watching import LivePage, Watcher
+    from search.study import open_study
+
+    where = Home.find(home)
+    with Watcher(LivePage(where, *open_study(where, study)), port) as server:
+        print(f"study {study} at {server.address} (Ctrl-C ends this page, not the search)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("the page is gone; the search, if it runs, goes on", file=sys.stderr)
+
+
+def read(home: Home, names: list[str]) -> "list[Evidence]":
+    """The studies of these names, as a report wants them; UserError if one is not known."""
+    from analysis.evidence import Evidence
+    from search.study import open_study
+
+    return Evidence.of(home, [open_study(home, name) for name in names])
+
+
+def make_exhibits(studies: "list[Evidence]") -> None:
+    """Make the pictures of a report that torch has to make, where they are missing; says on stderr what could not be made."""
+    from analysis.exhibits import prepare
+
+    for item in studies:
+        for line in prepare(item):
+            print(f"note: {line}", file=sys.stderr)
