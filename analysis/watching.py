@@ -12,7 +12,7 @@ from analysis.progress import progress
 from analysis.report import render
 from search.study import StudyPaths, StudySpec, is_running
 from spaces.errors import UserError
-from trainables.home import Home
+from trainables.home import Home, fetch
 
 HOST = "127.0.0.1"
 PORT = 8577
@@ -28,6 +28,8 @@ class LivePage:
 
     def state(self) -> str:
         """Changes with every evaluation, and with the search's beginning and end."""
+        fetch(self._paths.evaluations)
+        fetch(self._paths.ranking)
         known = [str(is_running(self._paths)), *_stamps(self._paths)]
         return hashlib.sha256("\n".join(known).encode()).hexdigest()[:32]
 

@@ -137,7 +137,7 @@ def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
 
 
 def is_running(paths: StudyPaths) -> bool:
-    """Whether a process works on the study now, as `only_driver` has it."""
+    """Whether a process of this machine, or of one that mounts the same folder, works on the study now."""
     try:
         with (paths.root / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

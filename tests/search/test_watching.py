@@ -84,7 +84,7 @@ def test_a_search_shows_itself_on_loopback_and_to_nobody_else(home: Home, new_st
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 answer(f"{link[1]}/api/jobs/")
             assert "RUNNING" in eventually(f"{link[1]}/api/jobs/", token.read_text(), "understock")
-            assert "RUNNING" in eventually(f"{link[1]}/api/train/v2/runs/v1", token.read_text(), "train-00000")
+            assert "RUNNING" in eventually(f"{link[1]}/api/train/v2/runs/v1", token.read_text(), '"name":')
             check_optuna_dashboard(home)
         finally:
             search.send_signal(signal.SIGINT)
