@@ -16,6 +16,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "sources": ",".join(spec.sources) or None, "concurrency": spec.concurrency,
         "threads-per-trial": spec.threads_per_trial, "workers-per-trial": spec.workers_per_trial,
         "gpus-per-worker": f"{spec.gpus_per_worker:.12g}",
+        "memory-per-trial": spec.memory_per_trial and f"{spec.memory_per_trial / 2**30:.12g}",
         "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}", "name": name or spec.name,
     }  # fmt: skip
     given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]

@@ -273,11 +273,11 @@ TRAIN = "train dots --config {home}/config.json --threads 1"
 
 INTERRUPTED = {
     TRAIN: (
-        "studies/dots-config/trials/00000/checkpoint.safetensors",
+        "studies/dots-config/trials/00000/checkpoint-1.safetensors",
         "interrupted; the same command goes on",
     ),
     "sources train dots --max-images 640 --threads 1": (
-        "sources/.training-dots/checkpoint.safetensors",
+        "sources/.training-dots/checkpoint-1.safetensors",
         "interrupted; the same command goes on",
     ),
     "domains add icons builtin:mdi --resolution 128": ("domains", "interrupted; nothing was imported"),

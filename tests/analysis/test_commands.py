@@ -14,7 +14,7 @@ PLACE = {"target", "--address", "--dashboard", "--dry-run", "--home"}
 
 
 def test_every_option_that_defines_a_study_is_in_its_command(new_study):
-    study = new_study(max_seconds=90.0)
+    study = new_study(max_seconds=90.0, memory_per_trial=2**30)
     base = study.spec.base.model_copy(update={"data": study.spec.base.data.model_copy(update={"target_images": 50})})
     given = shlex.split(search_command(study.spec.model_copy(update={"base": base})))
     flags = {max(option.opts, key=len) for option in COMMANDS.commands["search"].params} - PLACE
@@ -25,7 +25,7 @@ def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsy
     before = resolve_study(
         home, "dots", "source_by_parts", name="a", sources="seed-7", target_images=30, max_images=900, metric="iw",
         trials=3, seed=5, sampler="grid", early_stopping=False, concurrency=3, threads_per_trial=2, workers_per_trial=4,
-        gpus_per_worker=0.0, max_minutes=0.7,
+        gpus_per_worker=0.0, max_minutes=0.7, memory_per_trial=3 * 2**29,
     ).spec  # fmt: skip
     words = shlex.split(search_command(before))[1:]
     COMMANDS.main([*words, "--dry-run", "--home", str(home.root)], standalone_mode=False)
