@@ -228,7 +228,7 @@ def test_searches_are_sent_to_a_cluster_with_tokens_followed_left_and_joined(
     said, complaint = mistaken.communicate(timeout=300)
     assert (mistaken.returncode, "name" in said) == (2, True), said + complaint
 
-    left = start(*job, "1000000", "--name", "left", *here, cwd=folder)
+    left = start(*job, "60000", "--name", "left", *here, cwd=folder)
     wait_until(lambda: bool(list(home.root.glob("studies/left/samples/*/[0-9]*.png"))), lambda: "no sample")
     state = start("status", "left", "--json", *here)
     assert json.loads(state.communicate(timeout=120)[0])["trials"][0]["status"] == "running"

@@ -66,7 +66,7 @@ def free_port() -> int:
 
 def test_a_search_shows_itself_on_loopback_and_to_nobody_else(home: Home, new_study: New, tmp_path: Path) -> None:
     """One search of two workers a trial, for Ray's start is what costs; it is interrupted once all has been seen."""
-    paths, _ = new_study(trials=2, max_images=100_000, workers_per_trial=2, early_stopping=False)
+    paths, _ = new_study(trials=6, max_images=8_000, workers_per_trial=2, early_stopping=False)
     command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
     watched = [*command, "--dashboard", "--track", "tensorboard", "--track", "mlflow"]
     token = tmp_path / "token"
