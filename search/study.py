@@ -165,5 +165,6 @@ def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
         data = json.loads(paths.spec.read_text())
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
-    fetch(paths.evaluations)
+    for path in (paths.evaluations, paths.ranking, paths.exhibits):
+        fetch(path)
     return paths, StudySpec.parse(data, str(paths.spec))

@@ -11,6 +11,7 @@ from datetime import datetime
 import boto3
 import pytest
 
+from analysis.evidence import Evidence
 from analysis.report import write_report
 from analysis.winner import generator_file
 from search.ledger import Ledger
@@ -68,8 +69,9 @@ def test_a_study_goes_on_elsewhere_when_its_machine_dies_and_can_be_seen_everywh
     assert told == {row["trial"]: row["status"] for row in rows} == dict.fromkeys(range(2), "completed")
     assert not written(home, ".lease")
 
-    page = write_report(*open_study(machine("c"), "s")).read_text()
-    assert page.count("data:image/png;base64,") >= 1
+    seen = machine("c")
+    page = write_report(Evidence.of(seen, [open_study(seen, "s")])).read_text()
+    assert page.count("data:image/") >= 1
     assert generator_file(machine("c"), "s").is_file()
     said = subprocess.run([*command[:3], "status", "s", "--json"], capture_output=True, text=True, check=True).stdout
     assert [trial["trial"] for trial in json.loads(said)["trials"]] == [0, 1]
