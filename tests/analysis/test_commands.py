@@ -9,7 +9,7 @@ from search.launch import resolve_study
 from search.study import StudySpec
 
 COMMANDS = typer.main.get_command(understock.app)
-PLACE = {"target", "--address", "--dashboard", "--dry-run", "--home"}
+PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--track", "--dry-run", "--home"}
 """What the verb takes that says where and how to run, not what the study is; and its argument."""
 
 
