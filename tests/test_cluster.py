@@ -198,6 +198,7 @@ def space(trial, *, sources, train_images):
 
 
 @pytest.mark.ray
+@pytest.mark.unproven
 def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     home: Home, tiny_domain: str, tiny_source: SourceModel, cluster: dict[str, str], tmp_path: Path
 ) -> None:

@@ -260,7 +260,12 @@ def interrupted(process: subprocess.Popen[str], signals: list[int], gap: float) 
 
 @pytest.mark.parametrize(
     ("signals", "evaluations"),
-    [([signal.SIGINT], 3), ([signal.SIGINT] * 2, 3), ([signal.SIGTERM], 3), ([signal.SIGINT], 0)],
+    [
+        ([signal.SIGINT], 3),
+        ([signal.SIGINT] * 2, 3),
+        ([signal.SIGTERM], 3),
+        pytest.param([signal.SIGINT], 0, marks=pytest.mark.unproven),
+    ],
     ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM", "Ctrl-C while Ray starts"],
 )
 def test_an_interrupted_search_can_be_resumed(

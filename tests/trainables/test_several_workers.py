@@ -58,11 +58,11 @@ class Place:
         return load_file(self.folder / f"{name}.safetensors")
 
 
-def batches() -> Iterator[np.ndarray[Any, Any]]:
+def batches() -> Iterator[torch.Tensor]:
     """Smooth random pictures, uint8 (8, 3, 32, 32), the same in every process."""
     for step in range(STEPS):
         coarse = np.random.default_rng(step).integers(0, 256, (8, 3, 4, 4), dtype=np.uint8)
-        yield coarse.repeat(8, axis=2).repeat(8, axis=3)
+        yield torch.from_numpy(coarse.repeat(8, axis=2).repeat(8, axis=3))
 
 
 def follow(place: Place, name: str, group: Group, device: torch.device, nudge: bool = False) -> None:
@@ -71,7 +71,7 @@ def follow(place: Place, name: str, group: Group, device: torch.device, nudge: b
     with torch.no_grad():
         for weight in learner.generator.parameters() if nudge else ():
             weight.copy_(torch.nextafter(weight, torch.full_like(weight, math.inf)))
-    losses = [[float(value) for value in learner.step(torch.from_numpy(batch)).values()] for batch in batches()]
+    losses = [[float(value) for value in learner.step(batch).values()] for batch in batches()]
     (place.folder / f"{name}.json").write_text(json.dumps(losses))
     networks = {k: v.cpu().contiguous() for k, v in learner.state_dict().items() if not k.startswith("adam")}
     save_file(networks, place.folder / f"{name}.safetensors")
