@@ -3,6 +3,23 @@
 import shlex
 
 from search.study import StudySpec
+from spaces.suggest import UNVARIED
+
+
+def again(spec: StudySpec) -> str:
+    """The command line that makes this study anew."""
+    if spec.space != UNVARIED:
+        return search_command(spec)
+    return shlex.join(["understock", "train", spec.target, "--config", "study.json", "--name", spec.name])
+
+
+def longer(spec: StudySpec) -> str:
+    """A command line for twice its trials; where it trained one given configuration, for a search like it."""
+    name = f"{spec.name[:95]}-more"
+    if spec.space != UNVARIED:
+        return search_command(spec, name=name, trials=2 * spec.trials)
+    as_search = {"space": "quickstart", "sampler": "tpe", "early_stopping": True, "sources": ()}
+    return short_command(spec.model_copy(update=as_search), name=name)
 
 
 def search_command(spec: StudySpec, *, name: str | None = None, trials: int | None = None) -> str:

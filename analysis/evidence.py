@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 
 from analysis import tables
-from analysis.commands import search_command, short_command
+from analysis.commands import longer, short_command
 from analysis.figures.style import Style, styles
 from analysis.findings.gains import Gain, Side, gains
 from analysis.findings.matrix import Before, before
@@ -125,7 +125,7 @@ class Evidence:
         """What to run for more data: resume what isn't over, else search for longer."""
         if not self.over:
             return f"run `understock resume {self.spec.name}`"
-        return f"run `{search_command(self.spec, name=f'{self.spec.name[:95]}-more', trials=2 * self.spec.trials)}`"
+        return f"run `{longer(self.spec)}`"
 
     def instead(self, why: str, name: str, **fields: object) -> str:
         """ "WHY, run COMMAND", with a command for this study's target that differs in some fields."""

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from benchmarks.rows import show
 TABLES = (
     ("benchmarks.same_results",),
     ("benchmarks.trial_start",),
-    ("benchmarks.driver_cost",),
+    ("benchmarks.driver_cost", "--trials", "300"),
 )
 """What prints a table of its own."""
 
@@ -35,7 +36,8 @@ def main(quick: bool) -> None:
     start = time.monotonic()
     print(f"{_machine()}\n", flush=True)
     sizes = step.CPU_SIZES[:1] if quick else None
-    show([*step.rows(sizes), *distances.rows(), *evaluation.rows(), *reading.rows()])
+    parts = (lambda: step.rows(sizes), distances.rows, evaluation.rows, reading.rows)
+    show(chain.from_iterable(part() for part in parts))
     for module, *options in () if quick else TABLES:
         print(f"\n{module}", flush=True)
         subprocess.run([sys.executable, "-m", module, *options], check=True)

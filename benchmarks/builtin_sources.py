@@ -1,4 +1,4 @@
-"""Makes the source models that ship with the package: python benchmarks/builtin_sources.py [NAME ...]
+"""Makes the source models that ship with the package: python -m benchmarks.builtin_sources [NAME ...]
 
 Each takes some 20 minutes of one core; an interrupted one goes on when called again. They are trained under bfloat16
 where the CPU has it, so another machine gives other digits of the same quality.

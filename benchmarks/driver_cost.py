@@ -1,6 +1,6 @@
 """What the driver costs: trials that do nothing, through Optuna, the ledger, Ray and Tune.
 
-    python benchmarks/driver_cost.py --trials 2000 --at-once 16
+    python -m benchmarks.driver_cost --trials 2000 --at-once 16
 
 A trial reports one row and ends. Prints trials a minute at the start and at the end of the study, and their ratio.
 """
@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import small_study  # sets Ray's variables
 from ray import tune
 
+from benchmarks import small_study  # sets Ray's variables
 from search.results import load
 from search.tune import run_study
 from spaces.config import TrialConfig

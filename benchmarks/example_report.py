@@ -1,4 +1,4 @@
-"""Makes docs/example-report.html: python benchmarks/example_report.py [HOME]
+"""Makes docs/example-report.html: python -m benchmarks.example_report [HOME]
 
 Two small searches over icons and digits that come with pip packages: phosphor as a grid of sources, networks, target-set
 sizes and seeds, remix with a sampler and early stopping. About 12 minutes of one quiet core; an interrupted run goes on when

@@ -1,6 +1,6 @@
 """Kills the driver of one study at random moments, resumes it until it is done, and counts what was lost or repeated.
 
-    python benchmarks/kill_loop.py --kills 20
+    python -m benchmarks.kill_loop --kills 20
 
 Lost: a trial that is not exactly once in the evaluations table and in Optuna's journal, with one state in both. Repeated:
 an evaluation that was made again though a whole checkpoint had it; every evaluation writes a sample grid anew, so a grid that
@@ -19,8 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import small_study
-
+from benchmarks import small_study
 from search.ledger import Ledger
 from search.results import load
 from search.study import StudyPaths, StudySpec

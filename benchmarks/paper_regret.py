@@ -1,4 +1,4 @@
-"""Leave-one-target-out regret on the paper's own Tables 4 and 5, recalled and unverified: python benchmarks/paper_regret.py."""
+"""Leave-one-target-out regret on the paper's own Tables 4 and 5, recalled and unverified: python -m benchmarks.paper_regret."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does `pick` claim what is so? On made-up homes whose truth is known: python benchmarks/pick_calibration.py [HOMES].
+"""Does `pick` claim what is so? On made-up homes whose truth is known: python -m benchmarks.pick_calibration [HOMES].
 
 Each home has trials of 3 targets x (scratch, 3 sources x 3 choices of networks) x 2 seeds, drawn from a world in which
 sources differ, targets differ by `tau` and seeds by `sigma`. `pick` is asked for a target of the home, and for one that was

@@ -1,4 +1,4 @@
-"""How long the report of a large study takes, and how large it is: python benchmarks/report_time.py [TRIALS EVALUATIONS]
+"""How long the report of a large study takes, and how large it is: python -m benchmarks.report_time [TRIALS EVALUATIONS]
 
 The study's rows are made up (its trials were not trained), written with the project's own writer; the report is the real one.
 Prints the seconds, and the core-seconds, from the start of `understock report` to its end, and the page's size.

@@ -2,12 +2,13 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 
@@ -53,19 +54,20 @@ def agree(values: Mapping[str, float], relative: float) -> None:
         np.testing.assert_allclose(other, first, rtol=relative, err_msg=str(dict(values)))
 
 
-def show(rows: Sequence[Row]) -> None:
-    """Print the table; plain Markdown where it goes to a file."""
+def show(rows: Iterable[Row]) -> None:
+    """Print the table, each row as soon as it is there; plain Markdown where it goes to a file."""
     headings = ["work", "ours", "peers (their time over ours)", "floor", "wanted", "remark"]
     console = Console()
     if console.is_terminal:
         table = Table(*headings, box=box.SIMPLE)
-        for row in rows:
-            table.add_row(*row.cells())
-        console.print(table)
+        with Live(table, console=console, auto_refresh=False) as live:
+            for row in rows:
+                table.add_row(*row.cells())
+                live.refresh()
         return
-    print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
+    print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}", flush=True)
     for row in rows:
-        print(f"| {' | '.join(cell.replace(chr(10), '<br>') for cell in row.cells())} |")
+        print(f"| {' | '.join(cell.replace(chr(10), '<br>') for cell in row.cells())} |", flush=True)
 
 
 def _short(value: float) -> str:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmarks import plain_wgan_gp
 from spaces.config import TrialConfig
+from trainables.devices import use_cores
 from trainables.distances import Moments, frechet_distance
 from trainables.domains import BatchOrder, open_domain
 from trainables.features import load_extractor
@@ -41,7 +42,7 @@ CPU = torch.device("cpu")
 
 def run(folder: str, contender: str, seed: int, iterations: int) -> tuple[list[float], float]:
     """The critic's loss at each iteration, and the distance at the end."""
-    torch.set_num_threads(1)
+    use_cores(1)
     home = Home(Path(folder))
     domain = open_domain(home, "icons")
     order = BatchOrder(domain.subset(IMAGES, 0), CRITIC_STEPS * BATCH, seed)

@@ -1,6 +1,6 @@
 """A long study with killed processes on the way: does the driver grow, and is every trial accounted for?
 
-    python benchmarks/soak.py --trials 500
+    python -m benchmarks.soak --trials 500
 
 Runs `understock resume` on 500 small trials, 4 at once, and kills the process of a random trial now and then. Compares the
 driver's resident memory and open files at the end with those after trial 50.
@@ -16,9 +16,9 @@ import time
 from collections import Counter
 
 import psutil
-import small_study
 from kill_loop import count_lost
 
+from benchmarks import small_study
 from search.results import load
 from search.study import StudyPaths
 from trainables.trial import LOCK

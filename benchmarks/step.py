@@ -6,26 +6,29 @@
 
 All contenders have the same networks, weights and data. torch-mimicry brings its own critic and generator steps and
 penalty; its networks are other ones, so its steps run on the plain port's. Floor: the multiplications of our own iteration
-(counted by torch's FlopCounterMode) at the rate of this machine's matrix products in the same precision.
+(by torch's formulas of flops) at the rate of this machine's matrix products in the same precision.
 """
 
 import itertools
-import resource
+import re
 import subprocess
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import plain_wgan_gp
 from benchmarks.rows import Row, alternate, show
 from spaces.config import TrialConfig
-from trainables.devices import best_device, native_precision
+from trainables.devices import best_device, native_precision, use_cores
 from trainables.methods.finetune import Finetune
 from trainables.parallel import Group
 
@@ -36,16 +39,21 @@ WANTED = {("cpu", 16): "2.5x", ("cpu", 32): "2.5x", ("cuda", 32): "5x", ("cuda",
 """By device and width."""
 
 
-def rows(sizes: tuple[tuple[int, int, int], ...] | None = None) -> list[Row]:
+def rows(sizes: tuple[tuple[int, int, int], ...] | None = None) -> Iterator[Row]:
     """Time and peak memory of an iteration at each size: width, pixels, batch."""
     device = best_device()
-    sizes = sizes or (CPU_SIZES if device.type == "cpu" else GPU_SIZES)
-    return [row for size in sizes for row in (_time(*size, device), _memory(*size, device))]
+    use_cores(torch.get_num_threads())  # for all contenders
+    for size in sizes or (CPU_SIZES if device.type == "cpu" else GPU_SIZES):
+        yield _time(*size, device)
+        yield _memory(*size, device)
 
 
 def _time(width: int, resolution: int, batch: int, device: torch.device) -> Row:
     contenders = {name: make(width, resolution, batch, device) for name, make in CONTENDERS.items()}
-    seconds = alternate({name: _finished(work, device) for name, work in contenders.items()}, repeats=7, warm_up=2)
+    repeats = 15 if width * batch < 1024 else 5  # short ones vary more
+    seconds = alternate(
+        {name: _finished(work, device) for name, work in contenders.items()}, repeats=repeats, warm_up=2
+    )
     ours = seconds.pop("ours")
     products = _flops(contenders["ours"]) / 2
     precision = native_precision(device)
@@ -170,11 +178,22 @@ def _finished(work: Callable[[], object], device: torch.device) -> Callable[[], 
     return lambda: (work(), torch.cuda.synchronize(device))
 
 
+class _Counting(TorchDispatchMode):
+    """Adds up torch's own counts. Its FlopCounterMode also follows modules, by hooks that `autograd.grad` can't bear."""
+
+    flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.flops += count(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
 def _flops(work: Callable[[], object]) -> int:
-    counter = FlopCounterMode(display=False)
-    with counter:
+    with _Counting() as counter:
         work()
-    return counter.get_total_flops()
+    return counter.flops
 
 
 def _products_per_second(device: torch.device, dtype: torch.dtype) -> float:
@@ -191,17 +210,23 @@ def _products_per_second(device: torch.device, dtype: torch.dtype) -> float:
 def _peak_mebibytes(name: str, width: int, resolution: int, batch: int) -> float:
     """What three iterations need beyond what was there before them."""
     device = best_device()
+    use_cores(torch.get_num_threads())
     work = CONTENDERS[name](width, resolution, batch, device)
     if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
     else:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten; it may be the parent's
+        before = _resident_peak()
     for _ in range(3):
         work()
-    if device.type == "cuda":
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 2**20
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _resident_peak()
+    return (peak - before) / 2**20
+
+
+def _resident_peak() -> int:
+    """In bytes."""
+    return 1024 * int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0])
 
 
 if __name__ == "__main__":

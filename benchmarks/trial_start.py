@@ -1,6 +1,6 @@
 """How long a trial takes to start, from the scheduler's decision to its first training step, and where the time goes.
 
-    python benchmarks/trial_start.py
+    python -m benchmarks.trial_start
 
 Trials of the quickstart space (width 16, 32 pixels, grafted on builtin source models), one worker, actors reused. The
 decision is when the searcher asks the ledger for a trial.
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import small_study  # sets Ray's variables
 import torch
 from ray import tune
 from torch import Tensor
 
+from benchmarks import small_study  # sets Ray's variables
 from search.launch import resolve_study
 from search.ledger import Ledger
 from search.study import StudyPaths, write_spec
 from search.tune import run_study
 from spaces.config import Budget, IwProtocol, TrialConfig
-from trainables.checkpoints import TrialFiles
+from trainables.devices import use_cores
 from trainables.distributed import TrialJob
 from trainables.domains import write_domain
 from trainables.home import Home
@@ -39,7 +39,7 @@ def stamped(parameters: Mapping[str, Any]) -> None:
     """The trial as `tune_trial` trains it, with the times of its entry, first batch and second batch left in a file."""
     stamps = {"entered": time.time()}
     job = TrialJob(**parameters)
-    torch.set_num_threads(job.threads)
+    use_cores(job.threads)
 
     def watch(batches: Iterator[Tensor]) -> Iterator[Tensor]:
         for number, batch in enumerate(batches):
@@ -47,10 +47,9 @@ def stamped(parameters: Mapping[str, Any]) -> None:
                 stamps[("first", "second")[number]] = time.time()
             yield batch
 
-    files = TrialFiles(Path(job.folder), Path(job.samples))
     config = TrialConfig.model_validate_json(job.config)
-    for evaluation in run_trial(config, Home(Path(job.home)), files, torch.device("cpu"), watch):
-        (files.folder / "stamps.json").write_text(json.dumps(stamps))
+    for evaluation in run_trial(config, Home(Path(job.home)), job.files, torch.device("cpu"), watch):
+        (job.files.folder / "stamps.json").write_text(json.dumps(stamps))
         tune.report(evaluation.row() | {"status": evaluation.status})
 
 

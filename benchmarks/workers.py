@@ -1,4 +1,4 @@
-"""What several workers a trial cost: python benchmarks/workers.py [TRIALS]
+"""What several workers a trial cost: python -m benchmarks.workers [TRIALS]
 
 Trials a minute of a study whose trials are nearly nothing (one iteration, one small evaluation), one trial at a time, with one
 worker and with two on this machine; and of a trial of two workers, the seconds from Ray Train's `fit` to the first

@@ -17,8 +17,9 @@ from search.ledger import Ledger
 from search.study import StudyPaths, StudySpec, only_driver, open_study
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
+from spaces.suggest import UNVARIED
 from trainables.checkpoints import TrialFiles
-from trainables.devices import best_device
+from trainables.devices import best_device, use_cores
 from trainables.domains import open_domain
 from trainables.home import Home
 from trainables.progress import progress, watch
@@ -28,7 +29,8 @@ from trainables.trial import run_trial
 
 
 def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
-    """The TrialConfig in a JSON file: the file itself, as `export` leaves it, or its "config", as `pick` does.
+    """The TrialConfig in a JSON file: the file itself, as `export` leaves it, its "config", as `pick` does, or its "base", which
+    is what the study.json of an earlier training has.
 
     `max_images` replaces its budget; the number of evaluations stays. UserError if there is none, or if it is for another
     target.
@@ -42,7 +44,7 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
         raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
     if not isinstance(data, Mapping):
         raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
-    config = TrialConfig.parse(data.get("config", data), f"config {path}")
+    config = TrialConfig.parse(data.get("config", data.get("base", data)), f"config {path}")
     if config.target != target:
         raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
     if max_images is None:
@@ -64,7 +66,7 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     it, or if the training diverged.
     """
     threads = threads or len(os.sched_getaffinity(0))
-    torch.set_num_threads(threads)
+    use_cores(threads)
     paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
     with only_driver(paths):
         ledger = Ledger(paths, spec)
@@ -88,7 +90,7 @@ def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec
         {
             "name": name,
             "target": config.target,
-            "space": "unvaried",
+            "space": UNVARIED,
             "trials": 1,
             "sampler": "grid",
             "early_stopping": False,

@@ -19,6 +19,9 @@ Suggest = Callable[..., None]
 COMMON_TO_ALL = ("target", "budget", "protocol")
 """Fields that a space may not suggest."""
 
+UNVARIED = "unvaried"
+"""The space of a study of one given configuration."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -85,5 +88,5 @@ SPACES: Mapping[str, Space] = {
         source_by_parts,
         _SMALL | {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3, "budget/images": 64_000, "budget/eval_every_images": 16_000},
     ),
-    "unvaried": Space(unvaried),
+    UNVARIED: Space(unvaried),
 }

@@ -19,6 +19,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from spaces.errors import UserError
 from trainables.crew import Crew
+from trainables.interrupts import kept_interrupts
 from trainables.loopback import on_loopback
 
 AUTOSCALER_PATIENCE = 15 * 60.0
@@ -40,8 +41,11 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
     if address or dashboard:
         options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
     try:
-        with nullcontext() if address else on_loopback():
+        with nullcontext() if address else on_loopback(), kept_interrupts():
             context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None

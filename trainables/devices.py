@@ -1,8 +1,25 @@
-"""What this machine computes on, and in which precision it is fast."""
+"""What this machine computes on, and how it is fast at that."""
 
+import ctypes
+import sys
 from typing import Literal
 
 import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's mallopt."""
+
+
+def use_cores(threads: int) -> None:
+    """Compute on `threads` cores in this process, and keep memory that is freed for what is allocated next.
+
+    By default glibc gives large blocks back to Linux, which then fills each with zeros again: 10,000 page faults a training
+    iteration (width 16, 32 pixels, batch 32), 5 % of its time.
+    """
+    torch.set_num_threads(threads)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
+        libc.mallopt(_M_MMAP_THRESHOLD, 256 * 2**20)
 
 
 def best_device() -> torch.device:

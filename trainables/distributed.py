@@ -26,6 +26,7 @@ from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles
 from trainables.cluster import node_name
 from trainables.crew import Crew
+from trainables.devices import use_cores
 from trainables.home import Home, StorageError, writing
 from trainables.memory import MemoryLimit
 from trainables.store import UnreachableError
@@ -72,7 +73,7 @@ class TrialJob:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
-        torch.set_num_threads(self.threads)
+        use_cores(self.threads)
         device = torch.device("cuda" if self.gpus_per_worker else "cpu")
         machine = {"device": _device_name(device), "threads": self.threads, "node": node_name()}
         config = TrialConfig.model_validate_json(self.config)

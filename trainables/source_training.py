@@ -12,7 +12,7 @@ from spaces.errors import lookup
 from spaces.presets import PRESETS
 from trainables.checkpoints import TrialFiles, last_state
 from trainables.crew import Crew
-from trainables.devices import native_precision
+from trainables.devices import native_precision, use_cores
 from trainables.domains import open_domain
 from trainables.home import Home, only_process, remove
 from trainables.progress import progress, watch
@@ -93,7 +93,7 @@ def _evaluations(
         report(iterations, steps)
 
     if crew.workers == 1 and address is None:
-        torch.set_num_threads(crew.threads)
+        use_cores(crew.threads)
         return counted_trial(config, home, files, crew.device, begun)
     from trainables.source_workers import evaluations_of_workers  # Ray takes seconds to import
 

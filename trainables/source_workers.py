@@ -20,6 +20,7 @@ from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles
 from trainables.cluster import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
 from trainables.crew import Crew
+from trainables.devices import use_cores
 from trainables.home import Home
 from trainables.source_training import counted_trial
 from trainables.training import Evaluation
@@ -141,7 +142,7 @@ def _work(parameters: dict[str, Any]) -> None:
     """One of the workers; the first tells how far it is."""
     news = parameters.pop("news")
     job = _Job(**parameters)
-    torch.set_num_threads(job.threads)
+    use_cores(job.threads)
     config = TrialConfig.model_validate_json(job.config)
     home = Home.find(job.home)  # each node has its own mirror of one on an object store
     files = TrialFiles(home.root / job.folder, home.root / job.samples)

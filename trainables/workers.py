@@ -9,6 +9,7 @@ import trainables.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 import ray.exceptions
 import ray.train
+from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import RayTrainError
@@ -16,6 +17,7 @@ from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.callback import RayTrainCallback
 
 from trainables.crew import Crew
+from trainables.meeting import join_workers
 from trainables.parallel import STEP_TIMEOUT, WorkerLostError
 from trainables.store import UnreachableError
 from trainables.trial import TrialBusyError
@@ -41,11 +43,16 @@ def fit(
     `folder` is Ray Train's own, on storage that all nodes share. Nothing is retried: an error of `work` on any worker ends
     all of them and is raised here; a loss is raised as CrewLostError, and who calls decides what then.
     """
+    backend = "nccl" if crew.gpus >= 1 else "gloo"  # workers that share a GPU can't be in one NCCL group
+
+    def join_and_work(parameters: dict[str, Any]) -> None:
+        join_workers(backend, STEP_TIMEOUT)
+        work(parameters)
+
     trainer = _Trainer(
-        work,
+        join_and_work,
         train_loop_config=dict(parameters),
-        # Workers that share a GPU can't be in one NCCL group.
-        torch_config=TorchConfig("nccl" if crew.gpus >= 1 else "gloo", timeout_s=int(STEP_TIMEOUT.total_seconds())),
+        torch_config=_JoinedByThemselves(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=crew.workers, use_gpu=crew.gpus > 0, resources_per_worker=crew.bundle
         ),
@@ -74,6 +81,12 @@ def _in_a_line(error: Exception) -> str:
     """The first line and the last of what it says; a traceback may lie between."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(dict.fromkeys((lines[0], lines[-1])))[:400]
+
+
+class _JoinedByThemselves(TorchConfig):
+    """Each worker has its GPU chosen, as for any of Ray Train's; their group they make by `join_workers`."""
+
+    backend_cls = Backend
 
 
 class _Trainer(TorchTrainer):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import tables
-from analysis.commands import search_command
+from analysis.commands import again, longer
 from analysis.evidence import Evidence, of_each
 from analysis.page import Block, Section, Sheet, Text, listed, plural
 
@@ -93,12 +93,11 @@ def _block(e: Evidence) -> Block:
         "With concurrency 1 the same spec suggests the same trials; on a CPU with equal threads a trial gives the same "
         "numbers."
     ]
-    again = "To run it again, in a home with the same data and source models but without this study:"
-    longer = search_command(spec, name=f"{spec.name[:95]}-more", trials=2 * spec.trials)
+    way = "To run it again, in a home with the same data and source models but without this study:"
     return Block(
         lead,
         notes=notes,
-        commands=[(again, search_command(spec)), ("For more trials:", longer)],
+        commands=[(way, again(spec)), ("For more trials:", longer(spec))],
         sheets=[facts],
         texts=[Text("study.json, the whole spec", spec.model_dump_json(indent=2))],
     )

@@ -1,5 +1,7 @@
 """Studies on disk, written with the project's own writers and known numbers."""
 
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,30 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     folder.trial(6, "mnist", "both", [], status="failed")
     folder.trial(7, "mdi", "both", [160, 95, 80, 75], iw=[-5, -4, None, None], seed=1)
     return folder
+
+
+CHROMIUM_FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=20000",
+    "--window-size=1700,1000", "--dump-dom",
+]  # fmt: skip
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Callable[[str], str]:
+    """Opens an address in headless Chromium for 20 s of its own time, and gives the document as it is then.
+
+    Whatever the page has to say on the console fails the test.
+    """
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+
+    def run(address: str) -> str:
+        command = [chromium, *CHROMIUM_FLAGS, f"--user-data-dir={tmp_path / 'profile'}", address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert "CONSOLE" not in done.stderr, done.stderr
+        return done.stdout
+
+    return run

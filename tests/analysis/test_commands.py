@@ -4,7 +4,7 @@ import shlex
 import typer
 
 import understock
-from analysis.commands import search_command
+from analysis.commands import again, longer, search_command
 from search.launch import resolve_study
 from search.study import StudySpec
 
@@ -43,3 +43,18 @@ def test_what_a_shell_would_read_otherwise_is_quoted(new_study):
     given = search_command(new_study(space="/my spaces/a.py:it's").spec)
     assert shlex.split(given)[4] == "/my spaces/a.py:it's"
     assert "/my spaces" not in given.split()
+
+
+def test_one_trained_configuration_is_trained_again_from_its_study_file(new_study):
+    spec = new_study(space="unvaried", sampler="grid", early_stopping=False, trials=1).spec
+    assert again(spec) == "understock train phosphor --config study.json --name phosphor-1"
+    given = shlex.split(longer(spec))
+    assert given[:5] == ["understock", "search", "phosphor", "--space", "quickstart"]
+    assert "--sources" not in given
+    assert "--sampler" not in given
+
+
+def test_other_studies_are_searched_again(new_study):
+    spec = new_study().spec
+    assert again(spec) == search_command(spec)
+    assert longer(spec) == search_command(spec, name="phosphor-1-more", trials=16)

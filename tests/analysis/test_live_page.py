@@ -2,6 +2,7 @@ import fcntl
 import http.client
 import re
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,18 +12,32 @@ from spaces.errors import UserError
 from trainables.home import LOCK
 
 
+@contextmanager
+def serving(page):
+    with Watcher(page, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture
-def served(new_study):
-    """A study of 8 trials, one of which is running, and its page."""
+def running(new_study):
+    """A study of 8 trials, one of which is running."""
     study = new_study()
     study.trial(0, "mdi", "both", [90, 80], grid=True)
     study.trial(1, "scratch", "none", [200], status="running")
-    with Watcher(LivePage(study.home, study.paths, study.spec), 0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield study, server
-        server.shutdown()
-        thread.join()
+    return study
+
+
+@pytest.fixture
+def served(running):
+    """That study and its page."""
+    with serving(LivePage(running.home, running.paths, running.spec)) as server:
+        yield running, server
 
 
 def get(server, path="/", **headers):
@@ -96,3 +111,26 @@ def test_a_port_that_is_taken_is_named(served):
 def test_what_is_no_port_is_refused(study, port):
     with pytest.raises(UserError, match=f"port {port} can't be had"):
         Watcher(LivePage(study.home, study.paths, study.spec), port)
+
+
+class Growing(LivePage):
+    """The page of a search that gets further as soon as it was looked at."""
+
+    def __init__(self, study):
+        super().__init__(study.home, study.paths, study.spec)
+        self._study = study
+
+    def __call__(self, state):
+        page = super().__call__(state)
+        self._study.trial(1, "scratch", "none", [200, 70], status="running")
+        return page
+
+
+@pytest.mark.browser
+def test_a_browser_shows_what_came_after_it_was_opened(running, browse):
+    with serving(Growing(running)) as server:
+        page = browse(server.address)
+    assert "200 of 400 images, FD (efficientnet_lite0) 70" in page
+    assert "100 of 400 images" not in page
+    assert page.count('class="main-svg"') > 5  # figures, drawn again
+    assert re.search(r'id="lost"[^>]* hidden', page)

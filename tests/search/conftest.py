@@ -1,4 +1,7 @@
-from collections.abc import Callable, Mapping, Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -91,3 +94,24 @@ def new_study(
         return open_study(home, spec.name)
 
     return make
+
+
+@pytest.fixture
+def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts `understock resume s` as a process of its own, in a process group of its own, as a terminal does."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
+        environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()

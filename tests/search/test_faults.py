@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -224,27 +223,6 @@ def test_a_full_disk_ends_the_run_in_one_line_and_resume_goes_on_after_space_is_
     assert load(paths.evaluations).num_rows == 40
 
 
-@pytest.fixture
-def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts `understock resume s` as a process of its own, in a process group of its own, as a terminal does."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
-        environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-
-
 def interrupted(process: subprocess.Popen[str], signals: list[int], gap: float) -> float:
     """Signal a driver's whole process group, as Ctrl-C does; gives the seconds until it had ended, as it should."""
     asked = time.monotonic()
@@ -264,7 +242,7 @@ def interrupted(process: subprocess.Popen[str], signals: list[int], gap: float) 
         ([signal.SIGINT], 3),
         ([signal.SIGINT] * 2, 3),
         ([signal.SIGTERM], 3),
-        pytest.param([signal.SIGINT], 0, marks=pytest.mark.unproven),
+        ([signal.SIGINT], 0),
     ],
     ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM", "Ctrl-C while Ray starts"],
 )

@@ -32,6 +32,7 @@ def test_a_config_is_read_bare_and_out_of_a_pick(tiny_config: Config, written: C
     values = json.loads(config.model_dump_json())
     assert read_config(written(values), "dots") == config
     assert read_config(written({"config": values, "says": []}), "dots") == config
+    assert read_config(written({"base": values, "space": "unvaried"}), "dots") == config
     longer = read_config(written(values), "dots", max_images=64).budget
     assert (longer.images, longer.eval_every_images) == (64, 32)
 

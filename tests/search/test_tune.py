@@ -1,12 +1,10 @@
 """Real searches under a real Ray, small enough for a test."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,25 +97,6 @@ def test_a_changed_domain_is_refused(home: Home, new_study: New) -> None:
     changed = spec.model_copy(update={"digests": spec.digests | {"domain:dots": "0" * 64}})
     with pytest.raises(UserError, match=r"domain 'dots' has changed since it started.*--name"):
         run_study(home, paths, changed)
-
-
-@pytest.fixture
-def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts `understock resume s` as a process of its own."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
-        environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
 
 
 def wait_for_evaluations(paths: StudyPaths, n: int) -> None:

@@ -16,11 +16,6 @@ Make = Callable[..., TrialConfig]
 LONG = {"images": 80, "eval_every_images": 16}
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> TrialFiles:
-    return TrialFiles(tmp_path / "trial", tmp_path / "samples")
-
-
 def first(n: int, config: TrialConfig, home: Home, files: TrialFiles) -> list[Evaluation]:
     """Train to the n-th evaluation, and stop there as a kill does."""
     trial = run_trial(config, home, files, CPU)

@@ -25,11 +25,6 @@ Make = Callable[..., TrialConfig]
 LONG = {"images": 80, "eval_every_images": 16}
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> TrialFiles:
-    return TrialFiles(tmp_path / "trial", tmp_path / "samples")
-
-
 def without_seconds(evaluations: list[Evaluation]) -> list[tuple[object, ...]]:
     return [(e.status, e.images_seen, e.losses, e.metrics, e.record) for e in evaluations]
 

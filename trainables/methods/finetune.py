@@ -40,9 +40,9 @@ class Finetune:
         group.agree_on_statistics(self.generator)  # not the average's: the first worker samples from it alone
         optim = config.optim
         betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas)
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas, fused=True)
         trained = [p for p in self.discriminator.parameters() if p.requires_grad]
-        self.adam_d = torch.optim.Adam(trained, lr=optim.lr_d, betas=betas)
+        self.adam_d = torch.optim.Adam(trained, lr=optim.lr_d, betas=betas, fused=True)
 
     def _graft(self, source: SourceModel) -> GraftReport:
         names = {"source_name": source.facts.name, "target_name": self.config.target}
@@ -85,7 +85,7 @@ class Finetune:
             if self.config.loss.penalty:
                 total = total + self.config.loss.penalty * loss.penalty(self.discriminator, real, fake, mix)
         self.adam_d.zero_grad()
-        total.backward()
+        total.backward(inputs=self.adam_d.param_groups[0]["params"])  # not the images', which the penalty asked for
         self._descend(self.adam_d)
         return total.detach()
 
@@ -140,9 +140,12 @@ class Finetune:
             module.load_state_dict(dict(_below(state, part)))
         for part in ("adam_g", "adam_d"):
             adam: torch.optim.Adam = getattr(self, part)
+            weights = adam.param_groups[0]["params"]
             moments: dict[int, dict[str, Tensor]] = {}
             for name, tensor in _below(state, part):
                 index, _, key = name.partition(".")
+                if tensor.ndim:  # fused Adam takes a weight and its moments to lie in memory alike
+                    tensor = torch.empty_like(weights[int(index)]).copy_(tensor)
                 moments.setdefault(int(index), {})[key] = tensor
             adam.load_state_dict({"state": moments, "param_groups": adam.state_dict()["param_groups"]})
         self.iterations = int(state["iterations"])

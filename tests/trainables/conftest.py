@@ -1,0 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from trainables.checkpoints import TrialFiles
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> TrialFiles:
+    return TrialFiles(tmp_path / "trial", tmp_path / "samples")

@@ -1,0 +1,65 @@
+import os
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+
+from trainables.interrupts import kept_interrupts
+
+
+def press(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_is_raised_where_it_came(number: int) -> None:
+    before, after = handlers(), []
+    with pytest.raises(KeyboardInterrupt), kept_interrupts():
+        press(number)
+        after.append("never")
+    assert not after
+    assert handlers() == before
+
+
+def test_one_that_was_dropped_is_raised_at_the_end() -> None:
+    after = []
+    with pytest.raises(KeyboardInterrupt), kept_interrupts():
+        with suppress(KeyboardInterrupt):
+            press()
+        after.append("went on")
+    assert after == ["went on"]
+
+
+def test_one_that_became_another_error_is_raised_as_itself() -> None:
+    with pytest.raises(KeyboardInterrupt), kept_interrupts():
+        try:
+            press()
+        except KeyboardInterrupt:
+            raise RuntimeError("a child was interrupted") from None
+
+
+def test_other_errors_and_nothing_at_all_pass() -> None:
+    before = handlers()
+    with pytest.raises(RuntimeError, match="its own"), kept_interrupts():
+        raise RuntimeError("its own")
+    with kept_interrupts():
+        pass
+    assert handlers() == before
+
+
+def test_in_another_thread_it_lets_all_be() -> None:
+    before, seen = handlers(), []
+
+    def run() -> None:
+        with kept_interrupts():
+            seen.append(handlers())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -1,0 +1,38 @@
+"""Ctrl-C while a library starts processes.
+
+Python drops what a signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere
+"Exception ignored in": an interrupt that falls there would be lost.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def kept_interrupts() -> Iterator[None]:
+    """Ctrl-C or SIGTERM in the block raises KeyboardInterrupt there; where that is dropped, or becomes another error on its
+    way, the block's end raises it. Outside the main thread, which alone gets signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Exception:
+        if not came:
+            raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
