@@ -1,7 +1,7 @@
 """Ctrl-C while a library starts processes.
 
 Python drops what a signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere
-"Exception ignored in": an interrupt that falls there would be lost.
+"Exception ignored in": an interrupt that falls there would be lost. So it is kept until the processes are up.
 """
 
 import signal
@@ -13,19 +13,21 @@ from typing import Any
 
 @contextmanager
 def kept_interrupts() -> Iterator[None]:
-    """Ctrl-C or SIGTERM in the block raises KeyboardInterrupt there; where that is dropped, or becomes another error on its
-    way, the block's end raises it. Outside the main thread, which alone gets signals, it does nothing.
+    """Ctrl-C or SIGTERM in the block raises KeyboardInterrupt at its end, in place of any error; a second one where it comes.
+
+    Outside the main thread, which alone gets signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
+    def keep(number: int, frame: Any) -> None:
         came.append(number)
-        raise KeyboardInterrupt
+        if len(came) > 1:
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, keep) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except Exception:
