@@ -1,6 +1,8 @@
 import os
+import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +12,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +21,8 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import understock
+from search.results import load
+from search.study import StudyPaths, is_running
 from trainables.home import Home
 from trainables.sources import SourceModel
 
@@ -142,6 +145,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     environment = os.environ | {
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0", "UNDERSTOCK_HOME": "/nowhere", "RAY_worker_niceness": "0",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # jobs are `understock ...`
     }  # fmt: skip
     temp = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: a socket's path has 107 characters at most
     ray_start = Path(sys.executable).with_name("ray")
@@ -198,30 +202,49 @@ def space(trial, *, sources, train_images):
 
 
 @pytest.mark.ray
-@pytest.mark.unproven
 def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     home: Home, tiny_domain: str, tiny_source: SourceModel, cluster: dict[str, str], tmp_path: Path
 ) -> None:
-    """One cluster for both, for its start is what costs: a job to its end, and one with a mistake."""
+    """One cluster for all, for its start is what costs: a job to its end, one with a mistake, one that is left and stopped."""
     folder = tmp_path / "space"
     folder.mkdir()
     (folder / "mine.py").write_text(SPACE)
     settings = "--sources seed-7 --space mine.py:space --trials 1 --concurrency 1 --threads-per-trial 1 --max-images"
     here = ["--home", str(home.root)]
 
-    def start(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "understock", *arguments]
+    def start(*command: str) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=cluster, stdout=pipe, stderr=pipe, text=True, **options)
+        return subprocess.Popen(command, env=cluster, cwd=folder, stdout=pipe, stderr=pipe, text=True)
 
-    job = [*["search", "dots", "--working-dir"], str(folder), "--submit", cluster["dashboard"], *settings.split()]
+    def search(name: str, images: int) -> "subprocess.Popen[str]":
+        target = ["understock", "search", "dots", "--working-dir", str(folder), "--submit", cluster["dashboard"]]
+        return start(*target, *settings.split(), str(images), "--name", name, *here)
 
-    followed = start(*job, "8", "--name", "followed", *here, cwd=folder)
+    followed = search("followed", 8)
     said, complaint = followed.communicate(timeout=300)
     assert followed.returncode == 0, said + complaint
     assert "1/1 trials" in said
     assert (home.study("followed") / "report.html").is_file()
 
-    mistaken = start(*job, "8", "--name", "UPPER", *here, cwd=folder)
+    mistaken = search("UPPER", 8)
     said, complaint = mistaken.communicate(timeout=300)
     assert (mistaken.returncode, "name" in said) == (2, True), said + complaint
+
+    left = search("left", 6_000)
+    paths = StudyPaths.of(home, "left")
+    wait_until(lambda: left.poll() is not None or bool(list(paths.root.glob("samples/*/[0-9]*.png"))), lambda: "hangs")
+    assert left.poll() is None, left.communicate()
+    status, _ = start("understock", "status", "left", *here).communicate(timeout=120)
+    assert "running" in status
+    left.send_signal(signal.SIGINT)
+    _, complaint = left.communicate(timeout=60)
+    assert left.returncode == 130
+    assert "goes on; follow it with: RAY_AUTH_MODE=token ray job logs --follow" in complaint
+    assert "Traceback" not in complaint
+    assert is_running(paths)
+    stop = re.findall(r"stop it with: RAY_AUTH_MODE=token (.*)", complaint)[0]
+    stopped = start(*shlex.split(stop))
+    said, complaint = stopped.communicate(timeout=120)
+    assert stopped.returncode == 0, said + complaint
+    wait_until(lambda: not is_running(paths), lambda: "its driver lives")
+    assert [row["status"] for row in load(paths.evaluations).to_pylist()][-1] == "running"  # and can be resumed

@@ -65,8 +65,8 @@ def free_port() -> int:
 
 
 def test_a_search_shows_itself_on_loopback_and_to_nobody_else(home: Home, new_study: New, tmp_path: Path) -> None:
-    """One search for all, for Ray's start is what costs; it is interrupted once all has been seen."""
-    paths, _ = new_study(trials=2, max_images=100_000, early_stopping=False)
+    """One search for all, of two workers a trial; Ray's start is what costs. It is interrupted once all has been seen."""
+    paths, _ = new_study(trials=2, max_images=100_000, early_stopping=False, workers_per_trial=2)
     command = [sys.executable, "-m", "understock", "resume", "s", "--home", str(home.root)]
     watched = [*command, "--dashboard", "--track", "tensorboard", "--track", "mlflow"]
     token = tmp_path / "token"
@@ -84,6 +84,7 @@ def test_a_search_shows_itself_on_loopback_and_to_nobody_else(home: Home, new_st
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 answer(f"{link[1]}/api/jobs/")
             assert "RUNNING" in eventually(f"{link[1]}/api/jobs/", token.read_text(), "understock")
+            assert "RUNNING" in eventually(f"{link[1]}/api/train/v2/runs/v1", token.read_text(), '"train"')
             check_optuna_dashboard(home)
         finally:
             search.send_signal(signal.SIGINT)

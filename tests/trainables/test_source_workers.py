@@ -40,7 +40,6 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in children if child.name().startswith("ray::RayTrain")]
 
 
-@pytest.mark.unproven
 def test_a_lost_worker_is_replaced_and_an_interrupted_training_goes_on_with_another_number_of_workers(
     home: Home, tiny_domain: str
 ) -> None:
