@@ -15,7 +15,7 @@ test: $(INSTALLED)
 
 # The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise).
 test-slow: $(INSTALLED)
-	$(BIN)/pytest -m '(ray or s3 or browser or photos) and not unproven'
+	$(BIN)/pytest -m 'ray or s3 or browser or photos'
 
 # Ours against what people run today, on a quiet machine: a quarter of an hour on 2 cores.
 bench: $(INSTALLED)

@@ -16,9 +16,9 @@ import time
 from collections import Counter
 
 import psutil
-from kill_loop import count_lost
 
 from benchmarks import small_study
+from benchmarks.kill_loop import count_lost
 from search.results import load
 from search.study import StudyPaths
 from trainables.trial import LOCK
