@@ -23,10 +23,12 @@ def _race(e: Evidence) -> pd.DataFrame:
 
 
 def _overview(studies: Sequence[Evidence]) -> str:
-    races = [_reached(found)["speedup_images"] for e in studies if e.gains for found in [_race(e)]]
-    races = [found for found in races if len(found)]
-    if not races:
+    compared = [e for e in studies if e.gains]
+    if not compared:
         return "No study has transfer and scratch to compare yet."
+    races = [found for e in compared if len(found := _reached(_race(e))["speedup_images"])]
+    if not races:
+        return "In no study did transfer and scratch both come to one score."
     loose, tight = ([float(found.iloc[i]) for found in races] for i in (0, -1))
     return (
         f"To the loosest score, scratch needs {text(min(loose))} to {text(max(loose))} times the images of transfer; to the "

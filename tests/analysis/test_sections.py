@@ -108,6 +108,15 @@ def test_best_trials_show_metrics_and_settings_that_vary(found):
     assert "CUDA out of memory" in every.rows[6]
 
 
+def test_studies_of_which_none_has_a_score_that_both_sides_reached_are_told_apart_from_none_to_compare(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80])
+    other = new_study()
+    assert read(study, other)["cost"].lead == "No study has transfer and scratch to compare yet."
+    study.trial(1, "scratch", "none", [300, 200])
+    assert read(study, other)["cost"].lead == "In no study did transfer and scratch both come to one score."
+
+
 def test_the_cost_of_a_score_is_told_loose_and_tight(found):
     section = found["cost"]
     assert section.lead == (
