@@ -1,7 +1,9 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,7 +108,13 @@ def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+            command,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         )
         started.append(process)
         return process
