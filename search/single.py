@@ -22,6 +22,7 @@ from trainables.checkpoints import TrialFiles
 from trainables.devices import best_device, use_cores
 from trainables.domains import open_domain
 from trainables.home import Home
+from trainables.interrupts import kept_interrupts
 from trainables.progress import progress, watch
 from trainables.sources import open_source
 from trainables.training import Evaluation
@@ -69,12 +70,14 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     use_cores(threads)
     paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
     with only_driver(paths):
-        ledger = Ledger(paths, spec)
-        asked = ledger.ask()
+        with kept_interrupts():
+            ledger = Ledger(paths, spec)
+            asked = ledger.ask()
         if asked is not None:
             number, config = asked
             last = _train(home, ledger, number, config, threads)
-            ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
+            with kept_interrupts():
+                ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
             if last.status == "diverged":
                 raise UserError(
                     f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
@@ -121,7 +124,8 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
 
         for last in run_trial(config, home, files, device, watched):
             row: dict[str, Any] = last.row() | machine
-            ledger.record(number, config, row)
+            with kept_interrupts():
+                ledger.record(number, config, row)
             scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
             print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
     assert last is not None, "a trial has at least one evaluation"

@@ -44,6 +44,7 @@ from trainables.crew import Crew
 from trainables.distributed import resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import STORAGE_ERRNOS, Home, StorageError, file_digest
+from trainables.interrupts import kept_interrupts
 from trainables.sources import open_source
 
 INFRASTRUCTURE_RETRIES = 3
@@ -78,7 +79,8 @@ def run_study(
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
     with _full_disk(paths), only_driver(paths):
-        ledger = Ledger(paths, spec)
+        with kept_interrupts():
+            ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
         with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ["spaces", "trainables", "search", "analysis", "verbs", "understock"]
 MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")), ROOT / "understock.py"]
 ROOMS = {
-    "ray": {f"trainables/{name}.py" for name in ("cluster", "workers", "source_workers", "distributed", "loopback")}
+    "ray": {
+        f"trainables/{name}.py"
+        for name in ("cluster", "workers", "source_workers", "distributed", "loopback", "meeting")
+    }
     | {f"search/{name}.py" for name in ("tune", "tracking", "jobs")}
 }
 

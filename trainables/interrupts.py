@@ -1,7 +1,7 @@
-"""Ctrl-C while a library starts processes.
+"""Ctrl-C while something is done that it must not cut off.
 
-Python drops what a signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere
-"Exception ignored in": an interrupt that falls there would be lost. So it is kept until the processes are up.
+Optuna's journal can't bear an interrupt while it gives its lock back. And while Ray starts processes, Python drops what a
+signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere "Exception ignored in".
 """
 
 import signal
