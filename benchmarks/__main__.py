@@ -26,7 +26,7 @@ from benchmarks.rows import show
 TABLES = (
     ("benchmarks.same_results",),
     ("benchmarks.trial_start",),
-    ("benchmarks.driver_cost", "--trials", "300"),
+    ("benchmarks.driver_cost", "--trials", "200"),
 )
 """What prints a table of its own."""
 
