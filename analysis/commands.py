@@ -1,6 +1,7 @@
 """Command lines for a reader to copy."""
 
 import shlex
+from collections.abc import Mapping
 
 from search.study import StudySpec
 from spaces.suggest import UNVARIED
@@ -36,9 +37,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "memory-per-trial": spec.memory_per_trial and f"{spec.memory_per_trial / 2**30:.12g}",
         "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}", "name": name or spec.name,
     }  # fmt: skip
-    given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]
-    stopping = "--early-stopping" if spec.early_stopping else "--no-early-stopping"
-    return shlex.join(["understock", "search", spec.target, *given, stopping])
+    return _search(spec, options, "--early-stopping" if spec.early_stopping else "--no-early-stopping")
 
 
 def short_command(spec: StudySpec, *, name: str) -> str:
@@ -48,6 +47,9 @@ def short_command(spec: StudySpec, *, name: str) -> str:
         "metric": spec.metric if spec.metric != "fd" else None, "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images, "sources": ",".join(spec.sources) or None, "name": name,
     }  # fmt: skip
+    return _search(spec, options, *([] if spec.early_stopping else ["--no-early-stopping"]))
+
+
+def _search(spec: StudySpec, options: Mapping[str, object], *flags: str) -> str:
     given = [word for flag, value in options.items() if value is not None for word in (f"--{flag}", str(value))]
-    stopping = [] if spec.early_stopping else ["--no-early-stopping"]
-    return shlex.join(["understock", "search", spec.target, *given, *stopping])
+    return shlex.join(["understock", "search", spec.target, *given, *flags])

@@ -49,7 +49,7 @@ def _rows(pair: Sequence[Evidence]) -> list[tuple[str, str, str]]:
         row("target", *(e.spec.target for e in pair)),
         row("space, sampler", *(f"{e.spec.space}, {e.spec.sampler}" for e in pair)),
         row("trials", *(f"{len(e.trials)} of {e.spec.trials}" for e in pair)),
-        row("device-hours", *(f"{text(_hours(e))} {e.unit}" for e in pair)),
+        row("device-hours", *(f"{text(e.hours)} {e.unit}" for e in pair)),
         row("metric", *(e.metric.label for e in pair)),
         row("best score", *("none yet" if best is None else text(best.value) for best in bests)),
         row("floor", *("–" if best is None else text(best.floor) for best in bests)),
@@ -59,10 +59,6 @@ def _rows(pair: Sequence[Evidence]) -> list[tuple[str, str, str]]:
     for name, cost in (("images", "images_seen"), ("seconds", "train_seconds")):
         found.append(row(f"gain over scratch at equal {name}", *(_gain(e, cost) for e in pair)))
     return [*found, *(row(name, *values) for name, values in _settings(pair))]
-
-
-def _hours(e: Evidence) -> float:
-    return float(e.rows.groupby("trial")["wall_seconds"].max().sum()) * e.hours_a_second
 
 
 def _gain(e: Evidence, cost: str) -> str:

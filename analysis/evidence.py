@@ -99,6 +99,11 @@ class Evidence:
         return device_hours(self.spec)[1]
 
     @property
+    def hours(self) -> float:
+        """Device-hours that all trials took, evaluation included."""
+        return float(self.rows.groupby("trial")["wall_seconds"].max().sum()) * self.hours_a_second
+
+    @property
     def measured_by(self) -> str:
         """The protocol as JSON: equal for studies whose scores compare on one target."""
         return self.spec.base.protocol.model_dump_json()

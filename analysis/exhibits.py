@@ -73,10 +73,15 @@ def prepare(e: Evidence) -> Iterator[str]:
             yield f"no nearest training images of trial {trial}: {error}"
 
 
-def _latest_grid(paths: StudyPaths, trial: int) -> Path | None:
+def grids(paths: StudyPaths, trial: int) -> list[Path]:
+    """The grids that a trial has left, one an evaluation, the first one first."""
     folder = paths.samples(trial)
     fetch(folder)
-    return max((path for path in folder.glob("[0-9]*.png") if path.stem.isdigit()), default=None)
+    return sorted(path for path in folder.glob("[0-9]*.png") if path.stem.isdigit())
+
+
+def _latest_grid(paths: StudyPaths, trial: int) -> Path | None:
+    return max(grids(paths, trial), default=None)
 
 
 def _neighbours_picture(paths: StudyPaths, trial: int, grid: Path) -> Path:

@@ -3,7 +3,7 @@
     python -m benchmarks.evaluation
 
 The domain's own features and floors are at hand, as they are from the first evaluation of the first trial on. Floor: the
-extractor's and the generator's multiplications (FlopCounterMode) at this machine's rate of float32 products.
+extractor's and the generator's multiplications (by torch's formulas of flops) at this machine's rate of float32 products.
 """
 
 import tempfile

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from search.proposals import merged
-from search.results import flat_config, load
+from search.results import config_of, load
 from search.study import StudyPaths, StudySpec, open_study
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
-from spaces.suggest import COMMON_TO_ALL
 from trainables.domains import read_facts
 from trainables.home import Home
 from trainables.sources import open_source
@@ -156,23 +154,15 @@ def _present_names(home: Home, spec: StudySpec) -> dict[str, str]:
     One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one.
     """
     names = {}
-    for name, present in ((spec.target, _domain_digest), *((source, _source_digest) for source in spec.sources)):
-        kind = "domain" if present is _domain_digest else "source"
+    for kind, name in (("domain", spec.target), *(("source", source) for source in spec.sources)):
         then = spec.digests.get(f"{kind}:{name}")
-        names[name] = name if then in (None, present(home, name)) else f"{name}@{then[:8]}"
+        names[name] = name if then in (None, _present_digest(home, kind, name)) else f"{name}@{then[:8]}"
     return names
 
 
-def _domain_digest(home: Home, name: str) -> str | None:
+def _present_digest(home: Home, kind: str, name: str) -> str | None:
     try:
-        return read_facts(home.domain(name)).digest
-    except UserError:
-        return None
-
-
-def _source_digest(home: Home, name: str) -> str | None:
-    try:
-        return open_source(home, name).facts.digest
+        return (read_facts(home.domain(name)) if kind == "domain" else open_source(home, name).facts).digest
     except UserError:
         return None
 
@@ -232,7 +222,7 @@ def _bench(
                 score=math.exp(curve[max(curve)] + ahead),
                 carried=not is_whole,
                 seconds=last["wall_seconds"],
-                config=_config(spec, last),
+                config=config_of(last, spec.base),
             )
         )
     return bench, tried, dead
@@ -250,9 +240,3 @@ def _progress(images: int, whole: Sequence[Mapping[int, float]]) -> float | None
     """
     changes = [curve[max(curve)] - curve[images] for curve in whole if images in curve]
     return float(np.mean(changes)) if changes else None
-
-
-def _config(spec: StudySpec, row: Mapping[str, Any]) -> TrialConfig:
-    """The config that a row is of: all that may vary in a study stands in its columns."""
-    leaves = {name: row[name] for name in flat_config(spec.base) if name.split("/")[0] not in COMMON_TO_ALL}
-    return TrialConfig.parse(merged(json.loads(spec.base.model_dump_json()), leaves), f"study {spec.name!r}")

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from search.proposals import grid, load_space, merged, probe
+from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
+from search.results import merged
 from search.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
 from spaces.config import SCRATCH, Budget, Config, Network, TrialConfig
 from spaces.errors import UserError, lookup

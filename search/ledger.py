@@ -23,6 +23,7 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles, recorded
 from trainables.home import fetch, push
+from trainables.interrupts import kept_interrupts
 
 _STATES: Mapping[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -36,6 +37,14 @@ Rows = dict[int, Mapping[str, Any]]
 """Evaluations by images seen."""
 
 
+class _Journal(JournalFileBackend):
+    """Optuna's file, whose lock can't bear an interrupt while it is given back."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with kept_interrupts():
+            super().append_logs(logs)
+
+
 class Ledger:
     """Asks Optuna for trials, records what comes of them, and knows which are left to do."""
 
@@ -44,7 +53,7 @@ class Ledger:
         fetch(paths.journal)
         fetch(paths.evaluations)
         _mend(paths.journal)
-        self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(paths.journal)))
+        self._storage = optuna.storages.JournalStorage(_Journal(str(paths.journal)))
         self.study = optuna.create_study(
             storage=self._storage, study_name=spec.name, direction=spec.direction, load_if_exists=True
         )

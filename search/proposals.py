@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from search.results import merged
 from search.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
@@ -94,19 +95,6 @@ def _base_values(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, 
     values = base.model_dump()
     if parameters.get("source", SCRATCH) != SCRATCH and base.source == SCRATCH:
         del values["transfer"]["parts"]
-    return values
-
-
-def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """`values`, changed in place, with each parameter at its path."""
-    for path, value in parameters.items():
-        *parents, leaf = path.split("/")
-        place = values
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise UserError(f"{path!r} is no field: {parent!r} holds a value, not a group of fields")
-        place[leaf] = value
     return values
 
 

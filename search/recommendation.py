@@ -83,11 +83,7 @@ def recommend(
     evidence = max(fitting, key=lambda e: (len(e.of(target)), len(e.tried)), default=None)
     if evidence is None or not evidence.tried:
         return _by_ranking(home, domain, sources), notes
-    notes += [
-        f"left out, as measured otherwise: {len(e.tried)} trials by {e.bench.about()}"
-        for e in fitting
-        if e is not evidence
-    ]
+    notes += [other.left_out() for other in fitting if other is not evidence]
     models, unreadable = _choices(home, domain, evidence, sources)
     first = evidence.tried[0].config
     ranking = rank_sources(home, domain, models, first.protocol) if models else None

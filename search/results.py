@@ -102,17 +102,28 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
 
 def config_of(row: Mapping[str, Any], base: TrialConfig) -> TrialConfig:
     """The config whose leaves a row of the table holds; `base`, the study's, says which leaves are lists of names."""
-    values: dict[str, Any] = {}
-    for path in flat_config(base):
+    values = merged({}, {path: _plain(row[path]) for path in flat_config(base)})
+    values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
+    return TrialConfig.parse(values, "a row of the evaluations table")
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a config has it, out of a row of pandas or of plain values."""
+    missing = value is None or value != value
+    return None if missing else value.item() if hasattr(value, "item") else value
+
+
+def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """`values`, changed in place, with each parameter at its path."""
+    for path, value in parameters.items():
         *parents, leaf = path.split("/")
         place = values
         for parent in parents:
             place = place.setdefault(parent, {})
-        value = row[path]
-        missing = value is None or value != value
-        place[leaf] = None if missing else value.item() if hasattr(value, "item") else value
-    values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
-    return TrialConfig.parse(values, "a row of the evaluations table")
+            if not isinstance(place, dict):
+                raise UserError(f"{path!r} is no field: {parent!r} holds a value, not a group of fields")
+        place[leaf] = value
+    return values
 
 
 def write_trial(

@@ -5,12 +5,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from search.launch import begin, versions
 from search.ledger import Ledger
@@ -19,14 +15,13 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import UNVARIED
 from trainables.checkpoints import TrialFiles
-from trainables.devices import best_device, use_cores
+from trainables.devices import best_device, device_name, use_cores
 from trainables.domains import open_domain
 from trainables.home import Home
-from trainables.interrupts import kept_interrupts
-from trainables.progress import progress, watch
+from trainables.progress import progress
+from trainables.source_training import counted_trial
 from trainables.sources import open_source
 from trainables.training import Evaluation
-from trainables.trial import run_trial
 
 
 def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
@@ -70,14 +65,12 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     use_cores(threads)
     paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
     with only_driver(paths):
-        with kept_interrupts():
-            ledger = Ledger(paths, spec)
-            asked = ledger.ask()
+        ledger = Ledger(paths, spec)
+        asked = ledger.ask()
         if asked is not None:
             number, config = asked
             last = _train(home, ledger, number, config, threads)
-            with kept_interrupts():
-                ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
+            ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
             if last.status == "diverged":
                 raise UserError(
                     f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
@@ -113,19 +106,12 @@ def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec
 def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads: int) -> Evaluation:
     """Train to the end of the budget, each evaluation in the books as it comes; gives the last one."""
     device = best_device()
-    machine = {"device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", "threads": threads}
+    machine = {"device": device_name(device), "threads": threads}
     files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
-    steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
     last: Evaluation | None = None
     with progress(f"training {ledger.spec.name}", "iterations") as report:
-
-        def watched(batches: Iterator[Tensor]) -> Iterator[Tensor]:
-            return watch(batches, report, steps, last.iterations if last else 0)
-
-        for last in run_trial(config, home, files, device, watched):
-            row: dict[str, Any] = last.row() | machine
-            with kept_interrupts():
-                ledger.record(number, config, row)
+        for last in counted_trial(config, home, files, device, lambda begun: report(begun, config.iterations)):
+            ledger.record(number, config, last.row() | machine)
             scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
             print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
     assert last is not None, "a trial has at least one evaluation"

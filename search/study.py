@@ -1,6 +1,5 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
-import fcntl
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
 from spaces.errors import UserError
-from trainables.home import LOCK, Home, fetch, only_process, writing
+from trainables.home import Home, fetch, has_process, only_process, writing
 
 
 class StudySpec(Config):
@@ -138,14 +137,7 @@ def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
 
 def is_running(paths: StudyPaths) -> bool:
     """Whether a process of this machine, or of one that mounts the same folder, works on the study now."""
-    try:
-        with (paths.root / LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
+    return has_process(paths.root)
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:

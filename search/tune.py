@@ -7,8 +7,6 @@ is first given what the ledger has unfinished, with a scheduler that has learnt 
 import logging
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -44,7 +42,7 @@ from trainables.crew import Crew
 from trainables.distributed import resources, tune_trial
 from trainables.domains import open_domain
 from trainables.home import STORAGE_ERRNOS, Home, StorageError, file_digest
-from trainables.interrupts import kept_interrupts
+from trainables.interrupts import handling_interrupts
 from trainables.sources import open_source
 
 INFRASTRUCTURE_RETRIES = 3
@@ -79,8 +77,7 @@ def run_study(
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
     with _full_disk(paths), only_driver(paths):
-        with kept_interrupts():
-            ledger = Ledger(paths, spec)
+        ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
         with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
@@ -123,21 +120,14 @@ class _Halted(BaseException):
 @contextmanager
 def _signals(books: Books) -> Iterator[None]:
     """Ctrl-C, or SIGTERM, halts the run at its next step; the second one leaves wherever it is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def halt(number: int, frame: Any) -> None:
         if books.halted:
             raise KeyboardInterrupt
         books.halted = "interrupted"
 
-    before = {number: signal.signal(number, halt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling_interrupts(halt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def check_unchanged(home: Home, spec: StudySpec) -> None:

@@ -200,6 +200,11 @@ class TrialConfig(Config):
     seed: NonNegativeInt = 0
     """Of initial weights, z, interpolates and batch order."""
 
+    @property
+    def iterations(self) -> int:
+        """That the whole budget takes, each of `n_critic` batches of real images."""
+        return -(-self.budget.images // (self.optim.batch * self.loss.n_critic))
+
     @model_validator(mode="before")
     @classmethod
     def _scratch_transfers_nothing(cls, data: Any) -> Any:

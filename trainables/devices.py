@@ -27,6 +27,11 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def device_name(device: torch.device) -> str:
+    """What a row of results calls it: the GPU's name, or "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def native_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
     """bfloat16 where the hardware multiplies it faster than float32 (measured 1.7x at width 32 on AVX512-BF16)."""
     if device.type == "cuda":

@@ -17,7 +17,6 @@ import trainables.ray_settings  # noqa: F401 (before Ray)
 
 # isort: split
 import ray.train
-import torch
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -26,7 +25,7 @@ from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles
 from trainables.cluster import node_name
 from trainables.crew import Crew
-from trainables.devices import use_cores
+from trainables.devices import device_name, use_cores
 from trainables.home import Home, StorageError, writing
 from trainables.memory import MemoryLimit
 from trainables.store import UnreachableError
@@ -66,6 +65,11 @@ class TrialJob:
         return asdict(self)
 
     @property
+    def crew(self) -> Crew:
+        """The trial's workers."""
+        return Crew(self.workers, self.threads, self.gpus_per_worker)
+
+    @property
     def files(self) -> TrialFiles:
         """On this node: each has its own mirror of a home on an object store."""
         root = Home.find(self.home).root
@@ -74,8 +78,8 @@ class TrialJob:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Train, and yield a row for each evaluation: columns of the evaluations table, and "status"."""
         use_cores(self.threads)
-        device = torch.device("cuda" if self.gpus_per_worker else "cpu")
-        machine = {"device": _device_name(device), "threads": self.threads, "node": node_name()}
+        device = self.crew.device
+        machine = {"device": device_name(device), "threads": self.threads, "node": node_name()}
         config = TrialConfig.model_validate_json(self.config)
         with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
             for evaluation in run_trial(config, Home.find(self.home), self.files, device, memory.checked):
@@ -101,10 +105,6 @@ class TrialJob:
         return {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {path})"}
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
 def tune_trial(parameters: Mapping[str, Any]) -> None:
     """The trainable given to Tune. An exception out of it is a loss of infrastructure, to be retried."""
     job = TrialJob(**parameters)
@@ -113,9 +113,8 @@ def tune_trial(parameters: Mapping[str, Any]) -> None:
             for row in job.rows():
                 tune.report(row)
         else:
-            crew = Crew(job.workers, job.threads, job.gpus_per_worker)
             folder = job.files.folder / "workers"
-            fit(_worker, job.as_dict(), crew, folder, [TuneReportCallback()])
+            fit(_worker, job.as_dict(), job.crew, folder, [TuneReportCallback()])
             shutil.rmtree(folder, ignore_errors=True)
     except Exception as error:
         tune.report(job.ending(error))

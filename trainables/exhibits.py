@@ -15,6 +15,7 @@ from trainables.domains import Domain, open_domain
 from trainables.features import Extractor, load_extractor
 from trainables.grids import GAP, image_grid
 from trainables.home import Home, writing
+from trainables.manifolds import squared_distances
 from trainables.networks import Generator, sample
 from trainables.reference import extract, reference
 from trainables.sources import open_source
@@ -51,8 +52,8 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
     samples = tiles(grid, config.network.resolution)
     train = _features(domain, extractor, rows, home.domain(config.target), protocol)
-    distances = _distances(extractor(samples), train)  # (samples, rows)
-    expected = _distances(extract(extractor, domain, held_out), train).min(axis=1)
+    distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
+    expected = np.sqrt(squared_distances(extract(extractor, domain, held_out), train)).min(axis=1)
     found = {
         "samples": distances.min(axis=1).tolist(),
         "held_out": expected.tolist(),
@@ -94,13 +95,6 @@ def _features(
     features[missing] = extract(extractor, domain, rows[missing])
     features[~missing] = stored[[place[int(row)] for row in rows[~missing]]]
     return features
-
-
-def _distances(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Euclidean, (len(x), len(y))."""
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return np.asarray(np.sqrt(squares.clip(min=0)))
 
 
 def _picture(

@@ -199,6 +199,18 @@ def writing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def has_process(folder: Path) -> bool:
+    """Whether a process of this machine, or of one that mounts the same folder, is in an `only_process` block for it."""
+    try:
+        with (folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+
+
 @contextmanager
 def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     """Nobody else works on `folder`, made if missing, inside the block; UserError with `otherwise` if somebody does.

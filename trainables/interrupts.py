@@ -1,4 +1,4 @@
-"""Ctrl-C while something is done that it must not cut off.
+"""Ctrl-C, and SIGTERM, while something is done that they must not cut off.
 
 Optuna's journal can't bear an interrupt while it gives its lock back. And while Ray starts processes, Python drops what a
 signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere "Exception ignored in".
@@ -6,35 +6,50 @@ signal handler raises inside the hooks of a fork (those of `logging` and `random
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 
 @contextmanager
-def kept_interrupts() -> Iterator[None]:
-    """Ctrl-C or SIGTERM in the block raises KeyboardInterrupt at its end, in place of any error; a second one where it comes.
+def handling_interrupts(handle: Callable[[int, Any], None]) -> Iterator[Mapping[int, Any]]:
+    """Ctrl-C or SIGTERM in the block calls `handle` with the signal's number and frame; gives the handlers of before.
 
     Outside the main thread, which alone gets signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield {}
         return
+    before: dict[int, Any] = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield before
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def kept_interrupts() -> Iterator[None]:
+    """Ctrl-C or SIGTERM in the block takes effect at its end, in place of any error; a second one raises where it comes.
+
+    What it does then is up to the handler of before: KeyboardInterrupt, unless the program has one of its own.
+    """
     came: list[int] = []
+    failed: Exception | None = None
 
     def keep(number: int, frame: Any) -> None:
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, keep) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except Exception:
-        if not came:
-            raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handling_interrupts(keep) as before:
+        try:
+            yield
+        except Exception as error:
+            failed = error
     if came:
-        raise KeyboardInterrupt
+        if not callable(handler := before[came[0]]):
+            raise KeyboardInterrupt
+        handler(came[0], None)
+    if failed:
+        raise failed

@@ -9,7 +9,7 @@ from torch import Tensor
 from spaces.config import RESOLUTIONS, IwProtocol, Network
 from spaces.errors import UserError
 from trainables.losses import LOSSES
-from trainables.networks import Discriminator, build_discriminator
+from trainables.networks import Discriminator, build_discriminator, critic_logits
 from trainables.pixels import to_float
 from trainables.randomness import random_numbers
 
@@ -35,7 +35,8 @@ def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProt
     critic = build_discriminator(network, protocol.seed).to(device).to(memory_format=torch.channels_last)
     with torch.enable_grad(), torch.autocast(device.type, enabled=False):
         _train(critic, train_real, train_fake, protocol, rng)
-        score = _mean_logit(critic, held_fake) - _mean_logit(critic, held_real)
+        fake_mean, real_mean = (float(critic_logits(critic, held).mean()) for held in (held_fake, held_real))
+    score = fake_mean - real_mean
     return score if math.isfinite(score) else math.nan
 
 
@@ -52,12 +53,6 @@ def _train(critic: Discriminator, real: Tensor, fake: Tensor, protocol: IwProtoc
         optimiser.zero_grad()
         torch.autograd.backward(total)
         optimiser.step()
-
-
-@torch.no_grad()
-def _mean_logit(critic: Discriminator, images: Tensor, batch: int = 256) -> float:
-    logits = [critic(to_float(images[i : i + batch])).double() for i in range(0, len(images), batch)]
-    return float(torch.cat(logits).mean())
 
 
 def _halves(images: np.ndarray, most: int, rng: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from trainables.features import load_extractor
 from trainables.home import Home
 from trainables.manifolds import NEIGHBOURS, manifold_scores
 from trainables.metrics import EvalContext, measure
-from trainables.networks import Discriminator, Generator, sample
+from trainables.networks import Discriminator, Generator, critic_logits, sample
 from trainables.reference import reference, remembered
 from trainables.sources import SourceModel
 
@@ -140,10 +140,9 @@ def critic_score(images: NDArray[np.float64], samples: NDArray[np.float64]) -> f
     return float((images.mean() - samples.mean()) / samples.std())
 
 
-def _logits(critic: Discriminator, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float64]:
-    device = critic.to_logit.weight.device
-    parts = [torch.from_numpy(np.array(images[i : i + batch])).to(device) for i in range(0, len(images), batch)]
-    return torch.cat([critic(part.float() / 127.5 - 1).double().cpu() for part in parts]).numpy()
+def _logits(critic: Discriminator, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    logits: NDArray[np.float64] = critic_logits(critic, torch.from_numpy(np.array(images))).cpu().numpy()
+    return logits
 
 
 def compared(context: EvalContext) -> dict[str, Part]:

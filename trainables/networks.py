@@ -20,7 +20,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from spaces.config import Network
-from trainables.pixels import to_uint8
+from trainables.pixels import to_float, to_uint8
 from trainables.randomness import random_numbers
 from trainables.tangents import NormState, norm_relu, norm_relu_tangent
 
@@ -225,6 +225,13 @@ def sample(generator: Generator, n: int, seed: int, batch: int = 128) -> Tensor:
     images = [to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
     generator.train(training)
     return torch.cat(images)
+
+
+@torch.no_grad()
+def critic_logits(critic: Discriminator, images: Tensor, batch: int = 256) -> Tensor:
+    """Logits of uint8 images (n, 3, R, R), n at least 1: float64 (n,), on the critic's device; so many images at a time."""
+    device = critic.to_logit.weight.device
+    return torch.cat([critic(to_float(part.to(device))).double() for part in torch.split(images, batch)])
 
 
 def freezable(discriminator: Discriminator) -> list[list[nn.Module]]:

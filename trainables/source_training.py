@@ -87,10 +87,8 @@ def _evaluations(
     address: str | None,
     report: Callable[[int, int], None],
 ) -> Iterator[Evaluation]:
-    steps = -(-config.budget.images // (config.optim.batch * config.loss.n_critic))
-
     def begun(iterations: int) -> None:
-        report(iterations, steps)
+        report(iterations, config.iterations)
 
     if crew.workers == 1 and address is None:
         use_cores(crew.threads)

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import trainables.ray_settings  # noqa: F401 (before Ray)
@@ -12,7 +12,6 @@ import trainables.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 import ray
 import ray.train
-import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.config import TrialConfig
@@ -39,8 +38,7 @@ class _Job:
     folder: str
     """In the home, as is the next."""
     samples: str
-    threads: int
-    gpus: float
+    crew: Crew
 
 
 class _News:
@@ -77,12 +75,12 @@ def evaluations_of_workers(
     such cluster or no room, or if the workers are lost again and again; an error of the training comes out as it was.
     """
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
-    job = _Job(config.model_dump_json(), str(home), folder, samples, crew.threads, crew.gpus)
+    job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
     with connected(address, crew.workers * crew.threads):
         wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
-        training = _Training(lambda: fit(_work, asdict(job) | {"news": news}, crew, files.folder / "workers"), news)
+        training = _Training(lambda: fit(_work, {"job": job, "news": news}, crew, files.folder / "workers"), news)
         seen, reported = 0, 0
         while True:
             running = training.running  # before the news: what comes after is asked for once more
@@ -140,13 +138,11 @@ class _Training:
 
 def _work(parameters: dict[str, Any]) -> None:
     """One of the workers; the first tells how far it is."""
-    news = parameters.pop("news")
-    job = _Job(**parameters)
-    use_cores(job.threads)
+    job, news = parameters["job"], parameters["news"]
+    use_cores(job.crew.threads)
     config = TrialConfig.model_validate_json(job.config)
     home = Home.find(job.home)  # each node has its own mirror of one on an object store
     files = TrialFiles(home.root / job.folder, home.root / job.samples)
-    device = torch.device("cuda" if job.gpus else "cpu")
     first = ray.train.get_context().get_world_rank() == 0
     due = 0.0
 
@@ -156,6 +152,6 @@ def _work(parameters: dict[str, Any]) -> None:
             due = time.monotonic() + _TOLD_EVERY_SECONDS
             news.begun.remote(begun)
 
-    for evaluation in counted_trial(config, home, files, device, report):
+    for evaluation in counted_trial(config, home, files, job.crew.device, report):
         if first:
             ray.get(news.evaluated.remote(evaluation.as_dict()))

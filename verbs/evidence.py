@@ -8,7 +8,7 @@ import typer
 
 from trainables.home import Home
 from verbs.endings import writing_to
-from verbs.options import HomeOption
+from verbs.options import HomeOption, StudyName
 from verbs.printing import print_table
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 evidence = typer.Typer()
 
 Studies = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
-OneStudy = Annotated[str, typer.Argument(metavar="STUDY", help="`understock status` lists them.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A folder for png. [default: in the first study]")
 ]
@@ -65,7 +64,7 @@ def compare(
 
 @evidence.command()
 def watch(
-    study: OneStudy,
+    study: StudyName,
     port: Annotated[int | None, typer.Option(metavar="PORT", help="[default: 8577, or one that is free]")] = None,
     home: HomeOption = None,
 ) -> None:

@@ -35,4 +35,6 @@ Track = Annotated[
     list[Tracker] | None,
     typer.Option(metavar="tensorboard|mlflow|wandb", help="Feed that tracker too; may be given again."),
 ]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")]
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; `understock status` lists them.")]
 ExistingName = Annotated[str, typer.Argument(metavar="NAME")]

@@ -10,7 +10,7 @@ import typer
 from spaces.errors import UserError
 from trainables.home import Home
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption
+from verbs.options import AsJson, HomeOption, Target
 from verbs.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 picking = typer.Typer()
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")]
 Sources = Annotated[
     str | None,
     typer.Option("--sources", metavar="A,B", help="Source models. [default: all of the target's resolution]"),

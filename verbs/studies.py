@@ -9,13 +9,12 @@ import typer
 
 from trainables.home import Home, bytes_below
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption, Submit, Track, WorkingDir
+from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir
 from verbs.printing import print_json, print_table
 from verbs.submission import submit_search
 
 studies = typer.Typer()
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; `understock status` lists them.")]
 StudyTrial = Annotated[
     str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial's generator, or that trial's.")
 ]
@@ -23,7 +22,7 @@ StudyTrial = Annotated[
 
 @studies.command()
 def search(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The domain to make images of.")],
+    target: Target,
     space: Annotated[
         str, typer.Option(metavar="SPACE", help="A search space by name, or FILE.py:FUNCTION.")
     ] = "quickstart",

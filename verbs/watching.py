@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from trainables.home import Home
-from verbs.options import HomeOption
+from verbs.options import HomeOption, StudyName
 
 watching = typer.Typer()
 
 
 @watching.command()
 def dashboard(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; `understock status` lists them.")],
+    study: StudyName,
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT")] = 8080,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Others than loopback see it without a password.")] = (
         "127.0.0.1"

@@ -128,10 +128,9 @@ def _gain_fact(gain: Gain) -> tuple[str, str, str]:
 
 
 def _spent(e: Evidence) -> list[tuple[str, str, str]]:
-    hours = float(e.rows.groupby("trial")["wall_seconds"].max().sum()) * e.hours_a_second
     return [
         ("trials", text(len(e.trials)), _counts(e)),
-        (e.unit, text(hours), f"{duration(e.answer.seconds)} of all trials added up"),
+        (e.unit, text(e.hours), f"{duration(e.answer.seconds)} of all trials added up"),
     ]
 
 

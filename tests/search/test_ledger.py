@@ -1,3 +1,5 @@
+import os
+import signal
 from collections.abc import Callable
 
 import optuna
@@ -148,6 +150,24 @@ def test_a_torn_line_and_a_stale_lock_do_not_stop_a_resume(new_study: New) -> No
     ledger = reopened(study)
     assert ledger.ask()[0] == 0
     assert not lock.is_symlink()
+
+
+def test_an_interrupt_while_the_journal_s_lock_is_given_back_comes_after_it(
+    new_study: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study()
+    ledger, unlink = reopened(study), os.unlink
+
+    def pressed(path: str) -> None:
+        monkeypatch.setattr(os, "unlink", unlink)
+        unlink(path)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(os, "unlink", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.ask()
+    assert not list(study[0].root.glob("optuna.journal.lock*"))
+    assert reopened(study).ask()
 
 
 def test_a_score_that_is_not_a_number_is_no_value(new_study: New) -> None:

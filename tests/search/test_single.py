@@ -94,17 +94,17 @@ def test_one_that_was_cut_off_goes_on_and_ends_like_an_unbroken_one(
 ) -> None:
     import search.single
 
-    config, real = tiny_config(), search.single.run_trial
+    config, real = tiny_config(), search.single.counted_trial
 
     def interrupted(*given: object):
         yield next(real(*given))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search.single, "run_trial", interrupted)
+    monkeypatch.setattr(search.single, "counted_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_one(home, config, "broken", threads=1)
     assert len(load(StudyPaths.of(home, "broken").evaluations)) == 1
-    monkeypatch.setattr(search.single, "run_trial", real)
+    monkeypatch.setattr(search.single, "counted_trial", real)
     ends = [
         load(train_one(home, config, name, threads=1)[0].evaluations).to_pylist()[-1] for name in ("broken", "whole")
     ]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from trainables.interrupts import kept_interrupts
+from trainables.interrupts import handling_interrupts, kept_interrupts
 
 
 def press(number: int = signal.SIGINT) -> None:
@@ -39,6 +39,19 @@ def test_it_comes_before_an_error_of_what_it_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt), kept_interrupts():
         press()
         raise RuntimeError("a child was interrupted")
+
+
+def test_a_handler_of_the_programs_own_gets_it_after_the_block_and_an_error_is_raised_then() -> None:
+    got: list[int] = []
+    with handling_interrupts(lambda number, _: got.append(number)):
+        with kept_interrupts():
+            press()
+            assert not got
+        assert got == [signal.SIGINT]
+        with pytest.raises(RuntimeError, match="its own"), kept_interrupts():
+            press(signal.SIGTERM)
+            raise RuntimeError("its own")
+        assert got == [signal.SIGINT, signal.SIGTERM]
 
 
 def test_other_errors_and_nothing_at_all_pass() -> None:
