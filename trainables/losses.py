@@ -14,8 +14,8 @@ class Critic(Protocol):
 
     def __call__(self, images: Tensor, /) -> Tensor: ...
 
-    def linearize(self, images: Tensor, /) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Logits, and directions (N, 3, R, R) -> the logits' derivatives along them (N,), differentiable in the weights."""
+    def input_gradient(self, images: Tensor, /) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """d logits / d images, (N, 3, R, R), and directions u like it -> sum(u . gradient), differentiable in the weights."""
         ...
 
 
@@ -49,18 +49,15 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
 def _penalise(critic: Critic, images: Tensor, penalty: Callable[[Tensor], Tensor]) -> Tensor:
     """`penalty`, a scalar, of |d critic / d image|^2 (N,), in the images' precision whatever autocast does to the critic.
 
-    No backpropagation through a backward pass: with the gradient g and u = d penalty / d g, the penalty's derivative in
-    the weights is that of sum(u . g) with u held fixed, and u . g is the critic's derivative along u.
+    With the gradient g and u = d penalty / d g, the penalty's derivative in the weights is that of sum(u . g), u held fixed.
     """
-    images = images.detach().requires_grad_()
+    gradients, along = critic.input_gradient(images)
     with torch.enable_grad():
-        logits, derivative = critic.linearize(images)
-        (gradients,) = torch.autograd.grad(logits.sum(dtype=images.dtype), images, retain_graph=True)
         squared = gradients.square().sum((1, 2, 3)).requires_grad_()
         value = penalty(squared)
         (slope,) = torch.autograd.grad(value, squared)
-    along = derivative(2 * slope.view(-1, 1, 1, 1) * gradients).sum(dtype=images.dtype)
-    return value.detach() + along - along.detach()
+    changes = along(2 * slope.view(-1, 1, 1, 1) * gradients)
+    return value.detach() + changes - changes.detach()
 
 
 def _wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ in these buffers is a trace of past weights: sampling with it samples another ne
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from spaces.config import Network
 from trainables.pixels import to_float, to_uint8
 from trainables.randomness import random_numbers
-from trainables.tangents import NormState, norm_relu, norm_relu_tangent
+from trainables.tangents import NormState, Sweep, norm_relu
 
 CHANNELS = 3
 SMALLEST = 4
@@ -62,14 +62,16 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor, trace: list[NormState] | None = None) -> Tensor:
         h = self.conv1(norm_relu(self.norm1, x, trace))
         h = convolve_and_pool(norm_relu(self.norm2, h, trace), self.conv2.weight, self.conv2.bias)
-        shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))
-        return shortcut + h
+        return F.conv2d(sum_pool(x), self.shortcut.weight / 4, self.shortcut.bias) + h
 
-    def tangent(self, t: Tensor, trace: Iterator[NormState]) -> Tensor:
-        """How the output moves when the input moves along `t`: the same layers, without their biases."""
-        h = F.conv2d(norm_relu_tangent(t, next(trace)), self.conv1.weight, padding=1)
-        h = convolve_and_pool(norm_relu_tangent(h, next(trace)), self.conv2.weight)
-        return F.conv2d(F.avg_pool2d(t, 2), self.shortcut.weight) + h
+    def sweep(self, tangent: Tensor, sweep: Sweep, states: Sequence[NormState], cotangents: Sequence[Tensor]) -> Tensor:
+        """The tangent of the output, given the cotangents before and behind each norm and that of the output."""
+        before1, normed1, before2, normed2, out = cotangents
+        t = sweep.norm_relu(tangent, states[0], before1, normed1)
+        t = sweep.convolve(t, self.conv1.weight, before2, padding=1)
+        t = sweep.norm_relu(t, states[1], before2, normed2)
+        t = sweep.convolve(sum_neighbours(t), self.conv2.weight, out, factor=1 / 4, stride=2)
+        return sweep.convolve(sum_pool(tangent), self.shortcut.weight, out, factor=1 / 4) + t
 
 
 class Generator(nn.Module):
@@ -101,29 +103,45 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
         self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
 
-    def forward(self, images: Tensor, trace: list[NormState] | None = None) -> Tensor:
+    def forward(
+        self, images: Tensor, norms: list[NormState] | None = None, stages: list[Tensor] | None = None
+    ) -> Tensor:
+        """Logits; what the norms leave behind is appended to `norms`, what goes into the blocks and out to `stages`."""
+        stages = [] if stages is None else stages
         x = self.from_rgb(images)
         for block in self.blocks:
-            x = block(x, trace)
+            stages.append(x)
+            x = block(x, norms)
+        stages.append(x)
         logits: Tensor = self.to_logit(x.flatten(1))
         return logits.squeeze(1)
 
-    def linearize(self, images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Logits (N,), and a function of directions (N, 3, R, R): the logits' derivatives along them, (N,).
+    def input_gradient(self, images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The logits' gradient in the images, (N, 3, R, R), without a graph, and what it does along directions u of that shape.
 
-        Those are differentiable in the weights and in the images by ordinary backpropagation.
+        The function gives the scalar sum(u . gradient), differentiable in the weights, with u held fixed.
         """
-        trace: list[NormState] = []
-        logits = self(images, trace)
+        norms: list[NormState] = []
+        stages: list[Tensor] = []
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self(images, norms, stages)
+        first, *outputs = stages
+        points = [images, first]
+        for one, other, out in zip(norms[::2], norms[1::2], outputs, strict=True):
+            points += [one.x, one.normed, other.x, other.normed, out]
+        gradient, *cotangents = torch.autograd.grad(logits.sum(dtype=images.dtype), points, retain_graph=True)
 
-        def derivative(directions: Tensor) -> Tensor:
-            states = iter(trace)
-            t = F.conv2d(directions, self.from_rgb.weight, padding=1)
-            for block in self.blocks:
-                t = block.tangent(t, states)  # type: ignore[operator]
-            return F.linear(t.flatten(1), self.to_logit.weight).squeeze(1)
+        def along(directions: Tensor) -> Tensor:
+            sweep = Sweep()
+            with torch.no_grad():
+                t = sweep.convolve(directions, self.from_rgb.weight, cotangents[0], padding=1)
+                for i, block in enumerate(self.blocks):
+                    t = block.sweep(t, sweep, norms[2 * i : 2 * i + 2], cotangents[5 * i + 1 : 5 * i + 6])  # type: ignore[operator]
+                sweep.add(self.to_logit.weight, t.flatten(1).sum(0, keepdim=True))
+            return sweep.result((directions * gradient).sum())
 
-        return logits, derivative
+        return gradient, along
 
 
 def convolve_and_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -131,12 +149,34 @@ def convolve_and_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
 
     The pooling goes first: sums of 2x2 neighbours at every place, then the convolution at every other.
     """
-    return F.conv2d(_NeighbourSums.apply(x), weight / 4, bias, stride=2)
+    return F.conv2d(sum_neighbours(x), weight / 4, bias, stride=2)
+
+
+def sum_pool(x: Tensor) -> Tensor:
+    """(N, C, r, r) -> (N, C, r / 2, r / 2): sums over 2x2 windows, side by side."""
+    sums: Tensor = _SumPool.apply(x)
+    return sums
+
+
+class _SumPool(Function):
+    """PyTorch's own pooling takes twice as long on its way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2, divisor_override=1)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return F.interpolate(g, scale_factor=2.0)
+
+
+def sum_neighbours(x: Tensor) -> Tensor:
+    """(N, C, r, r), zero beyond its edge -> (N, C, r + 1, r + 1): sums over 2x2 windows."""
+    sums: Tensor = _NeighbourSums.apply(x)
+    return sums
 
 
 class _NeighbourSums(Function):
-    """(N, C, r, r), zero beyond its edge -> (N, C, r + 1, r + 1): sums over 2x2 windows."""
-
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         return _sums_with_edge(_sums_with_edge(x, 2), 3)

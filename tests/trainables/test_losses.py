@@ -26,10 +26,10 @@ class Critic:
     def __call__(self, images):
         return self.function(images)
 
-    def linearize(self, images):
-        logits = self.function(images)
-        (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-        return logits, lambda directions: (gradients * directions).sum((1, 2, 3))
+    def input_gradient(self, images):
+        images = images.detach().requires_grad_()
+        (gradients,) = torch.autograd.grad(self.function(images).sum(), images, create_graph=True)
+        return gradients.detach(), lambda directions: (gradients * directions).sum()
 
 
 def linear_critic(norm):

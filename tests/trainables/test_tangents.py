@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from spaces.config import Network
 from trainables.losses import gradient_penalty
 from trainables.networks import build_discriminator, convolve_and_pool
-from trainables.tangents import norm_relu, norm_relu_tangent
+from trainables.tangents import Sweep, norm_relu
 
 
 def draw(*shape, seed=0):
@@ -32,20 +32,45 @@ def test_norm_relu_is_group_norm_then_relu(norm):
     torch.testing.assert_close(norm_relu(norm, x), plain(norm, x))
 
 
+def swept(norm, x, t, cotangent):
+    """The tangent behind norm_relu, and the derivative of sum(cotangent . tangent) in x and in the norm's scale."""
+    trace, sweep = [], Sweep()
+    y = norm_relu(norm, x, trace)
+    before, normed = torch.autograd.grad((y * cotangent).sum(), (trace[0].x, trace[0].normed), retain_graph=True)
+    with torch.no_grad():
+        tangent = sweep.norm_relu(t, trace[0], before, normed)
+    return tangent, torch.autograd.grad(sweep.result(torch.zeros(())), (x, norm.weight))
+
+
 def test_tangent_is_the_derivative_along_it(norm):
-    x, t, trace = draw(3, 4, 5, 5), draw(3, 4, 5, 5, seed=3), []
-    norm_relu(norm, x, trace)
-    _, expected = torch.func.jvp(lambda x: plain(norm, x), (x,), (t,))
-    torch.testing.assert_close(norm_relu_tangent(t, trace[0]), expected)
+    x, t = draw(3, 4, 5, 5).requires_grad_(), draw(3, 4, 5, 5, seed=3)
+    _, expected = torch.func.jvp(lambda x: plain(norm, x), (x.detach(),), (t,))
+    torch.testing.assert_close(swept(norm, x, t, torch.ones_like(x))[0], expected)
 
 
-def test_tangent_is_differentiable_in_tangent_input_and_scale(norm):
-    x, t = draw(3, 4, 5, 5).requires_grad_(), draw(3, 4, 5, 5, seed=3).requires_grad_()
-    inputs, weights, trace = (t, x, norm.weight), draw(3, 4, 5, 5, seed=4), []
-    norm_relu(norm, x, trace)
-    ours = torch.autograd.grad((norm_relu_tangent(t, trace[0]) * weights).sum(), inputs)
-    _, expected = torch.func.jvp(lambda x: plain(norm, x), (x,), (t,))
-    torch.testing.assert_close(ours, torch.autograd.grad((expected * weights).sum(), inputs))
+def test_tangent_is_differentiable_in_the_norms_input_and_scale(norm):
+    x, t, cotangent = draw(3, 4, 5, 5).requires_grad_(), draw(3, 4, 5, 5, seed=3), draw(3, 4, 5, 5, seed=4)
+    _, tangent = torch.func.jvp(lambda x: plain(norm, x), (x,), (t,))
+    expected = torch.autograd.grad((tangent * cotangent).sum(), (x, norm.weight))
+    torch.testing.assert_close(swept(norm, x, t, cotangent)[1], expected)
+
+
+@pytest.mark.parametrize(("factor", "stride", "padding"), [(1, 1, 1), (0.25, 2, 0)])
+def test_a_convolutions_share_is_its_derivative_in_the_weight(factor, stride, padding):
+    weight, t = draw(5, 4, 3, 3).requires_grad_(), draw(2, 4, 7, 7, seed=1)
+    expected = F.conv2d(t, factor * weight, stride=stride, padding=padding)
+    cotangent, sweep = draw(*expected.shape, seed=2), Sweep()
+    with torch.no_grad():
+        tangent = sweep.convolve(t, weight, cotangent, factor=factor, stride=stride, padding=padding)
+    torch.testing.assert_close(tangent, expected.detach())
+    (ours,) = torch.autograd.grad(sweep.result(torch.zeros(())), weight)
+    torch.testing.assert_close(ours, torch.autograd.grad((expected * cotangent).sum(), weight)[0])
+
+
+def test_what_needs_no_gradient_gets_none():
+    weight, sweep = draw(5, 4, 3, 3), Sweep()
+    sweep.convolve(draw(2, 4, 7, 7), weight, draw(2, 5, 5, 5))
+    assert not sweep.result(torch.zeros(())).requires_grad
 
 
 def test_convolve_and_pool_is_convolution_then_mean_pooling():
