@@ -1,12 +1,12 @@
 """Distances between two sets of feature vectors: pure arithmetic, in float64."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigvalsh
-from scipy.linalg.blas import dsyrk
+from scipy.linalg import eigh, eigvalsh
+from scipy.linalg.blas import dgemm, dsyrk
+from scipy.linalg.lapack import dpotrf, dsygst
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000
@@ -18,15 +18,12 @@ ROWS = 2048
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean and covariance of `n` feature vectors of d numbers, float64.
-
-    The covariance is kept as a root, which is what the Frechet distance needs; of few images it is also far smaller.
-    """
+    """Mean and covariance of `n` feature vectors of d numbers, float64."""
 
     mean: NDArray[np.float64]
     """(d,)"""
-    root: NDArray[np.float64]
-    """(r, d), r <= d: root.T @ root is the covariance."""
+    spread: NDArray[np.float64]
+    """(n, d) while n <= d: a root of the covariance, spread.T @ spread; beyond that the covariance itself, (d, d)."""
     n: int
 
     @classmethod
@@ -36,54 +33,56 @@ class Moments:
         assert n >= 2, f"{n=}: a covariance needs two vectors"
         mean: NDArray[np.float64] = features.mean(0, dtype=np.float64)
         centred = (features.astype(np.float64) - mean) / np.sqrt(n - 1)
-        return cls(mean, centred if n <= d else covariance_root(centred.T @ centred), n)
+        return cls(mean, centred if n <= d else centred.T @ centred, n)
+
+    @property
+    def root(self) -> NDArray[np.float64] | None:
+        """(n, d), if there are so few vectors that the covariance is kept as a root."""
+        return self.spread if self.n <= len(self.mean) else None
 
     @property
     def cov(self) -> NDArray[np.float64]:
         """The covariance, (d, d)."""
-        cov: NDArray[np.float64] = self.root.T @ self.root
-        return cov
+        return self.spread if self.root is None else self.spread.T @ self.spread
 
-
-def covariance_root(cov: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A (d, d) matrix R with R.T @ R = `cov`, which may lack full rank."""
-    try:
-        return np.asarray(np.linalg.cholesky(cov).T, np.float64)
-    except np.linalg.LinAlgError:  # a feature that never varies, or depends on others
-        values, vectors = np.linalg.eigh(cov)
-        root: NDArray[np.float64] = np.sqrt(values.clip(min=0))[:, None] * vectors.T
-        return root
+    @property
+    def variance(self) -> float:
+        """The trace of the covariance."""
+        if self.root is None:
+            return float(np.trace(self.spread))
+        return float(np.einsum("ij,ij->", self.spread, self.spread))  # in one order, however many threads
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)) for the covariances A and B; 0 at least.
 
-    Tr (A B)^(1/2) is the sum of the singular values of R_a R_b^T for roots R of A and B, taken as square roots of the
-    eigenvalues of a symmetric matrix as small as the smaller root: no matrix root, and nothing fails below full rank.
+    Tr (A B)^(1/2) is the sum of the square roots of the eigenvalues of R B R^T, where R^T R = A: symmetric, and with few
+    vectors small. No matrix root, and nothing fails below full rank. BLAS and LAPACK are SciPy's throughout: NumPy has its
+    own copy, whose threads keep a core busy for a while after each call.
     Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6.
     """
-    small, large = sorted((a.root, b.root), key=len)
-    product = _product(small, large)
-    gram = dsyrk(1.0, product.T, trans=1, lower=1)  # one triangle is all that is needed of it
-    eigenvalues = eigvalsh(gram, driver="evd", overwrite_a=True, check_finite=False)
+    eigenvalues = eigvalsh(_similar(a, b), driver="evd", lower=False, overwrite_a=True, check_finite=False)
     trace = np.sqrt(eigenvalues.clip(min=0)).sum()  # rounding can leave zeros slightly negative
     shift = ((a.mean - b.mean) ** 2).sum()
-    squares = (np.einsum("ij,ij->", root, root) for root in (a.root, b.root))  # in one order, however many threads
-    return max(float(shift + sum(squares) - 2 * trace), 0.0)
+    return max(float(shift + a.variance + b.variance - 2 * trace), 0.0)
 
 
-def _product(a: NDArray[np.float64], b: NDArray[np.float64], parts: int = 4) -> NDArray[np.float64]:
-    """a @ b.T, (n, d), (m, d) -> (n, m); without most of the zeros where both are upper triangles, as Cholesky's are."""
-    cuts = [len(a) * part // parts for part in range(parts + 1)]
-    if a.shape != b.shape or any(root[end:, start:end].any() for root in (a, b) for start, end in pairwise(cuts)):
-        product: NDArray[np.float64] = a @ b.T
-        return product
-    product = np.empty(a.shape)
-    for top, bottom in pairwise(cuts):
-        for left, right in pairwise(cuts):
-            inner = max(top, left)
-            product[top:bottom, left:right] = a[top:bottom, inner:] @ b[left:right, inner:].T
-    return product
+def _similar(a: Moments, b: Moments) -> NDArray[np.float64]:
+    """A symmetric matrix, in its upper triangle, that has the eigenvalues of A B, but for zeros."""
+    a, b = sorted((a, b), key=lambda moments: moments.n)
+    # Transposed, NumPy's rows are the columns that LAPACK wants, and nothing is copied.
+    if a.root is None:
+        upper, failed = dpotrf(a.spread.T, lower=0, clean=0)
+        if not failed:
+            product, _ = dsygst(b.spread.T, upper, itype=2, lower=0)
+            return np.asarray(product)
+        values, vectors = eigh(a.spread)  # of lower rank: a feature that never varies, or depends on others
+        root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+    else:
+        root = a.root
+    if b.root is None:
+        return np.asarray(dgemm(1.0, dgemm(1.0, root.T, b.spread.T, trans_a=1), root.T))
+    return np.asarray(dsyrk(1.0, dgemm(1.0, root.T, b.root.T, trans_a=1)))
 
 
 def kernel_distance(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
 from spaces.config import Network
@@ -103,16 +104,10 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
         self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
 
-    def forward(
-        self, images: Tensor, norms: list[NormState] | None = None, stages: list[Tensor] | None = None
-    ) -> Tensor:
-        """Logits; what the norms leave behind is appended to `norms`, what goes into the blocks and out to `stages`."""
-        stages = [] if stages is None else stages
+    def forward(self, images: Tensor) -> Tensor:
         x = self.from_rgb(images)
         for block in self.blocks:
-            stages.append(x)
-            x = block(x, norms)
-        stages.append(x)
+            x = block(x)
         logits: Tensor = self.to_logit(x.flatten(1))
         return logits.squeeze(1)
 
@@ -121,16 +116,17 @@ class Discriminator(nn.Module):
 
         The function gives the scalar sum(u . gradient), differentiable in the weights, with u held fixed.
         """
-        norms: list[NormState] = []
-        stages: list[Tensor] = []
         images = images.detach().requires_grad_()
         with torch.enable_grad():
-            logits = self(images, norms, stages)
-        first, *outputs = stages
-        points = [images, first]
-        for one, other, out in zip(norms[::2], norms[1::2], outputs, strict=True):
-            points += [one.x, one.normed, other.x, other.normed, out]
-        gradient, *cotangents = torch.autograd.grad(logits.sum(dtype=images.dtype), points, retain_graph=True)
+            x = self.from_rgb(images)
+            points = [get_gradient_edge(images), get_gradient_edge(x)]
+            norms: list[NormState] = []
+            for block in self.blocks:
+                x = block(x, norms)
+                points += [edge for norm in norms[-2:] for edge in (get_gradient_edge(norm.x), norm.normed)]
+                points.append(get_gradient_edge(x))
+            total = self.to_logit(x.flatten(1)).sum(dtype=images.dtype)
+        gradient, *cotangents = torch.autograd.grad(total, points, retain_graph=True)
 
         def along(directions: Tensor) -> Tensor:
             sweep = Sweep()

@@ -79,7 +79,7 @@ def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, 
     features = extract(extractor, domain, rows)
     moments = Moments.of(features)
     with writing(path) as beside, beside.open("wb") as file:
-        np.savez(file, features=features, mean=moments.mean, root=moments.root)
+        np.savez(file, features=features, mean=moments.mean, spread=moments.spread)
     return Reference(features, moments)
 
 
@@ -87,9 +87,9 @@ def _read(path: Path, shape: tuple[int, int]) -> Reference | None:
     """What is stored at `path`, if it is whole: the archive's checksums, and its shapes, must be right."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            features, mean, root = arrays["features"], arrays["mean"], arrays["root"]
+            features, mean, spread = arrays["features"], arrays["mean"], arrays["spread"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    if features.shape != shape or mean.shape != shape[1:] or root.shape != (min(shape), shape[1]):
+    if features.shape != shape or mean.shape != shape[1:] or spread.shape != (min(shape), shape[1]):
         return None
-    return Reference(features, Moments(mean, root, shape[0]))
+    return Reference(features, Moments(mean, spread, shape[0]))

@@ -5,7 +5,7 @@ import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from trainables.distances import Moments, covariance_root, frechet_distance, kernel_distance, kernel_within
+from trainables.distances import Moments, frechet_distance, kernel_distance, kernel_within
 
 
 def sample(n, d, seed, shift=0.0, scale=1.0):
@@ -35,19 +35,20 @@ def test_moments_are_numpys(n):
     np.testing.assert_allclose(moments.cov, np.cov(features.astype(np.float64), rowvar=False), atol=1e-12)
 
 
-def test_a_singular_covariance_has_a_root():
-    features = sample(100, 6, seed=1).astype(np.float64)
-    features[:, 2] = 0
-    features[:, 5] = features[:, 1] - features[:, 3]
-    cov = np.cov(features, rowvar=False)
-    root = covariance_root(cov)
-    np.testing.assert_allclose(root.T @ root, cov, atol=1e-12)
+@pytest.mark.parametrize("n", [400, 30], ids=["full rank beside it", "few vectors beside it"])
+def test_frechet_distance_to_a_singular_covariance_is_torch_fidelitys(n):
+    x, y = sample(100, 40, seed=1), sample(n, 40, seed=2)
+    x[:, 2] = 0
+    x[:, 5] = x[:, 1] - x[:, 3]
+    a, b = Moments.of(x), Moments.of(y)
+    for distance in (frechet_distance(a, b), frechet_distance(b, a)):
+        assert distance == pytest.approx(torch_fidelity_fid(x, y), rel=1e-4)
 
 
 def test_frechet_distance_of_diagonal_gaussians_is_the_closed_form():
     rng = np.random.default_rng(0)
     (mean_a, mean_b), (std_a, std_b) = rng.standard_normal((2, 9)), rng.uniform(0.1, 3, (2, 9))
-    distance = frechet_distance(Moments(mean_a, np.diag(std_a), 10), Moments(mean_b, np.diag(std_b), 10))
+    distance = frechet_distance(Moments(mean_a, np.diag(std_a**2), 10), Moments(mean_b, np.diag(std_b**2), 10))
     assert distance == pytest.approx(((mean_a - mean_b) ** 2).sum() + ((std_a - std_b) ** 2).sum(), rel=1e-12)
 
 
@@ -60,7 +61,7 @@ def test_frechet_distance_to_itself_is_zero(n):
 @pytest.mark.parametrize("n", [25, 400], ids=["below full rank", "full rank"])
 def test_frechet_distance_of_a_shift_is_its_squared_length(n):
     moments = Moments.of(sample(n, 50, seed=1))
-    shifted = Moments(moments.mean + 0.5, moments.root, n)
+    shifted = Moments(moments.mean + 0.5, moments.spread, n)
     assert frechet_distance(moments, shifted) == pytest.approx(50 * 0.25, abs=1e-6)
 
 
