@@ -20,7 +20,7 @@ from search.study import StudyPaths, StudySpec
 from search.tune import INFRASTRUCTURE_RETRIES, run_study
 from spaces.errors import UserError
 from trainables.checkpoints import TrialFiles, recorded
-from trainables.home import Home
+from trainables.home import Home, writing
 from trainables.trial import LOCK
 
 pytestmark = pytest.mark.ray
@@ -156,7 +156,8 @@ def test_what_is_a_trial_s_own_fault_is_not_retried(home: Home, new_study: New) 
         (stored,) = (home.domain("dots") / "moments").glob("*.npz")
         whole = stored.read_bytes()
         values = dict(np.load(stored))
-        np.savez(stored, **values | {"mean": np.full_like(values["mean"], np.nan)})
+        with writing(stored) as beside, beside.open("wb") as file:  # a half written one would be computed anew
+            np.savez(file, **values | {"mean": np.full_like(values["mean"], np.nan)})
         until(lambda: (home.root / "studies/s/trials/00002").exists())
         stored.write_bytes(whole)
 

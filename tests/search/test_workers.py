@@ -24,11 +24,14 @@ New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 WORSE = """
 def space(trial, *, sources, train_images):
-    trial.suggest_categorical("source", sources)
+    trial.suggest_categorical("source", ["scratch"])
     trial.suggest_categorical("optim/batch", [4])
     trial.suggest_categorical("loss/n_critic", [1])
-    trial.suggest_categorical("optim/lr_g", [1e-4, 0.4, 0.5])
+    trial.suggest_categorical("optim/lr_g", [1e-6])
+    trial.suggest_categorical("optim/lr_d", [1e-6])
+    trial.suggest_categorical("seed", [0, 1, 3])
 """
+"""The networks stay almost as they are drawn, and that orders them."""
 
 WORKER = "ray::RayTrainWorker"
 QUICK = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
@@ -126,9 +129,7 @@ def test_trials_of_two_workers_that_are_stopped_leave_room_for_the_next(
     # The cluster has room for the workers of one trial alone: a group that stayed would keep the next waiting for ever.
     paths, spec = new_study(WORSE, sampler="grid", trials=None, workers_per_trial=2, max_images=24)
     Study(home, paths, spec, cluster).end()
-    statuses = {row["trial"]: row["status"] for row in rows(paths)}
-    assert (statuses[0], statuses[1]) == ("completed", "stopped")
-    assert statuses[2] in ("completed", "stopped")
+    assert {row["trial"]: row["status"] for row in rows(paths)} == {0: "completed", 1: "stopped", 2: "stopped"}
 
 
 @pytest.mark.parametrize("needs", [{"threads_per_trial": 64}, {"workers_per_trial": 4}])
