@@ -1,6 +1,7 @@
 """What every test may start from: a home with a tiny domain, a config that trains in a second, a source model."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from trainables.domains import write_domain
 from trainables.home import Home
 from trainables.networks import build_discriminator, build_generator, set_standing_statistics
 from trainables.sources import SourceModel, open_source, save_source
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and what it starts too
 
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
 PROTOCOL = {

@@ -65,7 +65,9 @@ class DownBlock(nn.Module):
         h = convolve_and_pool(norm_relu(self.norm2, h, trace), self.conv2.weight, self.conv2.bias)
         return F.conv2d(sum_pool(x), self.shortcut.weight / 4, self.shortcut.bias) + h
 
-    def sweep(self, tangent: Tensor, sweep: Sweep, states: Sequence[NormState], cotangents: Sequence[Tensor]) -> Tensor:
+    def tangent(
+        self, tangent: Tensor, sweep: Sweep, states: Sequence[NormState], cotangents: Sequence[Tensor]
+    ) -> Tensor:
         """The tangent of the output, given the cotangents before and behind each norm and that of the output."""
         before1, normed1, before2, normed2, out = cotangents
         t = sweep.norm_relu(tangent, states[0], before1, normed1)
@@ -133,7 +135,7 @@ class Discriminator(nn.Module):
             with torch.no_grad():
                 t = sweep.convolve(directions, self.from_rgb.weight, cotangents[0], padding=1)
                 for i, block in enumerate(self.blocks):
-                    t = block.sweep(t, sweep, norms[2 * i : 2 * i + 2], cotangents[5 * i + 1 : 5 * i + 6])  # type: ignore[operator]
+                    t = block.tangent(t, sweep, norms[2 * i : 2 * i + 2], cotangents[5 * i + 1 : 5 * i + 6])  # type: ignore[operator]
                 sweep.add(self.to_logit.weight, t.flatten(1).sum(0, keepdim=True))
             return sweep.result((directions * gradient).sum())
 

@@ -1,9 +1,7 @@
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -108,13 +106,7 @@ def driver(home: Home) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            command,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+            command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
         )
         started.append(process)
         return process
