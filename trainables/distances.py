@@ -70,7 +70,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 def _similar(a: Moments, b: Moments) -> NDArray[np.float64]:
     """A symmetric matrix, in its upper triangle, that has the eigenvalues of A B, but for zeros."""
     a, b = sorted((a, b), key=lambda moments: moments.n)
-    # Transposed, NumPy's rows are the columns that LAPACK wants, and nothing is copied.
+    # LAPACK stores columns: transposed, which costs nothing, NumPy's rows are what it wants, and it need not reorder them.
     if a.root is None:
         upper, failed = dpotrf(a.spread.T, lower=0, clean=0)
         if not failed:
