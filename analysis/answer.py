@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from analysis.tables import Score, settings, summary
 from analysis.tables import evaluations as evaluations_frame
-from search.study import StudySpec
+from search.records.study import StudySpec
 from spaces.config import SCRATCH
 
 

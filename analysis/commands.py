@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from search.study import StudySpec
+from search.records.study import StudySpec
 from spaces.suggest import UNVARIED
 
 

@@ -10,7 +10,7 @@ from analysis.findings.gains import choices, configurations, interval
 from analysis.page import text
 from analysis.sections.protocol import unequal
 from analysis.tables import at_budget, last_rows, ranking
-from search.results import flat_config
+from search.records.results import flat_config
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
 from analysis.page import Block, Section, Sheet, listed, sheet, text
 from analysis.tables import PARTS, Metric
-from search.results import config_of, load
-from search.study import StudyPaths, StudySpec
+from search.records.results import config_of, load
+from search.records.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH, TrialConfig
-from trainables.home import Home
+from trainables.storage.home import Home
 
 MOST_ROWS = 500
 """Of a table behind a figure; more would make the page slow."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.evidence import Evidence
-from search.study import StudyPaths
+from search.records.study import StudyPaths
 from spaces.config import SCRATCH
 from spaces.errors import UserError
-from trainables.home import fetch
+from trainables.storage.home import fetch
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def prepare(e: Evidence) -> Iterator[str]:
     best = e.ranked.iloc[0]
     trial, source, protocol = int(best["trial"]), str(best["source"]), e.spec.base.protocol
     if source != SCRATCH and not source_grid(e.paths, source).is_file():
-        from trainables.exhibits import write_source_grid
+        from trainables.sources.pictures import write_source_grid
 
         try:
             write_source_grid(e.home, source, protocol, source_grid(e.paths, source))
@@ -65,7 +65,7 @@ def prepare(e: Evidence) -> Iterator[str]:
     if e.spec.target not in e.home.names("domains"):  # said without torch, which takes seconds to start
         yield f"no nearest training images of trial {trial}: domain {e.spec.target!r} is not in {e.home.root}"
     else:
-        from trainables.exhibits import write_neighbours
+        from trainables.sources.pictures import write_neighbours
 
         try:
             write_neighbours(e.home, e.config(trial), latest, _neighbours_picture(e.paths, trial, latest))

@@ -12,9 +12,9 @@ from analysis.evidence import Evidence
 from analysis.page import Block, Sheet
 from analysis.pictures import write_pictures
 from analysis.report import write_report
-from search.results import load
+from search.records.results import load
 from spaces.errors import UserError, lookup
-from trainables.home import writing
+from trainables.storage.home import writing
 
 Studies = Sequence[Evidence]
 
@@ -60,7 +60,7 @@ def _parquet(studies: Studies, output: Path) -> Path:
 
 
 def evaluations(studies: Studies) -> pa.Table:
-    """Every evaluation of the studies, as `search.results.SCHEMA` has them; its column `study` tells them apart."""
+    """Every evaluation of the studies, as `search.records.results.SCHEMA` has them; its column `study` tells them apart."""
     return pa.concat_tables([load(e.paths.evaluations) for e in studies])
 
 

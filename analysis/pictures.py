@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis.page import Image, Plot, Section
 from spaces.errors import UserError
-from trainables.home import writing, writing_folder
+from trainables.storage.home import writing, writing_folder
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_VARIABLE = "UNDERSTOCK_CHROME"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from analysis.evidence import Evidence
 from analysis.page import Image, duration, plural, text
 from analysis.sections.samples import last_grid
-from search.study import is_running
+from search.records.study import is_running
 
 
 @dataclass(frozen=True)

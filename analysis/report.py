@@ -17,7 +17,7 @@ from analysis.evidence import Evidence
 from analysis.page import Plot
 from analysis.progress import Progress
 from spaces.errors import UserError
-from trainables.home import writing
+from trainables.storage.home import writing
 
 _HERE = Path(__file__).parent
 

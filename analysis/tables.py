@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from search.results import flat_config
-from search.study import StudySpec
+from search.records.results import flat_config
+from search.records.study import StudySpec
 from spaces.config import METRIC_DIRECTIONS, SCRATCH
 
 PARTS = "transfer/parts"

@@ -10,9 +10,9 @@ from pathlib import Path
 from analysis.evidence import Evidence
 from analysis.progress import progress
 from analysis.report import render
-from search.study import StudyPaths, StudySpec, is_running
+from search.records.study import StudyPaths, StudySpec, is_running
 from spaces.errors import UserError
-from trainables.home import Home, fetch
+from trainables.storage.home import Home, fetch
 
 HOST = "127.0.0.1"
 PORT = 8577

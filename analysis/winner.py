@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 from analysis.tables import summary
-from search.results import load
-from search.study import open_study
+from search.records.results import load
+from search.records.study import open_study
 from spaces.errors import UserError
-from trainables.checkpoints import TrialFiles
-from trainables.home import Home, fetch, writing_folder
-from trainables.weights import read_tensors
+from trainables.storage.home import Home, fetch, writing_folder
+from trainables.storage.weights import read_tensors
+from trainables.training.trial_files import TrialFiles
 
 
 def generator_file(home: Home, study: str) -> Path:

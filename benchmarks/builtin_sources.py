@@ -8,10 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from trainables.home import Home
-from trainables.importers import add_domain
-from trainables.source_training import train_source
-from trainables.sources import BUILTIN
+from trainables.images.importing.importers import add_domain
+from trainables.running.source_training import train_source
+from trainables.sources.shelf import BUILTIN
+from trainables.storage.home import Home
 
 IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 80_000}
 """Real images shown to the critic; 160 an iteration."""

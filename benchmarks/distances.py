@@ -17,8 +17,8 @@ from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torchmetrics.image.fid import _compute_fid
 
 from benchmarks.rows import Row, agree, alternate, show
-from trainables.devices import use_cores
-from trainables.distances import Moments, frechet_distance
+from trainables.machine.devices import use_cores
+from trainables.metrics.distances import Moments, frechet_distance
 
 D = 2048
 

@@ -13,8 +13,8 @@ from typing import Any
 from ray import tune
 
 from benchmarks import small_study  # sets Ray's variables
-from search.results import load
-from search.tune import run_study
+from search.records.results import load
+from search.running.tune import run_study
 from spaces.config import TrialConfig
 
 

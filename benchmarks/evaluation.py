@@ -15,13 +15,13 @@ import torch
 from benchmarks.rows import Row, alternate, show
 from benchmarks.step import _finished, _flops, _products_per_second
 from spaces.config import Network, Protocol
-from trainables.devices import best_device
-from trainables.domains import open_domain
-from trainables.features import load_extractor
-from trainables.home import Home
-from trainables.importers import add_domain
-from trainables.metrics import EvalContext, measure
-from trainables.networks import build_generator, sample, set_standing_statistics
+from trainables.images.domains import open_domain
+from trainables.images.importing.importers import add_domain
+from trainables.machine.devices import best_device
+from trainables.metrics.features import load_extractor
+from trainables.metrics.metrics import EvalContext, measure
+from trainables.networks.resnet import build_generator, sample, set_standing_statistics
+from trainables.storage.home import Home
 
 PROTOCOL = Protocol(metrics=("fd", "kd"))
 

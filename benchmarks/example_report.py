@@ -13,11 +13,11 @@ import optuna
 
 from analysis.report import write_report
 from search.launch import begin, resolve_study
-from search.study import open_study
-from search.tune import run_study
+from search.records.study import open_study
+from search.running.tune import run_study
 from spaces.config import SCRATCH
-from trainables.home import Home
-from trainables.importers import add_domain
+from trainables.images.importing.importers import add_domain
+from trainables.storage.home import Home
 from verbs.evidence import make_exhibits, read
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "example-report.html"

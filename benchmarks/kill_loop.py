@@ -20,10 +20,11 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks import small_study
-from search.ledger import Ledger
-from search.results import load
-from search.study import StudyPaths, StudySpec
-from trainables.checkpoints import TrialFiles, recorded
+from search.records.results import load
+from search.records.study import StudyPaths, StudySpec
+from search.running.ledger import Ledger
+from trainables.training.checkpoints import recorded
+from trainables.training.trial_files import TrialFiles
 
 STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "diverged": "PRUNED", "failed": "FAIL"}
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from search.evidence import Bench, Evidence, Tried
-from search.regret import leave_one_out
+from search.picking.evidence import Bench, Evidence, Tried
+from search.picking.regret import leave_one_out
 from spaces.config import SCRATCH
 from spaces.presets import paper
 from verbs.picking import print_regret

@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from search.evidence import Bench, Evidence, Tried
-from search.pick import SCRATCH_ARM, Arm, expected, judge, rivals
+from search.picking.evidence import Bench, Evidence, Tried
+from search.picking.pick import SCRATCH_ARM, Arm, expected, judge, rivals
 from spaces.config import SCRATCH
 from spaces.presets import small
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search.results import write_trial
-from search.study import StudyPaths, StudySpec, write_spec
+from search.records.results import write_trial
+from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
-from trainables.home import Home
+from trainables.storage.home import Home
 
 SOURCES = ("mdi", "mnist", "twemoji")
 PROTOCOL = {

@@ -23,17 +23,17 @@ from torch import Tensor
 
 from benchmarks import plain_wgan_gp
 from spaces.config import TrialConfig
-from trainables.devices import use_cores
-from trainables.distances import Moments, frechet_distance
-from trainables.domains import BatchOrder, open_domain
-from trainables.features import load_extractor
-from trainables.home import Home
-from trainables.importers import add_domain
-from trainables.methods.finetune import Finetune
-from trainables.networks import Generator, build_discriminator, build_generator, sample, set_standing_statistics
-from trainables.parallel import Group
-from trainables.pixels import to_float
-from trainables.reference import reference
+from trainables.images.domains import BatchOrder, open_domain
+from trainables.images.importing.importers import add_domain
+from trainables.images.pixels import to_float
+from trainables.machine.devices import use_cores
+from trainables.methods.finetuning.finetune import Finetune
+from trainables.metrics.distances import Moments, frechet_distance
+from trainables.metrics.features import load_extractor
+from trainables.metrics.reference import reference
+from trainables.networks.resnet import Generator, build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.storage.home import Home
+from trainables.training.parallel import Group
 
 WIDTH, RESOLUTION, BATCH, CRITIC_STEPS, IMAGES, LEARNING_RATE = 8, 32, 16, 5, 1_000, 1e-3
 CONTENDERS = ("plain float32", "ours float32", "ours bfloat16")

@@ -12,10 +12,10 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a Ray of its own, on loopb
 import numpy as np
 
 from search.launch import resolve_study
-from search.study import StudyPaths, StudySpec, write_spec
+from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import Budget, IwProtocol, TrialConfig
-from trainables.domains import write_domain
-from trainables.home import Home
+from trainables.images.domains import write_domain
+from trainables.storage.home import Home
 
 NAME = "small"
 

@@ -19,9 +19,8 @@ import psutil
 
 from benchmarks import small_study
 from benchmarks.kill_loop import count_lost
-from search.results import load
-from search.study import StudyPaths
-from trainables.trial import LOCK
+from search.records.results import load
+from search.records.study import StudyPaths
 
 
 def kill_now_and_then(
@@ -30,7 +29,7 @@ def kill_now_and_then(
     """Kill a process that trains a trial, every so many seconds."""
     while not done.wait(rng.expovariate(1 / every)):
         running = []
-        for lock in sorted(paths.root.glob(f"trials/*/{LOCK}"))[-20:]:
+        for lock in sorted(paths.root.glob("trials/*/.training"))[-20:]:
             try:
                 process = psutil.Process(int(lock.read_text().split()[0]))
                 if process.cmdline()[0].startswith("ray::"):

@@ -28,9 +28,9 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks import plain_wgan_gp
 from benchmarks.rows import Row, alternate, show
 from spaces.config import TrialConfig
-from trainables.devices import best_device, native_precision, use_cores
-from trainables.methods.finetune import Finetune
-from trainables.parallel import Group
+from trainables.machine.devices import best_device, native_precision, use_cores
+from trainables.methods.finetuning.finetune import Finetune
+from trainables.training.parallel import Group
 
 CRITIC_STEPS = 5
 CPU_SIZES = ((16, 32, 32), (32, 32, 64))

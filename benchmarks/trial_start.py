@@ -22,15 +22,15 @@ from torch import Tensor
 
 from benchmarks import small_study  # sets Ray's variables
 from search.launch import resolve_study
-from search.ledger import Ledger
-from search.study import StudyPaths, write_spec
-from search.tune import run_study
+from search.records.study import StudyPaths, write_spec
+from search.running.ledger import Ledger
+from search.running.tune import run_study
 from spaces.config import Budget, IwProtocol, TrialConfig
-from trainables.devices import use_cores
-from trainables.distributed import TrialJob
-from trainables.domains import write_domain
-from trainables.home import Home
-from trainables.trial import run_trial
+from trainables.images.domains import write_domain
+from trainables.machine.devices import use_cores
+from trainables.running.trial import run_trial
+from trainables.running.tune_trial import TrialJob
+from trainables.storage.home import Home
 
 PARTS = ("ask", "hand over", "set up", "first step")
 

@@ -20,10 +20,10 @@ START_UPS = 3
 def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
     """From the end of the first trial to that of the last, so without Ray's own start."""
     from search.launch import begin, resolve_study
-    from search.study import open_study
-    from search.tune import run_study
-    from trainables.home import Home
-    from trainables.importers import add_domain
+    from search.records.study import open_study
+    from search.running.tune import run_study
+    from trainables.images.importing.importers import add_domain
+    from trainables.storage.home import Home
 
     home = Home.find(home_folder)
     if "mnist" not in home.names("domains"):
@@ -42,9 +42,9 @@ def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
 
 def start_ups(workers: int) -> None:
     """Print, for each of some fits in a row, the seconds to the first all-reduce and from the last one to the return."""
-    from trainables.cluster import connected
-    from trainables.crew import Crew
-    from trainables.workers import fit
+    from trainables.cluster.connection import connected
+    from trainables.cluster.crew import Crew
+    from trainables.cluster.workers import fit
 
     with connected(None, workers), tempfile.TemporaryDirectory() as folder:
         for _ in range(START_UPS):
@@ -57,7 +57,7 @@ def start_ups(workers: int) -> None:
 def _step(parameters: dict[str, Any]) -> None:
     import torch
 
-    from trainables.parallel import Group
+    from trainables.training.parallel import Group
 
     group = Group.current(2)
     group.average_([torch.ones(1)])

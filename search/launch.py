@@ -14,19 +14,19 @@ import torch
 
 from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
-from search.results import merged
-from search.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
+from search.records.results import merged
+from search.records.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
 from spaces.config import SCRATCH, Budget, Config, Network, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.presets import small
 from spaces.suggest import Space
-from trainables.devices import best_device, native_precision
-from trainables.domains import Domain, open_domain
-from trainables.features import EXTRACTORS
-from trainables.home import Home, fetch, file_digest
-from trainables.iw import MIN_IMAGES
-from trainables.sources import SourceModel, open_source
-from trainables.trial import METHODS
+from trainables.images.domains import Domain, open_domain
+from trainables.machine.devices import best_device, native_precision
+from trainables.metrics.features import EXTRACTORS
+from trainables.metrics.iw import MIN_IMAGES
+from trainables.running.trial import METHODS
+from trainables.sources.shelf import SourceModel, open_source
+from trainables.storage.home import Home, fetch, file_digest
 
 DEFAULT_TRIALS = 24
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import optuna
 
-from search.results import merged
-from search.study import StudySpec
+from search.records.results import merged
+from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from trainables.trial import METHODS
+from trainables.running.trial import METHODS
 
 GRID_LIMIT = 10_000
 

@@ -22,12 +22,12 @@ import numpy as np
 
 from spaces.config import Config, Protocol
 from spaces.errors import UserError
-from trainables.domains import Domain, open_domain
-from trainables.home import Home, writing
-from trainables.likeness import Part, distance_names, likeness
-from trainables.manifolds import NEIGHBOURS
-from trainables.progress import progress
-from trainables.sources import SourceModel, open_source, shelf
+from trainables.images.domains import Domain, open_domain
+from trainables.machine.progress import progress
+from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.sources.likeness import Part, distance_names, likeness
+from trainables.sources.shelf import SourceModel, open_source, shelf
+from trainables.storage.home import Home, writing
 
 _GOOD: Mapping[str, int] = {
     **dict.fromkeys(("fd", "fid", "kd", "kid", "domain_fd", "domain_fid", "own_fd", "own_fid"), -1),

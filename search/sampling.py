@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.study import StudySpec
+from search.records.study import StudySpec
 
 GOOD = 25
 """Trials that TPE takes for good, at most."""

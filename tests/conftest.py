@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from spaces.config import TrialConfig
-from trainables import store
-from trainables.domains import write_domain
-from trainables.home import Home
-from trainables.networks import build_discriminator, build_generator, set_standing_statistics
-from trainables.sources import SourceModel, open_source, save_source
+from trainables.images.domains import write_domain
+from trainables.networks.resnet import build_discriminator, build_generator, set_standing_statistics
+from trainables.sources.shelf import SourceModel, open_source, save_source
+from trainables.storage import store
+from trainables.storage.home import Home
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and what it starts too
 

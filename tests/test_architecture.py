@@ -3,51 +3,94 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ["spaces", "trainables", "search", "analysis", "verbs", "understock"]
+FLOORS = {
+    "trainables": (
+        "storage", "machine", "images", "networks", "training", "cluster", "metrics", "sources", "methods", "running",
+    ),
+    "search": ("records", "ranking", "proposals", "sampling", "launch", "picking", "running"),
+}  # fmt: skip
+"""From the ground up: what stands in one imports from it and from those before it alone."""
 MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")), ROOT / "understock.py"]
-ROOMS = {
-    "ray": {
-        f"trainables/{name}.py"
-        for name in ("cluster", "workers", "source_workers", "distributed", "loopback", "meeting")
-    }
-    | {f"search/{name}.py" for name in ("tune", "tracking", "jobs")}
-}
+RAY = ("trainables/cluster/", "trainables/running/tune_trial.py", "trainables/running/source_workers.py",
+       "search/running/tune.py", "search/running/tracking.py", "search/running/jobs.py")  # fmt: skip
+EVERY_MODULE = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def imported(path: Path) -> set[str]:
-    names = set()
+def imported(path: Path) -> Iterator[tuple[str, ...]]:
+    """The modules that a file imports, as the parts of their names."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
+            yield from (tuple(f"{node.module}.{alias.name}".split(".")) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_one_way(path: Path) -> None:
+def libraries(path: Path) -> set[str]:
+    return {parts[0] for parts in imported(path)}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@EVERY_MODULE
+def test_imports_go_one_way_among_the_packages(path: Path) -> None:
     own = path.relative_to(ROOT).parts[0].removesuffix(".py")
     above = set(LAYERS[LAYERS.index(own) + 1 :]) | {"tests", "benchmarks"}
-    assert not imported(path) & above
+    assert not libraries(path) & above
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_is_on_a_floor(package: str) -> None:
+    rooms = {
+        path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__"} == set(FLOORS[package])
+
+
+@EVERY_MODULE
+def test_imports_go_one_way_inside_a_package(path: Path) -> None:
+    package, *inside = path.relative_to(ROOT).with_suffix("").parts
+    floors = FLOORS.get(package)
+    if floors is None or inside == ["__init__"]:
+        return
+    above = floors[floors.index(inside[0]) + 1 :]
+    upward = [".".join(parts) for parts in imported(path) if parts[0] == package and parts[1] in above]
+    assert not upward
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    needs = {
+        one: {".".join(parts[:k]) for parts in imported(path) for k in range(1, len(parts) + 1)}
+        & modules.keys() - {one}
+        for one, path in modules.items()
+    }
+    while free := [one for one, needed in needs.items() if not needed & needs.keys()]:
+        for one in free:
+            del needs[one]
+    assert not needs
+
+
+@EVERY_MODULE
 def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
-    name, found = str(path.relative_to(ROOT)), imported(path)
-    if name not in ROOMS["ray"]:
+    found = libraries(path)
+    if not name(path).startswith(RAY):
         assert "ray" not in found
-    if name.startswith(("spaces/", "analysis/", "verbs/", "understock")):
+    if name(path).startswith(("spaces/", "analysis/", "verbs/", "understock")):
         assert "torch" not in found
     assert not found & {"joblib", "dill", "cloudpickle"}
     assert "pickle.load" not in path.read_text()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@EVERY_MODULE
 def test_no_file_and_no_function_outgrows_its_room(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 400

@@ -21,10 +21,10 @@ from PIL import Image
 
 import understock
 from search.launch import resolve_study
-from search.study import StudyPaths, write_spec
-from trainables.home import Home
-from trainables.sources import SourceModel
-from trainables.weights import write_tensors
+from search.records.study import StudyPaths, write_spec
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+from trainables.storage.weights import write_tensors
 
 Run = Callable[..., tuple[int, str, str]]
 

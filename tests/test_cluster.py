@@ -21,10 +21,10 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import understock
-from search.results import load
-from search.study import StudyPaths, is_running
-from trainables.home import Home
-from trainables.sources import SourceModel
+from search.records.results import load
+from search.records.study import StudyPaths, is_running
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
 
 ROOT = Path(__file__).parent.parent
 CLUSTER = ROOT / "cluster.yaml"

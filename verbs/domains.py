@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainables.home import Home
+from trainables.storage.home import Home
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, ExistingName, HomeOption
 from verbs.printing import print_json, print_table, readable
@@ -32,8 +32,8 @@ def add(
 ) -> None:
     """Import images as a domain. Example: understock domains add cats photos/cats --resolution 64"""
     with if_interrupted("interrupted; nothing was imported"):
-        from trainables.importers import add_domain
-        from trainables.progress import progress
+        from trainables.images.importing.importers import add_domain
+        from trainables.machine.progress import progress
 
         where = Home.find(home)
         with progress(f"importing {name}", "images") as report:
@@ -53,7 +53,7 @@ def add(
 
 def _skipped_list(folder: Path) -> Path:
     """The file that names every skipped one."""
-    from trainables.domains import FACTS_FILE, SKIPPED_FILE
+    from trainables.images.domains import FACTS_FILE, SKIPPED_FILE
 
     return folder / (SKIPPED_FILE if (folder / SKIPPED_FILE).exists() else FACTS_FILE)
 
@@ -61,7 +61,7 @@ def _skipped_list(folder: Path) -> Path:
 @domains.command("list")
 def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     """List the domains. Example: understock domains list"""
-    from trainables.domains import read_facts
+    from trainables.images.domains import read_facts
 
     where = Home.find(home)
     facts = list(readable(where.names("domains"), lambda name: read_facts(where.domain(name))))
@@ -74,7 +74,7 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
 @domains.command("show")
 def show(name: ExistingName, home: HomeOption = None) -> None:
     """Show a domain's facts and draw a contact sheet. Example: understock domains show cats"""
-    from trainables.domains import open_domain, write_contact_sheet
+    from trainables.images.domains import open_domain, write_contact_sheet
 
     domain = open_domain(Home.find(home), name)
     domain.verify()
@@ -85,7 +85,7 @@ def show(name: ExistingName, home: HomeOption = None) -> None:
 @domains.command("rm")
 def rm(name: ExistingName, home: HomeOption = None) -> None:
     """Remove a domain. Example: understock domains rm cats"""
-    from trainables.domains import remove_domain
+    from trainables.images.domains import remove_domain
 
     remove_domain(Home.find(home), name)
     print(f"domain {name} removed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainables.home import Home
+from trainables.storage.home import Home
 from verbs.endings import writing_to
 from verbs.options import HomeOption, StudyName
 from verbs.printing import print_table
@@ -70,7 +70,7 @@ def watch(
 ) -> None:
     """Serve the report on loopback while the search runs. Example: understock watch cats-quickstart"""
     from analysis.watching import LivePage, Watcher
-    from search.study import open_study
+    from search.records.study import open_study
 
     where = Home.find(home)
     with Watcher(LivePage(where, *open_study(where, study)), port) as server:
@@ -84,7 +84,7 @@ def watch(
 def read(home: Home, names: list[str]) -> "list[Evidence]":
     """The studies of these names, as a report wants them; UserError if one is not known."""
     from analysis.evidence import Evidence
-    from search.study import open_study
+    from search.records.study import open_study
 
     return Evidence.of(home, [open_study(home, name) for name in names])
 

@@ -24,7 +24,7 @@ WorkingDir = Annotated[
 
 
 class Tracker(StrEnum):
-    """What `search/tracking.py` can feed."""
+    """What `search/running/tracking.py` can feed."""
 
     tensorboard = "tensorboard"
     mlflow = "mlflow"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spaces.errors import UserError
-from trainables.home import Home
+from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption, Target
 from verbs.printing import print_json, print_table
@@ -16,8 +16,8 @@ from verbs.printing import print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from search.picking.regret import Way
     from search.ranking import RankedPart, Ranking
-    from search.regret import Way
 
 picking = typer.Typer()
 
@@ -50,7 +50,7 @@ def pick(
         if output:
             with writing_to(output), tempfile.TemporaryFile(dir=output.absolute().parent):
                 pass  # now, rather than after a minute's work
-        from search.recommendation import recommend, write_recommendation
+        from search.picking.recommendation import recommend, write_recommendation
 
         picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
     for note in notes:
@@ -75,7 +75,7 @@ def regret(
     home: HomeOption = None,
 ) -> None:
     """How rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
-    from search.regret import of_home
+    from search.picking.regret import of_home
 
     evidence, ways, notes = of_home(Home.find(home), studies or None)
     for note in notes:
@@ -103,13 +103,13 @@ def train(
 ) -> None:
     """Train one configuration; goes on where it was cut off. Example: understock train cats --config pick.json"""
     with if_interrupted("interrupted; the same command goes on"):
-        from search.single import default_name, read_config, train_one
+        from search.running.single import default_name, read_config, train_one
 
         where = Home.find(home)
         settings = read_config(config, target, max_images)
         paths, spec = train_one(where, settings, name or default_name(target, config), threads)
         from analysis.answer import lines
-        from search.results import load
+        from search.records.results import load
 
         print("\n".join(lines(load(paths.evaluations), spec)))
     print(f"look: understock sample {spec.name} -o grid.png; understock report {spec.name}")

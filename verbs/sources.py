@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainables.home import Home
+from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, ExistingName, HomeOption
 from verbs.printing import print_json, print_table, readable
@@ -44,7 +44,7 @@ def train(
 ) -> None:
     """Train a source model; goes on where it was cut off. Example: understock sources train dogs --max-images 160000"""
     with if_interrupted("interrupted; the same command goes on"):
-        from trainables.source_training import train_source
+        from trainables.running.source_training import train_source
 
         facts = train_source(
             Home.find(home), domain, name or domain, preset,
@@ -75,7 +75,7 @@ def add(
 ) -> None:
     """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
     from spaces.config import Network
-    from trainables.source_import import add_source
+    from trainables.sources.importing import add_source
 
     network = Network.parse({"resolution": resolution, "width": width, "z_dim": z_dim}, f"source model {name!r}")
     about = {"domain": domain, "images": images, "classes": classes}
@@ -86,7 +86,7 @@ def add(
 @sources.command("list")
 def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     """List the source models, builtin ones too. Example: understock sources list"""
-    from trainables.sources import open_source, shelf
+    from trainables.sources.shelf import open_source, shelf
 
     where = Home.find(home)
     facts = list(readable(shelf(where), lambda name: open_source(where, name).facts))
@@ -109,7 +109,7 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
 @sources.command("show")
 def show(name: ExistingName, home: HomeOption = None) -> None:
     """Show a source model's facts, checked against its weights. Example: understock sources show mdi"""
-    from trainables.sources import open_source
+    from trainables.sources.shelf import open_source
 
     source = open_source(Home.find(home), name)
     source.weights()
@@ -124,7 +124,7 @@ def export(
     home: HomeOption = None,
 ) -> None:
     """Copy a source model's files out. Example: understock sources export dogs -o dogs-model"""
-    from trainables.sources import export_source, open_source
+    from trainables.sources.shelf import export_source, open_source
 
     source = open_source(Home.find(home), name)
     with writing_to(output):
@@ -135,7 +135,7 @@ def export(
 @sources.command("rm")
 def rm(name: ExistingName, home: HomeOption = None) -> None:
     """Remove a source model from the home. Example: understock sources rm dogs"""
-    from trainables.sources import remove_source
+    from trainables.sources.shelf import remove_source
 
     remove_source(Home.find(home), name)
     print(f"source model {name} removed")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainables.home import Home, bytes_below
+from trainables.storage.home import Home, bytes_below
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir
 from verbs.printing import print_json, print_table
@@ -110,9 +110,9 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from analysis.answer import lines
         from analysis.report import write_report
         from analysis.tables import summary
-        from search.results import load
-        from search.study import open_study
-        from search.tune import run_study
+        from search.records.results import load
+        from search.records.study import open_study
+        from search.running.tune import run_study
         from verbs.evidence import make_exhibits, read
 
         paths, spec = open_study(home, study)
@@ -141,8 +141,8 @@ def status(
     from rich.filesize import decimal
 
     from analysis.tables import trials_frame
-    from search.results import load
-    from search.study import open_study
+    from search.records.results import load
+    from search.records.study import open_study
 
     where = Home.find(home)
     if study is None:
@@ -170,9 +170,9 @@ def sample(
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
     from analysis.winner import generator_file
-    from trainables import networks
-    from trainables.samples import check_output, write_samples
-    from trainables.trial import load_generator
+    from trainables.images.samples import check_output, write_samples
+    from trainables.networks import resnet as networks
+    from trainables.running.trial import load_generator
 
     with writing_to(output):
         check_output(output)

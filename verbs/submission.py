@@ -16,7 +16,7 @@ _OURS = ("--submit", "--working-dir", "--address", "--home")
 def submit_search(url: str, name: str, working_dir: Path | None) -> None:
     """Submit this process's own command line, follow the job's log, and end with its exit code."""
     arguments = for_the_cluster(sys.argv[1:])
-    from search.jobs import submit
+    from search.running.jobs import submit
 
     try:
         code = submit(url, arguments, name, working_dir)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from trainables.home import Home
+from trainables.storage.home import Home
 from verbs.options import HomeOption, StudyName
 
 watching = typer.Typer()
@@ -20,8 +20,8 @@ def dashboard(
     home: HomeOption = None,
 ) -> None:
     """Browse a study in optuna-dashboard, also while it runs. Example: understock dashboard cats-quickstart --port 8081"""
-    from search.journal import serve
-    from search.study import open_study
+    from search.records.journal import serve
+    from search.records.study import open_study
 
     paths, _ = open_study(Home.find(home), study)
     serve(paths, host, port)

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from analysis.tables import PARTS, SEEDS, Metric, comparable, last_rows, ranking, settings, sides_at_equal_budget
-from search.study import StudySpec
+from search.records.study import StudySpec
 
 Cost = Literal["images_seen", "train_seconds"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.findings.gains import choices, configurations
 from analysis.tables import Metric, comparable, equal_budget, last_rows, ranking
-from search.study import StudySpec
+from search.records.study import StudySpec
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 

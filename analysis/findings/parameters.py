@@ -9,7 +9,7 @@ import optuna
 import pandas as pd
 
 from analysis.tables import PARTS, TARGET_IMAGES, Metric, at_budget, last_rows, ranking, settings
-from search.study import StudySpec
+from search.records.study import StudySpec
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those in memory
 

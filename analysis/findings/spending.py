@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.tables import Metric, last_rows
-from search.study import StudySpec
+from search.records.study import StudySpec
 
 NO_SCORE = ("diverged", "failed")
 

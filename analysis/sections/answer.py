@@ -11,7 +11,7 @@ from analysis.figures.scatter import forest
 from analysis.findings.gains import Gain, Side
 from analysis.page import Block, Plot, Section, Sheet, Text, duration, plural, sheet, text
 from analysis.tables import PARTS, Score
-from search.results import flat_config
+from search.records.results import flat_config
 from spaces.config import SCRATCH
 
 TOP = 10

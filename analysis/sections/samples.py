@@ -15,7 +15,7 @@ from analysis.findings.memorising import share_nearer
 from analysis.page import Block, Image, Section, Sheet, text
 from analysis.tables import PARTS
 from spaces.config import SCRATCH
-from trainables.grids import GAP
+from trainables.images.grids import GAP
 
 STRIP_ROWS = STRIP_COLUMNS = 8
 MOST_BYTES = 400_000

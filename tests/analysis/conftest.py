@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from analysis.evidence import Evidence
-from search.results import Status, write_trial
-from search.study import StudyPaths, StudySpec, write_spec
+from search.records.results import Status, write_trial
+from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
-from trainables.home import Home
+from trainables.storage.home import Home
 
 PROTOCOL = {"extractor": "efficientnet_lite0", "input_size": 64, "resizer": "pillow-bicubic", "split": "train"}
 COUNTS = {"n_real": 1000, "n_fake": 1000, "metric_seed": 0, "kd_subset": 100, "iw_n": 400, "floor_n": 500}

@@ -1,7 +1,7 @@
 from typing import Any
 
 from analysis.answer import lines
-from search.results import load
+from search.records.results import load
 
 
 def test_the_answer_names_source_settings_scores_and_scratch_at_equal_budget(study: Any) -> None:

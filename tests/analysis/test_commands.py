@@ -6,7 +6,7 @@ import typer
 import understock
 from analysis.commands import again, longer, search_command
 from search.launch import resolve_study
-from search.study import StudySpec
+from search.records.study import StudySpec
 
 COMMANDS = typer.main.get_command(understock.app)
 PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--track", "--dry-run", "--home"}

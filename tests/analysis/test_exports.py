@@ -5,7 +5,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.exports import export
-from search.results import SCHEMA, load
+from search.records.results import SCHEMA, load
 from spaces.errors import UserError
 
 

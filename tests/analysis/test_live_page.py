@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from analysis.watching import LivePage, Watcher
-from search.study import is_running
+from search.records.study import is_running
 from spaces.errors import UserError
-from trainables.home import LOCK
+from trainables.storage.home import LOCK
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.report import render, write_report
-from search.study import StudyPaths
+from search.records.study import StudyPaths
 from spaces.errors import UserError
 
 SECTIONS = [

@@ -74,7 +74,7 @@ def with_column(study, tmp_path, name, value):
     import shutil
     from types import SimpleNamespace
 
-    from search.study import StudyPaths
+    from search.records.study import StudyPaths
 
     paths = StudyPaths(shutil.copytree(study.paths.root, tmp_path / "copy"))
     for path in paths.evaluations.glob("*.parquet"):

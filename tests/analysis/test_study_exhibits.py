@@ -6,10 +6,10 @@ import torch
 from analysis.contents import contents
 from analysis.evidence import Evidence
 from analysis.exhibits import neighbours, prepare, source_grid
-from search.results import write_trial
-from search.study import StudyPaths, StudySpec, write_spec
-from trainables.domains import remove_domain
-from trainables.trial import TrialFiles, run_trial
+from search.records.results import write_trial
+from search.records.study import StudyPaths, StudySpec, write_spec
+from trainables.images.domains import remove_domain
+from trainables.running.trial import TrialFiles, run_trial
 
 
 @pytest.fixture

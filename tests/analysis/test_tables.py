@@ -21,7 +21,7 @@ from analysis.tables import (
     summary,
     trials_frame,
 )
-from search.results import load
+from search.records.results import load
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from analysis.winner import export_generator, generator_file
-from search.results import write_trial
-from search.study import StudyPaths, StudySpec, write_spec
+from search.records.results import write_trial
+from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.checkpoints import TrialFiles
-from trainables.home import Home
-from trainables.networks import sample
-from trainables.trial import load_generator, run_trial
+from trainables.networks.resnet import sample
+from trainables.running.trial import load_generator, run_trial
+from trainables.storage.home import Home
+from trainables.training.trial_files import TrialFiles
 
 
 @pytest.fixture

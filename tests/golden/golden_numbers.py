@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from spaces.config import TrialConfig
-from trainables.checkpoints import TrialFiles, last_state
-from trainables.domains import open_domain, write_domain
-from trainables.home import Home
-from trainables.likeness import likeness
-from trainables.networks import build_discriminator, build_generator, sample, set_standing_statistics
-from trainables.sources import open_source, save_source
-from trainables.training import Evaluation
-from trainables.trial import load_generator, run_trial
+from trainables.images.domains import open_domain, write_domain
+from trainables.networks.resnet import build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.running.trial import load_generator, run_trial
+from trainables.sources.likeness import likeness
+from trainables.sources.shelf import open_source, save_source
+from trainables.storage.home import Home
+from trainables.training.checkpoints import last_state
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
 
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
 PROTOCOL = {
@@ -50,7 +51,11 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
         "transfer": {"parts": "discriminator"},
         "optim": {"batch": 4, "ema_halflife_images": 8, "beta1": 0.5, "lr_g": 1e-3},
     },
-    "more noise, what fits": {"source": "seed-7", "network": {**NETWORK, "z_dim": 9}, "transfer": {"on_mismatch": "reinit"}},
+    "more noise, what fits": {
+        "source": "seed-7",
+        "network": {**NETWORK, "z_dim": 9},
+        "transfer": {"on_mismatch": "reinit"},
+    },
     "bfloat16": {"optim": {"batch": 4, "precision": "bfloat16"}},
 }
 
@@ -67,9 +72,7 @@ def make_home(root: Path) -> Home:
     images = rng.integers(0, 60, (48, 3, 32, 32), dtype=np.uint8)
     for image, (x, y) in zip(images, rng.integers(0, 24, (48, 2)), strict=True):
         image[:, y : y + 8, x : x + 8] = 220
-    write_domain(
-        home.domain("dots"), images, np.arange(48) % 2, np.arange(48) % 6 == 0, origin="test", resizer="none"
-    )
+    write_domain(home.domain("dots"), images, np.arange(48) % 2, np.arange(48) % 6 == 0, origin="test", resizer="none")
     network = TrialConfig.parse(COMMON, "golden").network
     generator = build_generator(network, seed=7)
     set_standing_statistics(generator)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from golden_numbers import machine, measured
 
 RECORDED = json.loads(Path(__file__).with_name("values.json").read_text())

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from search.evidence import Bench, Evidence, Tried
 from search.launch import begin, resolve_study
-from search.pick import Arm
-from search.study import StudyPaths, StudySpec, open_study
+from search.picking.evidence import Bench, Evidence, Tried
+from search.picking.pick import Arm
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
 from spaces.presets import small
-from trainables.home import Home
-from trainables.sources import SourceModel
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
 
 SPACE = """
 def space(trial, *, sources, train_images):

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from search.launch import begin, resolve_study
-from search.study import StudyPaths, StudySpec, only_driver, open_study
-from search.tune import check_unchanged
+from search.records.study import StudyPaths, StudySpec, only_driver, open_study
+from search.running.tune import check_unchanged
 from spaces.errors import UserError
-from trainables.domains import open_domain, write_domain
-from trainables.home import Home
-from trainables.sources import SourceModel, open_source, shelf
+from trainables.images.domains import open_domain, write_domain
+from trainables.sources.shelf import SourceModel, open_source, shelf
+from trainables.storage.home import Home
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from search.proposals import grid, load_space, overlaid, probe
-from search.study import StudyPaths, StudySpec
+from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
 from spaces.presets import small
 

@@ -7,13 +7,13 @@ import pytest
 
 from search.launch import begin, resolve_study
 from search.ranking import Ranking, places_by, rank_shelf, rank_sources
-from search.study import StudyPaths, open_study
+from search.records.study import StudyPaths, open_study
 from spaces.config import Network, Protocol
 from spaces.errors import UserError
-from trainables.domains import Domain, open_domain, write_domain
-from trainables.home import Home
-from trainables.networks import Generator, build_discriminator, build_generator, sample, set_standing_statistics
-from trainables.sources import SourceModel, open_source, save_source
+from trainables.images.domains import Domain, open_domain, write_domain
+from trainables.networks.resnet import Generator, build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.sources.shelf import SourceModel, open_source, save_source
+from trainables.storage.home import Home
 
 PROTOCOL = Protocol(metrics=("fd",), input_size=32, n_fake=64)
 
@@ -157,11 +157,11 @@ NEAREST = {"cats": "dogs", "nature_scenes": "structures"}
 @pytest.mark.parametrize("target", NEAREST)
 def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: str) -> None:
     """Source models of photos take hours here, so the domains' images stand in for perfect models' samples."""
-    from trainables.devices import best_device
-    from trainables.features import load_extractor
-    from trainables.importers import add_domain
-    from trainables.likeness import compared
-    from trainables.metrics import EvalContext
+    from trainables.images.importing.importers import add_domain
+    from trainables.machine.devices import best_device
+    from trainables.metrics.features import load_extractor
+    from trainables.metrics.metrics import EvalContext
+    from trainables.sources.likeness import compared
 
     names = sorted(path.stem for path in PHOTOS.glob("*.parquet"))
     for name in names:

@@ -24,7 +24,7 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_what_a_space_has_in_common_fits_a_config(name: str) -> None:
-    from search.results import merged
+    from search.records.results import merged
 
     TrialConfig.parse(merged(PRESETS["small"]("cats", 64).model_dump(), SPACES[name].common), name)
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.checkpoints import TrialFiles
+from trainables.training.trial_files import TrialFiles
 
 
 @pytest.fixture

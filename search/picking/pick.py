@@ -1,0 +1,226 @@
+"""`understock pick`: from the ranking and all earlier trials to one configuration, and how sure that is.
+
+The pick is the arm (scratch, or a source with the parts to transfer) whose log score has the lowest posterior mean under
+`transfer_model`, with the best of the learning rates that were tried. What is said of it comes from the same draws:
+
+- its expected score is the median, with an interval that holds 90 % of single trainings; where this target was never
+  trained on, only the ratio to scratch is known;
+- it is said to beat another arm where it does so in 95 % of draws at least; else the two are not separated;
+- what a search would still gain: in each draw the arms have true scores; N trials are dealt out to the arms, the likeliest
+  first, each seeing its arm's score with noise sigma; the arm that then looks best is compared with the pick.
+
+Without any trial there is only the ranking, and the pick says so: no score, no interval.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.picking.evidence import Evidence, Tried
+from search.picking.transfer_model import Case, Posterior, posterior
+from spaces.config import SCRATCH, Config
+
+DRAWS = 4000
+SURE = 0.95
+"""Of the draws, in which one arm must beat another to be called better."""
+INTERVAL = (5.0, 95.0)
+DEFAULT_PARTS = "both"
+"""What to transfer where nothing was tried: the paper's finding."""
+
+RATES = 10
+"""Pairs of learning rates that are considered for an arm."""
+
+Arm = tuple[str | None, str]
+SCRATCH_ARM: Arm = (None, "none")
+Floats = NDArray[np.float64]
+
+
+class Interval(Config):
+    """A median, and the bounds that hold 90 % of draws."""
+
+    expected: float
+    low: float
+    high: float
+
+
+class Rival(Config):
+    """Another arm beside the pick."""
+
+    source: str
+    parts: str
+    worse_with_probability: float
+    """That the pick's true score is the better one."""
+    ratio: Interval
+    """The rival's score over the pick's, of an endless number of trials each."""
+    trials: int
+    """That were on this target."""
+
+    @property
+    def separated(self) -> bool:
+        """Whether the evidence tells the two apart."""
+        return self.worse_with_probability >= SURE
+
+
+class SearchGain(Config):
+    """What a search of so many trials would likely still gain over the pick."""
+
+    trials: int
+    hours: float | None
+    """Of one trial at a time."""
+    ratio: Interval
+    """Score after the search over the pick's; 1 is no gain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The arms of a target under the model, best first, and the draws behind them."""
+
+    arms: list[Arm]
+    rates: dict[Arm, tuple[float, float]]
+    """lr_g and lr_d."""
+    known: bool
+    """Whether trials on this target fix the level of its scores."""
+    means: Floats
+    """Log scores by draw, (draws, arms): relative to scratch where the level is not known."""
+    sigma: Floats
+
+    @property
+    def order(self) -> list[int]:
+        """Indices of the arms by posterior mean."""
+        return [int(i) for i in np.argsort(self.means.mean(0), kind="stable")]
+
+
+def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0) -> Judgement:
+    """Predict every arm of `sources`, and scratch, on a target of which the evidence may know nothing but the ranking.
+
+    The evidence has one trial at least, of whatever target.
+    """
+    assert evidence.tried, "without any trial there are no learning rates to choose from"
+    block = main_block(evidence, target)
+    parts = sorted({one.parts for one in evidence.tried if one.source is not None}) or [DEFAULT_PARTS]
+    arms: list[Arm] = [SCRATCH_ARM, *((source, part) for source in sources for part in parts)]
+    options = {arm: _rates_tried(evidence, arm) for arm in arms}
+    asked = [_case(evidence, target, block, arm, rates) for arm in arms for rates in options[arm]]
+    tried = [_case(evidence, one.target, one.block, one.arm, one.rates) for one in evidence.tried]
+    drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
+    return _best_rates(drawn, arms, options, known=bool(evidence.of(target)))
+
+
+def main_block(evidence: Evidence, target: str) -> str:
+    """The target's block with the most trials, whose level the expected score is of."""
+    blocks = [one.block for one in evidence.of(target)]
+    return max(blocks, key=blocks.count, default=f"{target}, not tried yet")
+
+
+def _best_rates(
+    drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[tuple[float, float]]], known: bool
+) -> Judgement:
+    """Of each arm the learning rates with the best posterior mean."""
+    columns, rates, start = [], {}, 0
+    for arm in arms:
+        stop = start + len(options[arm])
+        best = start + int(np.argmin(drawn.mean[:, start:stop].mean(0)))
+        columns.append(best)
+        rates[arm] = options[arm][best - start]
+        start = stop
+    means = drawn.mean[:, columns]
+    return Judgement(arms, rates, known, means if known else means - means[:, :1], drawn.sigma)
+
+
+def _rates_tried(evidence: Evidence, arm: Arm) -> list[tuple[float, float]]:
+    """The learning rates of the best trials of the arm's kind (from scratch, or transferred), beside others of their block.
+
+    Of all trials where there are none of the kind; never such as were not tried.
+    """
+    kind = [one for one in evidence.tried if (one.source is None) == (arm[0] is None)] or evidence.tried
+    blocks: dict[str, list[float]] = defaultdict(list)
+    for one in kind:
+        blocks[one.block].append(one.score)
+    ordered = sorted(kind, key=lambda one: one.score / float(np.median(blocks[one.block])))
+    return list(dict.fromkeys(one.rates for one in ordered))[:RATES]
+
+
+def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: tuple[float, float]) -> Case:
+    distances = evidence.rankings.get(target, {})
+    source, parts = arm
+    nearness = 0.0
+    if source in distances:
+        nearness = float(np.log(distances[source]) - np.mean(np.log(list(distances.values()))))
+    return Case(block, target, source, parts, nearness, *rates)
+
+
+def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
+    """Every other arm, best first, beside the first."""
+    first, *others = judged.order
+    found = []
+    for i in others:
+        source, parts = judged.arms[i]
+        gap = judged.means[:, i] - judged.means[:, first]
+        tried = sum(one.arm == judged.arms[i] for one in evidence.of(target))
+        worse = float((gap > 0).mean())
+        found.append(
+            Rival(
+                source=source or SCRATCH,
+                parts=parts,
+                worse_with_probability=worse,
+                ratio=_interval(np.exp(gap)),
+                trials=tried,
+            )
+        )
+    return found
+
+
+def expected(judged: Judgement, seed: int = 0) -> tuple[Interval | None, Interval]:
+    """The score of one training of the pick, if the target's level is known, and its ratio to one from scratch."""
+    first = judged.order[0]
+    noise = np.random.default_rng(seed).standard_normal((2, len(judged.sigma))) * judged.sigma
+    mine = judged.means[:, first] + noise[0]
+    score = _interval(np.exp(mine)) if judged.known else None
+    scratch = judged.arms.index(SCRATCH_ARM)
+    return score, _interval(np.exp(judged.means[:, first] - judged.means[:, scratch]))
+
+
+def search_gain(judged: Judgement, trials: int, hours: float | None, seed: int = 0) -> SearchGain:
+    """Deal `trials` out to the arms, likeliest first; see the module's words."""
+    rng = np.random.default_rng(seed)
+    means, order = judged.means, judged.order
+    counts = np.zeros(len(order))
+    for place, arm in enumerate(order):
+        counts[arm] = trials // len(order) + (place < trials % len(order))
+    prior, variance = means.mean(0), np.maximum(means.var(0), 1e-12)
+    seen = counts > 0
+    noise = rng.standard_normal(means.shape) * judged.sigma[:, None] / np.sqrt(np.maximum(counts, 1))
+    weight = seen * variance / (variance + judged.sigma[:, None] ** 2 / np.maximum(counts, 1))
+    after = prior + weight * (means + noise - prior)
+    chosen = after.argmin(1)
+    gap = means[np.arange(len(means)), chosen] - means[:, order[0]]
+    return SearchGain(trials=trials, hours=hours, ratio=_interval(np.exp(gap)))
+
+
+def _interval(draws: Floats) -> Interval:
+    low, middle, high = np.percentile(draws, [INTERVAL[0], 50.0, INTERVAL[1]])
+    return Interval(expected=float(middle), low=float(low), high=float(high))
+
+
+def pattern(evidence: Evidence, target: str, arm: Arm) -> Tried:
+    """The trial whose other settings a training of the arm takes: the best of the arm here, else elsewhere, else any."""
+    block = main_block(evidence, target)
+
+    def distance(one: Tried) -> tuple[bool, bool, bool, float]:
+        return one.arm != arm, one.block != block, one.target != target, one.score
+
+    return min(evidence.tried, key=distance)
+
+
+def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: tuple[float, float]) -> dict[str, Any]:
+    """A config's values with target, arm and learning rates in place of its own."""
+    source, parts = arm
+    optim = {**config["optim"], "lr_g": rates[0], "lr_d": rates[1]}
+    transfer = (
+        {**config["transfer"], "parts": parts} if source else {**config["transfer"], "parts": "none", "freeze_d": 0}
+    )
+    return {**config, "target": target, "source": source or SCRATCH, "optim": optim, "transfer": transfer}

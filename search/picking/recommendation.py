@@ -1,0 +1,184 @@
+"""A recommendation for a target, in numbers and in sentences that claim no more than the numbers carry."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from search.launch import resolve_study
+from search.picking.evidence import Evidence, gather
+from search.picking.pick import (
+    DEFAULT_PARTS,
+    SCRATCH_ARM,
+    Arm,
+    Interval,
+    Judgement,
+    Rival,
+    SearchGain,
+    expected,
+    judge,
+    pattern,
+    rivals,
+    search_gain,
+    trial_values,
+)
+from search.picking.verdict import verdict, verdict_by_ranking
+from search.ranking import Ranking, of_resolution, rank_sources
+from spaces.config import SCRATCH, Config, TrialConfig
+from spaces.errors import UserError
+from trainables.images.domains import Domain, open_domain
+from trainables.sources.shelf import SourceModel, open_source
+from trainables.storage.home import Home, writing
+
+DEFAULT_TRIALS = 24
+
+
+class Recommendation(Config):
+    """What to train for a target, what it will likely come to, and why."""
+
+    target: str
+    source: str
+    parts: str
+    lr_g: float
+    lr_d: float
+    score: Interval | None = None
+    """Of one training; None where no trial of this target tells the level of its scores."""
+    to_scratch: Interval | None = None
+    """Its score over that of training from scratch; None without any trial."""
+    measured: str | None = None
+    """How scores were measured."""
+    trials_here: int = 0
+    trials_elsewhere: int = 0
+    rests_on: dict[str, int] = Field(default_factory=dict)
+    """Trials by study."""
+    rivals: tuple[Rival, ...] = ()
+    """Every other arm, the likeliest first."""
+    search: SearchGain | None = None
+    ranking: dict[str, float]
+    """Sources by rank, before training."""
+    says: tuple[str, ...]
+    """The recommendation in sentences."""
+    config: TrialConfig
+    """What `understock train` takes."""
+
+
+def recommend(
+    home: Home,
+    target: str,
+    *,
+    sources: Sequence[str] | None = None,
+    trials: int | None = None,
+    hours: float | None = None,
+) -> tuple[Recommendation, list[str]]:
+    """The recommendation for a target, and a word on what was left out of it.
+
+    `sources` are the names to choose from, by default all on the shelf that fit; `trials` or `hours` are of a search to come.
+    UserError if a name is not known, or does not fit.
+    """
+    domain = open_domain(home, target)
+    found, notes = gather(home)
+    fitting = [evidence for evidence in found if evidence.bench.network[0] == domain.facts.resolution]
+    # of this target before all; then the most trials
+    evidence = max(fitting, key=lambda e: (len(e.of(target)), len(e.tried)), default=None)
+    if evidence is None or not evidence.tried:
+        return _by_ranking(home, domain, sources), notes
+    notes += [other.left_out() for other in fitting if other is not evidence]
+    models, unreadable = _choices(home, domain, evidence, sources)
+    first = evidence.tried[0].config
+    ranking = rank_sources(home, domain, models, first.protocol) if models else None
+    if ranking:
+        evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
+    judged = judge(evidence, target, ranking.order if ranking else ())
+    return _from(evidence, target, judged, ranking, search_size(evidence, trials, hours)), [*notes, *unreadable]
+
+
+def _choices(
+    home: Home, domain: Domain, evidence: Evidence, sources: Sequence[str] | None
+) -> tuple[list[SourceModel], list[str]]:
+    """The source models of the evidence's network, and a word on those that can't be read."""
+    network = evidence.bench.network
+    if sources is None:
+        models, unreadable = of_resolution(home, domain)
+        return [model for model in models if _shape(model) == network], unreadable
+    models = [open_source(home, name) for name in sources]
+    for model in models:
+        if _shape(model) != network:
+            raise UserError(
+                f"source model {model.facts.name!r} has resolution, width and z {_shape(model)}, the trials of this home "
+                f"{network}; leave it out, or search with it first: understock search {domain.facts.name} --sources "
+                f"{model.facts.name}"
+            )
+    return models, []
+
+
+def _shape(model: SourceModel) -> tuple[int, ...]:
+    network = model.facts.network
+    return network.resolution, network.width, network.z_dim
+
+
+def search_size(evidence: Evidence, trials: int | None, hours: float | None) -> tuple[int, float | None]:
+    """Trials, and the hours that they take one after the other."""
+    seconds = evidence.seconds
+    if hours is not None and seconds:
+        return max(1, int(hours * 3600 / seconds)), hours
+    trials = trials or DEFAULT_TRIALS
+    return trials, trials * seconds / 3600 if seconds else None
+
+
+def _from(
+    evidence: Evidence, target: str, judged: Judgement, ranking: Ranking | None, size: tuple[int, float | None]
+) -> Recommendation:
+    arm = judged.arms[judged.order[0]]
+    rates = judged.rates[arm]
+    like = pattern(evidence, target, arm)
+    values = trial_values(like.config.model_dump(), target, arm, rates)
+    if like.target != target:
+        values["data"] = {**values["data"], "target_images": None}  # another target's count need not be there
+    score, to_scratch = expected(judged)
+    others = rivals(judged, evidence, target)
+    gain = search_gain(judged, *size)
+    here = evidence.of(target)
+    return Recommendation(
+        target=target,
+        source=arm[0] or SCRATCH,
+        parts=arm[1],
+        lr_g=rates[0],
+        lr_d=rates[1],
+        score=score,
+        to_scratch=to_scratch,
+        measured=evidence.bench.about(),
+        trials_here=len(here),
+        trials_elsewhere=len(evidence.tried) - len(here),
+        rests_on=dict(Counter(one.study for one in evidence.tried)),
+        rivals=tuple(others),
+        search=gain,
+        ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
+        says=tuple(verdict(evidence, target, arm, rates, score, to_scratch, others, gain)),
+        config=TrialConfig.parse(values, "pick"),
+    )
+
+
+def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None) -> Recommendation:
+    """Nothing was trained yet: the first by rank, with the paper's parts and the defaults of a search."""
+    spec = resolve_study(home, domain.facts.name, "quickstart", sources=",".join(sources or ())).spec
+    models = [open_source(home, name) for name in spec.sources]
+    ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
+    arm: Arm = (ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
+    rates = spec.base.optim.lr_g, spec.base.optim.lr_d
+    return Recommendation(
+        target=spec.target,
+        source=arm[0] or SCRATCH,
+        parts=arm[1],
+        lr_g=rates[0],
+        lr_d=rates[1],
+        ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
+        says=tuple(verdict_by_ranking(spec.target, arm, rates, len(models))),
+        config=TrialConfig.parse(trial_values(spec.base.model_dump(), spec.target, arm, rates), "pick"),
+    )
+
+
+def write_recommendation(path: Path, recommendation: Recommendation) -> None:
+    """As JSON, whose "config" is what `understock train` takes."""
+    with writing(path) as beside:
+        beside.write_text(recommendation.model_dump_json(indent=1) + "\n")

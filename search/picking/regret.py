@@ -1,0 +1,202 @@
+"""How each way of choosing a source would have done, target by target, each time knowing the other targets' trials only.
+
+The truth of an arm (scratch, or a source with the parts transferred) on a target is its score at the best of its settings,
+the geometric mean over seeds. A way that names a source alone is given the paper's parts, both, or the best of those tried
+where both was not. The regret of a choice is its score less the best arm's, and their ratio: 0 and 1 for the oracle.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from search.picking.evidence import Evidence, Tried, gather
+from search.picking.pick import DEFAULT_PARTS, SCRATCH_ARM, Arm, judge
+from search.ranking import rank_sources
+from search.records.results import flat_config
+from spaces.config import SCRATCH
+from spaces.errors import UserError
+from trainables.images.domains import open_domain
+from trainables.sources.shelf import open_source
+from trainables.storage.home import Home
+
+Truth = Mapping[Arm, float]
+
+Choose = Callable[[str], Arm | None]
+
+SEEDS = ("seed", "data/seed")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a way of choosing took for a target; a random one takes none in particular."""
+
+    target: str
+    took: str
+    score: float
+    best: float
+
+    @property
+    def regret(self) -> float:
+        """In units of the metric."""
+        return self.score - self.best
+
+    @property
+    def ratio(self) -> float:
+        """Of the score to the best one."""
+        return self.score / self.best
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of choosing, over all targets."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def total(self) -> float:
+        """Sum of regrets."""
+        return sum(choice.regret for choice in self.choices)
+
+    @property
+    def mean_ratio(self) -> float:
+        """Geometric mean of score over best: 1.1 is 10 % worse than the oracle."""
+        return float(np.exp(np.mean(np.log([choice.ratio for choice in self.choices]))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        regrets = [asdict(choice) | {"regret": choice.regret} for choice in self.choices]
+        return {"name": self.name, "sum_of_regrets": self.total, "mean_ratio": self.mean_ratio, "choices": regrets}
+
+    @property
+    def hits(self) -> int:
+        """Targets for which it took the best arm."""
+        return sum(choice.regret <= 1e-9 for choice in self.choices)
+
+
+def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[Way], list[str]]:
+    """The regrets over the studies of a home that were measured alike and have the most targets; and what was left out.
+
+    Studies from before there was a combined rank have their sources ranked now. UserError if fewer than two targets have
+    trials of two arms each.
+    """
+    found, notes = gather(home, studies)
+    evidence = max(found, key=lambda e: (len(_truths(e)), len(e.tried)), default=None)
+    if evidence is None or len(_truths(evidence)) < 2:
+        there = ", ".join(sorted({target for e in found for target in e.targets})) or "none"
+        raise UserError(
+            f"leaving out a target takes studies of two targets at least, measured alike, at one budget; there: {there}; "
+            "search another target with the same --space and --max-images"
+        )
+    notes += [other.left_out() for other in found if other is not evidence]
+    notes += _rank_where_none_was(home, evidence)
+    return evidence, leave_one_out(evidence), notes
+
+
+def _rank_where_none_was(home: Home, evidence: Evidence) -> list[str]:
+    """Rank the sources of targets whose studies began without a combined rank; a word on those that can't be ranked now."""
+    notes = []
+    for target in _truths(evidence):
+        if evidence.ranks.get(target):
+            continue
+        try:
+            models = [
+                open_source(home, name) for name in sorted({one.source for one in evidence.of(target) if one.source})
+            ]
+            protocol = evidence.of(target)[0].config.protocol
+            ranking = rank_sources(home, open_domain(home, target), models, protocol)
+        except UserError as error:
+            notes.append(f"the sources of target {target!r} were not ranked: {error}")
+            continue
+        evidence.ranks[target] = {row.source: row.rank for row in ranking.rows}
+        evidence.rankings.setdefault(target, ranking.distances)
+    return notes
+
+
+def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
+    """Of every target that has trials of two arms at least."""
+    return {target: arms for target in evidence.targets if len(arms := truth(evidence.of(target))) > 1}
+
+
+def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
+    """Each arm's score on a target, from its trials."""
+    logs: dict[tuple[Arm, str], list[float]] = defaultdict(list)
+    for one in trials:
+        settings = {name: value for name, value in flat_config(one.config).items() if name not in SEEDS}
+        logs[one.arm, f"{one.block} {settings}"].append(np.log(one.score))
+    arms: dict[Arm, float] = {}
+    for (arm, _), scores in logs.items():
+        arms[arm] = min(arms.get(arm, np.inf), float(np.exp(np.mean(scores))))
+    return arms
+
+
+def leave_one_out(evidence: Evidence) -> list[Way]:
+    """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked."""
+    truths = _truths(evidence)
+    found = []
+    for name, choose in _ways(evidence, truths).items():
+        found.append(Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items())))
+    return found
+
+
+def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
+    """Ways of choosing by name: each takes a target and gives an arm that was tried there, or None for any source."""
+
+    def lowest(of: Mapping[str, float], target: str) -> Arm | None:
+        there = [source for source in of if _with_parts(source, truths[target])]
+        return _with_parts(min(there, key=lambda source: of[source]), truths[target]) if there else None
+
+    def always(source: str, target: str) -> Arm | None:
+        return _with_parts(source, truths[target])
+
+    ways: dict[str, Choose] = {
+        "oracle": lambda target: min(truths[target], key=lambda arm: truths[target][arm]),
+        "pick, from the other targets": lambda target: _picked(evidence, target, truths[target]),
+    }
+    if all(evidence.ranks.get(target) for target in truths):
+        ways["rank"] = lambda target: lowest(evidence.ranks[target], target)
+    ways |= {
+        "the paper's selector": lambda target: lowest(evidence.rankings.get(target, {}), target),
+        "best source of the other targets": lambda target: lowest(_elsewhere(truths, target), target),
+    }
+    sources = sorted({source for arms in truths.values() for source, _ in arms if source})
+    ways |= {f"always {source}": partial(always, source) for source in sources}
+    return ways | {"random source": lambda _: None, "always scratch": lambda _: SCRATCH_ARM}
+
+
+def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice:
+    """What taking `arm` comes to; None, or one that was not tried on this target, stands for a source drawn at random."""
+    best = min(arms.values())
+    if arm in arms:
+        assert arm is not None, "None is no arm"
+        source, parts = arm
+        return Choice(target, SCRATCH if source is None else f"{source} ({parts})", arms[arm], best)
+    one_each = {s: _with_parts(s, arms) for s, _ in arms if s}
+    return Choice(target, "any", float(np.mean([arms[arm] for arm in one_each.values() if arm])), best)
+
+
+def _with_parts(source: str, arms: Truth) -> Arm | None:
+    """The source with both networks, if that was tried, else with the best parts; None if it was not tried."""
+    tried = {arm: score for arm, score in arms.items() if arm[0] == source}
+    both = (source, DEFAULT_PARTS)
+    return both if both in tried else min(tried, key=lambda arm: tried[arm], default=None)
+
+
+def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
+    """What `pick` takes without this target's trials, of the arms whose truth is known."""
+    judged = judge(evidence.without(target), target, sorted({s for s, _ in arms if s}))
+    return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
+
+
+def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:
+    """Of each source, how far above the best it comes out on the other targets, as a mean log ratio."""
+    gaps: dict[str, list[float]] = defaultdict(list)
+    for other, arms in truths.items():
+        for source in {s for s, _ in arms if s} if other != target else ():
+            arm = _with_parts(source, arms)
+            gaps[source].append(float(np.log(arms[arm] / min(arms.values()))) if arm else 0.0)
+    return {source: float(np.mean(values)) for source, values in gaps.items()}

@@ -1,0 +1,129 @@
+"""A pick in sentences, which claim no more than its draws carry."""
+
+from collections.abc import Iterator, Sequence
+
+from search.picking.evidence import Evidence
+from search.picking.pick import SURE, Arm, Interval, Rival, SearchGain
+from spaces.config import SCRATCH
+
+_NOTHING = 0.01
+"""A gain below this share of the score is called none."""
+
+
+def verdict(
+    evidence: Evidence,
+    target: str,
+    arm: Arm,
+    rates: tuple[float, float],
+    score: Interval | None,
+    to_scratch: Interval,
+    rivals: Sequence[Rival],
+    gain: SearchGain,
+) -> Iterator[str]:
+    """What to train, what it will come to, against what it is better and how surely, what that rests on, what is to gain."""
+    metric = evidence.bench.metric.upper()
+    yield f"train {_named(arm)}, with learning rates {rates[0]:.3g} (generator) and {rates[1]:.3g} (discriminator)"
+    if score:
+        yield f"expected {metric} of one training: {_ranged(score)}; 90 % of trainings lie within the brackets"
+    else:
+        yield f"what {metric} that comes to is not known: no trial of target {target!r} was measured so"
+    yield _against_scratch(arm, to_scratch, rivals)
+    if arm[0] is not None:
+        yield from _against("source", _best_of_each_source(arm[0], rivals))
+        yield from _against("choice of networks", [rival for rival in rivals if rival.source == arm[0]])
+    yield from _rests_on(evidence, target)
+    yield _of_search(gain)
+
+
+def verdict_by_ranking(target: str, arm: Arm, rates: tuple[float, float], models: int) -> Iterator[str]:
+    """The same where nothing was ever trained."""
+    yield f"train {_named(arm)}, with the default learning rates {rates[0]:.3g} and {rates[1]:.3g}"
+    if arm[0] is None:
+        yield "no source model of the target's resolution is on the shelf, and no trial of this home is evidence"
+    else:
+        yield (
+            f"no trial of this home is evidence for it: all that is known is that {arm[0]} ranks first of {models} source "
+            "models before any training"
+        )
+    yield (
+        "so no score can be expected of it, nor that it is better than another source or than scratch; a search would tell: "
+        f"understock search {target}"
+    )
+
+
+def _named(arm: Arm) -> str:
+    return "from scratch" if arm[0] is None else f"from {arm[0]}, {arm[1]} transferred"
+
+
+def _ranged(interval: Interval) -> str:
+    return f"{interval.expected:.4g} ({interval.low:.4g} to {interval.high:.4g})"
+
+
+def _against_scratch(arm: Arm, to_scratch: Interval, rivals: Sequence[Rival]) -> str:
+    if arm[0] is None:
+        if not rivals:
+            return "no source model of this network is on the shelf to compare scratch with"
+        best = rivals[0]
+        short = "" if best.separated else f", short of the {SURE} that would separate them"
+        return (
+            f"the evidence favours scratch: it beats the best source, {best.source} ({best.parts}), with probability "
+            f"{best.worse_with_probability:.2f}{short}"
+        )
+    scratch = next(rival for rival in rivals if rival.source == SCRATCH)
+    odds, ratio = (
+        f"with probability {scratch.worse_with_probability:.2f}",
+        f"its score is {_ranged(to_scratch)} of scratch's",
+    )
+    if scratch.separated:
+        return f"transfer beats scratch {odds}: {ratio}"
+    return f"the evidence does not separate transfer from scratch: it is the better one {odds}; {ratio}"
+
+
+def _best_of_each_source(picked: str, rivals: Sequence[Rival]) -> list[Rival]:
+    """Of every other source, with the parts that suit it best."""
+    found: dict[str, Rival] = {}
+    for rival in rivals:  # the likeliest first
+        if rival.source not in (picked, SCRATCH):
+            found.setdefault(rival.source, rival)
+    return list(found.values())
+
+
+def _against(kind: str, rivals: Sequence[Rival]) -> Iterator[str]:
+    better = [rival for rival in rivals if rival.separated]
+    unclear = [rival for rival in rivals if not rival.separated]
+    if better:
+        yield f"as a {kind} it beats {_odds(better)}"
+    if unclear:
+        yield f"the evidence does not separate it, as a {kind}, from {_odds(unclear)}"
+
+
+def _odds(rivals: Sequence[Rival]) -> str:
+    named = (f"{rival.source} ({rival.parts}; probability {rival.worse_with_probability:.2f})" for rival in rivals)
+    return ", ".join(named)
+
+
+def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
+    here = len(evidence.of(target))
+    others = [name for name in evidence.targets if name != target]
+    elsewhere = f" and on {_trials(len(evidence.tried) - here)} of {', '.join(others)}" if others else ""
+    yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.bench.about()}"
+    if carried := sum(one.carried for one in evidence.tried):
+        yield f"{carried} of them were stopped early; their scores are carried on by the mean progress of the others"
+    dead = {(source, parts): n for (of, source, parts), n in evidence.dead.items() if of == target}
+    if dead:
+        yield "diverged or failed, and not counted: " + ", ".join(
+            f"{_trials(n)} {_named(arm)}" for arm, n in dead.items()
+        )
+
+
+def _trials(n: int) -> str:
+    return f"{n} trial{'' if n == 1 else 's'}"
+
+
+def _of_search(gain: SearchGain) -> str:
+    hours = "" if gain.hours is None else f", about {gain.hours:.2g} h one after the other,"
+    what = f"a search of {_trials(gain.trials)} over sources and networks{hours} would likely"
+    low, middle, high = (1 - bound for bound in (gain.ratio.high, gain.ratio.expected, gain.ratio.low))
+    if high < _NOTHING:
+        return f"{what} gain nothing over it"
+    return f"{what} lower the score by {max(middle, 0):.0%} ({max(low, 0):.0%} to {high:.0%})"

@@ -1,0 +1,116 @@
+"""What Tune tells of its trials, entered into the ledger and shown; and why a run ends before its study does."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from search.records.results import Status
+from search.running.ledger import Ledger
+from search.running.live import View
+from spaces.config import TrialConfig
+from trainables.running.tune_trial import OUT_OF_STORAGE, TrialJob
+from trainables.storage.home import Home, StorageError
+
+Halt = Literal["interrupted", "time is up"]
+
+
+class Books:
+    """Tune's trial ids against the ledger's numbers. Once `halted`, nothing more is written.
+
+    An error of the disk, here or in a trial, halts the run rather than fail the trial: all that is on disk stays, and
+    the trial is taken up again once there is space.
+    """
+
+    def __init__(self, home: Home, ledger: Ledger, view: View) -> None:
+        self.home, self.ledger, self.view = home, ledger, view
+        self.halted: Halt | StorageError | None = None
+        self.open: dict[str, tuple[int, TrialConfig]] = {}
+        self._start = time.monotonic()
+
+    def start(self, trial_id: str) -> TrialJob | None:
+        """The next trial, for Tune to run under that id; None if there is none."""
+        if self.halted:
+            return None
+        asked = None
+        with self._disk():
+            asked = self.ledger.ask()
+        if asked is None:
+            return None
+        self.open[trial_id] = number, config = asked
+        rows = self.ledger.rows(number)
+        self.view.started(number, config, rows)
+        return self._job(number, config, max((row["images_seen"] for row in rows), default=0))
+
+    def _job(self, number: int, config: TrialConfig, evaluated: int) -> TrialJob:
+        spec, paths = self.ledger.spec, self.ledger.paths
+        return TrialJob(
+            number=number,
+            reference=self.ledger.is_reference(number),
+            evaluated=evaluated,
+            config=config.model_dump_json(),
+            home=str(self.home),
+            folder=str(paths.trial(number).relative_to(self.home.root)),
+            samples=str(paths.samples(number).relative_to(self.home.root)),
+            threads=spec.threads_per_trial,
+            workers=spec.workers_per_trial,
+            gpus_per_worker=spec.gpus_per_worker,
+            memory=spec.memory_per_trial,
+        )
+
+    def note(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Enter an evaluation; False for one that was known, as a trial that is taken up again repeats it."""
+        if self.halted or trial_id not in self.open or "images_seen" not in result:
+            return False
+        number, config = self.open[trial_id]
+        new = False
+        with self._disk():
+            new = self.ledger.record(number, config, result)
+        if new:
+            self.view.evaluated(number, result)
+        return new
+
+    def lost(self, trial_id: str, times: int, limit: int) -> None:
+        """A trial's process was lost, so many times without an evaluation in between; it is taken up again."""
+        if self.halted or trial_id not in self.open:
+            return
+        number, config = self.open[trial_id]
+        with self._disk():
+            self.ledger.retried(number, config)
+        self.view.lost(number, times, limit)
+
+    def end(self, trial_id: str, last: Mapping[str, Any], error: str | None = None) -> None:
+        """Close a trial; or, if the disk let it down, halt the run and leave the trial open."""
+        if self.halted or trial_id not in self.open:
+            return
+        said = str(last.get("status", "failed"))
+        if said == OUT_OF_STORAGE and error is None:
+            self.halted = StorageError(str(last["error"]))
+            return
+        number, config = self.open[trial_id]
+        status: Status = "failed" if error or said == "failed" else "stopped" if said == "running" else said  # type: ignore[assignment]
+        with self._disk():
+            status, error = self.ledger.finish(number, config, status, error or last.get("error"))
+            del self.open[trial_id]
+        if not self.halted:
+            self.view.ended(number, status, error)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Halts the run if the disk refuses a write."""
+        try:
+            yield
+        except StorageError as error:
+            self.halted = error
+        except OSError as error:
+            self.halted = StorageError.of(error, Path(error.filename or self.ledger.paths.root))
+
+    def check_time(self) -> None:
+        """Halt the run once the study's seconds are spent."""
+        limit = self.ledger.spec.max_seconds
+        if limit is not None and time.monotonic() - self._start >= limit:
+            self.halted = self.halted or "time is up"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks and searcher now and then; nothing of these is wanted back

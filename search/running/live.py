@@ -1,0 +1,139 @@
+"""What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.records.study import StudySpec
+from spaces.config import SCRATCH, TrialConfig
+
+_SHOWN = 12
+
+
+class View:
+    """Told of every event of a search; keeps what is worth seeing and shows it."""
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        earlier: Mapping[int, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+        console: Console | None = None,
+    ) -> None:
+        """`earlier` are the rows of trials that an earlier run finished."""
+        self._spec, self._console = spec, console or Console()
+        self._done = self._done_before = len(earlier)
+        self._start = time.monotonic()
+        self._trials: dict[int, dict[str, Any]] = {}
+        self._failures: list[str] = []
+        self._best: tuple[float, str] | None = None
+        for number, rows in earlier.items():
+            for row in rows:
+                self._compare(number, row["source"], row)
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=2, transient=False)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        """A trial was handed to Tune; `rows` are its evaluations of an earlier run."""
+        what = _what(config)
+        self._trials[number] = {"what": what, "status": "running", "images": 0, "value": None}
+        for row in rows:
+            if self._compare(number, what, row):
+                self._trials[number] |= {"images": row["images_seen"], "value": row[self._spec.metric]}
+        images = self._trials[number]["images"]
+        how = f"goes on at {images:,} images" if images else "started"
+        self._say(f"trial {number}: {how}, {what}, lr_g {config.optim.lr_g:.1e}, lr_d {config.optim.lr_d:.1e}")
+
+    def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
+        """A trial reported an evaluation."""
+        trial = self._trials[number]
+        if row.get("note"):
+            self._say(f"trial {number}: {row['note']}")
+        if self._compare(number, trial["what"], row):
+            trial |= {"images": row["images_seen"], "value": row[self._spec.metric], "status": "running"}
+            self._say(f"trial {number}: {row['images_seen']:,} images, {self._spec.metric} {trial['value']:.4g}")
+
+    def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
+        """Keep the best score; False if the row has none."""
+        value = row.get(self._spec.metric)
+        if value is None or not math.isfinite(value):
+            return False
+        sign = 1 if self._spec.direction == "minimize" else -1
+        if self._best is None or sign * value < sign * self._best[0]:
+            self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
+        return True
+
+    def lost(self, number: int, times: int, limit: int) -> None:
+        """A trial's process was lost for the so-manieth time since its last evaluation; it is taken up again."""
+        self._trials[number]["status"] = f"lost, retry {times} of {limit}"
+        self._say(
+            f"trial {number}: its process was lost; it goes on from its last evaluation (retry {times} of {limit})"
+        )
+
+    def ended(self, number: int, status: str, error: str | None) -> None:
+        """A trial is through, for whatever reason."""
+        self._trials[number]["status"] = status
+        self._done += 1
+        reason = f", {error}" if error else ""
+        if error:
+            self._failures.append(f"trial {number} {status}: {error}")
+        self._say(f"trial {number}: {status}{reason} ({self._done}/{self._spec.trials} trials, {self._left()})")
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        """Time left, from the trials of this run; a guess, as early stopping makes them unequal."""
+        through = self._done - self._done_before
+        if not through:
+            return "time left not known yet"
+        seconds = (time.monotonic() - self._start) / through * (self._spec.trials - self._done)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+    def _render(self) -> Group:
+        spec = self._spec
+        table = Table(box=None, pad_edge=False)
+        for heading in ("trial", "what", "images seen", "rung", f"{spec.metric} ({spec.direction})", "status"):
+            table.add_column(heading)
+        for number, trial in list(self._trials.items())[-_SHOWN:]:
+            value = "" if trial["value"] is None else f"{trial['value']:.4g}"
+            progress = f"{trial['images']:,} / {spec.base.budget.images:,}"
+            table.add_row(
+                str(number), Text(trial["what"]), progress, self._rung(trial["images"]), value, trial["status"]
+            )
+        best = f"best so far: {spec.metric} {self._best[0]:.4g}, {self._best[1]}" if self._best else "no evaluation yet"
+        bar = Table.grid()  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))
+        header = Text(f"study {spec.name}: {self._done} of {spec.trials} trials, {self._left()}")
+        return Group(header, bar, table, Text(best), *(Text(failure, style="red") for failure in self._failures[-3:]))
+
+    def _rung(self, images: int) -> str:
+        """How many of ASHA's rungs, where it decides who goes on, a trial has reached."""
+        if not self._spec.early_stopping:
+            return "-"
+        budget, rungs = self._spec.base.budget, []
+        rung = budget.eval_every_images
+        while rung <= budget.images:
+            rungs.append(rung)
+            rung *= self._spec.reduction_factor
+        return f"{sum(images >= rung for rung in rungs)} of {len(rungs)}"
+
+
+def _what(config: TrialConfig) -> str:
+    return SCRATCH if config.source == SCRATCH else f"{config.source} ({config.transfer.parts})"

@@ -1,0 +1,118 @@
+"""Training one given configuration: a study of one trial, run in this process, so all that studies have works on it."""
+
+import datetime
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from search.launch import begin, versions
+from search.records.study import StudyPaths, StudySpec, only_driver, open_study
+from search.running.ledger import Ledger
+from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import UserError
+from spaces.suggest import UNVARIED
+from trainables.images.domains import open_domain
+from trainables.machine.devices import best_device, device_name, use_cores
+from trainables.machine.progress import progress
+from trainables.running.trial import counted_trial
+from trainables.sources.shelf import open_source
+from trainables.storage.home import Home
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
+
+
+def read_config(path: Path, target: str, max_images: int | None = None) -> TrialConfig:
+    """The TrialConfig in a JSON file: the file itself, as `export` leaves it, its "config", as `pick` does, or its "base", which
+    is what the study.json of an earlier training has.
+
+    `max_images` replaces its budget; the number of evaluations stays. UserError if there is none, or if it is for another
+    target.
+    """
+    way_out = f"make one with: understock pick {target} -o pick.json"
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"config {path} can't be read ({error.strerror}); {way_out}") from None
+    except ValueError as error:
+        raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
+    if not isinstance(data, Mapping):
+        raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
+    config = TrialConfig.parse(data.get("config", data.get("base", data)), f"config {path}")
+    if config.target != target:
+        raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
+    if max_images is None:
+        return config
+    evaluations = max(1, config.budget.images // config.budget.eval_every_images)
+    budget = {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
+    return TrialConfig.parse(config.model_dump() | {"budget": budget}, f"config {path}")
+
+
+def default_name(target: str, path: Path) -> str:
+    """ "cats-pick" of target cats and file pick.json."""
+    return f"{target}-{re.sub(r'[^a-z0-9._-]+', '-', path.stem.lower()).strip('-') or 'config'}"
+
+
+def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = None) -> tuple[StudyPaths, StudySpec]:
+    """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
+
+    UserError if the config does not fit what is there, if a study of that name is another one, if another process trains
+    it, or if the training diverged.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    use_cores(threads)
+    paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
+    with only_driver(paths):
+        ledger = Ledger(paths, spec)
+        asked = ledger.ask()
+        if asked is not None:
+            number, config = asked
+            last = _train(home, ledger, number, config, threads)
+            ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
+            if last.status == "diverged":
+                raise UserError(
+                    f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
+                    "the seed in the config, and give another --name"
+                )
+    return paths, spec
+
+
+def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+    domain = open_domain(home, config.target)
+    sources = [] if config.source == SCRATCH else [open_source(home, config.source)]
+    return StudySpec.parse(
+        {
+            "name": name,
+            "target": config.target,
+            "space": UNVARIED,
+            "trials": 1,
+            "sampler": "grid",
+            "early_stopping": False,
+            "threads_per_trial": threads,
+            "sources": [source.facts.name for source in sources],
+            "train_images": config.data.target_images or domain.facts.train,
+            "base": config.model_dump(),
+            "digests": {f"domain:{config.target}": domain.facts.digest}
+            | {f"source:{source.facts.name}": source.facts.digest for source in sources},
+            "versions": versions(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+        "train",
+    )
+
+
+def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads: int) -> Evaluation:
+    """Train to the end of the budget, each evaluation in the books as it comes; gives the last one."""
+    device = best_device()
+    machine = {"device": device_name(device), "threads": threads}
+    files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
+    last: Evaluation | None = None
+    with progress(f"training {ledger.spec.name}", "iterations") as report:
+        for last in counted_trial(config, home, files, device, lambda begun: report(begun, config.iterations)):
+            ledger.record(number, config, last.row() | machine)
+            scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
+            print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
+    assert last is not None, "a trial has at least one evaluation"
+    return last

@@ -1,0 +1,113 @@
+"""Other people's trackers beside a study's own books: TensorBoard, MLflow and Weights & Biases, through Tune's loggers."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.air.integrations.mlflow import MLflowLoggerCallback
+from ray.air.integrations.wandb import WandbLoggerCallback
+from ray.tune.experiment import Trial
+from ray.tune.logger import LoggerCallback, TBXLoggerCallback
+
+from search.records.results import flat_config
+from search.records.study import StudyPaths, StudySpec
+from spaces.config import TrialConfig
+from spaces.errors import UserError, lookup
+
+
+def trackers(names: Sequence[str], paths: StudyPaths, spec: StudySpec) -> list[tune.Callback]:
+    """The callbacks for Tune that feed the trackers `names`; UserError for one that can't be had."""
+    return [_Tracker(_made(name, paths, spec), paths.root / "tensorboard") for name in dict.fromkeys(names)]
+
+
+def _made(name: str, paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
+    try:
+        return lookup(TRACKERS, "tracker", name)(paths, spec)
+    except ImportError as error:
+        raise UserError(f"tracker {name!r} needs a package ({error}); pip install 'understock[{name}]'") from None
+
+
+def _tensorboard(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
+    return TBXLoggerCallback()
+
+
+def _mlflow(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
+    """Where MLFLOW_TRACKING_URI says, else a file of the study that `mlflow ui` opens."""
+    here = f"sqlite:///{paths.root / 'mlflow.db'}"
+    return MLflowLoggerCallback(os.environ.get("MLFLOW_TRACKING_URI") or here, experiment_name=spec.name)
+
+
+def _wandb(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
+    """Where WANDB_MODE, WANDB_API_KEY and so on say."""
+    return WandbLoggerCallback(project="understock", group=spec.name)
+
+
+class _Tracker(tune.Callback):
+    """Hands each trial to a Tune logger under the parameters that a reader knows, by images seen."""
+
+    def __init__(self, logger: LoggerCallback, folder: Path) -> None:
+        self._logger, self._folder = logger, folder
+        self._shown: dict[str, _Shown] = {}
+
+    def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
+        self._logger.setup(stop, num_samples, total_num_samples, **info)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._logger.log_trial_start(self._as_shown(trial))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "images_seen" in result:
+            shown = {name: value for name, value in result.items() if name not in _TUNES_OWN and value is not None}
+            step = {"timesteps_total": result["images_seen"]}
+            self._logger.log_trial_result(iteration, self._as_shown(trial), shown | step)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._logger.log_trial_end(self._as_shown(trial), failed=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._logger.log_trial_end(self._as_shown(trial), failed=True)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._logger.on_experiment_end(trials, **info)
+
+    def _as_shown(self, trial: Trial) -> Any:
+        if trial.trial_id not in self._shown:
+            self._shown[trial.trial_id] = _Shown(trial, self._folder)
+        return self._shown[trial.trial_id]
+
+
+_TUNES_OWN = {
+    "config", "done", "pid", "hostname", "node_ip", "date", "timestamp", "time_this_iter_s", "time_total_s",
+    "time_since_restore", "iterations_since_restore", "trial_id", "experiment_tag", "origin",
+}  # fmt: skip
+"""What Tune adds to a result, and what no tracker can draw."""
+
+
+class _Shown:
+    """A Tune trial with the trial's configuration in place of the job that Tune sees."""
+
+    def __init__(self, trial: Trial, folder: Path) -> None:
+        self._trial = trial
+        flat = flat_config(TrialConfig.model_validate_json(trial.config["config"]))
+        self.config = self.evaluated_params = {name: value for name, value in flat.items() if value is not None}
+        self.local_path = str(folder / f"{trial.config['number']:05d}")
+
+    def init_local_path(self) -> None:
+        Path(self.local_path).mkdir(parents=True, exist_ok=True)
+
+    def __str__(self) -> str:
+        return f"trial-{self._trial.config['number']}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
+
+
+TRACKERS: Mapping[str, Callable[[StudyPaths, StudySpec], LoggerCallback]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
+}

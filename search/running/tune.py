@@ -1,0 +1,279 @@
+"""Running a study: Optuna asks, Ray Tune runs, ASHA stops. The only Ray in this package.
+
+Tune keeps no state that matters: the ledger and the trials' own checkpoints do. So a resumed study is a new Tune run that
+is first given what the ledger has unfinished, with a scheduler that has learnt the finished trials again.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+# Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's. Its snapshots, log
+# files, TensorBoard files and printed tracebacks are not wanted: the ledger has all that is needed.
+os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "1e9"
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it waits for the trials' next evaluation, or 15 s
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+
+import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.records.study import StudyPaths, StudySpec, only_driver
+from search.running.books import Books
+from search.running.ledger import Ledger
+from search.running.live import View
+from search.running.tracking import trackers
+from spaces.errors import UserError
+from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.crew import Crew
+from trainables.images.domains import open_domain
+from trainables.machine.interrupts import handling_interrupts
+from trainables.running.tune_trial import resources, tune_trial
+from trainables.sources.shelf import open_source
+from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError, file_digest
+
+INFRASTRUCTURE_RETRIES = 3
+"""How often a trial whose process or node was lost is taken up again, from its last checkpoint, without an evaluation in
+between: on spot machines a long trial may be lost many times, but one that can't reach its next evaluation is given up.
+"""
+
+_TIDY_SECONDS = 1.0
+
+Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
+"""What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
+
+Trainable = Callable[[Mapping[str, Any]], None]
+"""Gets a TrialJob's fields and reports rows."""
+
+
+def run_study(
+    home: Home,
+    paths: StudyPaths,
+    spec: StudySpec,
+    *,
+    address: str | None = None,
+    dashboard: bool = False,
+    track: Sequence[str] = (),
+    trainable: Trainable = tune_trial,
+) -> Outcome:
+    """Run what is left of a study: all of a new one, nothing of a finished one.
+
+    UserError if another process runs it, its data, source models or space have changed, there is no Ray at `address`, or
+    the disk is full.
+    """
+    check_unchanged(home, spec)
+    also = trackers(track, paths, spec)
+    with _full_disk(paths), only_driver(paths):
+        ledger = Ledger(paths, spec)
+        if not ledger.to_do:
+            return "complete already"
+        with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
+            books = Books(home, ledger, view)
+            with suppress(_Halted), _signals(books):
+                _tuner(books, trainable, also).fit()
+        if isinstance(books.halted, StorageError):
+            raise books.halted
+        return (books.halted or "interrupted") if ledger.to_do else "complete"
+
+
+@contextmanager
+def _full_disk(paths: StudyPaths) -> Iterator[None]:
+    """An error of the disk ends the run in one line that says how to go on."""
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        if isinstance(error, OSError):
+            if error.errno not in STORAGE_ERRNOS:
+                raise
+            error = StorageError.of(error, Path(error.filename or paths.root))
+        name = paths.root.name
+        raise UserError(f"study {name!r} stopped: {error}, then go on with: understock resume {name}") from error
+
+
+@contextmanager
+def _ray_folder(paths: StudyPaths) -> Iterator[None]:
+    """Tune's own folder lasts as long as the run: nothing in it is needed afterwards."""
+    shutil.rmtree(paths.ray, ignore_errors=True)  # of a run that was killed
+    try:
+        yield
+    finally:
+        shutil.rmtree(paths.ray, ignore_errors=True)
+
+
+class _Halted(BaseException):
+    """Ends Tune's loop, between two of its steps, at once: its own ways wait for the trials, and nothing is to be saved."""
+
+
+@contextmanager
+def _signals(books: Books) -> Iterator[None]:
+    """Ctrl-C, or SIGTERM, halts the run at its next step; the second one leaves wherever it is."""
+
+    def halt(number: int, frame: Any) -> None:
+        if books.halted:
+            raise KeyboardInterrupt
+        books.halted = "interrupted"
+
+    with handling_interrupts(halt):
+        yield
+
+
+def check_unchanged(home: Home, spec: StudySpec) -> None:
+    """UserError if the study's domain, a source model or its space's file is not the one that it started with."""
+    for what, digest in spec.digests.items():
+        kind, _, name = what.partition(":")
+        if kind == "space":
+            found = file_digest(Path(name)) if Path(name).is_file() else "missing"
+        else:
+            found = (open_domain(home, name) if kind == "domain" else open_source(home, name)).facts.digest
+        if found != digest:
+            raise UserError(
+                f"study {spec.name!r}: {kind} {name!r} has changed since it started (digest {found[:12]}, was "
+                f"{digest[:12]}); start a new study with another --name"
+            )
+
+
+@contextmanager
+def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it says of lost trials, the view says in a line
+    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    at_once = spec.concurrency * crew.workers
+    memory = (spec.memory_per_trial or 0) * at_once
+    with connected(address, at_once * crew.threads, memory=memory, dashboard=dashboard):
+        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
+        yield
+
+
+def _tuner(books: Books, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
+    spec = books.ledger.spec
+    needs = resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker, spec.memory_per_trial)
+    return tune.Tuner(
+        tune.with_resources(trainable, needs),
+        tune_config=tune.TuneConfig(
+            search_alg=_Suggestions(books),
+            scheduler=_scheduler(books.ledger),
+            num_samples=books.ledger.to_do,
+            max_concurrent_trials=spec.concurrency,
+            reuse_actors=spec.workers_per_trial == 1,
+            trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(books.ledger.paths.ray),
+            callbacks=[_Events(books), *also],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
+        ),
+    )
+
+
+def _scheduler(ledger: Ledger) -> TrialScheduler:
+    """ASHA on images seen, told of the trials that an earlier run finished."""
+    spec = ledger.spec
+    if not spec.early_stopping:
+        return FIFOScheduler()
+    scheduler = _Asha(
+        time_attr="images_seen",
+        metric=spec.metric,
+        mode="min" if spec.direction == "minimize" else "max",
+        max_t=spec.base.budget.images,
+        grace_period=spec.base.budget.eval_every_images,
+        reduction_factor=spec.reduction_factor,
+    )
+    for number, rows in ledger.earlier.items():
+        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config={})  # all that ASHA looks at
+        controller: Any = None
+        scheduler.on_trial_add(controller, trial)
+        for row in rows:
+            if row[spec.metric] is not None:
+                scheduler.on_trial_result(controller, trial, row)
+        scheduler.on_trial_remove(controller, trial)
+    return scheduler
+
+
+class _Asha(ASHAScheduler):
+    """ASHA that lets the first trial from scratch spend its whole budget, as what transfer is compared with.
+
+    Nor does it stop a trial at an evaluation that was judged in an earlier run, before later trials came out better.
+    """
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        images = result.get("images_seen")
+        if images is None or images >= self._max_t:
+            return decision
+        spared = trial.config.get("reference") or images <= trial.config.get("evaluated", 0)
+        return TrialScheduler.CONTINUE if spared else decision
+
+
+class _Suggestions(Searcher):
+    """Gives Tune the ledger's next trial. Tune may save it, and never restores it."""
+
+    def __init__(self, books: Books) -> None:
+        super().__init__()
+        self._books = books
+
+    def suggest(self, trial_id: str) -> Any:
+        job = self._books.start(trial_id)
+        return job.as_dict() if job else Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """What came of a trial reaches the ledger through `_Events`, which sees every result."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is on disk already."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a study is resumed from its ledger, not from Tune's snapshot")
+
+
+class _Events(tune.Callback):
+    """Tells the books of every result, loss and end, and ends Tune's loop when they are halted."""
+
+    def __init__(self, books: Books) -> None:
+        self._books, self._tidied = books, 0.0
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if self._books.note(trial.trial_id, result):
+            trial.run_metadata.num_failures = 0
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._books.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._books.end(trial.trial_id, trial.last_result)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
+        self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._books.check_time()
+        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+            self._tidied = time.monotonic()
+        if self._books.halted:
+            raise _Halted
+
+
+def _reason(trial: Trial) -> str:
+    """The last words of a lost trial, in a line: Tune heads each with "Failure # 3 (occurred at ...)"."""
+    if not trial.error_file:
+        return "no reason is known"
+    last = Path(trial.error_file).read_text().rpartition("Failure # ")[2].partition("\n")[2]
+    return " ".join(last.split())[:400]

@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from search.launch import begin
+from search.picking.recommendation import recommend, write_recommendation
+from search.picking.regret import of_home
+from search.records.results import load, write_trial
+from search.records.study import StudyPaths, StudySpec
+from search.running.single import read_config, train_one
+from search.running.tune import run_study
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.images.domains import Domain, write_domain
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+
+Study = Callable[..., tuple[StudyPaths, StudySpec]]
+SCORES = {"scratch": [400.0, 410.0, 390.0], "seed-7": [150.0, 152.0, 148.0]}
+
+
+def written(paths: StudyPaths, spec: StudySpec, scores: dict[str, list[float]] = SCORES, **measured: Any) -> None:
+    """Finished trials with these scores, by source, a seed each."""
+    trials = [(source, seed, score) for source, found in scores.items() for seed, score in enumerate(found)]
+    row = {
+        "extractor": "e",
+        "input_size": 32,
+        "resizer": "r",
+        "split": "train",
+        "n_fake": 24,
+        "metric_seed": 0,
+    } | measured
+    for number, (source, seed, score) in enumerate(trials):
+        parts = "none" if source == "scratch" else "both"
+        values = spec.base.model_dump() | {"source": source, "seed": seed, "transfer": {"parts": parts}}
+        rows = [{"images_seen": spec.base.budget.images, "fd": score, "wall_seconds": 60.0, **row}]
+        config = TrialConfig.parse(values, "test")
+        write_trial(
+            paths.evaluation(number), config, study=spec.name, trial=number, status="completed", evaluations=rows
+        )
+
+
+def test_with_nothing_but_a_ranking_nothing_else_is_claimed(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    picked, _ = recommend(home, "dots", sources=["seed-7"])
+    assert (picked.score, picked.to_scratch, picked.search, picked.rivals) == (None, None, None, ())
+    assert (picked.source, picked.ranking) == ("seed-7", {"seed-7": 1.0})
+    assert "no trial of this home is evidence for it" in picked.says[1]
+    assert not any("beats" in line for line in picked.says)
+
+
+def test_trials_of_the_target_lead_to_a_config_that_train_takes(home: Home, new_study: Study, tmp_path: Any) -> None:
+    paths, spec = new_study()
+    written(paths, spec)
+    picked, notes = recommend(home, "dots", hours=0.5)
+    assert notes == []
+    assert (picked.source, picked.parts, picked.trials_here, picked.rests_on) == ("seed-7", "both", 6, {"s": 6})
+    assert picked.score is not None and picked.score.low < 150 < picked.score.high
+    assert picked.search is not None and (picked.search.trials, picked.search.hours) == (30, 0.5)
+    write_recommendation(tmp_path / "pick.json", picked)
+    assert read_config(tmp_path / "pick.json", "dots") == picked.config
+    assert picked.config.source == "seed-7"
+
+
+def test_trials_measured_otherwise_are_noted_and_not_mixed_in(home: Home, new_study: Study) -> None:
+    written(*new_study())
+    written(*new_study(name="other"), scores={"seed-7": [1.0, 1.0]}, n_fake=48)
+    picked, notes = recommend(home, "dots")
+    assert picked.rests_on == {"s": 6}
+    assert len(notes) == 1
+    assert notes[0].startswith("left out, as measured otherwise: 2 trials by fd of 48 samples")
+
+
+def test_a_source_model_that_was_replaced_leaves_its_trials_behind(
+    home: Home, new_study: Study, tiny_source: SourceModel
+) -> None:
+    from trainables.sources.shelf import save_source
+
+    written(*new_study())
+    weights = tiny_source.weights()
+    weights["generator"]["to_rgb.bias"] = weights["generator"]["to_rgb.bias"] + 1
+    save_source(home.source("seed-7"), tiny_source.facts.model_dump(exclude={"digest"}), weights, b"png")
+    picked, _ = recommend(home, "dots")
+    (rival,) = [rival for rival in picked.rivals if rival.source == "seed-7"] or [None]
+    trials = 0 if rival is None else rival.trials
+    assert trials == 0
+    assert not any("transfer beats scratch" in line for line in picked.says)
+
+
+def test_the_same_evidence_gives_the_same_pick(home: Home, new_study: Study) -> None:
+    written(*new_study())
+    assert recommend(home, "dots") == recommend(home, "dots")
+
+
+def test_regrets_of_a_home_come_with_ranks_also_of_studies_that_had_none(home: Home, new_study: Study) -> None:
+    paths, spec = new_study()
+    written(paths, spec)
+    dots = Domain.open(home.domain("dots"))
+    facts = write_domain(
+        home.domain("dots2"), 255 - dots.images, dots.labels, dots.is_val, origin="test", resizer="none"
+    )
+    base = spec.base.model_copy(update={"target": "dots2"})
+    digests = spec.digests | {"domain:dots2": facts.digest}
+    other = spec.model_copy(update={"name": "s2", "target": "dots2", "base": base, "digests": digests})
+    begin(home, other)
+    other_paths = StudyPaths.of(home, "s2")
+    written(other_paths, other, scores={"scratch": [100.0, 100.0], "seed-7": [150.0, 150.0]})
+    other_paths.ranking.unlink()  # as a study of an earlier version is
+    _, ways, notes = of_home(home, None)
+    regrets = {way.name: {choice.target: choice.regret for choice in way.choices} for way in ways}
+    assert notes == []
+    assert regrets["rank"] == {"dots": 0, "dots2": pytest.approx(50)}
+    assert regrets["always scratch"] == {"dots": pytest.approx(250, abs=1), "dots2": 0}
+    assert regrets["pick, from the other targets"] == {"dots": pytest.approx(250, abs=1), "dots2": pytest.approx(50)}
+
+
+@pytest.mark.ray
+def test_what_a_search_found_is_picked_and_trained(home: Home, new_study: Study, grid_code: str, tmp_path: Any) -> None:
+    paths, spec = new_study(grid_code, trials=6, sampler="grid", early_stopping=False)
+    assert run_study(home, paths, spec) == "complete"
+    picked, _ = recommend(home, "dots", sources=["seed-7"])
+    assert (picked.rests_on, picked.trials_here) == ({"s": 6}, 6)
+    write_recommendation(tmp_path / "pick.json", picked)
+    trained, one = train_one(home, read_config(tmp_path / "pick.json", "dots"), "dots-pick", threads=1)
+    (score,) = {
+        row["fd"] for row in load(trained.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images
+    }
+    twins = {row["fd"] for row in load(paths.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images}
+    assert score in twins  # the same configuration, down to the seed, was one of the search's
+    assert recommend(home, "dots", sources=["seed-7"])[0].rests_on == {"s": 6, "dots-pick": 1}
+
+
+def test_a_source_of_another_network_is_refused(home: Home, new_study: Study) -> None:
+    written(*new_study())
+    with pytest.raises(UserError, match=r"source model 'mdi' has resolution, width and z \(32, 16, 128\)"):
+        recommend(home, "dots", sources=["mdi"])
+
+
+@pytest.mark.parametrize("trials", [1, 500])
+def test_a_search_of_any_size_is_judged(home: Home, new_study: Study, trials: int) -> None:
+    written(*new_study())
+    picked, _ = recommend(home, "dots", trials=trials)
+    assert picked.search is not None and picked.search.trials == trials
+    assert picked.search.ratio.low <= picked.search.ratio.expected <= picked.search.ratio.high

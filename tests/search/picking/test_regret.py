@@ -1,0 +1,92 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+
+from search.picking.evidence import Evidence
+from search.picking.pick import SCRATCH_ARM
+from search.picking.regret import Way, leave_one_out, of_home, truth
+from spaces.errors import UserError
+from trainables.storage.home import Home
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+A, B = ("a", "both"), ("b", "both")
+Make = Callable[..., Evidence]
+
+
+@pytest.fixture(scope="module")
+def paper_ways() -> dict[str, Way]:
+    """Ways of choosing on the paper's tables, recalled and unverified, as the benchmark has them."""
+    return {way.name: way for way in leave_one_out(run_path(str(BENCHMARKS / "paper_regret.py"))["evidence"]())}
+
+
+@pytest.fixture
+def paper(paper_ways: dict[str, Way]) -> dict[str, float]:
+    """Sums of regrets."""
+    return {name: way.total for name, way in paper_ways.items()}
+
+
+def test_the_papers_selector_loses_to_always_bedrooms_on_its_own_tables(paper: dict[str, float]) -> None:
+    assert paper["the paper's selector"] == pytest.approx(28.88)
+    assert paper["always bedrooms"] == pytest.approx(3.12)
+    assert paper["always imagenet"] == pytest.approx(8.30)
+    assert paper["oracle"] == 0
+
+
+def test_pick_does_no_worse_there_than_the_best_constant_source(paper: dict[str, float]) -> None:
+    assert paper["pick, from the other targets"] <= paper["always bedrooms"] + 1e-9
+
+
+def test_the_tables_say_that_they_are_unverified() -> None:
+    assert "UNVERIFIED" in json.loads((BENCHMARKS / "paper_tables.json").read_text())["provenance"]
+
+
+def test_a_random_source_regrets_the_mean_of_the_sources(paper_ways: dict[str, Way]) -> None:
+    flowers = (54.04 + 66.25 + 56.12 + 67.96) / 4 - 54.04
+    by_target = {choice.target: choice.regret for choice in paper_ways["random source"].choices}
+    assert by_target["flowers"] == pytest.approx(flowers)
+
+
+@pytest.fixture
+def two_targets(evidence_of: Make) -> Evidence:
+    """Targets t and u, sources a and b, ranked alike for both by distance."""
+    a_generator = ("a", "generator")
+    of = evidence_of(
+        {
+            "t": {SCRATCH_ARM: [400, 400], A: [100, 121], a_generator: [90, 90], B: [200, 200]},
+            "u": {SCRATCH_ARM: [400, 400], A: [300, 300], B: [150, 150]},
+        }
+    )
+    of.rankings = {"t": {"a": 1.0, "b": 2.0}, "u": {"a": 1.0, "b": 2.0}}
+    of.ranks = {"t": {"a": 1.0, "b": 2.0}, "u": {"a": 2.0, "b": 1.0}}
+    return of
+
+
+def test_the_truth_of_an_arm_is_the_geometric_mean_over_seeds(two_targets: Evidence) -> None:
+    assert truth(two_targets.of("t"))[A] == pytest.approx(110)
+
+
+def test_each_way_of_choosing_is_what_one_works_out_by_hand(two_targets: Evidence) -> None:
+    ways = {way.name: {choice.target: choice.regret for choice in way.choices} for way in leave_one_out(two_targets)}
+    assert ways["oracle"] == {"t": 0, "u": 0}
+    assert ways["always a"] == {"t": pytest.approx(20), "u": pytest.approx(150)}  # with both: the paper's parts
+    assert ways["rank"] == {"t": pytest.approx(20), "u": 0}
+    assert ways["the paper's selector"] == {"t": pytest.approx(20), "u": pytest.approx(150)}
+    assert ways["best source of the other targets"] == {"t": pytest.approx(110), "u": pytest.approx(150)}
+    assert ways["random source"]["t"] == pytest.approx(65)
+    assert ways["always scratch"] == {"t": pytest.approx(310), "u": pytest.approx(250)}
+
+
+def test_pick_knows_nothing_of_the_target_that_is_left_out(two_targets: Evidence) -> None:
+    of = two_targets
+    before = {way.name: way for way in leave_one_out(of)}["pick, from the other targets"].choices[0].took
+    without = of.without("t")
+    assert not without.of("t") and without.of("u") == of.of("u")
+    assert before == "b (both)"  # all that target u shows
+
+
+def test_a_home_without_two_targets_is_a_users_mistake(home: Home) -> None:
+    with pytest.raises(UserError, match="studies of two targets at least, measured alike"):
+        of_home(home, None)

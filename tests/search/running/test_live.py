@@ -1,0 +1,58 @@
+import io
+from collections.abc import Callable
+
+from rich.console import Console
+
+from search.proposals import load_space, probe
+from search.records.study import StudyPaths, StudySpec
+from search.running.live import View
+
+New = Callable[..., tuple[StudyPaths, StudySpec]]
+
+
+def watched(study: tuple[StudyPaths, StudySpec], terminal: bool) -> str:
+    """What a person sees of two trials, one of them stopped."""
+    spec = study[1]
+    config, _ = probe(spec, load_space(spec.space))
+    screen = io.StringIO()
+    with View(spec, {}, Console(file=screen, force_terminal=terminal, width=140)) as view:
+        for number, fd in ((0, 30.0), (1, 20.0)):
+            view.started(number, config)
+            view.evaluated(number, {"images_seen": 8, "fd": fd})
+        view.ended(0, "stopped", None)
+    return screen.getvalue()
+
+
+def test_plain_lines_say_what_each_trial_does(new_study: New) -> None:
+    said = watched(new_study(), terminal=False)
+    assert "trial 1: 8 images, fd 20" in said
+    assert "trial 0: stopped (1/4 trials, about" in said
+    assert "\x1b" not in said
+
+
+def test_a_terminal_shows_the_trials_the_best_so_far_and_the_time_left(new_study: New) -> None:
+    shown = watched(new_study(), terminal=True)
+    assert "study s: 1 of 4 trials, about" in shown
+    assert "best so far: fd 20, trial 1" in shown
+
+
+def test_a_resumed_trial_is_shown_where_it_stands(new_study: New) -> None:
+    _, spec = new_study()
+    screen = io.StringIO()
+    with View(spec, {}, Console(file=screen, width=140)) as view:
+        view.started(0, spec.base, [{"images_seen": 8, "fd": 30.0}, {"images_seen": 16, "fd": 20.0}])
+        view.lost(0, 1, 3)
+        view.evaluated(0, {"images_seen": 24, "fd": 25.0, "note": "checkpoint-1.safetensors damaged"})
+    said = screen.getvalue()
+    assert "trial 0: goes on at 16 images" in said
+    assert "its process was lost; it goes on from its last evaluation (retry 1 of 3)" in said
+    assert "trial 0: checkpoint-1.safetensors damaged" in said
+    assert view._best == (20.0, "trial 0, scratch, 16 images")
+
+
+def test_an_evaluation_without_a_score_is_no_best(new_study: New) -> None:
+    _, spec = new_study()
+    view = View(spec, {}, Console(file=io.StringIO()))
+    view.started(0, spec.base)
+    view.evaluated(0, {"images_seen": 8, "fd": None})
+    assert view._best is None

@@ -1,0 +1,125 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.records.results import load
+from search.records.study import StudyPaths, open_study
+from search.running.single import default_name, read_config, train_one
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.networks.resnet import sample
+from trainables.running.trial import load_generator
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+
+Config = Callable[..., TrialConfig]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[object], Path]:
+    def write(data: object) -> Path:
+        path = tmp_path / "pick.json"
+        path.write_text(json.dumps(data))
+        return path
+
+    return write
+
+
+def test_a_config_is_read_bare_and_out_of_a_pick(tiny_config: Config, written: Callable[[object], Path]) -> None:
+    config = tiny_config()
+    values = json.loads(config.model_dump_json())
+    assert read_config(written(values), "dots") == config
+    assert read_config(written({"config": values, "says": []}), "dots") == config
+    assert read_config(written({"base": values, "space": "unvaried"}), "dots") == config
+    longer = read_config(written(values), "dots", max_images=64).budget
+    assert (longer.images, longer.eval_every_images) == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ([1], "holds list, expected the fields of a trial's configuration"),
+        ({"config": {"target": "dots"}}, "pick.json: source: Field required; network: Field required"),
+        ({}, "target: Field required"),
+    ],
+)
+def test_a_file_that_holds_no_config_is_refused(
+    written: Callable[[object], Path], data: object, complaint: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        read_config(written(data), "dots")
+    assert complaint in str(error.value)
+
+
+def test_a_config_of_another_target_or_no_file_is_refused(
+    tiny_config: Config, written: Callable[[object], Path], tmp_path: Path
+) -> None:
+    path = written(json.loads(tiny_config().model_dump_json()))
+    with pytest.raises(
+        UserError, match=r"is for target 'dots', not 'cats'; make one with: understock pick cats -o pick\.json"
+    ):
+        read_config(path, "cats")
+    with pytest.raises(UserError, match=r"can't be read \(No such file"):
+        read_config(tmp_path / "nowhere.json", "dots")
+    path.write_text("{")
+    with pytest.raises(UserError, match="is not JSON"):
+        read_config(path, "dots")
+
+
+def test_a_study_is_called_by_target_and_file() -> None:
+    assert default_name("cats", Path("x/pick.json")) == "cats-pick"
+    assert default_name("cats", Path("My Best!.json")) == "cats-my-best"
+    assert default_name("cats", Path("!.json")) == "cats-config"
+
+
+def test_one_configuration_becomes_a_finished_study_with_a_generator(
+    home: Home, tiny_config: Config, tiny_source: SourceModel
+) -> None:
+    config = tiny_config(source="seed-7", transfer={"parts": "both"})
+    paths, spec = train_one(home, config, "one", threads=1)
+    rows = load(paths.evaluations).to_pylist()
+    assert [(row["images_seen"], row["status"]) for row in rows] == [(16, "completed"), (32, "completed")]
+    assert rows[-1]["source"] == "seed-7" and rows[-1]["device"] == "cpu" and rows[-1]["threads"] == 1
+    assert spec.ranking["seed-7"] > 0
+    assert sample(load_generator(paths.trial(0) / "generator.safetensors"), 2, seed=0).shape == (2, 3, 32, 32)
+    before = paths.evaluation(0).read_bytes()
+    train_one(home, config, "one", threads=1)
+    assert paths.evaluation(0).read_bytes() == before  # nothing was trained again
+
+
+def test_one_that_was_cut_off_goes_on_and_ends_like_an_unbroken_one(
+    home: Home, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import search.running.single
+
+    config, real = tiny_config(), search.running.single.counted_trial
+
+    def interrupted(*given: object):
+        yield next(real(*given))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search.running.single, "counted_trial", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_one(home, config, "broken", threads=1)
+    assert len(load(StudyPaths.of(home, "broken").evaluations)) == 1
+    monkeypatch.setattr(search.running.single, "counted_trial", real)
+    ends = [
+        load(train_one(home, config, name, threads=1)[0].evaluations).to_pylist()[-1] for name in ("broken", "whole")
+    ]
+    assert [end["status"] for end in ends] == ["completed", "completed"]
+    assert (ends[0]["fd"], ends[0]["iw"], ends[0]["loss_d"]) == (ends[1]["fd"], ends[1]["iw"], ends[1]["loss_d"])
+
+
+def test_another_config_under_the_same_name_is_refused(home: Home, tiny_config: Config) -> None:
+    train_one(home, tiny_config(), "one", threads=1)
+    with pytest.raises(UserError, match="study 'one' is there already with another base"):
+        train_one(home, tiny_config(seed=1), "one", threads=1)
+
+
+def test_a_training_that_diverges_says_so_and_is_in_the_books(home: Home, tiny_config: Config) -> None:
+    config = tiny_config(optim={"batch": 4, "lr_g": 1e30, "lr_d": 1e30})
+    with pytest.raises(UserError, match="study 'wild' diverged after"):
+        train_one(home, config, "wild", threads=1)
+    assert load(open_study(home, "wild")[0].evaluations).to_pylist()[-1]["status"] == "diverged"

@@ -1,0 +1,48 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from trainables.images.importing.builtins import BUILTINS, CANVAS
+from trainables.images.importing.decoding import square_rgb
+
+SIZES = {"mdi": 7367, "mnist": 5000, "phosphor": 4470, "remix": 2271, "twemoji": 4009}
+
+
+def test_every_builtin_domain_has_a_size_here():
+    assert set(SIZES) == set(BUILTINS)
+
+
+@pytest.mark.parametrize("name", BUILTINS)
+def test_a_builtin_domain_gives_distinct_images(name):
+    origin = BUILTINS[name]()
+    assert origin.total == SIZES[name]
+    images = [square_rgb(item.read()[0], 32) for item in islice(origin.items, 100, 150)]
+    assert len({image.tobytes() for image in images}) == 50
+    assert all(image.std() > 5 for image in images), "none is blank"
+
+
+@pytest.mark.parametrize("name", ["mdi", "phosphor", "remix"])
+def test_glyphs_are_black_on_white_whole_and_centred(name):
+    for item in islice(BUILTINS[name]().items, 0, 1000, 20):
+        image, label = item.read()
+        ink = np.asarray(image) < 255
+        left, right = np.flatnonzero(ink.any(axis=0))[[0, -1]]
+        top, bottom = np.flatnonzero(ink.any(axis=1))[[0, -1]]
+        assert image.size == (CANVAS, CANVAS)
+        assert min(left, top) > 0, f"{item.name} touches the edge"
+        assert abs(left + right - (CANVAS - 1)) <= 2, f"{item.name} is off centre by {left=} {right=}"
+        assert abs(top + bottom - (CANVAS - 1)) <= 2, f"{item.name} is off centre by {top=} {bottom=}"
+        assert (int(np.asarray(image).min()), label) == (0, -1)
+
+
+def test_digits_have_labels_and_stand_on_black():
+    samples = [item.read() for item in islice(BUILTINS["mnist"]().items, 0, None, 50)]
+    assert {label for _, label in samples} == set(range(10))
+    assert all(image.size == (28, 28) and image.getpixel((0, 0)) == 0 for image, _ in samples)
+
+
+def test_emoji_stand_on_white_in_colour():
+    images = np.stack([square_rgb(item.read()[0], 64) for item in islice(BUILTINS["twemoji"]().items, 0, 400, 10)])
+    assert np.median(images[:, :, 0, 0]) == 255
+    assert (images.max(axis=1) - images.min(axis=1)).max() > 100

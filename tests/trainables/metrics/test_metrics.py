@@ -1,0 +1,142 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from spaces.config import METRIC_DIRECTIONS, IwProtocol, Protocol
+from spaces.errors import UserError
+from trainables.images.domains import Domain, write_domain
+from trainables.metrics.distances import Moments, frechet_distance
+from trainables.metrics.features import Extractor
+from trainables.metrics.metrics import METRICS, EvalContext, Measurement, measure
+
+CPU = torch.device("cpu")
+IW = IwProtocol(width=1, steps=5, batch=8, lr=5e-3, images=40)
+"""Enough for what does not depend on the critic's verdict."""
+
+
+def stripes(n, seed, shift=0):
+    """uint8 (n, 3, 32, 32): vertical stripes of random colours, brighter by `shift`."""
+    colours = np.random.default_rng(seed).integers(20, 120, (n, 3, 1, 8), dtype=np.uint8) + np.uint8(shift)
+    return colours.repeat(32, 2).repeat(4, 3)
+
+
+@pytest.fixture
+def domain(tmp_path):
+    """80 training and 40 validation images."""
+    is_val = np.arange(120) >= 80
+    write_domain(tmp_path / "stripes", stripes(120, 0), np.zeros(120, np.int64), is_val, origin="test", resizer="none")
+    return Domain.open(tmp_path / "stripes")
+
+
+@pytest.fixture
+def colours():
+    """The colours of four stripes, between 0 and 1: features that take no network."""
+    return Extractor("colours", 12, 32, "none", "c0ffee", lambda x: x[:, :, 0, ::8].flatten(1) / 255, CPU)
+
+
+@pytest.fixture
+def context(domain, colours):
+    return EvalContext(stripes(60, 1), domain, domain.path, Protocol(iw=IW), colours, CPU)
+
+
+def with_protocol(context, **changes):
+    return dataclasses.replace(context, protocol=context.protocol.model_copy(update=changes))
+
+
+def test_every_metric_that_a_protocol_can_name_is_there():
+    assert METRICS.keys() == METRIC_DIRECTIONS.keys()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_are_best_for_the_domains_own_images_and_worse_for_shifted_ones(context, name):
+    context = with_protocol(context, iw=IwProtocol(width=2, steps=25, batch=16, lr=1e-3, images=40))
+    sets = context.domain.images[context.rows("train")], stripes(80, 1, shift=100)
+    better, worse = (METRICS[name](dataclasses.replace(context, generated=images))[name] for images in sets)
+    assert better > worse if METRIC_DIRECTIONS[name] == "maximize" else better < worse
+
+
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"iw"}))
+def test_distances_of_the_domains_own_images_are_zero_or_less(context, name):
+    own = dataclasses.replace(context, generated=context.domain.images[context.rows("train")])
+    assert METRICS[name](own)[name] < 1e-6
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_each_metric_comes_with_a_floor_that_generated_images_do_not_change(context, name):
+    own, shifted = (METRICS[name](dataclasses.replace(context, generated=stripes(60, 1, shift))) for shift in (0, 100))
+    assert own.keys() == {name, f"{name}_floor"}
+    assert own[f"{name}_floor"] == shifted[f"{name}_floor"]
+
+
+def test_the_fd_floor_is_val_against_train_topped_up_to_the_count_that_was_generated(context, colours):
+    images, rows = context.domain.images, context.rows
+    train, val = colours(images[rows("train")]), colours(images[rows("val")])
+    held_out, real = np.concatenate([val, train[60:]]), train[:60]  # 60 were generated, 40 are val, 80 train
+    expected = frechet_distance(Moments.of(held_out), Moments.of(real))
+    assert METRICS["fd"](context)["fd_floor"] == pytest.approx(expected)
+
+
+def test_the_floor_has_as_many_images_as_were_generated_but_takes_at_most_half_of_the_reference(context):
+    few, many = (dataclasses.replace(context, generated=stripes(n, 1)) for n in (25, 500))
+    assert [c.floor_n for c in (few, context, many)] == [25, 60, 80]
+    assert [len(part) for part in many.floor_features] == [80, 40]
+    assert METRICS["fd"](few)["fd_floor"] > METRICS["fd"](context)["fd_floor"]
+
+
+def test_with_val_as_the_reference_the_floor_is_of_training_images(context):
+    val = with_protocol(context, split="val")
+    own = dataclasses.replace(val, generated=val.domain.images[val.rows("train")[:40]])
+    measured = METRICS["fd"](own)
+    assert measured["fd"] == measured["fd_floor"] > 0
+
+
+def test_iw_has_equal_counts_of_both_sides(context):
+    few = dataclasses.replace(context, generated=stripes(24, 1))
+    assert (few.iw_n, context.iw_n, with_protocol(context, iw=IwProtocol(images=10)).iw_n) == (24, 40, 10)
+
+
+def test_floors_are_stored_beside_the_domain_by_all_that_they_depend_on(context):
+    def stored(**changes):
+        METRICS["iw"](with_protocol(context, **changes))
+        return len(list((context.domain_folder / "moments").glob("iw-floor-*.json")))
+
+    assert [stored(), stored(), stored(seed=1), stored(iw=IW.model_copy(update={"steps": 16}))] == [1, 1, 2, 3]
+
+
+def test_a_measurement_names_what_its_numbers_depend_on(context):
+    measured = measure(context)
+    assert measured.values.keys() == {"fd", "fd_floor", "kd", "kd_floor", "iw", "iw_floor"}
+    assert measured.record == {
+        **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
+        **{"n_fake": 60, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 60},
+    }
+
+
+def test_equal_contexts_measure_equal_numbers(context):
+    fewer = with_protocol(context, metrics=("fd", "kd"))
+    assert measure(fewer) == measure(dataclasses.replace(fewer))
+
+
+def test_iw_alone_needs_no_extractor(context):
+    measured = measure(dataclasses.replace(with_protocol(context, metrics=("iw",)), extractor=None))
+    assert measured.values.keys() == {"iw", "iw_floor"}
+    assert {name for name, value in measured.record.items() if value is not None} == {"n_fake", "metric_seed", "iw_n"}
+
+
+def test_one_generated_image_measures_nan(context):
+    one = dataclasses.replace(with_protocol(context, metrics=("fd", "kd")), generated=stripes(1, 1))
+    assert isinstance(measured := measure(one), Measurement)
+    assert all(math.isnan(value) for value in measured.values.values())
+
+
+def test_a_domain_without_validation_images_has_a_floor_of_its_own_halves_and_no_iw(tmp_path, context):
+    write_domain(
+        tmp_path / "x", stripes(20, 0), np.zeros(20, np.int64), np.zeros(20, bool), origin="test", resizer="none"
+    )
+    bare = dataclasses.replace(context, domain=Domain.open(tmp_path / "x"), domain_folder=tmp_path / "x")
+    assert [len(part) for part in bare.floor_features] == [10, 10]
+    with pytest.raises(UserError, match="iw: 0 real images"):
+        METRICS["iw"](bare)

@@ -1,0 +1,171 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spaces.config import RESOLUTIONS, Network
+from trainables.machine.randomness import random_numbers
+from trainables.networks.resnet import (
+    build_discriminator,
+    build_generator,
+    freezable,
+    network_fields,
+    sample,
+    set_standing_statistics,
+)
+
+TINY = Network(resolution=32, width=2, z_dim=4)
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_generator_gives_its_resolution_in_range(resolution):
+    images = build_generator(Network(resolution=resolution, width=1, z_dim=4), seed=0)(torch.randn(3, 4))
+    assert images.shape == (3, 3, resolution, resolution)
+    assert images.abs().max() <= 1
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_discriminator_gives_one_logit_an_image(resolution):
+    discriminator = build_discriminator(Network(resolution=resolution, width=1), seed=0)
+    assert discriminator(torch.randn(3, 3, resolution, resolution)).shape == (3,)
+
+
+def test_parameters_at_the_papers_size_are_as_many_as_in_the_reference_code():
+    paper = Network(resolution=64, width=64, z_dim=128)
+    assert parameters(build_generator(paper, 0)) == 8_540_483
+    assert parameters(build_discriminator(paper, 0)) == 7_491_841
+
+
+def test_each_doubling_of_the_resolution_adds_one_block():
+    networks = [Network(resolution=resolution, width=1) for resolution in RESOLUTIONS]
+    assert [len(build_generator(network, 0).blocks) for network in networks] == [3, 4, 5]
+    assert [len(build_discriminator(network, 0).blocks) for network in networks] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_equal_seeds_give_equal_weights_and_the_global_rng_is_left_alone(build):
+    before = torch.get_rng_state()
+    a, b, c = (build(TINY, seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+    assert all(tensor.isfinite().all() for tensor in a.values())
+
+
+def test_block_convolutions_start_with_he_and_all_else_with_glorot_std():
+    discriminator = build_discriminator(Network(resolution=32, width=32), seed=0)
+    block = discriminator.blocks[1]  # 64 -> 128 channels
+    for layer, variance in (
+        (block.conv1, 4 / (64 * 9 + 64 * 9)),
+        (block.conv2, 4 / (64 * 9 + 128 * 9)),
+        (block.shortcut, 2 / (64 + 128)),
+        (discriminator.to_logit, 2 / (256 * 16 + 1)),
+    ):
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(variance), rel=0.05)
+        assert layer.weight.abs().max().item() <= math.sqrt(3 * variance)
+        assert layer.bias is None or not layer.bias.any()
+
+
+def test_up_block_is_upsample_then_convolve_on_both_paths():
+    block = build_generator(TINY, seed=0).blocks[1].eval()
+    x = torch.randn(2, 8, 4, 4)
+    up = nn.Upsample(scale_factor=2, mode="nearest")
+    h = block.conv2(F.relu(block.norm2(block.conv1(up(F.relu(block.norm1(x)))))))
+    torch.testing.assert_close(block(x), h + block.shortcut(up(x)))
+
+
+def test_down_block_is_convolve_then_pool_and_pool_then_shortcut():
+    block = build_discriminator(TINY, seed=0).blocks[1]
+    x = torch.randn(2, 4, 8, 8)
+
+    def norm(x):
+        return F.layer_norm(x, x.shape[1:])
+
+    h = block.conv2(F.relu(norm(block.conv1(F.relu(norm(x))))))
+    torch.testing.assert_close(block(x), F.avg_pool2d(h, 2) + block.shortcut(F.avg_pool2d(x, 2)))
+
+
+def test_discriminator_judges_each_image_alone():
+    discriminator = build_discriminator(TINY, seed=0)
+    images = torch.randn(5, 3, 32, 32)
+    alone = torch.cat([discriminator(image[None]) for image in images])
+    torch.testing.assert_close(discriminator(images), alone)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_samples_do_not_depend_on_the_batch(batch):
+    generator = build_generator(TINY, seed=0)
+    set_standing_statistics(generator, n=64)
+    whole, parts = sample(generator, 64, seed=1), sample(generator, 64, seed=1, batch=batch)
+    assert whole.shape == (64, 3, 32, 32)
+    assert whole.dtype == torch.uint8
+    assert (whole.int() - parts.int()).abs().max() <= 1
+    assert (whole != parts).float().mean() < 1e-3
+
+
+def test_batch_statistics_would_make_samples_depend_on_the_batch():
+    generator = build_generator(TINY, seed=0).train()
+    z = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert (generator(z)[:8] - generator(z[:8])).abs().max() > 1 / 127.5
+
+
+def test_standing_statistics_are_those_of_the_layers_inputs():
+    generator = build_generator(TINY, seed=0)
+    set_standing_statistics(generator, seed=5, n=2048)
+    with torch.no_grad():
+        z = torch.randn(2048, 4, generator=random_numbers("standing statistics", 5))
+        first = generator.from_z(z).view(2048, 16, 4, 4)
+    norm = generator.blocks[0].norm1
+    torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, first.var((0, 2, 3)), rtol=0.01, atol=0)
+
+
+def test_standing_statistics_forget_what_training_left_and_keep_the_mode():
+    fresh, used = build_generator(TINY, seed=0), build_generator(TINY, seed=0).train()
+    used(torch.randn(8, 4))
+    for generator in (fresh.eval(), used):
+        set_standing_statistics(generator, n=16)
+    assert torch.equal(fresh.norm.running_var, used.norm.running_var)
+    assert used.training
+    assert not fresh.training
+    assert used.norm.momentum == nn.BatchNorm2d(1).momentum
+
+
+def test_sampling_keeps_the_mode_and_the_weights():
+    generator = build_generator(TINY, seed=0).train()
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    sample(generator, 4, seed=0)
+    assert generator.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+
+
+def test_stages_are_counted_from_the_image_side_and_leave_the_last_layer():
+    discriminator = build_discriminator(TINY, seed=0)
+    stages = freezable(discriminator)
+    assert stages[0] == [discriminator.from_rgb, discriminator.blocks[0]]
+    assert stages[1:] == [[discriminator.blocks[1]], [discriminator.blocks[2]]]
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_network_fields_are_read_off_the_weights(build):
+    network = Network(resolution=64, width=3, z_dim=5)
+    fields = network_fields(build(network, 0).state_dict())
+    assert fields.items() <= network.model_dump().items()
+    assert {"resolution", "width"} <= fields.keys()
+
+
+def test_channels_last_gives_the_same_and_stays_so():
+    discriminator, images = build_discriminator(TINY, seed=0), torch.randn(4, 3, 32, 32)
+    expected = discriminator(images)
+    seen = []
+    discriminator.to(memory_format=torch.channels_last)
+    discriminator.blocks[-1].register_forward_hook(lambda module, args, out: seen.append(out))
+    torch.testing.assert_close(discriminator(images.contiguous(memory_format=torch.channels_last)), expected)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)

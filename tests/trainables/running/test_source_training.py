@@ -1,0 +1,70 @@
+import fcntl
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import trainables.running.source_training as under_test
+from spaces.errors import UserError
+from trainables.sources.shelf import SourceError, open_source, shelf
+from trainables.storage.home import Home
+from trainables.training.loop import Evaluation
+
+IMAGES = 640  # four evaluations of one iteration each
+
+
+def train(home: Home, name: str) -> None:
+    under_test.train_source(home, "dots", name, "small", max_images=IMAGES, threads=1)
+
+
+def test_a_trained_source_knows_its_facts(home: Home, tiny_domain: str) -> None:
+    train(home, "one")
+    facts = open_source(home, "one").facts
+    assert (facts.domain, facts.images, facts.classes, facts.images_per_class) == ("dots", 40, 2, 20.0)
+    assert (facts.images_seen, facts.network.width) == (IMAGES, 16)
+    assert facts.scores["fd"] > 0
+    assert facts.protocol["extractor"] == "efficientnet_lite0"
+
+
+def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
+    home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(home, "unbroken")
+    whole = under_test.run_trial
+
+    def interrupted(*arguments: object) -> Iterator[Evaluation]:
+        yield next(whole(*arguments))  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(under_test, "counted_trial", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(home, "broken")
+    assert "broken" not in shelf(home)
+    monkeypatch.setattr(under_test, "counted_trial", whole)
+    train(home, "broken")
+    one, other = (open_source(home, name).weights()["generator"] for name in ("unbroken", "broken"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert not list(home.source("broken").parent.glob(".training-*"))
+
+
+def test_a_taken_name_is_refused_before_any_training(home: Home, tiny_domain: str) -> None:
+    home.source("one").mkdir(parents=True)
+    with pytest.raises(SourceError, match="--replace"):
+        train(home, "one")
+
+
+def test_without_a_preset_the_machine_decides(home: Home, tiny_domain: str) -> None:
+    under_test.train_source(home, "dots", "one", max_images=1, threads=1)
+    width = open_source(home, "one").facts.network.width
+    assert width == (64 if torch.cuda.is_available() else 16)
+
+
+def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domain: str) -> None:
+    folder = home.source("one").with_name(".training-one")
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="'one' is being trained by another process"):
+            train(home, "one")
+    under_test.train_source(home, "dots", "one", "small", max_images=1, threads=1)
+    assert not folder.exists()

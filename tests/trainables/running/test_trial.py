@@ -1,0 +1,162 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.networks.resnet import sample
+from trainables.running.trial import load_generator, run_trial
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+from trainables.training.checkpoints import last_state
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialBusyError, TrialFiles
+
+CPU = torch.device("cpu")
+Make = Callable[..., TrialConfig]
+LONG = {"images": 80, "eval_every_images": 16}
+
+
+def without_seconds(evaluations: list[Evaluation]) -> list[tuple[object, ...]]:
+    return [(e.status, e.images_seen, e.losses, e.metrics, e.record) for e in evaluations]
+
+
+def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
+    home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path
+) -> None:
+    config, other = tiny_config(budget=LONG), TrialFiles(tmp_path / "b", tmp_path / "b-samples")
+    unbroken = list(run_trial(config, home, files, CPU))
+    broken = run_trial(config, home, other, CPU)
+    for _ in range(2):
+        next(broken)
+    broken.close()
+    resumed = list(run_trial(config, home, other, CPU))
+    assert without_seconds(resumed) == without_seconds(unbroken)
+    one, two = last_state(files), last_state(other)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_killed_trial_goes_on_where_its_last_evaluation_was(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    config = tiny_config(budget={"images": 100_000, "eval_every_images": 16})
+    script = (
+        "import sys, torch; from pathlib import Path; from spaces.config import TrialConfig; "
+        "from trainables.storage.home import Home; from trainables.training.trial_files import TrialFiles; "
+        "from trainables.running.trial import run_trial; torch.set_num_threads(1); "
+        "list(run_trial(TrialConfig.model_validate_json(sys.argv[1]), Home(Path(sys.argv[2])), "
+        "TrialFiles(Path(sys.argv[3]), Path(sys.argv[4])), torch.device('cpu')))"
+    )
+    arguments = [config.model_dump_json(), str(home.root), str(files.folder), str(files.samples)]
+    process = subprocess.Popen([sys.executable, "-c", script, *arguments])
+    deadline = time.monotonic() + 60
+    while len(list(files.samples.glob("[!.]*.png"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    trial = run_trial(config, home, files, CPU)
+    first_three = [next(trial) for _ in range(4)]
+    trial.close()
+    whole = run_trial(config, home, TrialFiles(files.folder / "c", files.folder / "d"), CPU)
+    assert without_seconds(first_three) == without_seconds([next(whole) for _ in range(4)])
+
+
+def test_a_finished_trial_is_not_trained_again(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    first = list(run_trial(tiny_config(), home, files, CPU))
+    changed = [path.stat().st_mtime_ns for path in files.slots]
+    assert list(run_trial(tiny_config(), home, files, CPU)) == first
+    assert [path.stat().st_mtime_ns for path in files.slots] == changed
+
+
+def test_every_evaluation_leaves_a_grid_and_says_how_it_was_measured(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    evaluations = list(run_trial(tiny_config(), home, files, CPU))
+    assert sorted(path.stem for path in files.samples.iterdir()) == ["000000016", "000000032"]
+    expected = {"extractor": "efficientnet_lite0", "n_fake": 24, "n_real": 40, "split": "train", "metric_seed": 0}
+    assert expected.items() <= evaluations[-1].record.items()
+    assert {"fd", "fd_floor", "iw", "iw_floor"} == evaluations[-1].metrics.keys()
+
+
+def test_the_generator_file_samples_what_the_trial_was_scored_on(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    from PIL import Image
+
+    from trainables.images.grids import image_grid
+
+    list(run_trial(tiny_config(), home, files, CPU))
+    expected = image_grid(sample(load_generator(files.generator), 24, seed=0).numpy())
+    assert expected.tobytes() == Image.open(files.samples / "000000032.png").convert("RGB").tobytes()
+
+
+def test_a_trial_of_a_source_grafts_it(
+    home: Home, tiny_config: Make, tiny_source: SourceModel, files: TrialFiles
+) -> None:
+    scratch = next(run_trial(tiny_config(), home, files, CPU))
+    grafted = next(run_trial(tiny_config(source="seed-7"), home, TrialFiles(files.folder / "b", files.samples), CPU))
+    assert scratch.losses != grafted.losses
+    assert scratch.record["origin"] == "random weights"
+    assert "re-initialised 0, left 0 unused, froze 0" in grafted.record["origin"]
+
+
+def test_a_checkpoint_of_another_config_is_refused(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    list(run_trial(tiny_config(), home, files, CPU))
+    with pytest.raises(UserError, match="of another configuration"):
+        list(run_trial(tiny_config(seed=1), home, files, CPU))
+
+
+def test_a_trial_that_another_process_still_trains_is_waited_for(
+    home: Home, tiny_config: Make, files: TrialFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_trial(tiny_config(), home, files, CPU)
+    next(first)
+    monkeypatch.setattr("trainables.training.trial_files._PATIENCE_SECONDS", 0.2)
+    with pytest.raises(TrialBusyError, match="another process still trains"):
+        next(run_trial(tiny_config(), home, files, CPU))
+    first.close()
+    assert len(list(run_trial(tiny_config(), home, files, CPU))) == 2
+
+
+def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    trial = run_trial(tiny_config(budget=LONG), home, files, CPU)
+    before = [next(trial), next(trial)]
+    (stored,) = (home.domain("dots") / "moments").glob("*.npz")
+    values = dict(np.load(stored))
+    np.savez(stored, **values | {"mean": np.full_like(values["mean"], np.nan)})
+    (last,) = trial
+    assert (last.status, math.isnan(last.metrics["fd"])) == ("diverged", True)
+    again = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
+    assert [item.status for item in again] == [*(item.status for item in before), "diverged"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"target": "nope"}, "dots"),
+        ({"source": "nope"}, "unknown source model 'nope'"),
+        ({"method": "nope"}, "unknown method 'nope'; known: finetune"),
+        ({"data": {"target_images": 41}}, "40"),
+        ({"network": {"resolution": 64}}, "domain 'dots' has 32 pixels, the network 64"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    home: Home, tiny_config: Make, files: TrialFiles, change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        next(run_trial(tiny_config(**change), home, files, CPU))
+
+
+def test_divergence_is_a_status(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    config = tiny_config(optim={"batch": 4, "lr_g": 1e6, "lr_d": 1e6}, budget=LONG)
+    *_, last = run_trial(config, home, files, CPU)
+    assert last.status == "diverged"

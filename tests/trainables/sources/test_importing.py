@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from spaces.config import Network
+from spaces.errors import UserError
+from trainables.networks.resnet import build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.sources.importing import add_source
+from trainables.sources.shelf import SourceError, open_source
+from trainables.storage.home import Home
+
+NETWORK = Network(resolution=32, width=2, z_dim=8)
+ABOUT = {"domain": "faces", "images": 100, "classes": 4}
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """One file with both networks in our names, without batch norm's running statistics."""
+    tensors = {}
+    for part, module in (
+        ("generator", build_generator(NETWORK, seed=1)),
+        ("discriminator", build_discriminator(NETWORK, seed=1)),
+    ):
+        tensors |= {f"{part}.{name}": t for name, t in module.named_parameters()}
+    save_file(tensors, tmp_path / "both.safetensors")
+    return tmp_path / "both.safetensors"
+
+
+def test_running_statistics_are_computed_where_the_file_has_none(home: Home, both: Path) -> None:
+    facts = add_source(home, "faces", [both], NETWORK, ABOUT)
+    expected, found = build_generator(NETWORK, seed=1), build_generator(NETWORK, seed=2)
+    set_standing_statistics(expected)
+    found.load_state_dict(open_source(home, "faces").weights()["generator"])
+    assert torch.equal(sample(found, 4, seed=0), sample(expected, 4, seed=0))
+    assert facts.images_per_class == 25
+
+
+def test_a_key_map_renames_and_drops(home: Home, both: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    theirs = {name.replace("generator.", "G/"): t for name, t in load_file(both).items()} | {"step": torch.zeros(1)}
+    save_file(theirs, tmp_path / "theirs.safetensors")
+    mapping = {name: name.replace("G/", "generator.") for name in theirs if name.startswith("G/")} | {"step": None}
+    (tmp_path / "map.json").write_text(json.dumps(mapping))
+    with pytest.raises(SourceError, match="belongs to neither generator nor discriminator"):
+        add_source(home, "faces", [tmp_path / "theirs.safetensors"], NETWORK, ABOUT)
+    add_source(home, "faces", [tmp_path / "theirs.safetensors"], NETWORK, ABOUT, key_map=tmp_path / "map.json")
+    assert open_source(home, "faces").facts.domain == "faces"
+
+
+def test_weights_of_another_network_are_refused_and_nothing_is_left(home: Home, both: Path) -> None:
+    with pytest.raises(SourceError, match=r"is \(.*\) in the file, \(.*\) in a network of 32 pixels, width 4"):
+        add_source(home, "faces", [both], Network(resolution=32, width=4, z_dim=8), ABOUT)
+    assert not home.source("faces").exists()
+
+
+def test_a_key_map_that_is_no_json_object_is_refused(home: Home, both: Path, tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text("[1]")
+    with pytest.raises(SourceError, match="not a JSON object"):
+        add_source(home, "faces", [both], NETWORK, ABOUT, key_map=tmp_path / "map.json")
+
+
+@pytest.mark.parametrize("fact", ["images", "classes"])
+def test_a_domain_of_nothing_is_refused(home: Home, both: Path, fact: str) -> None:
+    with pytest.raises(UserError, match=f"source model 'faces': {fact}: Input should be greater than 0, got 0"):
+        add_source(home, "faces", [both], NETWORK, ABOUT | {fact: 0})
+    assert not home.source("faces").exists()

@@ -1,0 +1,71 @@
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spaces.errors import UserError
+from trainables.storage.home import Home, StorageError, writing, writing_folder
+
+
+@pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
+def test_names_that_a_path_could_read_otherwise_are_refused(home: Home, name: str) -> None:
+    with pytest.raises(UserError, match="domain name"):
+        home.domain(name)
+
+
+def test_home_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNDERSTOCK_HOME", str(tmp_path / "there"))
+    assert Home.find().root == tmp_path / "there"
+    assert Home.find(tmp_path / "here").root == tmp_path / "here"
+
+
+def test_a_home_that_can_not_be_made_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"can't be written.*--home PATH"):
+        Home.find(tmp_path / "file" / "home")
+
+
+def test_writing_leaves_the_old_file_when_the_block_raises(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(RuntimeError), writing(tmp_path / "a") as beside:
+        beside.write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("write", [Path.write_bytes, lambda path, data: pq.write_table(pa.table({"a": [data]}), path)])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(
+    tmp_path: Path, write: Callable[[Path, bytes], object]
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        (tmp_path / "a").write_text("old")
+        with pytest.raises(StorageError, match=r"a can't be written \(No space left on device\); make space"):  # noqa: SIM117
+            with writing(tmp_path / "a") as beside:
+                write(beside, os.urandom(200_000))
+        assert (tmp_path / "a").read_text() == "old"
+        assert os.listdir(tmp_path) == ["a"]
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+def test_writing_a_folder_replaces_it_whole(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "old").write_text("")
+    with writing_folder(tmp_path / "d") as beside:
+        (beside / "new").write_text("")
+    assert os.listdir(tmp_path / "d") == ["new"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_half_written_folders_are_not_listed(home: Home) -> None:
+    (home.root / "domains" / ".cats.x1").mkdir(parents=True)
+    home.domain("dogs").mkdir()
+    assert home.names("domains") == ["dogs"]

@@ -1,0 +1,239 @@
+"""A home on a real S3 API server, seen from two machines: two cache folders."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spaces.errors import UserError
+from trainables.images.domains import open_domain, remove_domain, write_domain
+from trainables.sources.shelf import SourceModel, open_source
+from trainables.storage import lease, store
+from trainables.storage.home import Home, bytes_below, fetch, only_process, push, remove, writing
+from trainables.storage.mirror import mirror_of
+from trainables.storage.store import ObjectStore, StoreError, UnreachableError
+
+pytestmark = pytest.mark.s3
+
+BUCKET = "understock-test"
+
+Machine = Callable[[str], Home]
+
+
+@pytest.fixture
+def home(machine: Machine) -> Home:
+    return machine("a")
+
+
+def objects(home: Home) -> dict[str, int]:
+    return {name: item.size for name, item in ObjectStore.at(str(home)).objects("").items()}
+
+
+def write(path: Path, text: str) -> None:
+    with writing(path) as beside:
+        beside.write_text(text)
+
+
+def test_a_file_that_one_machine_writes_replaces_and_removes_is_so_for_another(machine: Machine) -> None:
+    here, there = machine("a"), machine("b")
+    folder = Path("studies", "s", "evaluations")
+    for text in ("1", "2"):
+        write(here.root / folder / "0.parquet", text)
+        fetch(there.root / folder)
+        assert (there.root / folder / "0.parquet").read_text() == text
+    assert bytes_below(there.root / "studies") == 1
+    remove(here.root / folder)
+    fetch(there.root / folder)
+    assert not (there.root / folder).exists()
+
+
+def test_a_file_whose_writing_fails_is_neither_here_nor_in_the_store(home: Home) -> None:
+    with pytest.raises(ZeroDivisionError), writing(home.root / "studies" / "s" / "x"):
+        raise ZeroDivisionError
+    assert objects(home) == {}
+
+
+def test_what_was_never_in_the_store_is_left_alone(home: Home) -> None:
+    path = home.study("s") / "ray" / "log"
+    path.parent.mkdir(parents=True)
+    path.write_text("of this machine")
+    fetch(home.study("s"))
+    assert path.read_text() == "of this machine"
+
+
+def test_a_domain_is_whole_on_another_machine_and_lies_there_once(
+    machine: Machine, home: Home, tiny_domain: str
+) -> None:
+    images = open_domain(home, tiny_domain).images
+    write_domain(home.domain("again"), images, np.arange(48) % 2, np.arange(48) % 6 == 0, origin="test", resizer="none")
+    there = machine("b")
+    assert there.names("domains") == ["again", "dots"]
+    assert np.array_equal(open_domain(there, "again").images, images)
+    open_domain(there, "dots").verify()
+    inodes = {(there.domain(name) / "domain.arrow").stat().st_ino for name in ("again", "dots")}
+    assert len(inodes) == 1
+
+
+def test_a_domain_that_was_not_uploaded_to_the_end_is_not_there(
+    machine: Machine, home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.zeros((4, 3, 32, 32), np.uint8)
+
+    def cut_off(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    for name in ("new", tiny_domain):
+        with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
+            patch.setattr(ObjectStore, "put", cut_off)
+            write_domain(home.domain(name), images, np.zeros(4, int), np.arange(4) > 2, origin="test", resizer="none")
+    there = machine("b")
+    assert there.names("domains") == [tiny_domain]
+    assert open_domain(there, tiny_domain).facts.train == 40
+    with pytest.raises(UserError, match="unknown domain 'new'"):
+        open_domain(there, "new")
+
+
+def test_a_replaced_domain_is_replaced_everywhere_and_leaves_nothing(
+    machine: Machine, home: Home, tiny_domain: str
+) -> None:
+    there = machine("b")
+    write(there.domain(tiny_domain) / "moments" / "old.npz", "of the old images")
+    open_domain(there, tiny_domain)
+    write_domain(
+        home.domain(tiny_domain), np.zeros((4, 3, 32, 32), np.uint8), np.zeros(4, int), np.arange(4) > 2,
+        origin="test", resizer="none",
+    )  # fmt: skip
+    assert open_domain(there, tiny_domain).facts.train == 3
+    assert not (there.domain(tiny_domain) / "moments").exists()
+    assert len({name.split("/")[1] for name in objects(home)}) == 2  # the manifest, and one version
+    remove_domain(there, tiny_domain)
+    assert objects(home) == {}
+    with pytest.raises(UserError, match="known: none yet"):
+        open_domain(home, tiny_domain)
+
+
+def test_a_source_model_is_had_on_another_machine(machine: Machine, tiny_source: SourceModel) -> None:
+    there = open_source(machine("b"), "seed-7")
+    ours, theirs = tiny_source.weights()["generator"], there.weights()["generator"]
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_processes_that_start_at_once_download_a_domain_once(
+    machine: Machine, home: Home, tiny_domain: str, s3_server: dict[str, str]
+) -> None:
+    there = machine("b")
+    code = (
+        "import sys; from trainables.storage.home import *; from trainables.storage.mirror import *; "
+        "home = Home.find(sys.argv[1]); "
+        "fetch(home.domain('dots')); print((home.domain('dots') / 'domain.arrow').stat().st_ino)"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(there)], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    assert len({process.communicate(timeout=120)[0] for process in processes}) == 1
+    prefix = str(there).rpartition("/")[2]
+    asked = [line for line in Path(s3_server["S3_LOG"]).read_text().splitlines() if f'"GET /{BUCKET}/{prefix}/' in line]
+    assert sum("domain.arrow" in line for line in asked) == 1
+
+
+def test_content_that_is_not_what_its_manifest_says_is_refused(machine: Machine, home: Home, tiny_domain: str) -> None:
+    key = next(name for name in objects(home) if name.endswith("domain.arrow"))
+    ObjectStore.at(str(home)).put(key, b"something else")
+    with pytest.raises(StoreError, match=r"domain\.arrow has sha256 .*changed or damaged"):
+        open_domain(machine("b"), tiny_domain)
+
+
+def test_names_in_a_bucket_can_not_lead_out_of_the_mirror(machine: Machine, home: Home) -> None:
+    evil = {"version": "v", "files": {"../../../evil": "0" * 64}}
+    ObjectStore.at(str(home)).put("domains/cats.manifest", json.dumps(evil).encode())
+    ObjectStore.at(str(home)).put("studies/s/../../../evil", b"")
+    fetch(home.domain("cats"))
+    fetch(home.study("s"))
+    assert not list(home.root.parent.parent.rglob("evil"))
+
+
+def test_of_two_machines_that_append_to_one_file_the_later_one_is_refused(machine: Machine) -> None:
+    ours, theirs = (machine(name).study("s") / "optuna.journal" for name in ("a", "b"))
+    ours.parent.mkdir(parents=True)
+    ours.write_text("1\n")
+    push(ours)
+    fetch(theirs)
+    theirs.write_text("1\n2\n")
+    push(theirs)
+    ours.write_text("1\n3\n")
+    with pytest.raises(StoreError, match="was changed by another process"):
+        push(ours)
+    fetch(ours)
+    assert ours.read_text() == "1\n2\n"
+
+
+HOLD = (
+    "import sys, time; from trainables.storage.home import *; from trainables.storage import lease; lease.BEAT_SECONDS = 0.2\n"
+    "with only_process(Home.find(sys.argv[1]).study('s'), 'busy'): print('held', flush=True); time.sleep(100)"
+)
+
+
+def test_a_folder_that_another_machine_works_on_is_refused_and_had_once_that_is_dead(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lease, "DEAD_SECONDS", 2.0)
+    there = machine("b")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(there)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        here = machine("a")
+        with pytest.raises(UserError, match="busy"), only_process(here.study("s"), "busy"):
+            raise AssertionError("two hold it")
+        assert "waiting 2 s" in capsys.readouterr().err
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        asked = time.monotonic()
+        with only_process(here.study("s"), "busy"):
+            assert time.monotonic() - asked > 1.5
+        assert objects(here) == {}
+
+
+def test_a_process_of_this_machine_that_died_is_not_waited_for(machine: Machine) -> None:
+    home = machine("a")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        holder.kill()
+        holder.wait()
+    asked = time.monotonic()
+    with only_process(home.study("s"), "busy"):
+        assert time.monotonic() - asked < lease.DEAD_SECONDS / 3
+
+
+def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.1)
+    folder = machine("a").study("s")
+    mirror = mirror_of(folder)
+    assert mirror is not None
+    interrupted = False
+    with pytest.raises(UserError, match=r"lost its hold.*busy"), only_process(folder, "busy"):
+        mirror.store.put("studies/s/.lease", json.dumps({"holder": "somebody else"}).encode())
+        try:
+            time.sleep(20)
+        except KeyboardInterrupt:
+            interrupted = True
+    assert interrupted
+
+
+def test_a_store_that_can_not_be_had_is_one_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine("a")
+    with pytest.raises(StoreError, match=r"home s3://no-such-bucket/x: .*NoSuchBucket"):
+        Home.find("s3://no-such-bucket/x")
+    with pytest.raises(StoreError, match="expected a folder, or s3://BUCKET/PREFIX"):
+        Home.find("gs://bucket/x")
+    monkeypatch.setattr(store, "_ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    store._client.cache_clear()
+    with pytest.raises(UnreachableError, match="out of reach"):
+        Home.find("s3://understock-test/x")

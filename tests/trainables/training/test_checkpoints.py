@@ -1,0 +1,119 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spaces.config import TrialConfig
+from trainables.running.trial import run_trial
+from trainables.storage.home import Home
+from trainables.training.checkpoints import forget_fallback, last_state, recorded
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
+
+CPU = torch.device("cpu")
+Make = Callable[..., TrialConfig]
+LONG = {"images": 80, "eval_every_images": 16}
+
+
+def first(n: int, config: TrialConfig, home: Home, files: TrialFiles) -> list[Evaluation]:
+    """Train to the n-th evaluation, and stop there as a kill does."""
+    trial = run_trial(config, home, files, CPU)
+    evaluations = [next(trial) for _ in range(n)]
+    trial.close()
+    return evaluations
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-50] ^= 1
+    path.write_bytes(data)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"\0" * 1000)
+
+
+def scores(evaluations: list[Evaluation]) -> list[tuple[int, object, object]]:
+    return [(item.images_seen, item.losses, item.metrics) for item in evaluations]
+
+
+def slot_of(evaluation: int, files: TrialFiles) -> Path:
+    return files.slots[evaluation % 2]
+
+
+def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    sizes = []
+    for n in (2, 5):
+        first(n, tiny_config(budget={"images": 160, "eval_every_images": 16}), home, files)
+        sizes.append(sum(path.stat().st_size for path in files.folder.iterdir()))
+    assert {path.name for path in files.folder.iterdir()} == {
+        "checkpoint-0.safetensors", "checkpoint-1.safetensors", "generator.safetensors", "best.safetensors", ".training",
+    }  # fmt: skip
+    assert sizes[1] - sizes[0] < 6_000  # the histories, no tensors
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, overwrite])
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
+    home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    config = tiny_config(budget=LONG)
+    first(3, config, home, files)
+    damage(slot_of(3, files))
+    assert [item.images_seen for item in recorded(files)] == [16, 32]
+    resumed = list(run_trial(config, home, files, CPU))
+    unbroken = list(run_trial(config, home, TrialFiles(tmp_path / "b", tmp_path / "c"), CPU))
+    assert scores(resumed) == scores(unbroken)
+    notes = [item.record.get("note") for item in resumed]
+    assert notes == [None, None, "checkpoint-1.safetensors damaged: went on from 32 images", None, None]
+
+
+def test_without_a_whole_checkpoint_a_trial_starts_anew_and_says_so(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    config = tiny_config(budget=LONG)
+    before = first(3, config, home, files)
+    for path in files.slots:
+        truncate(path)
+    assert recorded(files) == []
+    again = list(run_trial(config, home, files, CPU))
+    assert scores(again)[:3] == scores(before)
+    assert again[0].record["note"] == "checkpoint-0.safetensors and checkpoint-1.safetensors damaged: started anew"
+    assert len(again) == 5
+
+
+def test_a_checkpoint_of_other_tensors_under_the_same_header_is_no_checkpoint(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    from safetensors import safe_open
+
+    first(2, tiny_config(budget=LONG), home, files)
+    newest = slot_of(2, files)
+    with safe_open(newest, framework="pt") as file:
+        about = file.metadata()
+    save_file({name: tensor + 1 for name, tensor in load_file(newest).items()}, newest, about)
+    assert [item.images_seen for item in recorded(files)] == [16]
+
+
+def test_the_fallback_goes_when_the_trial_is_through(home: Home, tiny_config: Make, files: TrialFiles) -> None:
+    evaluations = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
+    forget_fallback(files)
+    assert [path.is_file() for path in files.slots] == [False, True]
+    assert recorded(files) == evaluations
+    assert last_state(files).keys()
+    forget_fallback(files)
+    assert recorded(files) == evaluations
+
+
+def test_the_best_evaluation_s_generator_is_kept_beside_the_last_one_s(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    trial = run_trial(tiny_config(budget=LONG), home, files, CPU)
+    kept = {evaluation.metrics["fd"]: load_file(files.generator) for evaluation in trial}
+    best = load_file(files.best)
+    assert all(torch.equal(tensor, best[name]) for name, tensor in kept[min(kept)].items())

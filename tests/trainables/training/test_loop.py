@@ -1,0 +1,88 @@
+from collections.abc import Iterator, Mapping
+from itertools import repeat
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spaces.config import Budget
+from trainables.training.loop import EXPLODED, Evaluation, Spent, train
+
+BATCHES = repeat(np.zeros((10, 3, 4, 4), np.uint8))
+
+
+class Counting:
+    """A learner that sees 10 images a step and reports the losses it is told to."""
+
+    images_per_iteration = 10
+    origin = "nothing"
+
+    def __init__(self, losses: Mapping[int, float] = {}) -> None:
+        self.iterations, self._losses = 0, losses
+
+    @property
+    def images_seen(self) -> int:
+        return self.iterations * 10
+
+    def step(self, images: Tensor) -> dict[str, Tensor]:
+        self.iterations += 1
+        return {"loss_d": torch.tensor(self._losses.get(self.iterations, float(self.iterations)))}
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        return torch.zeros(n, 3, 4, 4, dtype=torch.uint8)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+def run(learner: Counting, images: int, every: int) -> Iterator[Evaluation]:
+    return train(learner, BATCHES, Budget(images=images, eval_every_images=every), lambda _: ({"fd": 1.0}, {"seed": 0}))
+
+
+def test_evaluations_come_when_their_images_are_through_and_at_the_end() -> None:
+    assert [(e.images_seen, e.status) for e in run(Counting(), 70, 30)] == [
+        (30, "running"), (60, "running"), (70, "completed"),
+    ]  # fmt: skip
+
+
+def test_an_evaluation_comes_once_however_few_images_lie_between() -> None:
+    assert [e.images_seen for e in run(Counting(), 30, 4)] == [10, 20, 30]
+
+
+def test_losses_are_means_since_the_evaluation_before() -> None:
+    assert [e.losses["loss_d"] for e in run(Counting(), 40, 20)] == [1.5, 3.5]
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), -2 * EXPLODED])
+def test_a_loss_that_is_not_finite_or_explodes_ends_the_trial(loss: float) -> None:
+    *_, last = run(Counting({4: loss, 5: loss, 6: loss}), 100, 30)
+    assert (last.status, last.metrics) == ("diverged", {})
+    assert last.images_seen == 40
+
+
+def test_a_weight_that_is_not_finite_is_divergence_whatever_the_loss_says() -> None:
+    learner = Counting()
+    learner.state_dict = lambda: {"w": torch.tensor([1.0, float("nan")])}  # type: ignore[method-assign]
+    (only,) = run(learner, 10, 10)
+    assert only.status == "diverged"
+
+
+def test_a_spent_budget_trains_no_more() -> None:
+    learner = Counting()
+    learner.iterations = 5
+    assert list(run(learner, 50, 10)) == []
+
+
+def test_seconds_go_on_from_earlier_runs() -> None:
+    budget = Budget(images=10, eval_every_images=10)
+    (only,) = train(Counting(), BATCHES, budget, lambda _: ({}, {}), Spent(100.0, 200.0))
+    assert 100 < only.train_seconds < 110
+    assert 200 < only.wall_seconds < 210
+
+
+def test_a_row_holds_progress_losses_metrics_and_protocol() -> None:
+    (only,) = run(Counting(), 10, 10)
+    assert {"images_seen": 10, "iterations": 1, "loss_d": 1.0, "fd": 1.0, "seed": 0}.items() <= only.row().items()

@@ -1,0 +1,121 @@
+"""The Ray cluster that trainings run on: getting to it, whether it has room for them, and what they leave behind there."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
+import ray
+from ray._private.state import state
+from ray.autoscaler.sdk import request_resources
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from spaces.errors import UserError
+from trainables.cluster.crew import Crew
+from trainables.cluster.loopback import on_loopback
+from trainables.machine.interrupts import kept_interrupts
+
+AUTOSCALER_PATIENCE = 15 * 60.0
+"""Seconds that a cluster given by its address has to bring the nodes that a training needs; ours will never bring any."""
+
+
+@contextmanager
+def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
+    """A running Ray: the cluster at `address`, or one of our own on loopback for the block alone, with `cpus` at least and,
+    if given, `memory` bytes to share out.
+
+    UserError if there is no Ray at `address`.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        options |= {"num_cpus": max(os.cpu_count() or 1, cpus), "include_dashboard": dashboard}
+        options |= {"dashboard_host": "127.0.0.1"} | ({"_memory": memory} if memory else {})
+    if address or dashboard:
+        options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
+    try:
+        with nullcontext() if address else on_loopback(), kept_interrupts():
+            context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
+    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray has no class of its own for that
+            raise
+        raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
+    if dashboard:
+        print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def wait_for_room(crew: Crew, what: str, patience: float) -> None:
+    """Wait until the cluster's nodes, were they idle, could hold `crew`: Ray would wait for that without an end.
+
+    A cluster that brings up nodes when needed is asked to. UserError after `patience` seconds without.
+    """
+    if _fits(crew):
+        return
+    deadline = time.monotonic() + patience
+    if patience:
+        print(f"{what} takes {crew}; waiting for the cluster to bring up nodes", file=sys.stderr)
+        request_resources(bundles=[crew.bundle] * crew.workers)
+    try:
+        while not _fits(crew):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{what} takes {crew}, and the cluster can't hold that: its nodes have {_listed()}; take fewer or "
+                    "smaller workers, or add nodes"
+                )
+            time.sleep(min(1.0, patience))
+    finally:
+        if patience:
+            request_resources(bundles=[])
+
+
+def _fits(crew: Crew) -> bool:
+    free = sum(min(int(node.get(kind, 0) / need) for kind, need in crew.bundle.items()) for node in _nodes())
+    return free >= crew.workers
+
+
+def _nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _listed() -> str:
+    return ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in _nodes())
+
+
+def node_name() -> str:
+    """The node that this process is on: its address and the start of Ray's id for it, as one host may have several."""
+    return f"{ray.util.get_node_ip_address()}-{ray.get_runtime_context().get_node_id()[:8]}"
+
+
+def remove_orphaned_groups() -> int:
+    """Remove this job's placement groups whose maker is dead, and tell how many those were.
+
+    A Ray Train controller makes one for its workers. When its trial is stopped from outside, or is killed, Ray ends the
+    controller and keeps the group, as the job goes on; Ray Train's own cleaner needs the dashboard to notice.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    removed = 0
+    for raw in state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(raw)
+        by_actor = bool(group.creator_actor_id.strip(b"\xff"))
+        ours = by_actor and group.creator_actor_dead and group.creator_job_id.hex() == job
+        if ours and group.state != PlacementGroupTableData.REMOVED:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+            removed += 1
+    return removed

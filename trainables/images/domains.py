@@ -1,0 +1,277 @@
+"""A domain: square uint8 RGB images in one Arrow file that every process of a machine maps, and so shares."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from spaces.config import Config
+from spaces.errors import UserError
+from trainables.images.grids import image_grid
+from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
+
+Split = Literal["train", "val"]
+
+IMAGES_FILE = "domain.arrow"
+FACTS_FILE = "domain.json"
+SHEET_FILE = "sheet.png"
+SKIPPED_FILE = "skipped.txt"
+"""Every skipped file and why, a line each; where the facts can't hold them all."""
+MAX_SKIPPED_FILES = 100
+"""Skipped files that the facts name."""
+STALE_SECONDS = 3600
+"""A half-written folder this old belongs to a process that was killed: writing takes seconds."""
+
+
+class SkippedFile(Config):
+    """A file of the origin that isn't in the domain, and why."""
+
+    file: str
+    reason: str
+
+
+class DomainFacts(Config):
+    """What `domain.json` says: enough to list, rank and compare domains without opening their images."""
+
+    name: str
+    resolution: PositiveInt
+    train: PositiveInt
+    val: NonNegativeInt
+    classes: PositiveInt
+    """Distinct labels; 1 where there are none."""
+    images_per_class: PositiveFloat
+    """Density: training and validation images for each class."""
+    resizer: str
+    """How images came to this resolution; distances between domains resized differently mislead."""
+    origin: str
+    """Where the images came from, as the user named it."""
+    duplicates: NonNegativeInt = 0
+    """Images dropped because an earlier one has the same pixels."""
+    skipped: NonNegativeInt = 0
+    skipped_files: tuple[SkippedFile, ...] = ()
+    """The first of them; `skipped.txt` has all, where there are more."""
+    digest: str
+    """SHA-256 of the Arrow file."""
+    created: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A domain opened for reading. Pickles as its path, so a worker maps the file instead of receiving a copy."""
+
+    path: Path
+    facts: DomainFacts
+    images: NDArray[np.uint8]
+    """(N, 3, R, R), a read-only view of the mapped file."""
+    labels: NDArray[np.int64]
+    """(N,), -1 for none; a view of the file as well."""
+    is_val: NDArray[np.bool_]
+    """(N,)"""
+
+    @classmethod
+    def open(cls, path: Path) -> "Domain":
+        """Map the domain in folder `path`. UserError if there is none, if it is damaged, or doesn't match its facts."""
+        fetch(path)
+        facts = read_facts(path)
+        batch = _map_batch(path, _schema(facts.resolution))
+        is_val = pc.equal(batch.column("split"), "val").to_numpy(zero_copy_only=False)
+        if (len(is_val), int(is_val.sum())) != (facts.train + facts.val, facts.val):
+            raise _damaged(
+                path,
+                f"{IMAGES_FILE} holds {len(is_val):,} images, {is_val.sum():,} of them val; "
+                f"{FACTS_FILE} says {facts.train:,} train and {facts.val:,} val",
+            )
+        images = batch.column("image").to_numpy_ndarray()
+        return cls(path, facts, images, batch.column("label").to_numpy(), is_val)
+
+    def __reduce__(self) -> tuple[Callable[[Path], "Domain"], tuple[Path]]:
+        """Pickle the path alone."""
+        return Domain.open, (self.path,)
+
+    def verify(self) -> None:
+        """Read the whole file; UserError unless its digest is the one in the facts."""
+        found = file_digest(self.path / IMAGES_FILE)
+        if found != self.facts.digest:
+            raise _damaged(self.path, f"{IMAGES_FILE} has sha256 {found}, {FACTS_FILE} says {self.facts.digest}")
+
+    def indices(self, split: Split) -> NDArray[np.int64]:
+        """Rows of a split, ascending."""
+        return np.flatnonzero(self.is_val == (split == "val"))
+
+    def subset(self, n: int | None, seed: int, split: Split = "train") -> NDArray[np.int64]:
+        """`n` rows of a split (None: all), drawn by `seed`; nested, for those of a smaller `n` come first.
+
+        UserError if the split has fewer.
+        """
+        rows = np.random.default_rng(seed).permutation(self.indices(split))
+        if n is not None and not 1 <= n <= len(rows):
+            raise UserError(
+                f"domain {self.facts.name!r} has {len(rows):,} {split} images, {n:,} asked for; "
+                f"ask for 1 to {len(rows):,}"
+            )
+        return rows[:n]
+
+
+class BatchOrder:
+    """Which rows make up batch 0, 1, 2, ... of an endless stream of shuffled epochs.
+
+    A pure function of the batch's number, so resuming needs no state. In each epoch every row comes exactly once; a
+    batch may straddle epochs.
+    """
+
+    def __init__(self, indices: NDArray[np.int64], batch: int, seed: int) -> None:
+        """Batches of `batch` rows out of `indices`; neither may be empty."""
+        assert len(indices) > 0, "no rows to make batches of"
+        assert batch > 0, f"{batch=}, expected 1 or more"
+        self.indices, self.batch, self.seed = indices, batch, seed
+        self._epoch = lru_cache(maxsize=2)(self._shuffled)
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch]).permutation(self.indices)
+
+    def __call__(self, number: int) -> NDArray[np.int64]:
+        """Rows of batch `number`, (batch,)."""
+        n, start = len(self.indices), number * self.batch
+        stop = start + self.batch
+        epochs = range(start // n, (stop - 1) // n + 1)
+        return np.concatenate([self._epoch(e)[max(start - e * n, 0) : stop - e * n] for e in epochs])
+
+
+def write_domain(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    is_val: NDArray[np.bool_],
+    *,
+    origin: str,
+    resizer: str,
+    duplicates: int = 0,
+    skipped: Sequence[SkippedFile] = (),
+) -> DomainFacts:
+    """Write the domain in folder `path`, whole or not at all, in place of any that is there.
+
+    `images` is uint8 (N, 3, R, R), at least one of them for training. It may be a map of a file: it isn't copied, unless it
+    lies in memory in another order.
+    """
+    _remove_stale(path)
+    resolution = images.shape[-1]
+    columns = {
+        "image": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(images)),
+        "label": pa.array(labels, pa.int64()),
+        "split": pa.array(np.where(is_val, "val", "train"), pa.string()),
+    }
+    batch = pa.record_batch(columns, schema=_schema(resolution))
+    classes = max(1, len(np.unique(labels[labels >= 0])))
+    with writing_folder(path) as folder:
+        large = pa.ipc.IpcWriteOptions(allow_64bit=True)  # one batch, even of more than 2**31 values
+        with pa.ipc.new_file(str(folder / IMAGES_FILE), batch.schema, options=large) as writer:
+            writer.write_batch(batch)
+        facts = DomainFacts(
+            name=path.name,
+            resolution=resolution,
+            train=int((~is_val).sum()),
+            val=int(is_val.sum()),
+            classes=classes,
+            images_per_class=len(images) / classes,
+            resizer=resizer,
+            origin=origin,
+            duplicates=duplicates,
+            skipped=len(skipped),
+            skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
+            digest=file_digest(folder / IMAGES_FILE),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        (folder / FACTS_FILE).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if len(skipped) > MAX_SKIPPED_FILES:
+            lines = (" ".join(f"{item.file}: {item.reason}".splitlines()) for item in skipped)
+            (folder / SKIPPED_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return facts
+
+
+def open_domain(home: Home, name: str) -> Domain:
+    """The domain `name` of the home folder. UserError, with the known names, if there is none."""
+    return Domain.open(home.domain(name))
+
+
+def remove_domain(home: Home, name: str) -> None:
+    """Delete a domain, damaged or not, and everything kept beside it. UserError if there is none."""
+    path = home.domain(name)
+    fetch(path / FACTS_FILE)
+    if not path.is_dir():
+        raise _unknown(path)
+    remove(path)
+
+
+def write_contact_sheet(domain: Domain, images: int = 64) -> Path:
+    """Draw up to `images` training images, the same ones always, into the domain's folder. Returns the PNG's path."""
+    rows = domain.subset(min(images, domain.facts.train), seed=0)
+    path = domain.path / SHEET_FILE
+    with writing(path) as beside:
+        image_grid(domain.images[rows]).save(beside, format="PNG")
+    return path
+
+
+def read_facts(path: Path) -> DomainFacts:
+    """Facts of the domain in folder `path`. UserError if there is none, or if they can't be read."""
+    fetch(path / FACTS_FILE)
+    if not path.is_dir():
+        raise _unknown(path)
+    try:
+        data = json.loads((path / FACTS_FILE).read_text(encoding="utf-8"))
+        return DomainFacts.parse(data, FACTS_FILE)
+    except (OSError, ValueError, UserError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:
+    """The one record batch of the Arrow file in `path`, mapped."""
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path / IMAGES_FILE)))
+        if reader.num_record_batches != 1 or not reader.schema.equals(schema):
+            raise _damaged(path, f"{IMAGES_FILE} isn't one batch of {schema.to_string(show_field_metadata=False)!r}")
+        return reader.get_batch(0)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, f"{IMAGES_FILE}: {error}") from None
+
+
+def _schema(resolution: int) -> pa.Schema:
+    image = pa.fixed_shape_tensor(pa.uint8(), (3, resolution, resolution), permutation=(0, 1, 2))
+    return pa.schema({"image": image, "label": pa.int64(), "split": pa.string()})
+
+
+def _remove_stale(path: Path) -> None:
+    """Delete what killed imports of the same name left behind: `writing_folder`'s `.<name>.<8 characters>`."""
+    left_behind = re.compile(re.escape(f".{path.name}.") + "[a-z0-9_]{8}")
+    for entry in os.scandir(path.parent) if path.parent.is_dir() else ():
+        if left_behind.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _unknown(path: Path) -> UserError:
+    known = Home(path.parent.parent).names(path.parent.name)
+    return UserError(
+        f"unknown domain {path.name!r} in {path.parent}; known: {', '.join(known) or 'none yet'}; "
+        f"add it with: understock domains add {path.name} WHAT"
+    )
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    reason = " ".join(what.split())
+    return UserError(
+        f"domain {path.name!r} in {path} is damaged: {reason}; "
+        f"remove it with: understock domains rm {path.name} and add it again"
+    )

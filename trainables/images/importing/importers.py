@@ -1,0 +1,205 @@
+"""Images from a folder, a Parquet file, a torchvision data set or a builtin package, made into a domain."""
+
+import hashlib
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.config import RESOLUTIONS
+from spaces.errors import UserError, lookup
+from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
+from trainables.images.importing.builtins import BUILTINS
+from trainables.images.importing.decoding import RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
+from trainables.images.importing.files import folder_origin, parquet_origin
+from trainables.images.importing.torchvision_sets import torchvision_origin
+from trainables.storage.home import Home
+
+CHUNK = 16
+"""Images a thread takes at a time."""
+KINDS = "a folder of images, a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME"
+
+Progress = Callable[[int, int], None]
+
+
+class Decoded(NamedTuple):
+    """One image as it will stand in the domain."""
+
+    name: str
+    pixels: bytes
+    """(3, R, R)"""
+    digest: bytes
+    label: int
+    split: Split | None
+
+
+def add_domain(
+    home: Home,
+    name: str,
+    what: str,
+    resolution: int,
+    *,
+    val_fraction: float = 0.1,
+    strict: bool = False,
+    replace: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    image_column: str | None = None,
+) -> DomainFacts:
+    """Import the images that `what` names as domain `name`: whole or not at all, the same for any number of `workers`.
+
+    `what` is a folder, a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME; `image_column` is for Parquet alone.
+    Rows keep the origin's order (a folder's: by path). An image with the pixels of an earlier one is dropped. If the
+    origin has a training and a validation split they stay, else `val_fraction` of the images is for validation, chosen
+    by their pixels. What can't be read is skipped and recorded; with `strict` it is refused.
+    `progress(done, total)` is called on this thread, `workers` threads decode (None: one a processor).
+    Raises UserError for any argument that won't do, for a damaged origin, and if no image can be used.
+    """
+    path = _checked_path(home, name, resolution, val_fraction, replace, workers)
+    with quiet_pillow():
+        origin = _origin(what, image_column)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(
+            dir=path.parent
+        ) as raw:  # it has no name, so nothing is left if this process is killed
+            found = _Collected(raw, list(origin.skipped))
+            for done, decoded in _decoded(origin, resolution, workers or os.cpu_count() or 1):
+                found.add(decoded)
+                if progress:
+                    progress(done, origin.total)
+            found.check(what, strict)
+            raw.flush()
+            return write_domain(
+                path,
+                np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution)),
+                np.array(found.labels, np.int64),
+                _is_val(found.splits, found.digests, val_fraction),
+                origin=what,
+                resizer=RESIZER,
+                duplicates=found.duplicates,
+                skipped=found.skipped,
+            )
+
+
+def _checked_path(
+    home: Home, name: str, resolution: int, val_fraction: float, replace: bool, workers: int | None
+) -> Path:
+    path = home.domain(name)
+    if name in home.names("domains") and not replace:
+        raise UserError(f"domain {name!r} is there already, in {home}; take another name, or replace it with --replace")
+    if resolution not in RESOLUTIONS:
+        raise UserError(f"resolution {resolution} will not do; known: {', '.join(map(str, RESOLUTIONS))}")
+    if not 0 <= val_fraction < 1:
+        raise UserError(f"validation fraction {val_fraction} will not do; give 0 or more, and less than 1")
+    if workers is not None and workers < 1:
+        raise UserError(f"{workers} workers will not do; give 1 or more")
+    return path
+
+
+def _origin(what: str, image_column: str | None) -> Origin:
+    kind, _, rest = what.partition(":")
+    path = Path(what).expanduser()
+    try:
+        is_file, is_folder = path.is_file(), bool(what) and path.is_dir()
+    except OSError as error:
+        raise UserError(f"{what!r} can't be read ({error.strerror}); expected {KINDS}") from None
+    if image_column is not None and not is_file:
+        raise UserError(f"image column {image_column!r} needs a Parquet file, and {what!r} isn't one; leave it out")
+    if is_file:
+        return parquet_origin(path, image_column)
+    if is_folder:
+        return folder_origin(path)
+    if kind == "builtin":
+        return lookup(BUILTINS, "builtin domain", rest)()
+    if kind == "torchvision":
+        set_name, _, root = rest.partition(":")
+        return torchvision_origin(set_name, Path(root) if root else None)
+    raise UserError(f"no file or folder {what!r}; expected {KINDS}")
+
+
+def _decoded(origin: Origin, resolution: int, workers: int) -> Iterator[tuple[int, list[Decoded | SkippedFile]]]:
+    """Decode on threads, in order, a few chunks ahead. Yields how many images are done, and a chunk of them.
+
+    Threads, because Pillow lets others run while it decodes and resizes, and they need no `__main__` guard.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[Future[list[Decoded | SkippedFile]]] = deque()
+    done = 0
+    try:
+        while True:
+            while len(waiting) <= 2 * workers and (chunk := list(islice(origin.items, CHUNK))):
+                waiting.append(pool.submit(_decode, chunk, resolution))
+            if not waiting:
+                return
+            decoded = waiting.popleft().result()
+            done += len(decoded)
+            yield done, decoded
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(chunk: list[Item], resolution: int) -> list[Decoded | SkippedFile]:
+    return [_decode_one(item, resolution) for item in chunk]
+
+
+def _decode_one(item: Item, resolution: int) -> Decoded | SkippedFile:
+    try:
+        image, label = item.read()
+        with image:
+            pixels = square_rgb(image, resolution).tobytes()
+    except Exception as error:  # damaged files make Pillow's decoders raise almost anything
+        return SkippedFile(file=item.name, reason=why_not(error))
+    return Decoded(item.name, pixels, hashlib.sha256(pixels).digest(), label, item.split)
+
+
+class _Collected:
+    """Distinct images so far: pixels in the file `raw`, the rest here, row by row."""
+
+    def __init__(self, raw: IO[bytes], skipped: list[SkippedFile]) -> None:
+        self.raw, self.skipped = raw, skipped
+        self.labels: list[int] = []
+        self.splits: list[Split | None] = []
+        self.digests: dict[bytes, None] = {}
+        self.duplicates = 0
+
+    def add(self, decoded: list[Decoded | SkippedFile]) -> None:
+        for image in decoded:
+            if isinstance(image, SkippedFile):
+                self.skipped.append(image)
+            elif image.digest in self.digests:
+                self.duplicates += 1
+            else:
+                self.raw.write(image.pixels)
+                self.labels.append(image.label)
+                self.splits.append(image.split)
+                self.digests[image.digest] = None
+
+    def check(self, what: str, strict: bool) -> None:
+        """UserError if nothing was found, or if `strict` and something was skipped."""
+        n, first = len(self.skipped), next(iter(self.skipped), None)
+        sample = f"{n:,} skipped, the first {first.file!r}: {first.reason}" if first else "it is empty"
+        if not self.labels:
+            raise UserError(f"no usable image in {what!r}: {sample}; expected {KINDS}")
+        if strict and first:
+            raise UserError(f"{what!r} has files that can't be used: {sample}; remove them, or import without --strict")
+
+
+def _is_val(splits: list[Split | None], digests: dict[bytes, None], val_fraction: float) -> NDArray[np.bool_]:
+    """(N,) The origin's split if it has both parts, else by pixels: the same image always falls on the same side.
+
+    But there is at least one image for training, and if there are two and `val_fraction` isn't 0, one for validation.
+    """
+    if {"train", "val"} <= set(splits):
+        return np.array([split == "val" for split in splits])
+    places = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in digests])  # uniform in [0, 1)
+    is_val = places < val_fraction
+    is_val[places.argmin()] = val_fraction > 0
+    is_val[places.argmax()] = False
+    return is_val

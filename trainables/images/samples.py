@@ -1,0 +1,38 @@
+"""Writing samples where a user wants them: one grid, an array, or a folder of PNGs."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spaces.errors import UserError
+from trainables.images.grids import image_grid
+from trainables.storage.home import writing, writing_folder
+
+
+def check_output(output: Path) -> None:
+    """UserError if samples can't be written there: wrong suffix, a folder that is there already, no parent folder."""
+    if output.suffix not in (".png", ".npz", ""):
+        raise UserError(
+            f"output {output} has suffix {output.suffix!r}; give FILE.png (a grid), FILE.npz, or a new folder"
+        )
+    if output.suffix == "" and output.exists():
+        raise UserError(f"output folder {output} is there already; give one that is not")
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"output {output}: there is no folder {output.absolute().parent}")
+
+
+def write_samples(images: NDArray[np.uint8], output: Path) -> None:
+    """uint8 (N, 3, R, R) to a PNG grid, an .npz with key "images", or a new folder of `00000.png`, `00001.png`, ..."""
+    check_output(output)
+    if output.suffix == ".png":
+        with writing(output) as beside:
+            image_grid(images).save(beside, format="png")
+    elif output.suffix == ".npz":
+        with writing(output) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, images=images)
+    else:
+        with writing_folder(output) as beside:
+            for number, image in enumerate(images):
+                Image.fromarray(image.transpose(1, 2, 0)).save(beside / f"{number:05d}.png")

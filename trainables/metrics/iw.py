@@ -1,0 +1,78 @@
+"""The independent Wasserstein critic: it sees memorising, for its weights and real images are new to the generator."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spaces.config import RESOLUTIONS, IwProtocol, Network
+from spaces.errors import UserError
+from trainables.images.pixels import to_float
+from trainables.machine.randomness import random_numbers
+from trainables.networks.resnet import Discriminator, build_discriminator, critic_logits
+from trainables.training.losses import LOSSES
+
+MIN_IMAGES = 4
+"""Of either side: half train the critic."""
+
+
+def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol, device: torch.device) -> float:
+    """mean D(fake) - mean D(real) of a fresh WGAN-GP critic D, penalty left out: negative, and better nearer zero.
+
+    D trains on half of each set and is scored on the other half, so that its own overfitting doesn't count. `real` are
+    images that the generator hasn't seen. Both are uint8 (N, 3, R, R), R one of 32, 64, 128; at most `protocol.images`
+    of each are used. float32; the same value always on one CPU. nan if the critic diverged.
+
+    Raises UserError for fewer than 4 images of either, and for other resolutions.
+    Source: Danihelka et al. 2017, arXiv:1705.05263; critic and sign as in Wang et al., "Transferring GANs", ECCV 2018.
+    """
+    _check(real, fake, protocol)
+    rng = random_numbers("independent critic", protocol.seed)
+    train_real, held_real = _halves(real, protocol.images, rng, device)
+    train_fake, held_fake = _halves(fake, protocol.images, rng, device)
+    network = Network.model_validate({"resolution": real.shape[2], "width": protocol.width})
+    critic = build_discriminator(network, protocol.seed).to(device).to(memory_format=torch.channels_last)
+    with torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        _train(critic, train_real, train_fake, protocol, rng)
+        fake_mean, real_mean = (float(critic_logits(critic, held).mean()) for held in (held_fake, held_real))
+    score = fake_mean - real_mean
+    return score if math.isfinite(score) else math.nan
+
+
+def _train(critic: Discriminator, real: Tensor, fake: Tensor, protocol: IwProtocol, rng: torch.Generator) -> None:
+    loss = LOSSES["wgan_gp"]
+    optimiser = torch.optim.Adam(critic.parameters(), protocol.lr, betas=(0.0, 0.9))
+    batch = min(protocol.batch, len(real), len(fake))
+    for _ in range(protocol.steps):
+        x_real, x_fake = _draw(real, batch, rng), _draw(fake, batch, rng)
+        mix = torch.rand(batch, 1, 1, 1, generator=rng).to(x_real.device)
+        logits = critic(torch.cat([x_real, x_fake]))
+        total = loss.discriminator(logits[:batch], logits[batch:])
+        total = total + protocol.penalty * loss.penalty(critic, x_real, x_fake, mix)
+        optimiser.zero_grad()
+        torch.autograd.backward(total)
+        optimiser.step()
+
+
+def _halves(images: np.ndarray, most: int, rng: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Two disjoint halves of at most `most` images, chosen by `rng`; the first is the smaller one."""
+    chosen = torch.randperm(len(images), generator=rng)[:most].numpy()
+    picked = torch.from_numpy(images[chosen]).to(device)  # a copy: fancy indexing
+    return picked[: len(picked) // 2], picked[len(picked) // 2 :]
+
+
+def _draw(images: Tensor, batch: int, rng: torch.Generator) -> Tensor:
+    return to_float(images[torch.randint(len(images), (batch,), generator=rng).to(images.device)])
+
+
+def _check(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol) -> None:
+    counts = {"real images": len(real), "generated images": len(fake), "as protocol/iw/images": protocol.images}
+    for name, count in counts.items():
+        if count < MIN_IMAGES:
+            raise UserError(f"iw: {count} {name}; it needs {MIN_IMAGES} at least, half of them to train its critic")
+    size = real.shape[2]
+    if size not in RESOLUTIONS:
+        raise UserError(f"iw: images are {size} pixels wide; its critic takes {', '.join(map(str, RESOLUTIONS))}")
+    assert real.shape[1:] == fake.shape[1:], f"{real.shape=} {fake.shape=}"
+    assert real.dtype == fake.dtype == np.uint8, f"{real.dtype=} {fake.dtype=}"

@@ -1,0 +1,215 @@
+"""How good generated images are: named functions of an EvalContext."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spaces.config import Protocol
+from spaces.errors import lookup
+from trainables.images.domains import Domain, Split
+from trainables.metrics.distances import (
+    KERNEL_SUBSET_SIZE,
+    KERNEL_SUBSETS,
+    Moments,
+    frechet_distance,
+    kernel_distance,
+    kernel_within,
+)
+from trainables.metrics.features import Extractor
+from trainables.metrics.iw import independent_wasserstein
+from trainables.metrics.reference import Reference, extract, once, reference
+
+
+@dataclass(frozen=True, eq=False)
+class EvalContext:
+    """What is measured, against what, and how. The metrics share features, extracted at first use."""
+
+    generated: NDArray[np.uint8]
+    """(n_fake, 3, R, R)"""
+    domain: Domain
+    domain_folder: Path
+    """Where moments and floors are kept, in its `moments`."""
+    protocol: Protocol
+    extractor: Extractor | None
+    """None if no metric needs features."""
+    device: torch.device
+    """Of IW's critic."""
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The real images that generated ones are compared with."""
+        protocol = self.protocol
+        return reference(
+            self.domain, self.domain_folder, self._extractor, protocol.split, protocol.n_real, protocol.seed
+        )
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Of the generated images, (n_fake, d)."""
+        return self._extractor(self.generated)
+
+    @cached_property
+    def floor_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of real images in the place of generated ones, `floor_n` of them, and of the real images they compare with.
+
+        They are of the split that the reference is not of. Where it has fewer than were generated, the last of the
+        reference make up for it, at most half, and are left out there: distances fall with the count, so a floor of
+        fewer images would lie above what a generator can reach.
+        """
+        held_out, real = self.rows(self._other_split)[: self.floor_n], self.reference.features
+        stay = len(real) - (self.floor_n - len(held_out))
+        return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
+
+    @property
+    def floor_n(self) -> int:
+        """As many real images as were generated, or as near as the domain allows."""
+        return min(len(self.generated), len(self.rows(self._other_split)) + len(self.reference.features) // 2)
+
+    @property
+    def iw_n(self) -> int:
+        """Images of each side that IW's critic gets."""
+        return min(self.protocol.iw.images, len(self.generated), len(self.rows("val")))
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """The rows of a split, in the order that the protocol's seed gives."""
+        return self.domain.subset(None, self.protocol.seed, split)
+
+    def once(self, name: str, compute: Callable[[], float], *depends_on: object) -> float:
+        """`compute()`, a number that no trial changes: kept beside the domain for all to come."""
+        return once(self.domain_folder, name, [self.domain.facts.digest, self.protocol.seed, *depends_on], compute)
+
+    @property
+    def feature_space(self) -> tuple[object, ...]:
+        """What a distance between this domain's own images depends on, apart from their choice."""
+        extractor = self._extractor
+        size = extractor.input_size
+        return extractor.digest, size, extractor.resizer, self.protocol.split, len(self.reference.features)
+
+    @property
+    def _extractor(self) -> Extractor:
+        assert self.extractor is not None, f"{self.protocol.metrics=} need an extractor"
+        return self.extractor
+
+    @property
+    def _other_split(self) -> Split:
+        return "val" if self.protocol.split == "train" else "train"
+
+
+Metric = Callable[[EvalContext], dict[str, float]]
+
+RECORD = (
+    *("extractor", "input_size", "resizer", "split", "n_real", "floor_n"),  # of metrics by features
+    *("n_fake", "metric_seed", "kd_subset", "iw_n"),
+)
+"""What a measurement says of itself."""
+
+
+def fd(context: EvalContext) -> dict[str, float]:
+    """Frechet distance of generated images to the domain's, in features that are not FID's, and its floor."""
+    return _with_floor(context, "fd", _frechet)
+
+
+def fid(context: EvalContext) -> dict[str, float]:
+    """Frechet distance of generated images to the domain's in the 2015 Inception features, and its floor."""
+    return _with_floor(context, "fid", _frechet)
+
+
+def kd(context: EvalContext) -> dict[str, float]:
+    """Kernel distance of generated images to the domain's, in features that are not KID's, and its floor."""
+    return _with_floor(context, "kd", _kernel)
+
+
+def kid(context: EvalContext) -> dict[str, float]:
+    """Kernel distance of generated images to the domain's in the 2015 Inception features, and its floor."""
+    return _with_floor(context, "kid", _kernel)
+
+
+def iw(context: EvalContext) -> dict[str, float]:
+    """How well an independent critic tells generated from validation images; for the floor, training images."""
+    protocol, n = context.protocol.iw, context.iw_n
+    real = context.domain.images[context.rows("val")[:n]]
+
+    def score(images: NDArray[np.uint8]) -> float:
+        return independent_wasserstein(real, images, protocol, context.device)
+
+    train = context.rows("train")[:n]
+    floor = context.once("iw-floor", lambda: score(context.domain.images[train]), n, protocol.model_dump())
+    return {"iw": score(context.generated[:n]), "iw_floor": floor}
+
+
+Distance = Callable[[EvalContext, NDArray[np.float32], NDArray[np.float32] | None], float]
+"""Of features to those of real images; None for the reference, of which parts are stored."""
+
+
+def _with_floor(context: EvalContext, name: str, distance: Distance) -> dict[str, float]:
+    """A distance of generated images, and of the domain's own images in their place. nan of less than 2."""
+
+    def floor() -> float:
+        held_out, real = context.floor_features
+        return distance(context, held_out, real) if len(held_out) >= 2 else math.nan
+
+    value = distance(context, context.features, None) if len(context.features) >= 2 else math.nan
+    return {name: value, f"{name}_floor": context.once(f"{name}-floor", floor, *context.feature_space, context.floor_n)}
+
+
+def _frechet(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
+    return frechet_distance(Moments.of(features), context.reference.moments if real is None else Moments.of(real))
+
+
+def _kernel(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
+    seed = context.protocol.seed
+    if real is not None:
+        return kernel_distance(features, real, seed=seed)
+    real = context.reference.features
+    size = min(KERNEL_SUBSET_SIZE, len(features), len(real))
+    within = context.once(
+        "kernel",
+        lambda: kernel_within(real, subsets=KERNEL_SUBSETS, size=size, seed=seed),
+        *context.feature_space,
+        size,
+    )
+    return kernel_distance(features, real, seed=seed, within_y=within)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Metrics by name, and what they were measured with: without it they compare with nothing."""
+
+    values: Mapping[str, float]
+    """Each metric and its floor, `<metric>_floor`; nan for what is not finite."""
+    record: Mapping[str, Any]
+    """Extractor, counts and seeds; None for what no metric of the protocol used."""
+
+
+def measure(context: EvalContext) -> Measurement:
+    """Run the metrics of the context's protocol. UserError if the domain has too few images for one of them."""
+    values: dict[str, float] = {}
+    for name in context.protocol.metrics:
+        values |= lookup(METRICS, "metric", name)(context)
+    return Measurement(
+        {name: value if math.isfinite(value) else math.nan for name, value in values.items()}, _record(context)
+    )
+
+
+def _record(context: EvalContext) -> dict[str, Any]:
+    protocol, extractor, n_fake = context.protocol, context.extractor, len(context.generated)
+    record: dict[str, Any] = {"n_fake": n_fake, "metric_seed": protocol.seed}
+    if extractor is not None and set(protocol.metrics) - {"iw"}:
+        n_real = len(context.reference.features)
+        record |= {"extractor": extractor.name, "input_size": extractor.input_size, "resizer": extractor.resizer}
+        record |= {"split": protocol.split, "n_real": n_real, "floor_n": context.floor_n}
+        if {"kd", "kid"} & set(protocol.metrics):
+            record["kd_subset"] = min(KERNEL_SUBSET_SIZE, n_real, n_fake)
+    if "iw" in protocol.metrics:
+        record["iw_n"] = context.iw_n
+    return dict.fromkeys(RECORD) | record
+
+
+METRICS: Mapping[str, Metric] = {"fid": fid, "fd": fd, "kid": kid, "kd": kd, "iw": iw}

@@ -1,0 +1,147 @@
+"""Training a source model of a domain: a trial from scratch whose last state goes on the shelf."""
+
+import datetime
+import sys
+from collections.abc import Callable, Iterator
+
+import torch
+
+from spaces.config import TrialConfig
+from spaces.errors import lookup
+from spaces.presets import PRESETS
+from trainables.cluster.crew import Crew
+from trainables.images.domains import open_domain
+from trainables.machine.devices import native_precision, use_cores
+from trainables.machine.progress import progress
+from trainables.running.trial import counted_trial
+from trainables.sources.shelf import SourceError, SourceFacts, check_new, save_source
+from trainables.storage.home import Home, only_process, remove
+from trainables.storage.weights import read_tensors
+from trainables.training.checkpoints import last_state
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
+
+
+def train_source(
+    home: Home,
+    domain: str,
+    name: str,
+    preset: str | None = None,
+    *,
+    max_images: int | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    replace: bool = False,
+    workers: int = 1,
+    gpus_per_worker: float | None = None,
+    address: str | None = None,
+) -> SourceFacts:
+    """Train a source model of `domain` from scratch by a preset, and put it on the shelf; shows its progress.
+
+    Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
+    same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
+    Train. Raises SourceError if the name is taken and not to be replaced, if another process trains it, or if the training
+    diverged; UserError for settings that won't do.
+    """
+    check_new(home, name, replace=replace)
+    crew = _crew(workers, threads, gpus_per_worker)
+    config = _config(home, domain, preset, max_images, seed, crew, address)
+    files = _training_files(home, name)
+    busy = f"source model {name!r} is being trained by another process; wait for it, or give this one another --name"
+    with only_process(files.folder, busy):
+        last = _train(config, home, name, files, crew, address)
+        facts = _shelve(home, name, config, files, last)
+        remove(files.folder)
+    return facts
+
+
+def _crew(workers: int, threads: int | None, gpus: float | None) -> Crew:
+    """Fill in what a user left open, from this machine: a GPU each if it has so many, all cores shared out."""
+    if gpus is None:
+        gpus = 1.0 if workers <= torch.cuda.device_count() else 0.0
+    return Crew(workers, threads or max(1, torch.get_num_threads() // workers), gpus)
+
+
+def _train(
+    config: TrialConfig, home: Home, name: str, files: TrialFiles, crew: Crew, address: str | None
+) -> Evaluation:
+    """Train to the end of the budget, or from the last checkpoint to there; gives the last evaluation."""
+    last: Evaluation | None = None
+    with progress(f"training {name}", "iterations") as report:
+        for last in _evaluations(config, home, files, crew, address, report):
+            _say(last)
+    assert last is not None, "a trial has at least one evaluation"
+    if last.status == "diverged":
+        remove(files.folder)
+        raise SourceError(
+            f"source model {name!r} diverged after {last.images_seen:,} images; try another --seed or --preset"
+        )
+    return last
+
+
+def _evaluations(
+    config: TrialConfig,
+    home: Home,
+    files: TrialFiles,
+    crew: Crew,
+    address: str | None,
+    report: Callable[[int, int], None],
+) -> Iterator[Evaluation]:
+    def begun(iterations: int) -> None:
+        report(iterations, config.iterations)
+
+    if crew.workers == 1 and address is None:
+        use_cores(crew.threads)
+        return counted_trial(config, home, files, crew.device, begun)
+    from trainables.running.source_workers import evaluations_of_workers  # Ray takes seconds to import
+
+    return evaluations_of_workers(config, home, files, crew, address, begun)
+
+
+def _config(
+    home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
+) -> TrialConfig:
+    preset = preset or ("paper" if crew.gpus else "small")
+    values = lookup(PRESETS, "preset", preset)(domain, open_domain(home, domain).facts.resolution).model_dump()
+    if max_images is not None:
+        values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
+    # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
+    values["optim"]["precision"] = "bfloat16" if address and crew.gpus else native_precision(crew.device)
+    return TrialConfig.parse(values | {"seed": seed}, f"source model of {domain!r}")
+
+
+def _say(evaluation: Evaluation) -> None:
+    scores = ", ".join(f"{metric} {value:.4g}" for metric, value in evaluation.metrics.items())
+    print(f"{evaluation.images_seen:,} images: {scores or evaluation.status}", file=sys.stderr)
+
+
+def _training_files(home: Home, name: str) -> TrialFiles:
+    """Where a source model in training keeps its state; hidden, so that it is not on the shelf."""
+    folder = home.source(name).with_name(f".training-{name}")
+    return TrialFiles(folder, folder / "samples")
+
+
+def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last: Evaluation) -> SourceFacts:
+    """The averaged generator and the critic of a finished training, as a source model."""
+    domain = open_domain(home, config.target).facts
+    state = last_state(files)
+    critic = {key.removeprefix("discriminator."): t for key, t in state.items() if key.startswith("discriminator.")}
+    latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
+    return save_source(
+        home.source(name),
+        {
+            "name": name,
+            "network": config.network.model_dump(),
+            "domain": config.target,
+            "images": domain.train,
+            "classes": domain.classes,
+            "images_per_class": domain.train / domain.classes,
+            "images_seen": last.images_seen,
+            "scores": dict(last.metrics),
+            "protocol": dict(last.record),
+            "origin": f"trained by understock: {config.model_dump_json(exclude_defaults=True)}",
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+        {"generator": read_tensors(files.generator)[0], "discriminator": critic},
+        latest.read_bytes(),
+    )

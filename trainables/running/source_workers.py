@@ -1,0 +1,157 @@
+"""Training a source model on several workers: their evaluations and their progress, brought to the process that asked."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
+import ray
+import ray.train
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.crew import Crew
+from trainables.cluster.workers import CrewLostError, fit
+from trainables.machine.devices import use_cores
+from trainables.running.trial import counted_trial
+from trainables.storage.home import Home
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
+
+RETRIES = 3
+"""How often the workers are started again after a loss, without an evaluation in between."""
+
+_TOLD_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: str
+    home: str
+    folder: str
+    """In the home, as is the next."""
+    samples: str
+    crew: Crew
+
+
+class _News:
+    """An actor beside the process that asked: how far the workers are."""
+
+    def __init__(self) -> None:
+        self._evaluations: list[dict[str, Any]] = []
+        self._begun = 0
+
+    def begun(self, iterations: int) -> None:
+        self._begun = iterations
+
+    def evaluated(self, evaluation: dict[str, Any]) -> None:
+        self._begun = evaluation["iterations"]
+        if not self._evaluations or evaluation["images_seen"] > self._evaluations[-1]["images_seen"]:
+            self._evaluations.append(evaluation)
+
+    def since(self, evaluations: int) -> tuple[int, list[dict[str, Any]]]:
+        """Iterations begun, and the evaluations after the first `evaluations`."""
+        return self._begun, self._evaluations[evaluations:]
+
+
+def evaluations_of_workers(
+    config: TrialConfig,
+    home: Home,
+    files: TrialFiles,
+    crew: Crew,
+    address: str | None,
+    report: Callable[[int], None],
+) -> Iterator[Evaluation]:
+    """What `run_trial` yields, trained by `crew` on the Ray cluster at `address`, or on one of our own.
+
+    `report` is told of the iterations begun. Ends the workers when closed or interrupted. UserError if there is no
+    such cluster or no room, or if the workers are lost again and again; an error of the training comes out as it was.
+    """
+    folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
+    job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
+    with connected(address, crew.workers * crew.threads):
+        wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
+        training = _Training(lambda: fit(_work, {"job": job, "news": news}, crew, files.folder / "workers"), news)
+        seen, reported = 0, 0
+        while True:
+            running = training.running  # before the news: what comes after is asked for once more
+            begun, new = ray.get(news.since.remote(seen))
+            if begun != reported:
+                report(begun)
+                reported = begun
+            yield from (Evaluation(**evaluation) for evaluation in new)
+            seen += len(new)
+            if not running:
+                return training.result()
+            time.sleep(_TOLD_EVERY_SECONDS)
+
+
+class _Training:
+    """Runs `fit` beside this thread, which Ctrl-C then interrupts and nothing of Ray's; starts it again after losses."""
+
+    def __init__(self, fit: Callable[[], None], news: Any) -> None:
+        self._fit, self._news = fit, news
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def result(self) -> None:
+        """Raise what ended the training, if it did not come to its own end."""
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._persist()
+        except BaseException as error:
+            self._error = error
+
+    def _persist(self) -> None:
+        lost, known = 0, 0
+        while True:
+            try:
+                return self._fit()
+            except CrewLostError as error:
+                remove_orphaned_groups()
+                evaluations = len(ray.get(self._news.since.remote(0))[1])
+                lost, known = (1 if evaluations > known else lost + 1), evaluations
+                if lost > RETRIES:
+                    raise UserError(
+                        f"training gave up: its workers were lost {lost} times without an evaluation in between ({error}); "
+                        "the same command goes on"
+                    ) from error
+                print(f"workers lost ({error}); starting them again, {lost} of {RETRIES}", file=sys.stderr)
+
+
+def _work(parameters: dict[str, Any]) -> None:
+    """One of the workers; the first tells how far it is."""
+    job, news = parameters["job"], parameters["news"]
+    use_cores(job.crew.threads)
+    config = TrialConfig.model_validate_json(job.config)
+    home = Home.find(job.home)  # each node has its own mirror of one on an object store
+    files = TrialFiles(home.root / job.folder, home.root / job.samples)
+    first = ray.train.get_context().get_world_rank() == 0
+    due = 0.0
+
+    def report(begun: int) -> None:
+        nonlocal due
+        if first and time.monotonic() >= due:
+            due = time.monotonic() + _TOLD_EVERY_SECONDS
+            news.begun.remote(begun)
+
+    for evaluation in counted_trial(config, home, files, job.crew.device, report):
+        if first:
+            ray.get(news.evaluated.remote(evaluation.as_dict()))

@@ -1,0 +1,158 @@
+"""Weight surgery: a source model's weights into a trial's networks, by name and shape, and what is held fixed.
+
+Optimiser state is not transferred, as in the reference code of Wang et al., "Transferring GANs", ECCV 2018: Adam starts
+from zero moments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from spaces.config import Transfer
+from spaces.errors import UserError
+from trainables.networks.resnet import Discriminator, Generator, freezable, network_fields
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "generator": ("generator",),
+    "discriminator": ("discriminator",),
+    "both": ("generator", "discriminator"),
+}
+
+
+class TransferError(UserError):
+    """The source does not fit the target, or the settings of the transfer contradict each other."""
+
+
+@dataclass(frozen=True)
+class GraftReport:
+    """What a graft did, as names of tensors: "generator.blocks.0.conv1.weight"."""
+
+    copied: tuple[str, ...] = ()
+    reinitialised: tuple[str, ...] = ()
+    """Tensors of the transferred networks that kept their own fresh values, for want of a fitting source tensor."""
+    unused: tuple[str, ...] = ()
+    """Tensors of the source that have no place, or no fitting one, in the target."""
+    frozen: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """One line: "grafted 40 generator and 26 discriminator tensors, re-initialised 2, left 2 unused, froze 14"."""
+        counts = {part: sum(name.startswith(part) for name in self.copied) for part in PARTS["both"]}
+        grafted = " and ".join(f"{count} {part}" for part, count in counts.items() if count) or "no"
+        return (
+            f"grafted {grafted} tensors, re-initialised {len(self.reinitialised)}, left {len(self.unused)} unused, "
+            f"froze {len(self.frozen)}"
+        )
+
+
+def graft(
+    target: nn.Module,
+    source: Mapping[str, Tensor],
+    *,
+    where: str,
+    on_mismatch: Literal["error", "reinit"],
+) -> GraftReport:
+    """Copy the parameters and buffers in `source` into `target` in place, by name and shape.
+
+    With "reinit", a tensor of the target that finds none of its name and shape keeps its own, fresh values.
+
+    Raises TransferError, which starts with `where`, before anything is copied: with "error" if a tensor differs in
+    shape, is missing or is left over; always if no matrix or convolution fits, for biases and counters are no transfer.
+    """
+    own = target.state_dict()
+    copied = [name for name, tensor in own.items() if name in source and source[name].shape == tensor.shape]
+    misfits = _misfits(own, source)
+    fits = any(own[name].dim() > 1 for name in copied)
+    if misfits and (on_mismatch == "error" or not fits):
+        more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
+        raise TransferError(f"{where}: {misfits[0]}{more}; {_way_out(own, source, reinit=fits)}")
+    with torch.no_grad():
+        for name in copied:
+            own[name].copy_(source[name])
+    return GraftReport(
+        copied=tuple(copied),
+        reinitialised=tuple(name for name in own if name not in copied),
+        unused=tuple(name for name in source if name not in copied),
+    )
+
+
+def graft_networks(
+    generator: Generator,
+    discriminator: Discriminator,
+    source: Mapping[str, Mapping[str, Tensor]],
+    transfer: Transfer,
+    *,
+    source_name: str,
+    target_name: str,
+) -> GraftReport:
+    """Copy the networks that `transfer.parts` names out of `source` ("generator" and "discriminator"), then freeze.
+
+    The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
+    arXiv:2002.10964).
+
+    Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
+    later training could mend.
+    """
+    _check_freezing(discriminator, transfer)
+    where = f"source {source_name!r} does not fit target {target_name!r}"
+    networks = {"generator": generator, "discriminator": discriminator}
+    reports = []
+    for part in PARTS[transfer.parts]:
+        named = {f"{part}.{name}": tensor for name, tensor in source[part].items()}
+        target = nn.ModuleDict({part: networks[part]})
+        reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch))
+    frozen = _freeze(discriminator, transfer.freeze_d)
+    report = GraftReport(
+        copied=tuple(name for each in reports for name in each.copied),
+        reinitialised=tuple(name for each in reports for name in each.reinitialised),
+        unused=tuple(name for each in reports for name in each.unused),
+        frozen=frozen,
+    )
+    if random := [name for name in frozen if name in report.reinitialised]:
+        raise TransferError(
+            f"{where}: transfer/freeze_d={transfer.freeze_d} would freeze {random[0]}, which was re-initialised; "
+            "lower transfer/freeze_d or take a source that fits"
+        )
+    return report
+
+
+def _check_freezing(discriminator: Discriminator, transfer: Transfer) -> None:
+    stages = len(freezable(discriminator))
+    if transfer.freeze_d > stages:
+        raise TransferError(
+            f"transfer/freeze_d={transfer.freeze_d}, but the critic has {stages} stages; set it to 0 ... {stages}"
+        )
+    if transfer.freeze_d and "discriminator" not in PARTS[transfer.parts]:
+        raise TransferError(
+            f"transfer/freeze_d={transfer.freeze_d} with transfer/parts={transfer.parts!r} would freeze random "
+            "weights; set transfer/parts to 'discriminator' or 'both', or transfer/freeze_d to 0"
+        )
+
+
+def _freeze(discriminator: Discriminator, stages: int) -> tuple[str, ...]:
+    for stage in freezable(discriminator)[:stages]:
+        for module in stage:
+            module.requires_grad_(False)
+    return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
+
+
+def _misfits(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:
+    """One complaint a tensor: different shapes first, then what the source lacks, then what it has too much."""
+    shapes = [
+        f"{name} is {tuple(source[name].shape)} there, {tuple(tensor.shape)} here"
+        for name, tensor in own.items()
+        if name in source and source[name].shape != tensor.shape
+    ]
+    missing = [f"{name} is missing there" for name in own if name not in source]
+    surplus = [f"{name} has no place here" for name in source if name not in own]
+    return shapes + missing + surplus
+
+
+def _way_out(own: Mapping[str, Tensor], source: Mapping[str, Tensor], *, reinit: bool) -> str:
+    here, there = network_fields(own), network_fields(source)
+    ways = ['transfer/on_mismatch="reinit"'] if reinit else []
+    ways += [f"network/{field}={there[field]}" for field in there if there[field] != here.get(field)]
+    return f"set {' or '.join(ways)}" if ways else "take another source"

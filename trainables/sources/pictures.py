@@ -1,0 +1,105 @@
+"""Pictures for a report: a source model's answer to the z of a study's trials, and the nearest training images of samples."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spaces.config import Protocol, TrialConfig
+from spaces.errors import UserError
+from trainables.images.domains import Domain, open_domain
+from trainables.images.grids import GAP, GRID_IMAGES, image_grid
+from trainables.machine.devices import best_device
+from trainables.metrics.features import Extractor, load_extractor
+from trainables.metrics.manifolds import squared_distances
+from trainables.metrics.reference import extract, reference
+from trainables.networks.resnet import Generator, sample
+from trainables.sources.shelf import open_source
+from trainables.storage.home import Home, writing
+
+SHOWN, NEAREST = 8, 3
+HELD_OUT = 256
+"""Real images at most that say what distances are to be expected."""
+
+
+def write_source_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:
+    """A grid of the source model's samples from the same z as the grids of every trial under `protocol`."""
+    source = open_source(home, name)
+    generator = Generator(source.facts.network)
+    generator.load_state_dict(source.weights()["generator"])
+    images = sample(generator, min(GRID_IMAGES, protocol.n_fake), protocol.seed).numpy()
+    with writing(output) as beside:
+        image_grid(images).save(beside, format="png")
+
+
+def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) -> None:
+    """The training images nearest to the samples in `grid`, which a trial of `config` left, by its protocol's features.
+
+    `output` gets a picture: on top the 8 samples nearest to a training image, below each its 3 nearest ones. A JSON of the
+    same name gets each sample's distance to its nearest training image ("samples"), the same of held-out images
+    ("held_out"), "train_images" and "extractor". Of more training images than the protocol's `n_real`, so many are looked at.
+    UserError if the domain is not there, is another one than was trained on, or has no held-out images.
+    """
+    domain, protocol = open_domain(home, config.target), config.protocol
+    extractor = load_extractor(protocol.extractor, protocol.input_size, home, best_device())
+    rows = domain.subset(config.data.target_images, config.data.seed)[: protocol.n_real]
+    held_out = domain.subset(None, protocol.seed, "val")[:HELD_OUT]
+    if len(held_out) == 0:
+        raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
+    samples = tiles(grid, config.network.resolution)
+    train = _features(domain, extractor, rows, home.domain(config.target), protocol)
+    distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
+    expected = np.sqrt(squared_distances(extract(extractor, domain, held_out), train)).min(axis=1)
+    found = {
+        "samples": distances.min(axis=1).tolist(),
+        "held_out": expected.tolist(),
+        "train_images": len(rows),
+        "extractor": extractor.name,
+    }
+    with writing(output) as beside:
+        _picture(samples, distances, domain, rows).save(beside, format="png")
+    with writing(output.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(found))
+
+
+def tiles(grid: Path, size: int) -> NDArray[np.uint8]:
+    """The images of a grid that `image_grid` made, uint8 (N, 3, size, size); places left white at the end are no images."""
+    with Image.open(grid) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    step = size + GAP
+    found = [
+        pixels[top : top + size, left : left + size].transpose(2, 0, 1)
+        for top in range(0, pixels.shape[0], step)
+        for left in range(0, pixels.shape[1], step)
+    ]
+    while len(found) > 1 and (found[-1] == 255).all():
+        found.pop()
+    return np.stack(found)
+
+
+def _features(
+    domain: Domain, extractor: Extractor, rows: NDArray[np.int64], folder: Path, protocol: Protocol
+) -> NDArray[np.float32]:
+    """Of `rows`, (len(rows), d): those that the metrics compare with are there already, the others are computed."""
+    if protocol.split != "train":
+        return extract(extractor, domain, rows)
+    known = domain.subset(None, protocol.seed, "train")[: protocol.n_real]
+    stored = reference(domain, folder, extractor, "train", protocol.n_real, protocol.seed).features
+    place = {int(row): i for i, row in enumerate(known)}
+    features = np.empty((len(rows), extractor.dims), np.float32)
+    missing = np.array([int(row) not in place for row in rows])
+    features[missing] = extract(extractor, domain, rows[missing])
+    features[~missing] = stored[[place[int(row)] for row in rows[~missing]]]
+    return features
+
+
+def _picture(
+    samples: NDArray[np.uint8], distances: NDArray[np.float64], domain: Domain, rows: Sequence[int] | NDArray[np.int64]
+) -> Image.Image:
+    shown = np.argsort(distances.min(axis=1), kind="stable")[:SHOWN]
+    nearest = np.argsort(distances[shown], axis=1, kind="stable")[:, :NEAREST]  # (shown, nearest)
+    below = [domain.images[np.asarray(rows)[nearest[:, place]]] for place in range(nearest.shape[1])]
+    return image_grid(np.concatenate([samples[shown], *below]), columns=len(shown))

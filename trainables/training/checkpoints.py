@@ -1,0 +1,142 @@
+"""What a trial leaves on disk, and how it comes back: the last two checkpoints, and the last and the best generator.
+
+Checkpoints are written in turn into two slots, so while one is written the other is whole. A slot that is damaged counts
+as empty: the trial then goes on from the evaluation before, or anew.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from spaces.config import METRIC_DIRECTIONS, TrialConfig
+from spaces.errors import UserError
+from trainables.storage.home import fetch, writing
+from trainables.storage.weights import dump_tensors, read_about, read_tensors, write_tensors
+from trainables.training.loop import Evaluation, Learner
+from trainables.training.parallel import Group
+from trainables.training.trial_files import TrialFiles
+
+
+def save(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], config: TrialConfig) -> None:
+    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place.
+
+    A diverged trial keeps the generator of the evaluation before, if there was one.
+    """
+    state = learner.state_dict()
+    about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
+    if history[-1].status != "diverged":
+        average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
+        described = {"network": config.network.model_dump_json(), "config": about["config"]}
+        for path in (files.generator, files.best) if _is_best(history, config) else (files.generator,):
+            with writing(path) as beside:
+                write_tensors(average, beside, described)
+    with writing(files.slots[len(history) % 2]) as beside:
+        write_tensors(state, beside, about | {"digest": _digest(state, about)})
+
+
+def _is_best(history: Sequence[Evaluation], config: TrialConfig) -> bool:
+    """Whether the last evaluation has the best score of all."""
+    metric = config.protocol.metrics[0]
+    sign = 1 if METRIC_DIRECTIONS[metric] == "minimize" else -1
+    costs = [sign * item.metrics[metric] for item in history if metric in item.metrics and item.status != "diverged"]
+    return bool(costs) and costs[-1] <= min(costs)
+
+
+def restore(learner: Learner, files: TrialFiles, config: TrialConfig) -> tuple[list[Evaluation], str | None]:
+    """Load the newest whole checkpoint into `learner`; gives its evaluations, and a word on one that was damaged.
+
+    No evaluations where there is no whole one. UserError if it is another config's.
+    """
+    damaged: list[str] = []
+    for path in _newest_first(files):
+        if (read := _read(path)) is None:
+            damaged.append(path.name)
+            continue
+        state, about = read
+        if TrialConfig.model_validate_json(about["config"]) != config:
+            raise UserError(f"{path} is of another configuration; remove it, and the trial starts again")
+        learner.load_state_dict(state)
+        history = _history(about)
+        return history, _note(damaged, f"went on from {history[-1].images_seen:,} images")
+    return [], _note(damaged, "started anew")
+
+
+def together(learner: Learner, history: list[Evaluation], group: Group) -> list[Evaluation]:
+    """Give all workers the first one's state and history, so that they start as one."""
+    if group.size == 1:
+        return history
+    state = group.from_first(dump_tensors(learner.state_dict()) if group.rank == 0 else b"")
+    about = group.from_first(json.dumps([item.as_dict() for item in history]).encode())
+    if group.rank > 0:
+        learner.load_state_dict(safetensors.torch.load(state))
+    return _history({"history": about.decode()})
+
+
+def _note(damaged: Sequence[str], then: str) -> str | None:
+    return f"{' and '.join(damaged)} damaged: {then}" if damaged else None
+
+
+def recorded(files: TrialFiles) -> list[Evaluation]:
+    """The evaluations that a trial's newest whole checkpoint holds; none if there is none."""
+    fetch(files.folder)
+    whole = next(filter(None, map(_read, _newest_first(files))), None)
+    return _history(whole[1]) if whole else []
+
+
+def last_state(files: TrialFiles) -> dict[str, Tensor]:
+    """The learner's state in a trial's newest whole checkpoint; UserError if there is none."""
+    fetch(files.folder)
+    whole = next(filter(None, map(_read, _newest_first(files))), None)
+    if not whole:
+        raise UserError(f"there is no whole checkpoint in {files.folder}; run the same command again")
+    return whole[0]
+
+
+def forget_fallback(files: TrialFiles) -> None:
+    """Remove all but the newest checkpoint, once the trial is through."""
+    for path in _newest_first(files)[1:]:
+        path.unlink(missing_ok=True)
+
+
+def _newest_first(files: TrialFiles) -> list[Path]:
+    """The slots that are filled, by the evaluations in their headers; those whose header can't be read come first."""
+    evaluations = {path: _evaluations(path) for path in files.slots if path.is_file()}
+    return sorted(evaluations, key=lambda path: evaluations[path], reverse=True)
+
+
+def _evaluations(path: Path) -> float:
+    try:
+        return len(_history(read_about(path)))
+    except (UserError, KeyError, ValueError, TypeError):
+        return math.inf
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """State and facts of a checkpoint; None if it is missing, torn, or not what was written."""
+    try:
+        state, about = read_tensors(path)
+    except UserError:
+        return None
+    digest = about.pop("digest", None)
+    return (state, about) if digest == _digest(state, about) else None
+
+
+def _digest(state: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 over all that a checkpoint holds."""
+    digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _history(about: Mapping[str, str]) -> list[Evaluation]:
+    return [Evaluation(**item) for item in json.loads(about["history"])]
