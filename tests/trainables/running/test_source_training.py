@@ -30,7 +30,7 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
     home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(home, "unbroken")
-    whole = under_test.run_trial
+    whole = under_test.counted_trial
 
     def interrupted(*arguments: object) -> Iterator[Evaluation]:
         yield next(whole(*arguments))  # type: ignore[arg-type]
