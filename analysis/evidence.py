@@ -15,7 +15,7 @@ from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
 from analysis.page import Block, Section, Sheet, listed, sheet, text
 from analysis.tables import PARTS, Metric
-from search.records.results import config_of, load
+from search.records.results import config_of, flat_config, load
 from search.records.study import StudyPaths, StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from trainables.storage.home import Home
@@ -111,7 +111,7 @@ class Evidence:
     def config(self, trial: int) -> TrialConfig:
         """A trial's whole config, out of its row."""
         row = self.rows[self.rows["trial"] == trial].iloc[-1]
-        return config_of(row, self.spec.base)
+        return config_of(row)
 
     def whole_or_head(self, caption: str, frame: pd.DataFrame, names: dict[str, str]) -> Sheet:
         """The frame as a folded table, or its first 500 rows and the command that gives all."""
@@ -119,6 +119,11 @@ class Evidence:
             all_of_them = f"understock report {self.spec.name} --format csv"
             caption += f" (the first {text(MOST_ROWS)} of {text(len(frame))}; all: {all_of_them})"
         return sheet(caption, frame.head(MOST_ROWS), names)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels along a side of the trials' images."""
+        return int(flat_config(self.spec.base)["network/resolution"])
 
     @property
     def over(self) -> bool:

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from search.records.results import flat_config
 from search.records.study import StudySpec
-from spaces.config import METRIC_DIRECTIONS, SCRATCH
+from spaces.config import SCRATCH
+from spaces.protocol import METRICS
 
 PARTS = "transfer/parts"
 TARGET_IMAGES = "data/target_images"
@@ -56,7 +57,7 @@ class Metric:
     @property
     def sign(self) -> int:
         """1 where lower is better, -1 where higher is: `sign * value` is always a cost."""
-        return 1 if METRIC_DIRECTIONS[self.name] == "minimize" else -1
+        return 1 if METRICS[self.name].direction == "minimize" else -1
 
     @property
     def goal(self) -> str:
@@ -111,7 +112,7 @@ class Answer:
 def evaluations(table: pa.Table) -> pd.DataFrame:
     """The table as a frame, by trial and images seen, with metrics that are not finite set to NaN."""
     rows = table.to_pandas()
-    metrics = list(METRIC_DIRECTIONS)
+    metrics = list(METRICS)
     rows[metrics] = rows[metrics].where(np.isfinite(rows[metrics].astype(float)))
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
 

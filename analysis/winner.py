@@ -1,20 +1,19 @@
 """The generator that a study leaves: the best trial's, or a named trial's."""
 
 import json
-import shutil
 from pathlib import Path
 
 from analysis.tables import summary
 from search.records.results import load
 from search.records.study import open_study
 from spaces.errors import UserError
-from trainables.storage.home import Home, fetch, writing_folder
-from trainables.storage.weights import read_tensors
+from trainables.networks.models import read_model, write_model
+from trainables.storage.home import Home, fetch
 from trainables.training.trial_files import TrialFiles
 
 
-def generator_file(home: Home, study: str) -> Path:
-    """The weights of STUDY's best trial, or of STUDY:TRIAL; UserError if there are none."""
+def model_path(home: Home, study: str) -> Path:
+    """Where the model of STUDY's best trial lies, or of STUDY:TRIAL; UserError if there is none."""
     name, _, number = study.partition(":")
     paths, spec = open_study(home, name)
     if number and not number.isdecimal():
@@ -23,17 +22,19 @@ def generator_file(home: Home, study: str) -> Path:
     if not number and best is None:
         raise UserError(f"study {name!r} has no trial with a score yet; see `understock status {name}`")
     trial = int(number) if number else best.trial if best else 0
-    path = TrialFiles(paths.trial(trial), paths.samples(trial)).generator
-    fetch(path)
-    if not path.is_file():
+    files = TrialFiles(paths.trial(trial), paths.samples(trial))
+    for place in (files.model, files.generator_alone):
+        fetch(place)
+    path = files.left()
+    if path is None:
         raise UserError(f"trial {trial} of study {name!r} left no generator; see `understock status {name}`")
     return path
 
 
-def export_generator(path: Path, folder: Path) -> None:
-    """Copy a generator to a new folder, as `generator.safetensors` and the trial's `config.json`."""
+def export_model(path: Path, folder: Path) -> None:
+    """Copy a trial's model to a new folder: its networks, `model.json`, and the trial's `config.json`."""
     if folder.exists():
         raise UserError(f"{folder} is there already; give a folder that is not")
-    with writing_folder(folder) as beside:
-        shutil.copyfile(path, beside / "generator.safetensors")
-        (beside / "config.json").write_text(json.dumps(json.loads(read_tensors(path)[1]["config"]), indent=1) + "\n")
+    model, facts = read_model(path)
+    write_model(folder, model, method=facts.method, config=facts.config)
+    (folder / "config.json").write_text(json.dumps(facts.config, indent=1) + "\n")

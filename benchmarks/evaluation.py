@@ -14,13 +14,15 @@ import torch
 
 from benchmarks.rows import Row, alternate, show
 from benchmarks.step import _finished, _flops, _products_per_second
-from spaces.config import Network, Protocol
+from spaces.networks import Resnet
+from spaces.protocol import Protocol
 from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.machine.devices import best_device
 from trainables.metrics.features import load_extractor
 from trainables.metrics.metrics import EvalContext, measure
-from trainables.networks.resnet import build_generator, sample, set_standing_statistics
+from trainables.networks.families import build_generator
+from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.storage.home import Home
 
 PROTOCOL = Protocol(metrics=("fd", "kd"))
@@ -33,7 +35,7 @@ def rows() -> list[Row]:
         add_domain(home, "digits", "builtin:mnist", 32)
         domain = open_domain(home, "digits")
         extractor = load_extractor(PROTOCOL.extractor, PROTOCOL.input_size, home, device)
-        generator = build_generator(Network(resolution=32, width=16), seed=0).to(
+        generator = build_generator(Resnet(resolution=32, width=16), seed=0).to(
             device, memory_format=torch.channels_last
         )
 

@@ -26,7 +26,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmarks.rows import Row, alternate, show
-from trainables.images.domains import IMAGES_FILE, BatchOrder, Domain, write_domain
+from trainables.images.batches import BatchOrder
+from trainables.images.domains import IMAGES_FILE, Domain, write_domain
 
 IMAGES, RESOLUTION, BATCH, PROCESSES = 4096, 64, 64, 4
 

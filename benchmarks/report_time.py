@@ -17,7 +17,7 @@ from PIL import Image
 
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 from trainables.storage.home import Home
 
 SOURCES = ("mdi", "mnist", "twemoji")
@@ -58,7 +58,7 @@ def fill(home: Home, trials: int, evaluations: int) -> str:
             for i in range(evaluations)
         ]  # fmt: skip
         status = "diverged" if number % 50 == 49 else "completed"
-        config = TrialConfig.parse(spec.base.model_dump() | settings, "benchmark")
+        config = parse_trial(spec.base.model_dump() | settings, "benchmark")
         write_trial(paths.evaluation(number), config, study=spec.name, trial=number, status=status, evaluations=rows)
         paths.samples(number).mkdir(parents=True)
         for row in rows:

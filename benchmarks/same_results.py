@@ -23,7 +23,9 @@ from torch import Tensor
 
 from benchmarks import plain_wgan_gp
 from spaces.config import TrialConfig
-from trainables.images.domains import BatchOrder, open_domain
+from spaces.trials import parse_trial
+from trainables.images.batches import BatchOrder
+from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.images.pixels import to_float
 from trainables.machine.devices import use_cores
@@ -31,7 +33,9 @@ from trainables.methods.finetuning.finetune import Finetune
 from trainables.metrics.distances import Moments, frechet_distance
 from trainables.metrics.features import load_extractor
 from trainables.metrics.reference import reference
-from trainables.networks.resnet import Generator, build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.resnet import Generator
+from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.storage.home import Home
 from trainables.training.parallel import Group
 
@@ -58,7 +62,7 @@ def run(folder: str, contender: str, seed: int, iterations: int) -> tuple[list[f
 
 
 def _config(precision: str, seed: int) -> TrialConfig:
-    return TrialConfig.parse(
+    return parse_trial(
         {
             "target": "icons",
             "source": "scratch",

@@ -13,7 +13,8 @@ import numpy as np
 
 from search.launch import resolve_study
 from search.records.study import StudyPaths, StudySpec, write_spec
-from spaces.config import Budget, IwProtocol, TrialConfig
+from spaces.config import Budget, TrialConfig
+from spaces.protocol import IwProtocol
 from trainables.images.domains import write_domain
 from trainables.storage.home import Home
 

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import flop_registry
 
 from benchmarks import plain_wgan_gp
 from benchmarks.rows import Row, alternate, show
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 from trainables.machine.devices import best_device, native_precision, use_cores
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.training.parallel import Group
@@ -85,7 +85,7 @@ def _named(width: int, resolution: int, batch: int, device: torch.device) -> str
 
 
 def _ours(width: int, resolution: int, batch: int, device: torch.device, precision: str = "") -> Callable[[], object]:
-    config = TrialConfig.parse(
+    config = parse_trial(
         {
             "target": "x",
             "source": "scratch",

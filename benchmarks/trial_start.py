@@ -25,7 +25,8 @@ from search.launch import resolve_study
 from search.records.study import StudyPaths, write_spec
 from search.running.ledger import Ledger
 from search.running.tune import run_study
-from spaces.config import Budget, IwProtocol, TrialConfig
+from spaces.config import Budget, TrialConfig
+from spaces.protocol import IwProtocol
 from trainables.images.domains import write_domain
 from trainables.machine.devices import use_cores
 from trainables.running.trial import run_trial

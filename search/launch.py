@@ -16,15 +16,18 @@ from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
-from spaces.config import SCRATCH, Budget, Config, Network, TrialConfig
+from spaces.config import SCRATCH, Budget, TrialConfig
 from spaces.errors import UserError, lookup
+from spaces.methods.finetune import FinetuneConfig
 from spaces.presets import small
+from spaces.records import Config
 from spaces.suggest import Space
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import MIN_IMAGES
-from trainables.running.trial import METHODS
+from trainables.networks.families import AnyNetwork, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, fetch, file_digest
 
@@ -93,9 +96,9 @@ def resolve_study(
         },
         "search",
     )
-    if spec.base.optim.batch % spec.workers_per_trial:
+    if spec.base.batch and spec.base.batch % spec.workers_per_trial:
         raise UserError(
-            f"a batch of {spec.base.optim.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
+            f"a batch of {spec.base.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
             "--workers-per-trial that divides it"
         )
     if spec.sampler == "grid":
@@ -202,9 +205,8 @@ def _base_config(
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // max(1, share))}
     if metric is not None:
         values["protocol"] = _protocol_for(metric, values["protocol"])
-    base = TrialConfig.parse(values, "search")
+    base = parse_trial(values, "search")
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
-    lookup(METHODS, "method", base.method)
     if "iw" in base.protocol.metrics and domain.facts.val < MIN_IMAGES:
         raise UserError(
             f"domain {domain.facts.name!r} has {domain.facts.val} val images, and metric iw needs {MIN_IMAGES} at least; "
@@ -213,12 +215,12 @@ def _base_config(
     return base
 
 
-def _network(domain: Domain, models: Sequence[SourceModel]) -> Network | None:
+def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None:
     """The network that all source models have; UserError if they differ, or if the domain has another resolution."""
     networks = {model.facts.network: model.facts.name for model in models}
     if len(networks) > 1:
         listed = "; ".join(
-            f"{name!r}: {n.resolution} pixels, width {n.width}, z {n.z_dim}" for n, name in networks.items()
+            f"{name!r}: {n.family}, {n.resolution} pixels, width {n.width}, z {n.z_dim}" for n, name in networks.items()
         )
         raise UserError(
             f"the sources have different networks, and trials would not compare ({listed}); search them apart"
@@ -232,12 +234,12 @@ def _network(domain: Domain, models: Sequence[SourceModel]) -> Network | None:
     return network
 
 
-def _starting_point(preset: TrialConfig, network: Network, precision: str) -> dict[str, Any]:
-    """The defaults of a trial. The precision is written down, so that a study has one wherever it is resumed."""
+def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str) -> dict[str, Any]:
+    """The defaults of a trial with such a network. The precision is written down, so that a study has one wherever it is
+    resumed."""
     budget = Budget(images=preset.budget.images, eval_every_images=preset.budget.images // 9)
-    values = TrialConfig(target=preset.target, source=SCRATCH, network=network, budget=budget).model_dump()
-    values["optim"]["precision"] = precision
-    return values
+    values = FinetuneConfig(target=preset.target, source=SCRATCH, network=network, budget=budget).model_dump()
+    return merged(values, {**family_of(network).settings, "optim/precision": precision})
 
 
 def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:

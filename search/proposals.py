@@ -9,14 +9,16 @@ from typing import Any
 
 import optuna
 
-from search.records.results import merged
+from search.records.results import flat_config, merged
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from trainables.running.trial import METHODS
+from spaces.trials import CONFIGS, parse_trial
 
 GRID_LIMIT = 10_000
+
+_RESOLUTION = "network/resolution"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those of `probe` and `grid`
 
@@ -69,15 +71,13 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
     where = f"space {spec.space!r} suggests"
     if config.source not in (*spec.sources, SCRATCH):
         raise UserError(f"{where} source {config.source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
-    lookup(METHODS, "method", config.method)
     if (config.data.target_images or 1) > spec.train_images:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
         )
-    if config.network.resolution != spec.base.network.resolution:
-        raise UserError(
-            f"{where} network/resolution={config.network.resolution}; the target has {spec.base.network.resolution} pixels"
-        )
+    pixels, here = (flat_config(each).get(_RESOLUTION) for each in (config, spec.base))
+    if pixels != here:
+        raise UserError(f"{where} {_RESOLUTION}={pixels}; the target has {here} pixels")
 
 
 def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> TrialConfig:
@@ -87,15 +87,20 @@ def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> Tr
         raise UserError(
             f"{where} suggests {common[0]!r}, which all trials of a study have in common, or they would not compare"
         )
-    return TrialConfig.parse(merged(_base_values(base, parameters), parameters), where)
+    return parse_trial(merged(_base_values(base, parameters), parameters), where)
 
 
 def _base_values(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The base config as nested values; a source that is suggested brings the default way of transfer along."""
+    """The base config as nested values, as far as the suggested method has them.
+
+    A source that is suggested brings the default way of transfer along.
+    """
     values = base.model_dump()
-    if parameters.get("source", SCRATCH) != SCRATCH and base.source == SCRATCH:
+    if parameters.get("source", SCRATCH) != SCRATCH and base.source == SCRATCH and "transfer" in values:
         del values["transfer"]["parts"]
-    return values
+    method = parameters.get("method", base.method)
+    fields = CONFIGS[method].model_fields if method in CONFIGS else {}
+    return {name: value for name, value in values.items() if name in fields} | {"method": method}
 
 
 def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from spaces.config import Config, Protocol
 from spaces.errors import UserError
+from spaces.protocol import Protocol
+from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.progress import progress
 from trainables.metrics.manifolds import NEIGHBOURS

@@ -17,8 +17,12 @@ import pytest
 import torch
 
 from spaces.config import TrialConfig
+from spaces.networks import Resnet
+from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
-from trainables.networks.resnet import build_discriminator, build_generator, set_standing_statistics
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.models import Model
+from trainables.networks.sampling import set_standing_statistics
 from trainables.sources.shelf import SourceModel, open_source, save_source
 from trainables.storage import store
 from trainables.storage.home import Home
@@ -63,7 +67,7 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
             "target": tiny_domain, "source": "scratch", "network": NETWORK, "protocol": PROTOCOL,
             "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 32, "eval_every_images": 16},
         } | fields  # fmt: skip
-        return TrialConfig.parse(values, "test")
+        return parse_trial(values, "test")
 
     return config
 
@@ -71,19 +75,16 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
 @pytest.fixture
 def tiny_source(home: Home) -> SourceModel:
     """Source model "seed-7" of the same network as `tiny_config`, on the shelf; random weights."""
-    config = TrialConfig.parse(
-        {"target": "x", "source": "scratch", "network": NETWORK, "budget": {"images": 1, "eval_every_images": 1}},
-        "test",
-    )
-    generator = build_generator(config.network, seed=7)
+    network = Resnet.model_validate(NETWORK)
+    generator = build_generator(network, seed=7)
     set_standing_statistics(generator)
     facts = {
-        "name": "seed-7", "network": NETWORK, "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
+        "name": "seed-7", "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
         "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
     }  # fmt: skip
-    critic = build_discriminator(config.network, seed=7)
+    critic = build_discriminator(network, seed=7)
     weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
-    save_source(home.source("seed-7"), facts, weights, b"png")
+    save_source(home.source("seed-7"), facts, Model(dict.fromkeys(weights, network), weights), b"png")
     return open_source(home, "seed-7")
 
 

@@ -120,7 +120,7 @@ def rank(target: Target, sources: Sources = None, as_json: AsJson = False, home:
     """Rank source models for a target before any training. Example: understock rank cats --sources dogs,insects"""
     with if_interrupted("interrupted; the same command goes on after the source models that are through"):
         from search.ranking import rank_shelf
-        from spaces.config import Protocol
+        from spaces.protocol import Protocol
 
         ranking, notes = rank_shelf(Home.find(home), target, _names(sources), Protocol())
     for note in notes:

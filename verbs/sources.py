@@ -59,7 +59,9 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Safetensors: one of both networks, or generator, discriminator."),
+        typer.Argument(
+            metavar="FILE...", help="Safetensors: of both networks, of a generator alone, or one file for each."
+        ),
     ],
     domain: Annotated[str, typer.Option(metavar="NAME", help="What it was trained on.")],
     images: Annotated[int, typer.Option(metavar="COUNT", help="Training images of that domain.")],
@@ -67,6 +69,9 @@ def add(
     resolution: Annotated[int, typer.Option(metavar="PIXELS")] = 64,
     width: Annotated[int, typer.Option(metavar="CHANNELS", help="At the finest resolution.")] = 64,
     z_dim: Annotated[int, typer.Option(metavar="NUMBERS")] = 128,
+    family: Annotated[
+        str, typer.Option(metavar="resnet|dcgan", help="The WGAN-GP ResNet, or the plain DCGAN.")
+    ] = "resnet",
     key_map: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
     ] = None,
@@ -74,10 +79,11 @@ def add(
     home: HomeOption = None,
 ) -> None:
     """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
-    from spaces.config import Network
+    from spaces.networks import parse_network
     from trainables.sources.importing import add_source
 
-    network = Network.parse({"resolution": resolution, "width": width, "z_dim": z_dim}, f"source model {name!r}")
+    values = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
+    network = parse_network(values, f"source model {name!r}")
     about = {"domain": domain, "images": images, "classes": classes}
     facts = add_source(Home.find(home), name, files, network, about, key_map=key_map, replace=replace)
     print(f"source model {facts.name} added, digest {facts.digest[:12]}")
@@ -94,6 +100,7 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
         return print_json([item.model_dump() for item in facts])
     columns = {
         "source": [f.name for f in facts],
+        "family": [f.network.family for f in facts],
         "pixels": [f.network.resolution for f in facts],
         "width": [f.network.width for f in facts],
         "domain": [f.domain for f in facts],

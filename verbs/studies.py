@@ -169,15 +169,14 @@ def sample(
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
-    from analysis.winner import generator_file
+    from analysis.winner import model_path
     from trainables.images.samples import check_output, write_samples
-    from trainables.networks import resnet as networks
-    from trainables.running.trial import load_generator
+    from trainables.methods.registry import open_sampler
 
     with writing_to(output):
         check_output(output)
-    path = generator_file(Home.find(home), study)
-    images = networks.sample(load_generator(path), n, seed).numpy()
+    path = model_path(Home.find(home), study)
+    images = open_sampler(path)(n, seed).images.numpy()
     with writing_to(output):
         write_samples(images, output)
     print(f"{n} samples of {path} written to {output}")
@@ -190,9 +189,9 @@ def export(
     home: HomeOption = None,
 ) -> None:
     """Copy out the winning generator with its config. Example: understock export cats-quickstart -o cats-generator"""
-    from analysis.winner import export_generator, generator_file
+    from analysis.winner import export_model, model_path
 
-    path = generator_file(Home.find(home), study)
+    path = model_path(Home.find(home), study)
     with writing_to(output):
-        export_generator(path, output)
-    print(f"generator.safetensors and config.json written to {output}")
+        export_model(path, output)
+    print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")

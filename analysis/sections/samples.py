@@ -91,7 +91,7 @@ def _strip(row: dict[str, object], e: Evidence) -> Image | None:
     keep = np.unique(np.linspace(0, len(steps) - 1, min(STRIP_ROWS, len(steps))).round().astype(int))
     start = source_grid(e.paths, str(row["source"]))
     chosen = [*([start] if start.is_file() else []), *(steps[i] for i in keep)]
-    size = e.spec.base.network.resolution
+    size = e.pixels
     width = STRIP_COLUMNS * (size + GAP) - GAP
     sheet = Pillow.new("RGB", (width, len(chosen) * (size + GAP) - GAP), "white")
     for place, path in enumerate(chosen):

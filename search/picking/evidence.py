@@ -9,40 +9,58 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from search.picking.arms import Arm
 from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec, open_study
-from spaces.config import SCRATCH, TrialConfig
+from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.protocol import METRICS, RECORD
 from trainables.images.domains import read_facts
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 
-PICKED_BY = ("fid", "fd")
-"""Metrics that a pick can go by: positive, so that scores compare as ratios. The first that a study has."""
+PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
+"""Metrics that a pick can go by: the first that a study has."""
 
-_SIZES = ("network/resolution", "network/width", "network/z_dim")
-_MEASURED = ("extractor", "input_size", "resizer", "split", "n_fake", "metric_seed")
+Rates = tuple[float, float]
+
+_NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
+_MEASURED = tuple(name for name, fact in RECORD.items() if fact.must_agree)
 _DEAD = ("diverged", "failed")
 
 
+class Network(NamedTuple):
+    """The networks of a bench."""
+
+    resolution: int
+    width: int
+    z_dim: int
+    family: str = "resnet"
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Network":
+        """The networks of a row of the evaluations table; earlier versions had one family."""
+        resolution, width, z_dim, family = (row[name] for name in _NETWORK)
+        return cls(resolution, width, z_dim, family or "resnet")
+
+
 class Bench(NamedTuple):
-    """What must be equal for scores to compare across studies; real images differ by nature from target to target."""
+    """What must be equal for scores to compare across studies, whatever the arm."""
 
     metric: str
     measured: tuple[Any, ...]
-    """Values of the columns extractor, input_size, resizer, split, n_fake, metric_seed."""
-    network: tuple[int, ...]
-    """resolution, width, z_dim"""
-    method: str
+    """The facts of a measurement that must agree, in the order of `spaces.protocol.RECORD`."""
+    network: Network
     images: int
     """The budget of a trial."""
 
     def about(self) -> str:
         """In a line."""
-        extractor, size, _, split, n_fake, _ = self.measured
+        facts = dict(zip(_MEASURED, self.measured, strict=True))
         return (
-            f"{self.metric} of {n_fake:,} samples against the {split} split in {extractor} features at {size} pixels, after "
-            f"{self.images:,} images, networks of {self.network[0]} pixels and width {self.network[1]}"
+            f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
+            f"at {facts['input_size']} pixels, after {self.images:,} images, networks of {self.network.resolution} pixels and "
+            f"width {self.network.width}"
         )
 
 
@@ -55,9 +73,7 @@ class Tried:
     target: str
     block: str
     """The study, and how many target images the trial had."""
-    source: str | None
-    """None from scratch, or with nothing transferred."""
-    parts: str
+    arm: Arm
     score: float
     """At the bench's budget."""
     carried: bool
@@ -66,14 +82,14 @@ class Tried:
     config: TrialConfig
 
     @property
-    def arm(self) -> tuple[str | None, str]:
-        """Source and parts."""
-        return self.source, self.parts
+    def source(self) -> str | None:
+        """None from scratch, or with nothing transferred."""
+        return self.arm.source
 
     @property
-    def rates(self) -> tuple[float, float]:
-        """Learning rates of generator and discriminator."""
-        return self.config.optim.lr_g, self.config.optim.lr_d
+    def rates(self) -> Rates | None:
+        """Learning rates of generator and discriminator, where the method has them."""
+        return self.config.rates
 
 
 @dataclass
@@ -82,8 +98,8 @@ class Evidence:
 
     bench: Bench
     tried: list[Tried] = field(default_factory=list)
-    dead: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
-    """Trials that diverged or failed, by target, source and parts; they have no score."""
+    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
+    """Trials that diverged or failed, by target and arm; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
     ranks: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -177,60 +193,83 @@ def _benches(
     by_trial: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_trial[row["trial"]].append(row)
-    groups: dict[tuple[Any, ...], list[list[Mapping[str, Any]]]] = defaultdict(list)
+    groups: dict[_Key, list[list[Mapping[str, Any]]]] = defaultdict(list)
+    unmeasured = []  # trials without a score, that diverged or failed
     for mine in by_trial.values():
-        scored = [row for row in mine if row[metric] is not None and math.isfinite(row[metric]) and row[metric] > 0]
-        last = (scored or mine)[-1]
-        groups[tuple(last[name] for name in (*_MEASURED, *_SIZES, "method"))].append(scored or mine)
-    measured = [key for key in groups if key[0] is not None]
-    if not measured:
-        return []
-    for key in [key for key in groups if key[0] is None]:  # trials without a score, that diverged or failed
-        groups[measured[0]] += groups.pop(key)
-    return [_bench(spec, metric, key, groups[key], names) for key in measured]
+        scored = [row for row in mine if _is_score(row[metric])]
+        if scored:
+            groups[_Key.of(scored[-1])].append(scored)
+        else:
+            unmeasured.append(mine)
+    for trials in groups.values():
+        trials += unmeasured
+        unmeasured = []
+    return [
+        _bench(spec, Bench(metric, key.measured, key.network, spec.base.budget.images), trials, names)
+        for key, trials in groups.items()
+    ]
+
+
+class _Key(NamedTuple):
+    """What a trial's last row says of its bench."""
+
+    measured: tuple[Any, ...]
+    network: Network
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "_Key":
+        return cls(tuple(row[name] for name in _MEASURED), Network.of(row))
+
+
+def _is_score(value: float | None) -> bool:
+    return value is not None and math.isfinite(value) and value > 0
 
 
 def _bench(
-    spec: StudySpec,
-    metric: str,
-    key: tuple[Any, ...],
-    trials: Sequence[Sequence[Mapping[str, Any]]],
-    names: Mapping[str, str],
+    spec: StudySpec, bench: Bench, trials: Sequence[Sequence[Mapping[str, Any]]], names: Mapping[str, str]
 ) -> tuple[Bench, list[Tried], Counter[Any]]:
-    n = len(_MEASURED)
-    bench = Bench(metric, key[:n], key[n : n + len(_SIZES)], key[-1], spec.base.budget.images)
-    alive = [rows for rows in trials if rows[-1]["status"] not in _DEAD and rows[-1][metric]]
-    dead = Counter((names[spec.target], *_arm(rows[-1], names)) for rows in trials if rows[-1]["status"] in _DEAD)
-    curves = [{row["images_seen"]: math.log(row[metric]) for row in rows} for rows in alive]
-    whole = [max(curve) >= bench.images for curve in curves]
+    """The trials of a study on one bench: those with a score, carried on to the whole budget, and those without one."""
+    alive = [rows for rows in trials if rows[-1]["status"] not in _DEAD and rows[-1][bench.metric]]
+    lost = [_arm(config_of(rows[-1]), names) for rows in trials if rows[-1]["status"] in _DEAD]
+    dead = Counter((names[spec.target], arm) for arm in lost)
+    curves = [{row["images_seen"]: math.log(row[bench.metric]) for row in rows} for rows in alive]
+    whole = [_is_whole(rows, bench.images) for rows in alive]
+    through = [curve for curve, is_whole in zip(curves, whole, strict=True) if is_whole]
     tried = []
     for rows, curve, is_whole in zip(alive, curves, whole, strict=True):
-        ahead = 0.0 if is_whole else _progress(max(curve), [c for c, w in zip(curves, whole, strict=True) if w])
-        if ahead is None:
-            continue
-        last = rows[-1]
-        source, parts = _arm(last, names)
-        size = last["data/target_images"]
-        tried.append(
-            Tried(
-                study=spec.name,
-                trial=last["trial"],
-                target=names[spec.target],
-                block=spec.name if size is None else f"{spec.name} with {size:,} images",
-                source=source,
-                parts=parts,
-                score=math.exp(curve[max(curve)] + ahead),
-                carried=not is_whole,
-                seconds=last["wall_seconds"],
-                config=config_of(last, spec.base),
-            )
-        )
+        ahead = 0.0 if is_whole else _progress(max(curve), through)
+        if ahead is not None:
+            score = math.exp(curve[max(curve)] + ahead)
+            tried.append(_tried(spec, rows[-1], names, score=score, carried=not is_whole))
     return bench, tried, dead
 
 
-def _arm(row: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str | None, str]:
-    scratch = row["source"] == SCRATCH or row["transfer/parts"] == "none"
-    return (None, "none") if scratch else (names[row["source"]], row["transfer/parts"])
+def _is_whole(rows: Sequence[Mapping[str, Any]], budget: int) -> bool:
+    """Whether a trial spent its budget; one of a method that trains nothing has nothing to spend."""
+    last = rows[-1]
+    return last["images_seen"] >= budget or (last["status"] == "completed" and not last["iterations"])
+
+
+def _tried(spec: StudySpec, last: Mapping[str, Any], names: Mapping[str, str], *, score: float, carried: bool) -> Tried:
+    config = config_of(last)
+    size = config.data.target_images
+    return Tried(
+        study=spec.name,
+        trial=last["trial"],
+        target=names[spec.target],
+        block=spec.name if size is None else f"{spec.name} with {size:,} images",
+        arm=_arm(config, names),
+        score=score,
+        carried=carried,
+        seconds=last["wall_seconds"],
+        config=config,
+    )
+
+
+def _arm(config: TrialConfig, names: Mapping[str, str]) -> Arm:
+    """The arm of a config, its source by the name under which it is what the home has now."""
+    arm = Arm.of(config)
+    return arm if arm.source is None else arm._replace(source=names[arm.source])
 
 
 def _progress(images: int, whole: Sequence[Mapping[int, float]]) -> float | None:

@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.picking.evidence import Evidence, Tried
+from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.evidence import Evidence, Rates, Tried
 from search.picking.transfer_model import Case, Posterior, posterior
-from spaces.config import SCRATCH, Config
+from spaces.config import SCRATCH
+from spaces.records import Config
+from spaces.trials import CONFIGS, DEFAULT_METHOD
 
 DRAWS = 4000
 SURE = 0.95
@@ -34,8 +37,6 @@ DEFAULT_PARTS = "both"
 RATES = 10
 """Pairs of learning rates that are considered for an arm."""
 
-Arm = tuple[str | None, str]
-SCRATCH_ARM: Arm = (None, "none")
 Floats = NDArray[np.float64]
 
 
@@ -50,6 +51,7 @@ class Interval(Config):
 class Rival(Config):
     """Another arm beside the pick."""
 
+    method: str = DEFAULT_METHOD
     source: str
     parts: str
     worse_with_probability: float
@@ -58,6 +60,11 @@ class Rival(Config):
     """The rival's score over the pick's, of an endless number of trials each."""
     trials: int
     """That were on this target."""
+
+    @property
+    def arm(self) -> Arm:
+        """What it is a rival as."""
+        return Arm(self.method, None if self.source == SCRATCH else self.source, self.parts)
 
     @property
     def separated(self) -> bool:
@@ -80,8 +87,8 @@ class Judgement:
     """The arms of a target under the model, best first, and the draws behind them."""
 
     arms: list[Arm]
-    rates: dict[Arm, tuple[float, float]]
-    """lr_g and lr_d."""
+    rates: dict[Arm, Rates | None]
+    """lr_g and lr_d; None for a method without."""
     known: bool
     """Whether trials on this target fix the level of its scores."""
     means: Floats
@@ -101,13 +108,18 @@ def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0
     """
     assert evidence.tried, "without any trial there are no learning rates to choose from"
     block = main_block(evidence, target)
-    parts = sorted({one.parts for one in evidence.tried if one.source is not None}) or [DEFAULT_PARTS]
-    arms: list[Arm] = [SCRATCH_ARM, *((source, part) for source in sources for part in parts)]
+    arms = [SCRATCH_ARM, *(Arm(method, source, parts) for source in sources for method, parts in _ways_tried(evidence))]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
     asked = [_case(evidence, target, block, arm, rates) for arm in arms for rates in options[arm]]
     tried = [_case(evidence, one.target, one.block, one.arm, one.rates) for one in evidence.tried]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
     return _best_rates(drawn, arms, options, known=bool(evidence.of(target)))
+
+
+def _ways_tried(evidence: Evidence) -> list[tuple[str, str]]:
+    """Methods, each with the networks that it transferred, in which sources were used; fine-tuning's first."""
+    tried = {(one.arm.method, one.arm.parts) for one in evidence.tried if one.source is not None}
+    return sorted(tried, key=lambda way: (way[0] != DEFAULT_METHOD, way)) or [(DEFAULT_METHOD, DEFAULT_PARTS)]
 
 
 def main_block(evidence: Evidence, target: str) -> str:
@@ -116,9 +128,7 @@ def main_block(evidence: Evidence, target: str) -> str:
     return max(blocks, key=blocks.count, default=f"{target}, not tried yet")
 
 
-def _best_rates(
-    drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[tuple[float, float]]], known: bool
-) -> Judgement:
+def _best_rates(drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[Rates | None]], known: bool) -> Judgement:
     """Of each arm the learning rates with the best posterior mean."""
     columns, rates, start = [], {}, 0
     for arm in arms:
@@ -131,12 +141,13 @@ def _best_rates(
     return Judgement(arms, rates, known, means if known else means - means[:, :1], drawn.sigma)
 
 
-def _rates_tried(evidence: Evidence, arm: Arm) -> list[tuple[float, float]]:
+def _rates_tried(evidence: Evidence, arm: Arm) -> list[Rates | None]:
     """The learning rates of the best trials of the arm's kind (from scratch, or transferred), beside others of their block.
 
-    Of all trials where there are none of the kind; never such as were not tried.
+    Where there are none of the kind, those of all trials of the method; never such as were not tried.
     """
-    kind = [one for one in evidence.tried if (one.source is None) == (arm[0] is None)] or evidence.tried
+    of_method = [one for one in evidence.tried if one.arm.method == arm.method] or evidence.tried
+    kind = [one for one in of_method if (one.source is None) == (arm.source is None)] or of_method
     blocks: dict[str, list[float]] = defaultdict(list)
     for one in kind:
         blocks[one.block].append(one.score)
@@ -144,13 +155,12 @@ def _rates_tried(evidence: Evidence, arm: Arm) -> list[tuple[float, float]]:
     return list(dict.fromkeys(one.rates for one in ordered))[:RATES]
 
 
-def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: tuple[float, float]) -> Case:
+def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: Rates | None) -> Case:
     distances = evidence.rankings.get(target, {})
-    source, parts = arm
     nearness = 0.0
-    if source in distances:
-        nearness = float(np.log(distances[source]) - np.mean(np.log(list(distances.values()))))
-    return Case(block, target, source, parts, nearness, *rates)
+    if arm.source in distances:
+        nearness = float(np.log(distances[arm.source]) - np.mean(np.log(list(distances.values()))))
+    return Case(block, target, arm, nearness, rates)
 
 
 def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
@@ -158,14 +168,15 @@ def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
     first, *others = judged.order
     found = []
     for i in others:
-        source, parts = judged.arms[i]
+        arm = judged.arms[i]
         gap = judged.means[:, i] - judged.means[:, first]
-        tried = sum(one.arm == judged.arms[i] for one in evidence.of(target))
+        tried = sum(one.arm == arm for one in evidence.of(target))
         worse = float((gap > 0).mean())
         found.append(
             Rival(
-                source=source or SCRATCH,
-                parts=parts,
+                method=arm.method,
+                source=arm.source or SCRATCH,
+                parts=arm.parts,
                 worse_with_probability=worse,
                 ratio=_interval(np.exp(gap)),
                 trials=tried,
@@ -216,11 +227,14 @@ def pattern(evidence: Evidence, target: str, arm: Arm) -> Tried:
     return min(evidence.tried, key=distance)
 
 
-def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: tuple[float, float]) -> dict[str, Any]:
-    """A config's values with target, arm and learning rates in place of its own."""
-    source, parts = arm
-    optim = {**config["optim"], "lr_g": rates[0], "lr_d": rates[1]}
-    transfer = (
-        {**config["transfer"], "parts": parts} if source else {**config["transfer"], "parts": "none", "freeze_d": 0}
-    )
-    return {**config, "target": target, "source": source or SCRATCH, "optim": optim, "transfer": transfer}
+def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: Rates | None) -> dict[str, Any]:
+    """A config's values with target, arm and learning rates in place of its own, as far as the arm's method has them."""
+    fields = CONFIGS[arm.method].model_fields
+    values = {name: value for name, value in config.items() if name in fields}
+    values |= {"method": arm.method, "target": target, "source": arm.source or SCRATCH}
+    if rates:
+        values["optim"] = {**values.get("optim", {}), "lr_g": rates[0], "lr_d": rates[1]}
+    if "transfer" in fields:
+        frozen = {} if arm.source else {"freeze_d": 0}
+        values["transfer"] = {**values.get("transfer", {}), "parts": arm.parts, **frozen}
+    return values

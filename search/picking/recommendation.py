@@ -7,11 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from search.launch import resolve_study
-from search.picking.evidence import Evidence, gather
+from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.evidence import Evidence, Network, gather
 from search.picking.pick import (
     DEFAULT_PARTS,
-    SCRATCH_ARM,
-    Arm,
     Interval,
     Judgement,
     Rival,
@@ -25,8 +24,10 @@ from search.picking.pick import (
 )
 from search.picking.verdict import verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
-from spaces.config import SCRATCH, Config, TrialConfig
+from spaces.config import SCRATCH
 from spaces.errors import UserError
+from spaces.records import Config
+from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
@@ -38,10 +39,13 @@ class Recommendation(Config):
     """What to train for a target, what it will likely come to, and why."""
 
     target: str
+    method: str = DEFAULT_METHOD
     source: str
     parts: str
-    lr_g: float
-    lr_d: float
+    lr_g: float | None
+    """The generator's learning rate; None for a method without."""
+    lr_d: float | None
+    """The critic's learning rate; None for a method without."""
     score: Interval | None = None
     """Of one training; None where no trial of this target tells the level of its scores."""
     to_scratch: Interval | None = None
@@ -59,7 +63,7 @@ class Recommendation(Config):
     """Sources by rank, before training."""
     says: tuple[str, ...]
     """The recommendation in sentences."""
-    config: TrialConfig
+    config: AnyTrial
     """What `understock train` takes."""
 
 
@@ -78,7 +82,7 @@ def recommend(
     """
     domain = open_domain(home, target)
     found, notes = gather(home)
-    fitting = [evidence for evidence in found if evidence.bench.network[0] == domain.facts.resolution]
+    fitting = [evidence for evidence in found if evidence.bench.network.resolution == domain.facts.resolution]
     # of this target before all; then the most trials
     evidence = max(fitting, key=lambda e: (len(e.of(target)), len(e.tried)), default=None)
     if evidence is None or not evidence.tried:
@@ -105,16 +109,16 @@ def _choices(
     for model in models:
         if _shape(model) != network:
             raise UserError(
-                f"source model {model.facts.name!r} has resolution, width and z {_shape(model)}, the trials of this home "
-                f"{network}; leave it out, or search with it first: understock search {domain.facts.name} --sources "
+                f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model))}, the trials of this "
+                f"home {tuple(network)}; leave it out, or search with it first: understock search {domain.facts.name} --sources "
                 f"{model.facts.name}"
             )
     return models, []
 
 
-def _shape(model: SourceModel) -> tuple[int, ...]:
+def _shape(model: SourceModel) -> Network:
     network = model.facts.network
-    return network.resolution, network.width, network.z_dim
+    return Network(network.resolution, network.width, network.z_dim, network.family)
 
 
 def search_size(evidence: Evidence, trials: int | None, hours: float | None) -> tuple[int, float | None]:
@@ -141,10 +145,11 @@ def _from(
     here = evidence.of(target)
     return Recommendation(
         target=target,
-        source=arm[0] or SCRATCH,
-        parts=arm[1],
-        lr_g=rates[0],
-        lr_d=rates[1],
+        method=arm.method,
+        source=arm.source or SCRATCH,
+        parts=arm.parts,
+        lr_g=rates[0] if rates else None,
+        lr_d=rates[1] if rates else None,
         score=score,
         to_scratch=to_scratch,
         measured=evidence.bench.about(),
@@ -155,7 +160,7 @@ def _from(
         search=gain,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
         says=tuple(verdict(evidence, target, arm, rates, score, to_scratch, others, gain)),
-        config=TrialConfig.parse(values, "pick"),
+        config=parse_trial(values, "pick"),
     )
 
 
@@ -164,17 +169,19 @@ def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None) -> Re
     spec = resolve_study(home, domain.facts.name, "quickstart", sources=",".join(sources or ())).spec
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
-    arm: Arm = (ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
-    rates = spec.base.optim.lr_g, spec.base.optim.lr_d
+    arm = Arm(DEFAULT_METHOD, ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
+    rates = spec.base.rates
+    assert rates is not None, "the base of a search is fine-tuning's"
     return Recommendation(
         target=spec.target,
-        source=arm[0] or SCRATCH,
-        parts=arm[1],
-        lr_g=rates[0],
-        lr_d=rates[1],
+        method=arm.method,
+        source=arm.source or SCRATCH,
+        parts=arm.parts,
+        lr_g=rates[0] if rates else None,
+        lr_d=rates[1] if rates else None,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
         says=tuple(verdict_by_ranking(spec.target, arm, rates, len(models))),
-        config=TrialConfig.parse(trial_values(spec.base.model_dump(), spec.target, arm, rates), "pick"),
+        config=parse_trial(trial_values(spec.base.model_dump(), spec.target, arm, rates), "pick"),
     )
 
 

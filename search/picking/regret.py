@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Evidence, Tried, gather
-from search.picking.pick import DEFAULT_PARTS, SCRATCH_ARM, Arm, judge
+from search.picking.pick import DEFAULT_PARTS, judge
 from search.ranking import rank_sources
 from search.records.results import flat_config
-from spaces.config import SCRATCH
 from spaces.errors import UserError
+from spaces.trials import DEFAULT_METHOD
 from trainables.images.domains import open_domain
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
@@ -163,7 +164,7 @@ def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
         "the paper's selector": lambda target: lowest(evidence.rankings.get(target, {}), target),
         "best source of the other targets": lambda target: lowest(_elsewhere(truths, target), target),
     }
-    sources = sorted({source for arms in truths.values() for source, _ in arms if source})
+    sources = sorted({arm.source for arms in truths.values() for arm in arms if arm.source})
     ways |= {f"always {source}": partial(always, source) for source in sources}
     return ways | {"random source": lambda _: None, "always scratch": lambda _: SCRATCH_ARM}
 
@@ -173,22 +174,25 @@ def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice:
     best = min(arms.values())
     if arm in arms:
         assert arm is not None, "None is no arm"
-        source, parts = arm
-        return Choice(target, SCRATCH if source is None else f"{source} ({parts})", arms[arm], best)
-    one_each = {s: _with_parts(s, arms) for s, _ in arms if s}
+        return Choice(target, str(arm), arms[arm], best)
+    one_each = {arm.source: _with_parts(arm.source, arms) for arm in arms if arm.source}
     return Choice(target, "any", float(np.mean([arms[arm] for arm in one_each.values() if arm])), best)
+
+
+def _sources(arms: Truth) -> list[str]:
+    return sorted({arm.source for arm in arms if arm.source})
 
 
 def _with_parts(source: str, arms: Truth) -> Arm | None:
     """The source with both networks, if that was tried, else with the best parts; None if it was not tried."""
-    tried = {arm: score for arm, score in arms.items() if arm[0] == source}
-    both = (source, DEFAULT_PARTS)
+    tried = {arm: score for arm, score in arms.items() if arm.source == source}
+    both = Arm(DEFAULT_METHOD, source, DEFAULT_PARTS)
     return both if both in tried else min(tried, key=lambda arm: tried[arm], default=None)
 
 
 def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
     """What `pick` takes without this target's trials, of the arms whose truth is known."""
-    judged = judge(evidence.without(target), target, sorted({s for s, _ in arms if s}))
+    judged = judge(evidence.without(target), target, _sources(arms))
     return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
 
 
@@ -196,7 +200,7 @@ def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:
     """Of each source, how far above the best it comes out on the other targets, as a mean log ratio."""
     gaps: dict[str, list[float]] = defaultdict(list)
     for other, arms in truths.items():
-        for source in {s for s, _ in arms if s} if other != target else ():
+        for source in _sources(arms) if other != target else ():
             arm = _with_parts(source, arms)
             gaps[source].append(float(np.log(arms[arm] / min(arms.values()))) if arm else 0.0)
     return {source: float(np.mean(values)) for source, values in gaps.items()}

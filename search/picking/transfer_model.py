@@ -9,9 +9,14 @@ all trials of the block share. z_ts is the log of the ranking's distance between
 sources. x_i are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones alone),
 standardised; w is left out where they never vary. Scores are positive and lower is better: Frechet distances.
 
+That is fine-tuning. A trial of another method m has a bracket of its own, and rates only where the method has them:
+
+    M_m + k_m z_ts + a_mt + u_mts
+
 Every coefficient is normal a priori, with mean 0 but for k:
 
-    B ~ 5 (as good as free)   A ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
+    B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
+    k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
 
 tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal trials
 differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without replicates or a
@@ -30,8 +35,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from search.picking.arms import Arm
+from spaces.trials import DEFAULT_METHOD
+
 _BLOCK, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
 _SLOPE_MEAN, _SLOPE = 0.25, 0.25
+_METHOD_SLOPE_MEAN, _METHOD_SLOPE = 0.5, 0.5
 _SCALE = 0.5
 _SIGMAS = np.geomspace(0.01, 1.5, 14)
 _TAUS = np.geomspace(0.02, 1.5, 8)
@@ -45,13 +54,11 @@ class Case(NamedTuple):
 
     block: str
     target: str
-    source: str | None
-    """None from scratch; parts and nearness mean nothing then."""
-    parts: str
+    arm: Arm
     nearness: float
-    """z_ts"""
-    lr_g: float
-    lr_d: float
+    """z_ts; means nothing from scratch."""
+    rates: tuple[float, float] | None
+    """lr_g and lr_d; None of a method without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +143,11 @@ class _Design:
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> "_Design":
-        logs = np.log([[case.lr_g, case.lr_d] for case in cases])
+        logs = np.log([case.rates for case in cases if case.rates] or [(1.0, 1.0)])
         spread = logs.std(0)
         rates = (logs.mean(0), np.where(spread > 1e-9, spread, 0.0))
         names = dict.fromkeys(name for case in cases for name, _ in _terms(case, rates))
-        mean = [_SLOPE_MEAN if name[0] == "slope" else 0.0 for name in names]
+        mean = [_PRIOR_MEAN.get(name[0], 0.0) for name in names]
         return cls({name: place for place, name in enumerate(names)}, np.array(mean), rates)
 
     def prior_sd(self, tau: float, upsilon: float) -> Floats:
@@ -157,21 +164,43 @@ class _Design:
         return x
 
 
+_PRIOR_MEAN = {"slope": _SLOPE_MEAN, "method slope": _METHOD_SLOPE_MEAN}
 _PRIOR_SD = {
-    "block": _BLOCK, "transfer": _TRANSFER, "parts": _EFFECT, "source": _EFFECT, "slope": _SLOPE, "rate": _RATE,
-}  # fmt: skip
+    "block": _BLOCK,
+    "transfer": _TRANSFER,
+    "parts": _EFFECT,
+    "source": _EFFECT,
+    "slope": _SLOPE,
+    "rate": _RATE,
+    "method": _TRANSFER,
+    "method slope": _METHOD_SLOPE,
+}
+
+_Terms = list[tuple[tuple[str, ...], float]]
+"""Coefficients by kind and name, and what each is multiplied with."""
 
 
-def _terms(case: Case, rates: tuple[Floats, Floats]) -> list[tuple[tuple[str, ...], float]]:
-    """The coefficients that a case has, by kind and name, and what they are multiplied with."""
-    mean, spread = rates
-    g, d = ((np.log([case.lr_g, case.lr_d]) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
-    terms: list[tuple[tuple[str, ...], float]] = [(("block", case.block), 1.0)]
-    terms += [(("rate", name), float(v)) for name, v in {"g": g, "d": d, "gg": g * g, "dd": d * d, "gd": g * d}.items()]
-    if case.source is None:
+def _terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
+    """The coefficients that a case has."""
+    terms: _Terms = [(("block", case.block), 1.0), *_rate_terms(case, rates)]
+    method, s, p = case.arm
+    if s is None:
         return terms
-    t, s, p = case.target, case.source, case.parts
-    terms += [(("rate", "transferred g"), float(g)), (("rate", "transferred d"), float(d))]
+    t = case.target
+    if method != DEFAULT_METHOD:
+        terms += [(("method", method), 1.0), (("method slope", method), case.nearness)]
+        return [*terms, (("differs by source", method, t), 1.0), (("differs by source", method, t, s), 1.0)]
     terms += [(("transfer",), 1.0), (("parts", p), 1.0), (("source", s), 1.0), (("slope",), case.nearness)]
     terms += [(("differs by source", t), 1.0), (("differs by source", t, s), 1.0)]
     return [*terms, (("differs by parts", t, p), 1.0), (("differs by parts", t, s, p), 1.0)]
+
+
+def _rate_terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
+    """What the learning rates do: for all trials that have them, and for transferred ones beside that."""
+    if case.rates is None:
+        return []
+    mean, spread = rates
+    g, d = ((np.log(case.rates) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
+    of_all = {"g": g, "d": d, "gg": g * g, "dd": d * d, "gd": g * d}
+    transferred = {"transferred g": g, "transferred d": d} if case.arm.source is not None else {}
+    return [(("rate", name), float(value)) for name, value in (of_all | transferred).items()]

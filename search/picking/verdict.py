@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from search.picking.evidence import Evidence
-from search.picking.pick import SURE, Arm, Interval, Rival, SearchGain
+from search.picking.arms import Arm
+from search.picking.evidence import Evidence, Rates
+from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
+from spaces.trials import DEFAULT_METHOD
 
 _NOTHING = 0.01
 """A gain below this share of the score is called none."""
@@ -14,7 +16,7 @@ def verdict(
     evidence: Evidence,
     target: str,
     arm: Arm,
-    rates: tuple[float, float],
+    rates: Rates | None,
     score: Interval | None,
     to_scratch: Interval,
     rivals: Sequence[Rival],
@@ -22,27 +24,30 @@ def verdict(
 ) -> Iterator[str]:
     """What to train, what it will come to, against what it is better and how surely, what that rests on, what is to gain."""
     metric = evidence.bench.metric.upper()
-    yield f"train {_named(arm)}, with learning rates {rates[0]:.3g} (generator) and {rates[1]:.3g} (discriminator)"
+    with_rates = f", with learning rates {rates[0]:.3g} (generator) and {rates[1]:.3g} (discriminator)" if rates else ""
+    yield f"{_advice(arm)}{with_rates}"
     if score:
         yield f"expected {metric} of one training: {_ranged(score)}; 90 % of trainings lie within the brackets"
     else:
         yield f"what {metric} that comes to is not known: no trial of target {target!r} was measured so"
     yield _against_scratch(arm, to_scratch, rivals)
-    if arm[0] is not None:
-        yield from _against("source", _best_of_each_source(arm[0], rivals))
-        yield from _against("choice of networks", [rival for rival in rivals if rival.source == arm[0]])
+    if arm.source is not None:
+        yield from _against("source", _best_of_each_source(arm.source, rivals))
+        same = [rival for rival in rivals if rival.source == arm.source]
+        yield from _against("choice of networks", [rival for rival in same if rival.method == arm.method])
+        yield from _against("method", [rival for rival in same if rival.method != arm.method])
     yield from _rests_on(evidence, target)
     yield _of_search(gain)
 
 
-def verdict_by_ranking(target: str, arm: Arm, rates: tuple[float, float], models: int) -> Iterator[str]:
+def verdict_by_ranking(target: str, arm: Arm, rates: Rates, models: int) -> Iterator[str]:
     """The same where nothing was ever trained."""
-    yield f"train {_named(arm)}, with the default learning rates {rates[0]:.3g} and {rates[1]:.3g}"
-    if arm[0] is None:
+    yield f"{_advice(arm)}, with the default learning rates {rates[0]:.3g} and {rates[1]:.3g}"
+    if arm.source is None:
         yield "no source model of the target's resolution is on the shelf, and no trial of this home is evidence"
     else:
         yield (
-            f"no trial of this home is evidence for it: all that is known is that {arm[0]} ranks first of {models} source "
+            f"no trial of this home is evidence for it: all that is known is that {arm.source} ranks first of {models} source "
             "models before any training"
         )
     yield (
@@ -51,8 +56,9 @@ def verdict_by_ranking(target: str, arm: Arm, rates: tuple[float, float], models
     )
 
 
-def _named(arm: Arm) -> str:
-    return "from scratch" if arm[0] is None else f"from {arm[0]}, {arm[1]} transferred"
+def _advice(arm: Arm) -> str:
+    """What to do: to train, or to use a source as it is."""
+    return f"train {arm.told()}" if arm.method == DEFAULT_METHOD else f"use {arm.told()}"
 
 
 def _ranged(interval: Interval) -> str:
@@ -60,13 +66,13 @@ def _ranged(interval: Interval) -> str:
 
 
 def _against_scratch(arm: Arm, to_scratch: Interval, rivals: Sequence[Rival]) -> str:
-    if arm[0] is None:
+    if arm.source is None:
         if not rivals:
             return "no source model of this network is on the shelf to compare scratch with"
         best = rivals[0]
         short = "" if best.separated else f", short of the {SURE} that would separate them"
         return (
-            f"the evidence favours scratch: it beats the best source, {best.source} ({best.parts}), with probability "
+            f"the evidence favours scratch: it beats the best source, {best.arm}, with probability "
             f"{best.worse_with_probability:.2f}{short}"
         )
     scratch = next(rival for rival in rivals if rival.source == SCRATCH)
@@ -98,8 +104,13 @@ def _against(kind: str, rivals: Sequence[Rival]) -> Iterator[str]:
 
 
 def _odds(rivals: Sequence[Rival]) -> str:
-    named = (f"{rival.source} ({rival.parts}; probability {rival.worse_with_probability:.2f})" for rival in rivals)
+    named = (f"{_within(rival.arm)} probability {rival.worse_with_probability:.2f})" for rival in rivals)
     return ", ".join(named)
+
+
+def _within(arm: Arm) -> str:
+    """ "dogs (both;" or "scratch (none;": an arm, with its bracket left open for a word more."""
+    return f"{arm.source or SCRATCH} ({arm.way};"
 
 
 def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
@@ -109,10 +120,10 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.bench.about()}"
     if carried := sum(one.carried for one in evidence.tried):
         yield f"{carried} of them were stopped early; their scores are carried on by the mean progress of the others"
-    dead = {(source, parts): n for (of, source, parts), n in evidence.dead.items() if of == target}
+    dead = {arm: n for (of, arm), n in evidence.dead.items() if of == target}
     if dead:
         yield "diverged or failed, and not counted: " + ", ".join(
-            f"{_trials(n)} {_named(arm)}" for arm, n in dead.items()
+            f"{_trials(n)} {arm.told()}" for arm, n in dead.items()
         )
 
 

@@ -9,26 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from spaces.config import METRIC_DIRECTIONS, TrialConfig
-from spaces.errors import UserError
+from spaces.config import TrialConfig
+from spaces.errors import UserError, lookup
+from spaces.protocol import METRICS, RECORD
+from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
 from trainables.storage.home import writing
 
 Status = Literal["running", "completed", "stopped", "diverged", "failed"]
 """completed: the budget was spent; stopped: by the scheduler; diverged: NaN or exploding losses; failed: an error."""
 
-_PROTOCOL_FIELDS = {
-    "extractor": pa.string(),
-    "input_size": pa.int32(),
-    "resizer": pa.string(),
-    "split": pa.string(),
-    "n_real": pa.int32(),
-    "n_fake": pa.int32(),
-    "metric_seed": pa.int64(),
-    "kd_subset": pa.int32(),
-    "iw_n": pa.int32(),
-    "floor_n": pa.int32(),
-}
-"""What each metric was measured with; names and values come from `trainables.metrics.metrics.measure`."""
+_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 _ROW_FIELDS = {
     "study": pa.string(),
@@ -41,50 +31,66 @@ _ROW_FIELDS = {
     "iterations": pa.int64(),
     "train_seconds": pa.float64(),
     "wall_seconds": pa.float64(),
-    "loss_d": pa.float64(),
-    "loss_g": pa.float64(),
     "origin": pa.string(),
     "device": pa.string(),
     "threads": pa.int32(),
     "node": pa.string(),
-    **{name: pa.float64() for metric in METRIC_DIRECTIONS for name in (metric, f"{metric}_floor")},
-    **_PROTOCOL_FIELDS,
+    **{name: pa.float64() for metric in METRICS for name in (metric, f"{metric}_floor")},
+    **{name: _ARROW_TYPES[fact.kind] for name, fact in RECORD.items()},
 }
 
 _MEASURED = [name for name in _ROW_FIELDS if name not in ("study", "trial", "status", "error", "retries")]
 
-_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+LOSSES = "losses"
+"""Where an evaluation holds its losses by the method's own names; in the table each is a column of its name."""
 
 
-def _config_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
+def _config_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The path and annotation of every leaf of a config; of a field with several kinds of config, the leaves of all."""
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _config_fields(kind, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", _arrow_type(kind)
+        groups = [kind for kind in _kinds(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        for group in groups:
+            yield from _config_fields(group, f"{prefix}{name}/")
+        if not groups:
+            yield f"{prefix}{name}", field.annotation
 
 
-def _arrow_type(kind: Any) -> pa.DataType:
+def _kinds(annotation: Any) -> list[Any]:
+    """What an annotation allows: itself, or the members of a union."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for member in get_args(annotation) for kind in _kinds(member)]
+    return [annotation]
+
+
+def _arrow_type(annotation: Any) -> pa.DataType:
     """The column type of a config field's annotation; a tuple of names is joined by commas into one string."""
+    kind = next(kind for kind in _kinds(annotation) if kind is not type(None))
     if get_origin(kind) is tuple:
         return pa.string()
     if get_origin(kind) is Literal:
         return _ARROW_TYPES[type(get_args(kind)[0])]
-    if get_origin(kind) is Annotated:
-        return _arrow_type(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        return _arrow_type(next(arg for arg in get_args(kind) if arg is not type(None)))
     return _ARROW_TYPES[kind]
 
 
-SCHEMA = pa.schema({**_ROW_FIELDS, **dict(_config_fields(TrialConfig))})
-"""Every column. A config column is named by the field's path: `source`, `transfer/parts`, `optim/lr_g`, ..."""
+def _columns() -> dict[str, pa.DataType]:
+    """A column for each leaf of every method's config; those of one path are of one type."""
+    columns: dict[str, pa.DataType] = {}
+    for config in CONFIGS.values():
+        for path, annotation in _config_fields(config):
+            kind = columns.setdefault(path, _arrow_type(annotation))
+            assert kind == _arrow_type(annotation), f"{path=} of {config} is no {kind}, as it is in another config"
+    return columns
+
+
+SCHEMA = pa.schema({**_ROW_FIELDS, **_columns()})
+"""Every column but the losses'. A config column is named by the field's path: `source`, `transfer/parts`, `optim/lr_g`."""
 
 
 def row_columns(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a trial measured, out of a report that holds other things too; not its config, identity or status."""
-    return {name: result[name] for name in _MEASURED if name in result}
+    return {name: result[name] for name in (*_MEASURED, LOSSES) if name in result}
 
 
 def flat_config(config: TrialConfig) -> dict[str, Any]:
@@ -100,11 +106,14 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
     return dict(leaves(config.model_dump()))
 
 
-def config_of(row: Mapping[str, Any], base: TrialConfig) -> TrialConfig:
-    """The config whose leaves a row of the table holds; `base`, the study's, says which leaves are lists of names."""
-    values = merged({}, {path: _plain(row[path]) for path in flat_config(base)})
+def config_of(row: Mapping[str, Any]) -> TrialConfig:
+    """The config whose leaves a row of the table holds."""
+    method = _plain(row.get("method")) or DEFAULT_METHOD
+    fields = dict(_config_fields(lookup(CONFIGS, "method", method)))
+    leaves = {path: _plain(row.get(path)) for path in fields}
+    values = merged({}, {path: value for path, value in leaves.items() if value is not None})
     values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
-    return TrialConfig.parse(values, "a row of the evaluations table")
+    return parse_trial(values, "a row of the evaluations table")
 
 
 def _plain(value: Any) -> Any:
@@ -139,29 +148,41 @@ def write_trial(
 ) -> None:
     """Write a trial's rows, whole, over what was there. Without an evaluation it has one row, with no metrics.
 
-    An evaluation maps names of SCHEMA's row fields to values; a name that is not in SCHEMA is a bug and raises KeyError.
-    `retries`: how often the trial's process was lost, and it was taken up again.
+    An evaluation maps names of SCHEMA's row fields to values, and "losses" to a mapping of the method's own names; any other
+    name is a bug and raises KeyError. `retries`: how often the trial's process was lost, and it was taken up again.
     """
     known = flat_config(config)
     known |= {"study": study, "trial": trial, "status": status, "error": error, "retries": retries}
     rows = [{**evaluation, **known} for evaluation in evaluations] or [{"images_seen": 0, **known}]
+    losses = [row.pop(LOSSES, None) or {} for row in rows]
     unknown = {name for row in rows for name in row} - set(SCHEMA.names)
     if unknown:
         raise KeyError(f"not columns of the evaluations table: {sorted(unknown)}")
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    for name in dict.fromkeys(name for each in losses for name in each):
+        if name in SCHEMA.names:
+            raise KeyError(f"{name!r} is a column of the evaluations table already, and no name for a loss")
+        table = table.append_column(name, pa.array([each.get(name) for each in losses], pa.float64()))
     with writing(path) as beside:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), beside)
+        pq.write_table(table, beside)
 
 
 def load(folder: Path) -> pa.Table:
     """All rows of a study's `evaluations/`, sorted by trial and images seen; empty, with SCHEMA, where there are none."""
     tables = [_read(path) for path in sorted(folder.glob("[!.]*.parquet"))]
-    table = pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default")
+    table = pa.concat_tables(
+        [SCHEMA.empty_table(), *tables], promote_options="permissive"
+    )  # earlier versions had narrower integers
     return table.sort_by([("trial", "ascending"), ("images_seen", "ascending")])
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of one trial's file; UserError if it is missing or damaged."""
-    return list(_read(path).to_pylist())
+    """The rows of one trial's file, with the losses in a mapping of their own; UserError if it is missing or damaged."""
+    rows = []
+    for row in _read(path).to_pylist():
+        losses = {name: row.pop(name) for name in list(row) if name not in SCHEMA.names}
+        rows.append({**row, LOSSES: losses} if losses else row)
+    return rows
 
 
 def _read(path: Path) -> pa.Table:

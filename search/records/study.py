@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spaces.config import METRIC_DIRECTIONS, Config, Direction, Name, TrialConfig
 from spaces.errors import UserError
+from spaces.protocol import METRICS, Direction
+from spaces.records import Config, Name
+from spaces.trials import AnyTrial
 from trainables.storage.home import Home, fetch, has_process, only_process, writing
 
 
@@ -43,7 +45,7 @@ class StudySpec(Config):
     """Of the target, that a trial may train on at most."""
     ranking: dict[str, float] = Field(default_factory=dict)
     """Of each source: the Frechet distance of its own samples to the target, before any training."""
-    base: TrialConfig
+    base: AnyTrial
     """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""
     digests: dict[str, str]
     """Of the target ("domain:NAME"), each source model ("source:NAME") and the user's own space ("space:FILE.py"), so that
@@ -62,7 +64,7 @@ class StudySpec(Config):
     @property
     def direction(self) -> Direction:
         """Which way it gets better."""
-        return METRIC_DIRECTIONS[self.metric]
+        return METRICS[self.metric].direction
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
+from spaces.trials import DEFAULT_METHOD
 
 _SHOWN = 12
 
@@ -57,7 +58,8 @@ class View:
                 self._trials[number] |= {"images": row["images_seen"], "value": row[self._spec.metric]}
         images = self._trials[number]["images"]
         how = f"goes on at {images:,} images" if images else "started"
-        self._say(f"trial {number}: {how}, {what}, lr_g {config.optim.lr_g:.1e}, lr_d {config.optim.lr_d:.1e}")
+        rates = f", lr_g {config.rates[0]:.1e}, lr_d {config.rates[1]:.1e}" if config.rates else ""
+        self._say(f"trial {number}: {how}, {what}{rates}")
 
     def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
         """A trial reported an evaluation."""
@@ -136,4 +138,7 @@ class View:
 
 
 def _what(config: TrialConfig) -> str:
-    return SCRATCH if config.source == SCRATCH else f"{config.source} ({config.transfer.parts})"
+    if config.source == SCRATCH:
+        return SCRATCH
+    way = config.parts if config.method == DEFAULT_METHOD else config.method.replace("_", " ")
+    return f"{config.source} ({way})"

@@ -4,7 +4,6 @@ import datetime
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from search.running.ledger import Ledger
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import UNVARIED
+from spaces.trials import parse_trial
 from trainables.images.domains import open_domain
 from trainables.machine.devices import best_device, device_name, use_cores
-from trainables.machine.progress import progress
-from trainables.running.trial import counted_trial
+from trainables.running.source_training import shown
+from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 from trainables.training.loop import Evaluation
@@ -40,14 +40,14 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
         raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
     if not isinstance(data, Mapping):
         raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
-    config = TrialConfig.parse(data.get("config", data.get("base", data)), f"config {path}")
+    config = parse_trial(data.get("config", data.get("base", data)), f"config {path}")
     if config.target != target:
         raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
     if max_images is None:
         return config
     evaluations = max(1, config.budget.images // config.budget.eval_every_images)
     budget = {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
-    return TrialConfig.parse(config.model_dump() | {"budget": budget}, f"config {path}")
+    return parse_trial(config.model_dump() | {"budget": budget}, f"config {path}")
 
 
 def default_name(target: str, path: Path) -> str:
@@ -108,11 +108,8 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
     device = best_device()
     machine = {"device": device_name(device), "threads": threads}
     files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
-    last: Evaluation | None = None
-    with progress(f"training {ledger.spec.name}", "iterations") as report:
-        for last in counted_trial(config, home, files, device, lambda begun: report(begun, config.iterations)):
-            ledger.record(number, config, last.row() | machine)
-            scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
-            print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
-    assert last is not None, "a trial has at least one evaluation"
-    return last
+    return shown(
+        run_trial(config, home, files, device),
+        f"training {ledger.spec.name}",
+        record=lambda evaluation: ledger.record(number, config, evaluation.row() | machine),
+    )

@@ -11,10 +11,10 @@ from ray.air.integrations.wandb import WandbLoggerCallback
 from ray.tune.experiment import Trial
 from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
-from search.records.results import flat_config
+from search.records.results import LOSSES, flat_config
 from search.records.study import StudyPaths, StudySpec
-from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
+from spaces.trials import parse_trial_json
 
 
 def trackers(names: Sequence[str], paths: StudyPaths, spec: StudySpec) -> list[tune.Callback]:
@@ -62,8 +62,9 @@ class _Tracker(tune.Callback):
     ) -> None:
         if "images_seen" in result:
             shown = {name: value for name, value in result.items() if name not in _TUNES_OWN and value is not None}
+            losses = shown.pop(LOSSES, None) or {}
             step = {"timesteps_total": result["images_seen"]}
-            self._logger.log_trial_result(iteration, self._as_shown(trial), shown | step)
+            self._logger.log_trial_result(iteration, self._as_shown(trial), shown | losses | step)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._logger.log_trial_end(self._as_shown(trial), failed=False)
@@ -92,7 +93,7 @@ class _Shown:
 
     def __init__(self, trial: Trial, folder: Path) -> None:
         self._trial = trial
-        flat = flat_config(TrialConfig.model_validate_json(trial.config["config"]))
+        flat = flat_config(parse_trial_json(trial.config["config"], "a trial"))
         self.config = self.evaluated_params = {name: value for name, value in flat.items() if value is not None}
         self.local_path = str(folder / f"{trial.config['number']:05d}")
 

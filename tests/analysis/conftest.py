@@ -13,7 +13,7 @@ from PIL import Image
 from analysis.evidence import Evidence
 from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 from trainables.storage.home import Home
 
 PROTOCOL = {"extractor": "efficientnet_lite0", "input_size": 64, "resizer": "pillow-bicubic", "split": "train"}
@@ -62,7 +62,7 @@ class StudyFolder:
             }
             for i, value in enumerate(fd)
         ]  # fmt: skip
-        trial_config = TrialConfig.parse(config, "test")
+        trial_config = parse_trial(config, "test")
         path = self.paths.evaluation(number)
         error = "CUDA out of memory" if status == "failed" else None
         write_trial(

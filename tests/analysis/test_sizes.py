@@ -3,7 +3,7 @@ import pytest
 
 from analysis.findings.sizes import by_size, worth
 from analysis.tables import Metric
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 
 FD = Metric("fd", "FD")
 COLUMNS = ["source", "target_images", "mean"]
@@ -66,7 +66,7 @@ def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
 
     whole = new_study(name="whole")
     base = whole.spec.base.model_dump() | {"data": {"target_images": 100}}
-    small = new_study(name="small", base=TrialConfig.parse(base, "test").model_dump(), train_images=100)
+    small = new_study(name="small", base=parse_trial(base, "test").model_dump(), train_images=100)
     for study, value in ((whole, 100), (small, 200)):
         study.trial(0, "mdi", "both", [value], data=study.spec.base.data.model_dump())
         study.trial(1, "scratch", "none", [2 * value], data=study.spec.base.data.model_dump())

@@ -9,7 +9,9 @@ from analysis.exhibits import neighbours, prepare, source_grid
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from trainables.images.domains import remove_domain
-from trainables.running.trial import TrialFiles, run_trial
+from trainables.running.trial import run_trial
+from trainables.training.loop import evaluations
+from trainables.training.trial_files import TrialFiles
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def trained(home, tiny_config, tiny_source):
     )
     write_spec(paths, spec)
     files = TrialFiles(paths.trial(0), paths.samples(0))
-    rows = [evaluation.row() for evaluation in run_trial(config, home, files, torch.device("cpu"))]
+    rows = [evaluation.row() for evaluation in evaluations(run_trial(config, home, files, torch.device("cpu")))]
     write_trial(paths.evaluation(0), config, study="s", trial=0, status="completed", evaluations=rows)
     return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: Evidence.of(home, [(paths, spec)])[0])
 

@@ -1,19 +1,26 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from analysis.winner import export_generator, generator_file
+from analysis.winner import export_model, model_path
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.networks.resnet import sample
-from trainables.running.trial import load_generator, run_trial
+from spaces.trials import parse_trial_json
+from trainables.methods.registry import open_sampler
+from trainables.running import trial
 from trainables.storage.home import Home
+from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialFiles
+
+
+def run_trial(*given: Any) -> Iterator[Evaluation]:
+    """The evaluations of a trial, without the progress between them."""
+    return evaluations(trial.run_trial(*given))
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def finished(home: Home, tiny_config: Callable[..., TrialConfig]) -> StudyPaths:
 
 
 def test_a_study_and_a_trial_name_the_same_generator(home: Home, finished: StudyPaths) -> None:
-    assert generator_file(home, "s") == generator_file(home, "s:0") == finished.trial(0) / "generator.safetensors"
+    assert model_path(home, "s") == model_path(home, "s:0") == finished.trial(0) / "model"
 
 
 @pytest.mark.parametrize(
@@ -45,11 +52,11 @@ def test_a_study_and_a_trial_name_the_same_generator(home: Home, finished: Study
 )
 def test_what_is_not_there_is_named(home: Home, finished: StudyPaths, name: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        generator_file(home, name)
+        model_path(home, name)
 
 
 def test_an_exported_generator_draws_the_same_images(home: Home, finished: StudyPaths, tmp_path: Path) -> None:
-    export_generator(generator_file(home, "s"), tmp_path / "out")
-    one, other = (load_generator(p / "generator.safetensors") for p in (tmp_path / "out", finished.trial(0)))
-    assert torch.equal(sample(one, 8, seed=3), sample(other, 8, seed=3))
-    assert TrialConfig.model_validate_json((tmp_path / "out" / "config.json").read_text()).target == "dots"
+    export_model(model_path(home, "s"), tmp_path / "out")
+    one, other = (open_sampler(path)(8, seed=3) for path in (tmp_path / "out", finished.trial(0) / "model"))
+    assert torch.equal(one.images, other.images)
+    assert parse_trial_json((tmp_path / "out" / "config.json").read_text(), "config.json").target == "dots"

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from spaces.config import TrialConfig
+from spaces.networks import Resnet
+from spaces.trials import parse_trial
 from trainables.images.domains import open_domain, write_domain
-from trainables.networks.resnet import build_discriminator, build_generator, sample, set_standing_statistics
-from trainables.running.trial import load_generator, run_trial
+from trainables.methods.registry import open_sampler
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.models import Model
+from trainables.networks.sampling import set_standing_statistics
+from trainables.running import trial
 from trainables.sources.likeness import likeness
 from trainables.sources.shelf import open_source, save_source
 from trainables.storage.home import Home
 from trainables.training.checkpoints import last_state
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialFiles
 
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
@@ -60,6 +64,11 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def run_trial(*given: Any) -> Iterator[Evaluation]:
+    """The evaluations of a trial, without the progress between them."""
+    return evaluations(trial.run_trial(*given))
+
+
 def machine() -> str:
     """What the last bits of these numbers depend on."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
@@ -73,16 +82,16 @@ def make_home(root: Path) -> Home:
     for image, (x, y) in zip(images, rng.integers(0, 24, (48, 2)), strict=True):
         image[:, y : y + 8, x : x + 8] = 220
     write_domain(home.domain("dots"), images, np.arange(48) % 2, np.arange(48) % 6 == 0, origin="test", resizer="none")
-    network = TrialConfig.parse(COMMON, "golden").network
+    network = Resnet.model_validate(NETWORK)
     generator = build_generator(network, seed=7)
     set_standing_statistics(generator)
     facts = {
-        "name": "seed-7", "network": NETWORK, "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
+        "name": "seed-7", "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
         "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
     }  # fmt: skip
     critic = build_discriminator(network, seed=7)
     weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
-    save_source(home.source("seed-7"), facts, weights, b"png")
+    save_source(home.source("seed-7"), facts, Model(dict.fromkeys(weights, network), weights), b"png")
     return home
 
 
@@ -109,9 +118,9 @@ def measured(root: Path) -> dict[str, Any]:
     home, found = make_home(root / "home"), {}
     for name, fields in TRIALS.items():
         files = TrialFiles(root / name, root / f"{name} samples")
-        config = TrialConfig.parse({**COMMON, **fields}, "golden")
+        config = parse_trial({**COMMON, **fields}, "golden")
         rows = evaluated(run_trial(config, home, files, torch.device("cpu")))
-        images = sample(load_generator(files.generator), 16, 1).numpy()
+        images = open_sampler(files.model)(16, 1).images.numpy()
         state = {k: t for k, t in last_state(files).items() if t.is_floating_point()}
         found[name] = {
             "rows": rows,
@@ -120,7 +129,7 @@ def measured(root: Path) -> dict[str, Any]:
             "samples": hashlib.sha256(images.tobytes()).hexdigest(),
             "samples_mean": float(images.mean()),
         }
-    protocol = TrialConfig.parse(COMMON, "golden").protocol
+    protocol = parse_trial(COMMON, "golden").protocol
     parts = likeness(home, open_domain(home, "dots"), open_source(home, "seed-7"), protocol)
     found["likeness"] = {name: part.model_dump() for name, part in parts.items()}
     return json.loads(json.dumps(found))

@@ -8,10 +8,13 @@ import pytest
 from search.launch import begin, resolve_study
 from search.ranking import Ranking, places_by, rank_shelf, rank_sources
 from search.records.study import StudyPaths, open_study
-from spaces.config import Network, Protocol
 from spaces.errors import UserError
+from spaces.networks import Resnet
+from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain, write_domain
-from trainables.networks.resnet import Generator, build_discriminator, build_generator, sample, set_standing_statistics
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.resnet import Generator
+from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceModel, open_source, save_source
 from trainables.storage.home import Home
 
@@ -20,7 +23,7 @@ PROTOCOL = Protocol(metrics=("fd",), input_size=32, n_fake=64)
 
 def shelved(home: Home, name: str, seed: int, like: SourceModel) -> Generator:
     """A source model of random weights, scaled so that its samples differ from another seed's."""
-    network: Network = like.facts.network
+    network: Resnet = like.facts.network
     generator = build_generator(network, seed)
     generator.to_rgb.bias.data += seed  # its samples are the brighter, the larger the seed
     set_standing_statistics(generator)

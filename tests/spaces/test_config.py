@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from spaces.config import METRIC_DIRECTIONS, Protocol, TrialConfig
 from spaces.errors import UserError, lookup
+from spaces.protocol import METRICS, Protocol
+from spaces.trials import parse_trial, parse_trial_json
 
 VALID: dict[str, Any] = {
     "target": "cats", "source": "dogs", "network": {"resolution": 32}, "budget": {"images": 10, "eval_every_images": 5},
@@ -24,11 +25,15 @@ VALID: dict[str, Any] = {
         ({"protocol": {"metrics": ["lpips"]}}, "unknown metric 'lpips'; known: fid, fd"),
         ({"protocol": {"metrics": []}}, "metrics is empty"),
         ({"source": "scratch", "transfer": {"parts": "both"}}, "nothing to transfer"),
+        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, finetune"),
+        ({"method": "as_is", "loss": {}}, "'loss' is no setting of method 'as_is', which has: network"),
+        ({"method": "as_is", "source": "scratch"}, "'as_is' samples a source model, and source 'scratch' is none"),
+        ({"network": {"family": "biggan"}}, "network: unknown family of networks; known: dcgan, resnet"),
     ],
 )
 def test_bad_configs_are_refused_in_one_line_that_names_the_field(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError) as error:
-        TrialConfig.parse(VALID | change, "space 'mine'")
+        parse_trial(VALID | change, "space 'mine'")
     assert str(error.value).startswith("space 'mine': ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
@@ -36,23 +41,23 @@ def test_bad_configs_are_refused_in_one_line_that_names_the_field(change: dict[s
 
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(UserError, match="budget: Field required"):
-        TrialConfig.parse({name: value for name, value in VALID.items() if name != "budget"}, "x")
+        parse_trial({name: value for name, value in VALID.items() if name != "budget"}, "x")
 
 
 def test_scratch_transfers_nothing_and_a_source_both_networks_unless_told() -> None:
-    assert TrialConfig.parse(VALID | {"source": "scratch"}, "x").transfer.parts == "none"
-    assert TrialConfig.parse(VALID, "x").transfer.parts == "both"
+    assert parse_trial(VALID | {"source": "scratch"}, "x").transfer.parts == "none"
+    assert parse_trial(VALID, "x").transfer.parts == "both"
 
 
 def test_a_config_is_frozen_and_survives_json() -> None:
-    config = TrialConfig.parse(VALID, "x")
-    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+    config = parse_trial(VALID, "x")
+    assert parse_trial_json(config.model_dump_json(), "test") == config
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 3  # type: ignore[misc]
 
 
 def test_every_metric_has_a_protocol_that_allows_it() -> None:
-    for metric in METRIC_DIRECTIONS:
+    for metric in METRICS:
         extractor = "inception" if metric in ("fid", "kid") else "efficientnet_lite0"
         assert Protocol(metrics=(metric,), extractor=extractor).metrics == (metric,)
 

@@ -2,9 +2,10 @@ import optuna
 import pytest
 
 from search.proposals import overlaid
-from spaces.config import SCRATCH, TrialConfig
+from spaces.config import SCRATCH
 from spaces.presets import PRESETS
 from spaces.suggest import SPACES
+from spaces.trials import parse_trial
 
 SOURCES = ["mdi", "dogs"]
 
@@ -26,7 +27,7 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
 def test_what_a_space_has_in_common_fits_a_config(name: str) -> None:
     from search.records.results import merged
 
-    TrialConfig.parse(merged(PRESETS["small"]("cats", 64).model_dump(), SPACES[name].common), name)
+    parse_trial(merged(PRESETS["small"]("cats", 64).model_dump(), SPACES[name].common), name)
 
 
 @pytest.mark.parametrize("name", PRESETS)

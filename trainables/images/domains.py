@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from spaces.config import Config
 from spaces.errors import UserError
+from spaces.records import Config
 from trainables.images.grids import image_grid
 from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
 
@@ -108,6 +108,11 @@ class Domain:
         if found != self.facts.digest:
             raise _damaged(self.path, f"{IMAGES_FILE} has sha256 {found}, {FACTS_FILE} says {self.facts.digest}")
 
+    @cached_property
+    def is_labelled(self) -> bool:
+        """Whether every image has a class."""
+        return bool((self.labels >= 0).all())
+
     def indices(self, split: Split) -> NDArray[np.int64]:
         """Rows of a split, ascending."""
         return np.flatnonzero(self.is_val == (split == "val"))
@@ -124,31 +129,6 @@ class Domain:
                 f"ask for 1 to {len(rows):,}"
             )
         return rows[:n]
-
-
-class BatchOrder:
-    """Which rows make up batch 0, 1, 2, ... of an endless stream of shuffled epochs.
-
-    A pure function of the batch's number, so resuming needs no state. In each epoch every row comes exactly once; a
-    batch may straddle epochs.
-    """
-
-    def __init__(self, indices: NDArray[np.int64], batch: int, seed: int) -> None:
-        """Batches of `batch` rows out of `indices`; neither may be empty."""
-        assert len(indices) > 0, "no rows to make batches of"
-        assert batch > 0, f"{batch=}, expected 1 or more"
-        self.indices, self.batch, self.seed = indices, batch, seed
-        self._epoch = lru_cache(maxsize=2)(self._shuffled)
-
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, epoch]).permutation(self.indices)
-
-    def __call__(self, number: int) -> NDArray[np.int64]:
-        """Rows of batch `number`, (batch,)."""
-        n, start = len(self.indices), number * self.batch
-        stop = start + self.batch
-        epochs = range(start // n, (stop - 1) // n + 1)
-        return np.concatenate([self._epoch(e)[max(start - e * n, 0) : stop - e * n] for e in epochs])
 
 
 def write_domain(

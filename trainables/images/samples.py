@@ -1,14 +1,29 @@
-"""Writing samples where a user wants them: one grid, an array, or a folder of PNGs."""
+"""Samples: what a generator gives and metrics score; and writing them where a user wants them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from spaces.errors import UserError
 from trainables.images.grids import image_grid
 from trainables.storage.home import writing, writing_folder
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Generated images, with what each was asked to be."""
+
+    images: Tensor
+    """uint8 (n, 3, R, R), on the CPU."""
+    labels: Tensor | None = None
+    """int64 (n,): the class that each was asked to be; None of a model without classes."""
+    inputs: Tensor | None = None
+    """uint8 (n, 3, R, R), the held-out source image that each translates, or (n, K, 3, R, R), the K shots that it is made of;
+    None of images made of noise alone."""
 
 
 def check_output(output: Path) -> None:

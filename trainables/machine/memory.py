@@ -3,13 +3,10 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import psutil
 
 from spaces.errors import UserError
-
-T = TypeVar("T")
 
 _EVERY_SECONDS = 0.2
 
@@ -18,7 +15,7 @@ class MemoryLimit:
     """Follows this process's resident memory; `check` raises UserError once it was over `limit` bytes.
 
     A thread looks, so that a peak inside an evaluation is seen too; it can't interrupt the computation, so call `check`
-    between batches.
+    between iterations.
     """
 
     def __init__(self, limit: int) -> None:
@@ -51,9 +48,3 @@ class MemoryLimit:
                 f"over its memory limit: the trial's process had {self._peak / 2**30:.2f} GiB, and --memory-per-trial allows "
                 f"{self._limit / 2**30:.2f}; a smaller batch or network takes less"
             )
-
-    def checked(self, items: Iterator[T]) -> Iterator[T]:
-        """The items, with a check before each."""
-        for item in items:
-            self.check()
-            yield item

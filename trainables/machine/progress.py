@@ -2,14 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-T = TypeVar("T")
 
 _LINE_EVERY_SECONDS = 10.0
 
@@ -50,11 +47,3 @@ def _plain_lines(what: str, unit: str) -> Callable[[int, int], None]:
             print(f"{what}: {done:,} of {total:,} {unit}{left}", file=sys.stderr, flush=True)
 
     return report
-
-
-def watch(items: Iterable[T], report: Callable[[int, int], None], total: int, already: int = 0) -> Iterator[T]:
-    """The items, each reported as it is handed out: who takes `total - already` of them never asks for another."""
-    report(already, total)
-    for done, item in enumerate(items, start=already + 1):
-        report(done, total)
-        yield item

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from spaces.config import RESOLUTIONS, IwProtocol, Network
 from spaces.errors import UserError
+from spaces.networks import RESOLUTIONS, Resnet
+from spaces.protocol import IwProtocol
 from trainables.images.pixels import to_float
 from trainables.machine.randomness import random_numbers
-from trainables.networks.resnet import Discriminator, build_discriminator, critic_logits
+from trainables.networks.families import build_discriminator
+from trainables.networks.sampling import critic_logits
 from trainables.training.losses import LOSSES
 
 MIN_IMAGES = 4
@@ -31,7 +33,7 @@ def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProt
     rng = random_numbers("independent critic", protocol.seed)
     train_real, held_real = _halves(real, protocol.images, rng, device)
     train_fake, held_fake = _halves(fake, protocol.images, rng, device)
-    network = Network.model_validate({"resolution": real.shape[2], "width": protocol.width})
+    network = Resnet.model_validate({"resolution": real.shape[2], "width": protocol.width})
     critic = build_discriminator(network, protocol.seed).to(device).to(memory_format=torch.channels_last)
     with torch.enable_grad(), torch.autocast(device.type, enabled=False):
         _train(critic, train_real, train_fake, protocol, rng)
@@ -40,7 +42,7 @@ def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProt
     return score if math.isfinite(score) else math.nan
 
 
-def _train(critic: Discriminator, real: Tensor, fake: Tensor, protocol: IwProtocol, rng: torch.Generator) -> None:
+def _train(critic: nn.Module, real: Tensor, fake: Tensor, protocol: IwProtocol, rng: torch.Generator) -> None:
     loss = LOSSES["wgan_gp"]
     optimiser = torch.optim.Adam(critic.parameters(), protocol.lr, betas=(0.0, 0.9))
     batch = min(protocol.batch, len(real), len(fake))

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spaces.config import Protocol
 from spaces.errors import lookup
+from spaces.protocol import METRICS, RECORD, Protocol
 from trainables.images.domains import Domain, Split
+from trainables.images.samples import Samples
 from trainables.metrics.distances import (
     KERNEL_SUBSET_SIZE,
     KERNEL_SUBSETS,
@@ -31,8 +32,8 @@ from trainables.metrics.reference import Reference, extract, once, reference
 class EvalContext:
     """What is measured, against what, and how. The metrics share features, extracted at first use."""
 
-    generated: NDArray[np.uint8]
-    """(n_fake, 3, R, R)"""
+    samples: Samples
+    """What is scored."""
     domain: Domain
     domain_folder: Path
     """Where moments and floors are kept, in its `moments`."""
@@ -41,6 +42,11 @@ class EvalContext:
     """None if no metric needs features."""
     device: torch.device
     """Of IW's critic."""
+
+    @cached_property
+    def generated(self) -> NDArray[np.uint8]:
+        """The generated images, (n_fake, 3, R, R)."""
+        return self.samples.images.numpy()
 
     @cached_property
     def reference(self) -> Reference:
@@ -102,13 +108,8 @@ class EvalContext:
         return "val" if self.protocol.split == "train" else "train"
 
 
-Metric = Callable[[EvalContext], dict[str, float]]
-
-RECORD = (
-    *("extractor", "input_size", "resizer", "split", "n_real", "floor_n"),  # of metrics by features
-    *("n_fake", "metric_seed", "kd_subset", "iw_n"),
-)
-"""What a measurement says of itself."""
+MetricFunction = Callable[[EvalContext], dict[str, float]]
+"""Gives a metric, and its floor, by name."""
 
 
 def fd(context: EvalContext) -> dict[str, float]:
@@ -192,7 +193,7 @@ def measure(context: EvalContext) -> Measurement:
     """Run the metrics of the context's protocol. UserError if the domain has too few images for one of them."""
     values: dict[str, float] = {}
     for name in context.protocol.metrics:
-        values |= lookup(METRICS, "metric", name)(context)
+        values |= lookup(METRIC_FUNCTIONS, "metric", name)(context)
     return Measurement(
         {name: value if math.isfinite(value) else math.nan for name, value in values.items()}, _record(context)
     )
@@ -201,7 +202,7 @@ def measure(context: EvalContext) -> Measurement:
 def _record(context: EvalContext) -> dict[str, Any]:
     protocol, extractor, n_fake = context.protocol, context.extractor, len(context.generated)
     record: dict[str, Any] = {"n_fake": n_fake, "metric_seed": protocol.seed}
-    if extractor is not None and set(protocol.metrics) - {"iw"}:
+    if extractor is not None and any(METRICS[name].features for name in protocol.metrics):
         n_real = len(context.reference.features)
         record |= {"extractor": extractor.name, "input_size": extractor.input_size, "resizer": extractor.resizer}
         record |= {"split": protocol.split, "n_real": n_real, "floor_n": context.floor_n}
@@ -212,4 +213,4 @@ def _record(context: EvalContext) -> dict[str, Any]:
     return dict.fromkeys(RECORD) | record
 
 
-METRICS: Mapping[str, Metric] = {"fid": fid, "fd": fd, "kid": kid, "kd": kd, "iw": iw}
+METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {"fid": fid, "fd": fd, "kid": kid, "kd": kd, "iw": iw}

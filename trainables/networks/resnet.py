@@ -1,34 +1,26 @@
 """The WGAN-GP ResNet generator and critic (Gulrajani et al. 2017), as "Transferring GANs" (ECCV 2018) uses them.
 
 Channels at spatial size r are width * min(8, resolution // r). Images are (N, 3, R, R) float in [-1, 1].
-
-Batch norm, in the generator alone: training normalises by the batch's own statistics. Sampling must not, or a score
-would depend on the sampling batch (the reference code's does). So before sampling, `set_standing_statistics` puts
-averages over a fixed set of z into running_mean and running_var, and `sample` runs in eval mode. What training leaves
-in these buffers is a trace of past weights: sampling with it samples another network.
+Batch norm is in the generator alone; `sampling` says what sampling makes of it.
 """
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
-from spaces.config import Network
-from trainables.images.pixels import to_float, to_uint8
-from trainables.machine.randomness import random_numbers
+from spaces.networks import Resnet
+from trainables.networks.family import Family
+from trainables.networks.pooling import convolve_and_pool, sum_neighbours, sum_pool
 from trainables.networks.tangents import NormState, Sweep, norm_relu
 
 CHANNELS = 3
 SMALLEST = 4
-
-AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class UpBlock(nn.Module):
@@ -80,7 +72,7 @@ class DownBlock(nn.Module):
 class Generator(nn.Module):
     """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Resnet) -> None:
         super().__init__()
         channels = _channels(network)[::-1]
         self.z_dim = network.z_dim
@@ -99,7 +91,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, 3, R, R) -> logits (N,), unbounded; higher means more real. No sample sees the others of its batch."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Resnet) -> None:
         super().__init__()
         channels = _channels(network)
         self.from_rgb = nn.Conv2d(CHANNELS, channels[0], 3, padding=1)
@@ -142,74 +134,6 @@ class Discriminator(nn.Module):
         return gradient, along
 
 
-def convolve_and_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 3x3 convolution with padding and then 2x2 mean pooling, in a quarter of the multiplications.
-
-    The pooling goes first: sums of 2x2 neighbours at every place, then the convolution at every other.
-    """
-    return F.conv2d(sum_neighbours(x), weight / 4, bias, stride=2)
-
-
-def sum_pool(x: Tensor) -> Tensor:
-    """(N, C, r, r) -> (N, C, r / 2, r / 2): sums over 2x2 windows, side by side."""
-    sums: Tensor = _SumPool.apply(x)
-    return sums
-
-
-class _SumPool(Function):
-    """PyTorch's own pooling takes twice as long on its way back."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2, divisor_override=1)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        return F.interpolate(g, scale_factor=2.0)
-
-
-def sum_neighbours(x: Tensor) -> Tensor:
-    """(N, C, r, r), zero beyond its edge -> (N, C, r + 1, r + 1): sums over 2x2 windows."""
-    sums: Tensor = _NeighbourSums.apply(x)
-    return sums
-
-
-class _NeighbourSums(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return _sums_with_edge(_sums_with_edge(x, 2), 3)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        g = g[:, :, 1:] + g[:, :, :-1]
-        return g[..., 1:] + g[..., :-1]
-
-
-def _sums_with_edge(x: Tensor, dim: int) -> Tensor:
-    """x[i - 1] + x[i] along `dim`, one longer than x."""
-    r, shape = x.shape[dim], list(x.shape)
-    shape[dim] += 1
-    sums = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    torch.add(x.narrow(dim, 0, r - 1), x.narrow(dim, 1, r - 1), out=sums.narrow(dim, 1, r - 1))
-    sums.select(dim, 0).copy_(x.select(dim, 0))
-    sums.select(dim, r).copy_(x.select(dim, r - 1))
-    return sums
-
-
-def build_generator(network: Network, seed: int) -> Generator:
-    """A freshly initialised generator on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
-    with torch.device("meta"):
-        module = Generator(network)
-    return _initialised(module, seed)
-
-
-def build_discriminator(network: Network, seed: int) -> Discriminator:
-    """A freshly initialised critic on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
-    with torch.device("meta"):
-        module = Discriminator(network)
-    return _initialised(module, seed)
-
-
 @torch.no_grad()
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Give every layer of `module` (on the CPU) its initial weights, drawn from `generator` alone.
@@ -231,80 +155,37 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.reset_parameters()
 
 
-@torch.no_grad()
-def set_standing_statistics(generator: Generator, seed: int = 0, n: int = 1024) -> None:
-    """Set batch norm's running mean and variance to averages over `n` seeded z, in about equal batches of at most 256.
-
-    Each batch is normalised by its own statistics, as in training. The mean of its unbiased variances counts the
-    variation between batches in too.
-    """
-    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
-    momenta = [layer.momentum for layer in norms]
-    training = generator.training
-    for layer in norms:
-        layer.reset_running_stats()
-        layer.momentum = None  # cumulative average
-    generator.train()
-    for z in torch.chunk(_draw_z(generator, n, "standing statistics", seed), math.ceil(n / 256)):
-        generator(z)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
-    generator.train(training)
-
-
-@torch.no_grad()
-def sample(generator: Generator, n: int, seed: int, batch: int = 128) -> Tensor:
-    """`n` images, uint8 (n, 3, R, R) on the CPU, in eval mode: call `set_standing_statistics` first.
-
-    All z are drawn at once, so image i does not depend on `batch`.
-    """
-    training = generator.training
-    generator.eval()
-    images = [to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
-    generator.train(training)
-    return torch.cat(images)
-
-
-@torch.no_grad()
-def critic_logits(critic: Discriminator, images: Tensor, batch: int = 256) -> Tensor:
-    """Logits of uint8 images (n, 3, R, R), n at least 1: float64 (n,), on the critic's device; so many images at a time."""
-    device = critic.to_logit.weight.device
-    return torch.cat([critic(to_float(part.to(device))).double() for part in torch.split(images, batch)])
-
-
-def freezable(discriminator: Discriminator) -> list[list[nn.Module]]:
+def stages(discriminator: nn.Module) -> list[list[nn.Module]]:
     """The critic's stages from the image side: the input convolution with the first block, then block by block.
 
     The last linear layer is in none: it always trains.
     """
+    assert isinstance(discriminator, Discriminator), f"{type(discriminator)=}"
     first, *rest = discriminator.blocks
     return [[discriminator.from_rgb, first], *([block] for block in rest)]
 
 
-def network_fields(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """The fields of `Network` that the names and shapes of a generator's or critic's weights give away."""
-    fields = {}
+def fields(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """The fields of the config that the names and shapes of a generator's or critic's weights give away."""
+    found = {}
     for name, tensor in state.items():
         if name.endswith("from_z.weight"):
-            fields["z_dim"] = tensor.shape[1]
+            found["z_dim"] = tensor.shape[1]
         elif name.endswith("_rgb.weight"):
-            fields["width"] = tensor.shape[0 if name.endswith("from_rgb.weight") else 1]
+            found["width"] = tensor.shape[0 if name.endswith("from_rgb.weight") else 1]
     blocks = {match[1] for name in state if (match := re.search(r"\bblocks\.(\d+)\.", name))}
-    return {**fields, "resolution": SMALLEST * 2 ** len(blocks)}
+    return {**found, "resolution": SMALLEST * 2 ** len(blocks)}
 
 
-def _channels(network: Network) -> list[int]:
+def _channels(network: Resnet) -> list[int]:
     """Channels at each spatial size, from the resolution down to 4."""
     sizes = [network.resolution >> i for i in range(int(math.log2(network.resolution / SMALLEST)) + 1)]
     return [network.width * min(8, network.resolution // size) for size in sizes]
 
 
-def _initialised(module: AnyModule, seed: int) -> AnyModule:
-    module.to_empty(device="cpu")
-    initialise(module, random_numbers(f"weights of a {type(module).__name__}", seed))
-    return module
-
-
-def _draw_z(generator: Generator, n: int, purpose: str, seed: int) -> Tensor:
-    z = torch.randn(n, generator.z_dim, generator=random_numbers(purpose, seed))
-    return z.to(generator.from_z.weight.device)
+RESNET = Family(
+    networks={"generator": Generator, "discriminator": Discriminator},
+    initialise=initialise,
+    stages=stages,
+    fields=fields,
+)

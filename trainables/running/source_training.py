@@ -2,23 +2,23 @@
 
 import datetime
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
 from spaces.config import TrialConfig
 from spaces.errors import lookup
 from spaces.presets import PRESETS
+from spaces.trials import parse_trial
 from trainables.cluster.crew import Crew
 from trainables.images.domains import open_domain
 from trainables.machine.devices import native_precision, use_cores
 from trainables.machine.progress import progress
-from trainables.running.trial import counted_trial
+from trainables.networks.models import read_model
+from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceError, SourceFacts, check_new, save_source
 from trainables.storage.home import Home, only_process, remove
-from trainables.storage.weights import read_tensors
-from trainables.training.checkpoints import last_state
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, Progress
 from trainables.training.trial_files import TrialFiles
 
 
@@ -66,11 +66,7 @@ def _train(
     config: TrialConfig, home: Home, name: str, files: TrialFiles, crew: Crew, address: str | None
 ) -> Evaluation:
     """Train to the end of the budget, or from the last checkpoint to there; gives the last evaluation."""
-    last: Evaluation | None = None
-    with progress(f"training {name}", "iterations") as report:
-        for last in _evaluations(config, home, files, crew, address, report):
-            _say(last)
-    assert last is not None, "a trial has at least one evaluation"
+    last = shown(_items(config, home, files, crew, address), f"training {name}")
     if last.status == "diverged":
         remove(files.folder)
         raise SourceError(
@@ -79,23 +75,33 @@ def _train(
     return last
 
 
-def _evaluations(
-    config: TrialConfig,
-    home: Home,
-    files: TrialFiles,
-    crew: Crew,
-    address: str | None,
-    report: Callable[[int, int], None],
-) -> Iterator[Evaluation]:
-    def begun(iterations: int) -> None:
-        report(iterations, config.iterations)
-
+def _items(
+    config: TrialConfig, home: Home, files: TrialFiles, crew: Crew, address: str | None
+) -> Iterator[Progress | Evaluation]:
     if crew.workers == 1 and address is None:
         use_cores(crew.threads)
-        return counted_trial(config, home, files, crew.device, begun)
-    from trainables.running.source_workers import evaluations_of_workers  # Ray takes seconds to import
+        return run_trial(config, home, files, crew.device)
+    from trainables.running.source_workers import items_of_workers  # Ray takes seconds to import
 
-    return evaluations_of_workers(config, home, files, crew, address, begun)
+    return items_of_workers(config, home, files, crew, address)
+
+
+def shown(
+    items: Iterable[Progress | Evaluation], what: str, record: Callable[[Evaluation], object] = lambda _: None
+) -> Evaluation:
+    """Show the progress of a training as a bar, and a line an evaluation, which `record` gets first; gives the last one."""
+    last: Evaluation | None = None
+    with progress(what, "iterations") as report:
+        for item in items:
+            if isinstance(item, Progress):
+                report(item.begun, item.iterations)
+                continue
+            last = item
+            record(last)
+            scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
+            print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
+    assert last is not None, "a trial has at least one evaluation"
+    return last
 
 
 def _config(
@@ -107,12 +113,7 @@ def _config(
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     values["optim"]["precision"] = "bfloat16" if address and crew.gpus else native_precision(crew.device)
-    return TrialConfig.parse(values | {"seed": seed}, f"source model of {domain!r}")
-
-
-def _say(evaluation: Evaluation) -> None:
-    scores = ", ".join(f"{metric} {value:.4g}" for metric, value in evaluation.metrics.items())
-    print(f"{evaluation.images_seen:,} images: {scores or evaluation.status}", file=sys.stderr)
+    return parse_trial(values | {"seed": seed}, f"source model of {domain!r}")
 
 
 def _training_files(home: Home, name: str) -> TrialFiles:
@@ -122,16 +123,13 @@ def _training_files(home: Home, name: str) -> TrialFiles:
 
 
 def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last: Evaluation) -> SourceFacts:
-    """The averaged generator and the critic of a finished training, as a source model."""
+    """The model of a finished training, on the shelf."""
     domain = open_domain(home, config.target).facts
-    state = last_state(files)
-    critic = {key.removeprefix("discriminator."): t for key, t in state.items() if key.startswith("discriminator.")}
     latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
     return save_source(
         home.source(name),
         {
             "name": name,
-            "network": config.network.model_dump(),
             "domain": config.target,
             "images": domain.train,
             "classes": domain.classes,
@@ -142,6 +140,6 @@ def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last:
             "origin": f"trained by understock: {config.model_dump_json(exclude_defaults=True)}",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         },
-        {"generator": read_tensors(files.generator)[0], "discriminator": critic},
+        read_model(files.model)[0],
         latest.read_bytes(),
     )

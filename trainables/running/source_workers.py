@@ -16,13 +16,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.trials import parse_trial_json
 from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
 from trainables.cluster.crew import Crew
 from trainables.cluster.workers import CrewLostError, fit
 from trainables.machine.devices import use_cores
-from trainables.running.trial import counted_trial
+from trainables.running.trial import run_trial
 from trainables.storage.home import Home
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, Progress
 from trainables.training.trial_files import TrialFiles
 
 RETRIES = 3
@@ -36,8 +37,9 @@ class _Job:
     config: str
     home: str
     folder: str
-    """In the home, as is the next."""
+    """Of the training's files, as a path inside the home."""
     samples: str
+    """Of its pictures, likewise."""
     crew: Crew
 
 
@@ -46,33 +48,27 @@ class _News:
 
     def __init__(self) -> None:
         self._evaluations: list[dict[str, Any]] = []
-        self._begun = 0
+        self._progress: Progress | None = None
 
-    def begun(self, iterations: int) -> None:
-        self._begun = iterations
+    def begun(self, progress: Progress) -> None:
+        self._progress = progress
 
     def evaluated(self, evaluation: dict[str, Any]) -> None:
-        self._begun = evaluation["iterations"]
         if not self._evaluations or evaluation["images_seen"] > self._evaluations[-1]["images_seen"]:
             self._evaluations.append(evaluation)
 
-    def since(self, evaluations: int) -> tuple[int, list[dict[str, Any]]]:
-        """Iterations begun, and the evaluations after the first `evaluations`."""
-        return self._begun, self._evaluations[evaluations:]
+    def since(self, evaluations: int) -> tuple[Progress | None, list[dict[str, Any]]]:
+        """The latest progress, and the evaluations after the first `evaluations`."""
+        return self._progress, self._evaluations[evaluations:]
 
 
-def evaluations_of_workers(
-    config: TrialConfig,
-    home: Home,
-    files: TrialFiles,
-    crew: Crew,
-    address: str | None,
-    report: Callable[[int], None],
-) -> Iterator[Evaluation]:
+def items_of_workers(
+    config: TrialConfig, home: Home, files: TrialFiles, crew: Crew, address: str | None
+) -> Iterator[Progress | Evaluation]:
     """What `run_trial` yields, trained by `crew` on the Ray cluster at `address`, or on one of our own.
 
-    `report` is told of the iterations begun. Ends the workers when closed or interrupted. UserError if there is no
-    such cluster or no room, or if the workers are lost again and again; an error of the training comes out as it was.
+    Progress comes now and then. Ends the workers when closed or interrupted. UserError if there is no such cluster or no
+    room, or if the workers are lost again and again; an error of the training comes out as it was.
     """
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
     job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
@@ -81,13 +77,13 @@ def evaluations_of_workers(
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
         training = _Training(lambda: fit(_work, {"job": job, "news": news}, crew, files.folder / "workers"), news)
-        seen, reported = 0, 0
+        seen, told = 0, None
         while True:
             running = training.running  # before the news: what comes after is asked for once more
-            begun, new = ray.get(news.since.remote(seen))
-            if begun != reported:
-                report(begun)
-                reported = begun
+            progress, new = ray.get(news.since.remote(seen))
+            if progress != told:
+                told = progress
+                yield progress
             yield from (Evaluation(**evaluation) for evaluation in new)
             seen += len(new)
             if not running:
@@ -140,18 +136,16 @@ def _work(parameters: dict[str, Any]) -> None:
     """One of the workers; the first tells how far it is."""
     job, news = parameters["job"], parameters["news"]
     use_cores(job.crew.threads)
-    config = TrialConfig.model_validate_json(job.config)
+    config = parse_trial_json(job.config, "a training's job")
     home = Home.find(job.home)  # each node has its own mirror of one on an object store
     files = TrialFiles(home.root / job.folder, home.root / job.samples)
     first = ray.train.get_context().get_world_rank() == 0
     due = 0.0
-
-    def report(begun: int) -> None:
-        nonlocal due
-        if first and time.monotonic() >= due:
+    for item in run_trial(config, home, files, job.crew.device):
+        if not first:
+            continue
+        if isinstance(item, Evaluation):
+            ray.get(news.evaluated.remote(item.as_dict()))
+        elif time.monotonic() >= due:
             due = time.monotonic() + _TOLD_EVERY_SECONDS
-            news.begun.remote(begun)
-
-    for evaluation in counted_trial(config, home, files, job.crew.device, report):
-        if first:
-            ray.get(news.evaluated.remote(evaluation.as_dict()))
+            news.begun.remote(item)

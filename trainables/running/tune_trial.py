@@ -20,8 +20,8 @@ import ray.train
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.trials import parse_trial_json
 from trainables.cluster.connection import node_name
 from trainables.cluster.crew import Crew
 from trainables.cluster.workers import CrewLostError, fit
@@ -30,6 +30,7 @@ from trainables.machine.memory import MemoryLimit
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home, StorageError, writing
 from trainables.storage.store import UnreachableError
+from trainables.training.loop import Evaluation
 from trainables.training.trial_files import TrialBusyError, TrialFiles
 
 OUT_OF_STORAGE = "out of storage"
@@ -52,8 +53,9 @@ class TrialJob:
     """A TrialConfig as JSON."""
     home: str
     folder: str
-    """In the home, as is the next."""
+    """Of the trial's files, as a path inside the home."""
     samples: str
+    """Of its pictures, likewise."""
     threads: int
     workers: int
     gpus_per_worker: float
@@ -80,11 +82,12 @@ class TrialJob:
         use_cores(self.threads)
         device = self.crew.device
         machine = {"device": device_name(device), "threads": self.threads, "node": node_name()}
-        config = TrialConfig.model_validate_json(self.config)
+        config = parse_trial_json(self.config, f"trial {self.number}")
         with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
-            for evaluation in run_trial(config, Home.find(self.home), self.files, device, memory.checked):
-                yield evaluation.row() | machine | {"status": evaluation.status}
-                if evaluation.status == "running":
+            for item in run_trial(config, Home.find(self.home), self.files, device):
+                if isinstance(item, Evaluation):
+                    yield item.row() | machine | {"status": item.status}
+                if not isinstance(item, Evaluation) or item.status == "running":
                     memory.check()
 
     def ending(self, error: Exception) -> dict[str, Any]:

@@ -4,23 +4,27 @@ Optimiser state is not transferred, as in the reference code of Wang et al., "Tr
 from zero moments.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from spaces.config import Transfer
 from spaces.errors import UserError
-from trainables.networks.resnet import Discriminator, Generator, freezable, network_fields
+from spaces.methods.finetune import Transfer
+from trainables.networks.families import DISCRIMINATOR, GENERATOR
+from trainables.networks.family import Family
 
-PARTS: Mapping[str, tuple[str, ...]] = {
+Fields = Callable[[Mapping[str, Tensor]], Mapping[str, int]]
+
+TRANSFERRED: Mapping[str, tuple[str, ...]] = {
     "none": (),
-    "generator": ("generator",),
-    "discriminator": ("discriminator",),
-    "both": ("generator", "discriminator"),
+    "generator": (GENERATOR,),
+    "discriminator": (DISCRIMINATOR,),
+    "both": (GENERATOR, DISCRIMINATOR),
 }
+"""The networks that each value of transfer/parts stands for."""
 
 
 class TransferError(UserError):
@@ -40,7 +44,7 @@ class GraftReport:
 
     def summary(self) -> str:
         """One line: "grafted 40 generator and 26 discriminator tensors, re-initialised 2, left 2 unused, froze 14"."""
-        counts = {part: sum(name.startswith(part) for name in self.copied) for part in PARTS["both"]}
+        counts = {part: sum(name.startswith(part) for name in self.copied) for part in TRANSFERRED["both"]}
         grafted = " and ".join(f"{count} {part}" for part, count in counts.items() if count) or "no"
         return (
             f"grafted {grafted} tensors, re-initialised {len(self.reinitialised)}, left {len(self.unused)} unused, "
@@ -54,10 +58,12 @@ def graft(
     *,
     where: str,
     on_mismatch: Literal["error", "reinit"],
+    fields: Fields | None = None,
 ) -> GraftReport:
     """Copy the parameters and buffers in `source` into `target` in place, by name and shape.
 
-    With "reinit", a tensor of the target that finds none of its name and shape keeps its own, fresh values.
+    `fields` reads a network's config off its tensors, for the way out of a refusal. With "reinit", a tensor of the target
+    that finds none of its name and shape keeps its own, fresh values.
 
     Raises TransferError, which starts with `where`, before anything is copied: with "error" if a tensor differs in
     shape, is missing or is left over; always if no matrix or convolution fits, for biases and counters are no transfer.
@@ -68,7 +74,7 @@ def graft(
     fits = any(own[name].dim() > 1 for name in copied)
     if misfits and (on_mismatch == "error" or not fits):
         more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
-        raise TransferError(f"{where}: {misfits[0]}{more}; {_way_out(own, source, reinit=fits)}")
+        raise TransferError(f"{where}: {misfits[0]}{more}; {_way_out(own, source, fields, reinit=fits)}")
     with torch.no_grad():
         for name in copied:
             own[name].copy_(source[name])
@@ -80,15 +86,15 @@ def graft(
 
 
 def graft_networks(
-    generator: Generator,
-    discriminator: Discriminator,
+    networks: Mapping[str, nn.Module],
+    family: Family,
     source: Mapping[str, Mapping[str, Tensor]],
     transfer: Transfer,
     *,
     source_name: str,
     target_name: str,
 ) -> GraftReport:
-    """Copy the networks that `transfer.parts` names out of `source` ("generator" and "discriminator"), then freeze.
+    """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
     The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
     arXiv:2002.10964).
@@ -96,15 +102,17 @@ def graft_networks(
     Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
     later training could mend.
     """
-    _check_freezing(discriminator, transfer)
+    stages = family.stages(networks[DISCRIMINATOR])
+    _check_freezing(len(stages), transfer)
     where = f"source {source_name!r} does not fit target {target_name!r}"
-    networks = {"generator": generator, "discriminator": discriminator}
     reports = []
-    for part in PARTS[transfer.parts]:
+    for part in TRANSFERRED[transfer.parts]:
+        if part not in source:
+            raise TransferError(f"{where}: it has no {part}; set transfer/parts to {' or '.join(map(repr, source))}")
         named = {f"{part}.{name}": tensor for name, tensor in source[part].items()}
         target = nn.ModuleDict({part: networks[part]})
-        reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch))
-    frozen = _freeze(discriminator, transfer.freeze_d)
+        reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch, fields=family.fields))
+    frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
     report = GraftReport(
         copied=tuple(name for each in reports for name in each.copied),
         reinitialised=tuple(name for each in reports for name in each.reinitialised),
@@ -119,21 +127,20 @@ def graft_networks(
     return report
 
 
-def _check_freezing(discriminator: Discriminator, transfer: Transfer) -> None:
-    stages = len(freezable(discriminator))
+def _check_freezing(stages: int, transfer: Transfer) -> None:
     if transfer.freeze_d > stages:
         raise TransferError(
             f"transfer/freeze_d={transfer.freeze_d}, but the critic has {stages} stages; set it to 0 ... {stages}"
         )
-    if transfer.freeze_d and "discriminator" not in PARTS[transfer.parts]:
+    if transfer.freeze_d and "discriminator" not in TRANSFERRED[transfer.parts]:
         raise TransferError(
             f"transfer/freeze_d={transfer.freeze_d} with transfer/parts={transfer.parts!r} would freeze random "
             "weights; set transfer/parts to 'discriminator' or 'both', or transfer/freeze_d to 0"
         )
 
 
-def _freeze(discriminator: Discriminator, stages: int) -> tuple[str, ...]:
-    for stage in freezable(discriminator)[:stages]:
+def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> tuple[str, ...]:
+    for stage in stages:
         for module in stage:
             module.requires_grad_(False)
     return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
@@ -151,8 +158,8 @@ def _misfits(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[st
     return shapes + missing + surplus
 
 
-def _way_out(own: Mapping[str, Tensor], source: Mapping[str, Tensor], *, reinit: bool) -> str:
-    here, there = network_fields(own), network_fields(source)
+def _way_out(own: Mapping[str, Tensor], source: Mapping[str, Tensor], fields: Fields | None, *, reinit: bool) -> str:
+    here, there = (fields(own), fields(source)) if fields else ({}, {})
     ways = ['transfer/on_mismatch="reinit"'] if reinit else []
     ways += [f"network/{field}={there[field]}" for field in there if there[field] != here.get(field)]
     return f"set {' or '.join(ways)}" if ways else "take another source"

@@ -10,12 +10,17 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from spaces.config import Config, Network
-from trainables.images.grids import image_grid
-from trainables.networks.resnet import Generator, sample, set_standing_statistics
-from trainables.sources.shelf import PARTS, SourceError, SourceFacts, check_fits, check_new, save_source
+from spaces.records import Config
+from trainables.images.grids import GRID_IMAGES, image_grid
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, build_generator
+from trainables.networks.models import Model
+from trainables.networks.sampling import sample, set_standing_statistics
+from trainables.sources.shelf import SourceError, SourceFacts, check_fits, check_new, save_source
 from trainables.storage.home import Home
 from trainables.storage.weights import read_tensors
+
+NETWORKS = (GENERATOR, DISCRIMINATOR)
+_PREFIXES = tuple(f"{part}." for part in NETWORKS)
 
 
 class _Training(Config):
@@ -31,7 +36,7 @@ def add_source(
     home: Home,
     name: str,
     files: Sequence[Path],
-    network: Network,
+    network: AnyNetwork,
     domain: Mapping[str, object],
     *,
     key_map: Path | None = None,
@@ -39,28 +44,28 @@ def add_source(
 ) -> SourceFacts:
     """Put weights from safetensors `files` on the shelf.
 
-    One file holds both networks, its names starting with "generator." and "discriminator."; two files hold one each, in
-    that order, without the prefix. A key map is a JSON object {their name: our name}; names it does not list stay as they
-    are, and null drops a tensor. Batch norm's running statistics may be missing: they are computed from the weights.
-    `domain` gives the facts "domain", "images", "classes", and may give "images_seen".
+    One file holds both networks, its names starting with "generator." and "discriminator.", or a generator alone, without
+    the prefix; two files hold one each, in that order, without the prefix. A key map is a JSON object {their name: our
+    name}; names it does not list stay as they are, and null drops a tensor. The generator's running statistics of batch
+    norm may be missing: they are computed from the weights. `domain` gives the facts "domain", "images", "classes", and may
+    give "images_seen".
 
     Raises UserError for facts that can't be, and SourceError that names the first tensor which does not fit `network`, with
     both shapes.
     """
     check_new(home, name, replace=replace)
     about = _Training.parse(domain, f"source model {name!r}")
-    weights = _by_part(files, _read_key_map(key_map))
-    generator = Generator(network)
-    missing = {key: t for key, t in generator.state_dict().items() if _is_statistic(key)}
-    weights["generator"] = missing | weights["generator"]
-    check_fits(weights, network, f"source model {name!r} from {', '.join(map(str, files))}")
-    generator.load_state_dict(weights["generator"])
+    weights = _by_network(files, _read_key_map(key_map))
+    missing = {key: t for key, t in build_generator(network, 0).state_dict().items() if _is_statistic(key)}
+    weights[GENERATOR] = missing | weights[GENERATOR]
+    model = Model(dict.fromkeys(weights, network), weights)
+    check_fits(model, f"source model {name!r} from {', '.join(map(str, files))}")
+    generator = model.network(GENERATOR)
     set_standing_statistics(generator)
-    weights["generator"] = generator.state_dict()
+    weights[GENERATOR] = generator.state_dict()
     facts = {
         **about.model_dump(),
         "name": name,
-        "network": network.model_dump(),
         "images_per_class": about.images / about.classes,
         "scores": {},
         "protocol": {},
@@ -68,36 +73,42 @@ def add_source(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     samples = io.BytesIO()
-    image_grid(sample(generator, 64, seed=0).numpy()).save(samples, format="png")
-    return save_source(home.source(name), facts, weights, samples.getvalue())
+    image_grid(sample(generator, GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
+    return save_source(home.source(name), facts, model, samples.getvalue())
 
 
 def _is_statistic(key: str) -> bool:
     return key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
 
 
-def _by_part(files: Sequence[Path], key_map: Mapping[str, str | None]) -> dict[str, dict[str, Tensor]]:
+def _by_network(files: Sequence[Path], key_map: Mapping[str, str | None]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each network in the files, by our names."""
     if len(files) not in (1, 2):
         raise SourceError(
-            f"got {len(files)} files; give one with both networks, or the generator's and the discriminator's"
+            f"got {len(files)} files; give one with both networks or the generator, or the generator's and the discriminator's"
         )
-    prefixes = [""] if len(files) == 1 else [f"{part}." for part in PARTS]
+    prefixes = [""] if len(files) == 1 else [f"{part}." for part in NETWORKS]
     tensors = {
         prefix + key: t
         for prefix, path in zip(prefixes, files, strict=True)
         for key, t in read_tensors(path)[0].items()
     }
-    renamed = {key_map.get(key, key): tensor.to(torch.float32) for key, tensor in tensors.items()}
-    strangers = [key for key in renamed if key is not None and not key.startswith(tuple(f"{part}." for part in PARTS))]
-    if strangers:
+    named = {key_map.get(key, key): tensor.to(torch.float32) for key, tensor in tensors.items()}
+    renamed = {key: tensor for key, tensor in named.items() if key is not None}
+    if not any(key.startswith(_PREFIXES) for key in renamed):
+        renamed = {f"{GENERATOR}.{key}": tensor for key, tensor in renamed.items()}
+    if strangers := [key for key in renamed if not key.startswith(_PREFIXES)]:
         raise SourceError(
             f"{files[0]}: tensor {strangers[0]!r} belongs to neither generator nor discriminator; names must start with "
             "'generator.' or 'discriminator.', so give a --key-map FILE.json of {their name: our name, or null to drop it}"
         )
-    return {
-        part: {key.removeprefix(f"{part}."): t for key, t in renamed.items() if key and key.startswith(f"{part}.")}
-        for part in PARTS
-    }
+    found = {part: _below(part, renamed) for part in NETWORKS}
+    return {part: weights for part, weights in found.items() if weights or part == GENERATOR}
+
+
+def _below(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
 def _read_key_map(path: Path | None) -> dict[str, str | None]:

@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from spaces.config import Config, Protocol
 from spaces.errors import UserError
+from spaces.protocol import Protocol
+from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
+from trainables.images.samples import Samples
 from trainables.machine.devices import best_device
 from trainables.metrics.distances import frechet_distance
 from trainables.metrics.features import load_extractor
 from trainables.metrics.manifolds import NEIGHBOURS, manifold_scores
 from trainables.metrics.metrics import EvalContext, measure
 from trainables.metrics.reference import reference, remembered
-from trainables.networks.resnet import Discriminator, Generator, critic_logits, sample
+from trainables.networks.families import DISCRIMINATOR, GENERATOR
+from trainables.networks.sampling import critic_logits, sample
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
@@ -43,7 +47,7 @@ class Part(Config):
 
 def distance_names(protocol: Protocol) -> tuple[str, str]:
     """What Frechet and kernel distance are called in the features of this protocol."""
-    return ("fid", "kid") if protocol.extractor == "inception" else ("fd", "kd")
+    return protocol.named("fd"), protocol.named("kd")
 
 
 def likeness(home: Home, target: Domain, source: SourceModel, protocol: Protocol) -> dict[str, Part]:
@@ -84,15 +88,12 @@ class _Comparison:
     own: Domain | None
 
     def parts(self, why_no_domain: str | None) -> Mapping[str, Part]:
-        weights = self.source.weights()
-        generator = Generator(self.source.facts.network)
-        generator.load_state_dict(weights["generator"])
-        critic = Discriminator(self.source.facts.network)
-        critic.load_state_dict(weights["discriminator"])
+        model = self.source.model()
+        generator = model.network(GENERATOR)
         device = best_device()
         names = distance_names(self.protocol)
         context = EvalContext(
-            generated=sample(generator.to(device), self.protocol.n_fake, self.protocol.seed).numpy(),
+            samples=Samples(sample(generator.to(device), self.protocol.n_fake, self.protocol.seed)),
             domain=self.target,
             domain_folder=self.target.path,
             protocol=self.protocol.model_copy(update={"metrics": names}),
@@ -101,7 +102,9 @@ class _Comparison:
         )
         parts = compared(context)
         parts[f"domain_{names[0]}"] = self._domain_distance(context, why_no_domain, parts[names[0]].floor)
-        return parts | {"critic": self._critic(critic.to(device), context, why_no_domain)}
+        if DISCRIMINATOR not in model.networks:
+            return parts | {"critic": Part(value=None, note="it has no critic")}
+        return parts | {"critic": self._critic(model.network(DISCRIMINATOR).to(device), context, why_no_domain)}
 
     def _domain_distance(self, context: EvalContext, why_not: str | None, floor: float | None) -> Part:
         """Of as many images of the source's domain as the source makes, for the distance falls with their count."""
@@ -117,7 +120,7 @@ class _Comparison:
         )
         return Part(value=frechet_distance(theirs.moments, context.reference.moments), floor=floor, note=few)
 
-    def _critic(self, critic: Discriminator, context: EvalContext, why_not: str | None) -> Part:
+    def _critic(self, critic: nn.Module, context: EvalContext, why_not: str | None) -> Part:
         rows = context.rows(self.protocol.split)[:_CRITIC_IMAGES]
         samples = _logits(critic, context.generated[:_CRITIC_IMAGES])
         if not samples.std() > 0:
@@ -140,7 +143,7 @@ def critic_score(images: NDArray[np.float64], samples: NDArray[np.float64]) -> f
     return float((images.mean() - samples.mean()) / samples.std())
 
 
-def _logits(critic: Discriminator, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _logits(critic: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     logits: NDArray[np.float64] = critic_logits(critic, torch.from_numpy(np.array(images))).cpu().numpy()
     return logits
 

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spaces.config import Protocol, TrialConfig
+from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain
 from trainables.images.grids import GAP, GRID_IMAGES, image_grid
 from trainables.machine.devices import best_device
 from trainables.metrics.features import Extractor, load_extractor
 from trainables.metrics.manifolds import squared_distances
 from trainables.metrics.reference import extract, reference
-from trainables.networks.resnet import Generator, sample
+from trainables.networks.sampling import ZSampler
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home, writing
 
@@ -27,10 +28,8 @@ HELD_OUT = 256
 
 def write_source_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:
     """A grid of the source model's samples from the same z as the grids of every trial under `protocol`."""
-    source = open_source(home, name)
-    generator = Generator(source.facts.network)
-    generator.load_state_dict(source.weights()["generator"])
-    images = sample(generator, min(GRID_IMAGES, protocol.n_fake), protocol.seed).numpy()
+    draw = ZSampler(open_source(home, name).model())
+    images = draw(min(GRID_IMAGES, protocol.n_fake), protocol.seed).images.numpy()
     with writing(output) as beside:
         image_grid(images).save(beside, format="png")
 
@@ -49,7 +48,7 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
     held_out = domain.subset(None, protocol.seed, "val")[:HELD_OUT]
     if len(held_out) == 0:
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
-    samples = tiles(grid, config.network.resolution)
+    samples = tiles(grid, domain.facts.resolution)
     train = _features(domain, extractor, rows, home.domain(config.target), protocol)
     distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
     expected = np.sqrt(squared_distances(extract(extractor, domain, held_out), train)).min(axis=1)

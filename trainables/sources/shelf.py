@@ -2,23 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from spaces.config import SCRATCH, Config, Name, Network
+from spaces.config import SCRATCH
 from spaces.errors import UserError
-from trainables.networks.resnet import build_discriminator, build_generator
+from spaces.networks import NetworkConfig
+from spaces.records import Config, Name
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, empty_network
+from trainables.networks.models import Model
 from trainables.storage.home import Home, check_name, fetch, remove, writing_folder
 from trainables.storage.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Small source models of builtin domains that ship with the package; `benchmarks/builtin_sources.py` makes them."""
 
-PARTS = ("generator", "discriminator")
 FACTS = "source.json"
 SAMPLES = "samples.png"
 
@@ -31,7 +34,8 @@ class SourceFacts(Config):
     """What a user picks a source model by, and what proves that the files are the ones meant."""
 
     name: Name
-    network: Network
+    networks: dict[str, NetworkConfig]
+    """Its networks by name, the generator first; one without a critic is a source too."""
     domain: str
     """The domain it was trained on."""
     images: PositiveInt
@@ -51,30 +55,54 @@ class SourceFacts(Config):
     """SHA-256 over both weight files."""
     created: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, data: Any) -> Any:
+        """They had one config for both networks."""
+        if isinstance(data, Mapping) and "network" in data:
+            rest = {name: value for name, value in data.items() if name != "network"}
+            return {"networks": dict.fromkeys((GENERATOR, DISCRIMINATOR), data["network"]), **rest}
+        return data
+
+    @model_validator(mode="after")
+    def _has_a_generator(self) -> Self:
+        if next(iter(self.networks), None) != GENERATOR:
+            raise ValueError(f"networks are {', '.join(self.networks) or 'none'}; a generator comes first")
+        return self
+
+    @property
+    def network(self) -> AnyNetwork:
+        """The generator's config."""
+        return self.networks[GENERATOR]
+
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A source model on disk: `generator.safetensors`, `discriminator.safetensors`, `source.json`, `samples.png`."""
+    """A source model on disk: NAME.safetensors for each of its networks, `source.json`, `samples.png`."""
 
     facts: SourceFacts
     path: Path
 
+    def model(self) -> Model:
+        """Its networks with their weights; SourceError unless the digest fits."""
+        return Model(self.facts.networks, self.weights())
+
     def weights(self) -> dict[str, dict[str, Tensor]]:
-        """Both networks' tensors, {"generator": {...}, "discriminator": {...}}; SourceError unless the digest fits."""
+        """Its networks' tensors, {"generator": {...}, "discriminator": {...}}; SourceError unless the digest fits."""
         fetch(self.path)
-        found = weights_digest(self.path)
+        found = weights_digest(self.path, self.facts.networks)
         if found != self.facts.digest:
             raise SourceError(
                 f"source model {self.facts.name!r}: the weights in {self.path} have digest {found[:12]}, source.json says "
                 f"{self.facts.digest[:12]}; they were changed or damaged, so add the model again"
             )
-        return {part: read_tensors(self.path / f"{part}.safetensors")[0] for part in PARTS}
+        return {part: read_tensors(self.path / f"{part}.safetensors")[0] for part in self.facts.networks}
 
 
-def weights_digest(folder: Path) -> str:
-    """SHA-256 over both weight files of a source model's folder."""
+def weights_digest(folder: Path, networks: Iterable[str]) -> str:
+    """SHA-256 over the weight files of a source model's folder, in the order of its networks."""
     digest = hashlib.sha256()
-    for part in PARTS:
+    for part in networks:
         try:
             digest.update((folder / f"{part}.safetensors").read_bytes())
         except OSError as error:
@@ -110,14 +138,14 @@ def check_new(home: Home, name: str, *, replace: bool) -> None:
         raise SourceError(f"source model {name!r} is there already in {home}; replace it with --replace")
 
 
-def save_source(
-    path: Path, facts: Mapping[str, object], weights: Mapping[str, Mapping[str, Tensor]], samples_png: bytes
-) -> SourceFacts:
-    """Write a source model's folder, whole or not at all; the digest is filled in. Returns its facts."""
+def save_source(path: Path, facts: Mapping[str, object], model: Model, samples_png: bytes) -> SourceFacts:
+    """Write a source model's folder, whole or not at all; networks and digest are filled in. Returns its facts."""
+    networks = {name: config.model_dump() for name, config in model.networks.items()}
     with writing_folder(path) as beside:
-        for part in PARTS:
-            write_tensors(weights[part], beside / f"{part}.safetensors")
-        complete = SourceFacts.parse({**facts, "digest": weights_digest(beside)}, f"source model {path.name!r}")
+        for name in networks:
+            write_tensors(model.weights[name], beside / f"{name}.safetensors")
+        filled = {**facts, "networks": networks, "digest": weights_digest(beside, networks)}
+        complete = SourceFacts.parse(filled, f"source model {path.name!r}")
         (beside / FACTS).write_text(complete.model_dump_json(indent=1) + "\n")
         (beside / SAMPLES).write_bytes(samples_png)
     return complete
@@ -133,18 +161,18 @@ def remove_source(home: Home, name: str) -> None:
     remove(path)
 
 
-def check_fits(weights: Mapping[str, Mapping[str, Tensor]], network: Network, where: str) -> None:
-    """SourceError that names the first tensor which is missing, surplus or of another shape than `network` has."""
-    expected = {"generator": build_generator(network, seed=0), "discriminator": build_discriminator(network, seed=0)}
-    for part, module in expected.items():
-        ours, theirs = module.state_dict(), weights[part]
+def check_fits(model: Model, where: str) -> None:
+    """SourceError that names the first tensor which is missing, surplus or of another shape than its network has."""
+    for part, network in model.networks.items():
+        ours, theirs = empty_network(part, network).state_dict(), model.weights[part]
         for name in sorted(ours.keys() | theirs.keys()):
             there = tuple(theirs[name].shape) if name in theirs else "not there"
             here = tuple(ours[name].shape) if name in ours else "not known"
             if there != here:
                 raise SourceError(
-                    f"{where}: {part}.{name} is {there} in the file, {here} in a network of {network.resolution} pixels, "
-                    f"width {network.width}, z {network.z_dim}; give the right --resolution, --width, --z-dim, or a key map"
+                    f"{where}: {part}.{name} is {there} in the file, {here} in a {network.family} of {network.resolution} "
+                    f"pixels, width {network.width}, z {network.z_dim}; give the right --family, --resolution, --width, "
+                    "--z-dim, or a key map"
                 )
 
 
@@ -152,6 +180,5 @@ def export_source(source: SourceModel, folder: Path) -> None:
     """Copy a source model, checked against its digest, to a folder that need not be in a home."""
     if folder.exists():
         raise SourceError(f"{folder} is there already; give a folder that is not")
-    save_source(
-        folder, source.facts.model_dump(exclude={"digest"}), source.weights(), (source.path / SAMPLES).read_bytes()
-    )
+    facts = source.facts.model_dump(exclude={"digest", "networks"})
+    save_source(folder, facts, source.model(), (source.path / SAMPLES).read_bytes())

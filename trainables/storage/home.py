@@ -19,8 +19,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.config import NAME_PATTERN
 from spaces.errors import UserError
+from spaces.records import NAME_PATTERN
 from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
 

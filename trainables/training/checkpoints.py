@@ -1,4 +1,4 @@
-"""What a trial leaves on disk, and how it comes back: the last two checkpoints, and the last and the best generator.
+"""What a trial leaves on disk, and how it comes back: the last two checkpoints, and the last and the best model.
 
 Checkpoints are written in turn into two slots, so while one is written the other is whole. A slot that is damaged counts
 as empty: the trial then goes on from the evaluation before, or anew.
@@ -15,37 +15,48 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from spaces.config import METRIC_DIRECTIONS, TrialConfig
+from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.protocol import METRICS
+from spaces.trials import parse_trial_json
+from trainables.networks.models import write_model
 from trainables.storage.home import fetch, writing
 from trainables.storage.weights import dump_tensors, read_about, read_tensors, write_tensors
-from trainables.training.loop import Evaluation, Learner
+from trainables.training.learner import Learner
+from trainables.training.loop import Evaluation
 from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 
 
 def save(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], config: TrialConfig) -> None:
-    """Write the generator, then the checkpoint: learner state, config and history in one file, renamed into place.
+    """Write the model, then the checkpoint: learner state, config and history in one file, renamed into place.
 
-    A diverged trial keeps the generator of the evaluation before, if there was one.
+    A diverged trial keeps the model of the evaluation before, if there was one.
     """
     state = learner.state_dict()
     about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
     if history[-1].status != "diverged":
-        average = {name.removeprefix("average."): t for name, t in state.items() if name.startswith("average.")}
-        described = {"network": config.network.model_dump_json(), "config": about["config"]}
-        for path in (files.generator, files.best) if _is_best(history, config) else (files.generator,):
-            with writing(path) as beside:
-                write_tensors(average, beside, described)
+        model = learner.model()
+        for path in (files.model, files.best) if _is_best(history, config) else (files.model,):
+            write_model(path, model, method=config.method, config=config.model_dump(mode="json"))
     with writing(files.slots[len(history) % 2]) as beside:
         write_tensors(state, beside, about | {"digest": _digest(state, about)})
+
+
+def make_good(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], config: TrialConfig) -> None:
+    """Write the model of a restored learner where it is missing: a process was killed while it took the old one's place."""
+    if history[-1].status != "diverged" and not files.model.is_dir():
+        write_model(files.model, learner.model(), method=config.method, config=config.model_dump(mode="json"))
 
 
 def _is_best(history: Sequence[Evaluation], config: TrialConfig) -> bool:
     """Whether the last evaluation has the best score of all."""
     metric = config.protocol.metrics[0]
-    sign = 1 if METRIC_DIRECTIONS[metric] == "minimize" else -1
-    costs = [sign * item.metrics[metric] for item in history if metric in item.metrics and item.status != "diverged"]
+    costs = [
+        METRICS[metric].sign * item.metrics[metric]
+        for item in history
+        if metric in item.metrics and item.status != "diverged"
+    ]
     return bool(costs) and costs[-1] <= min(costs)
 
 
@@ -60,7 +71,7 @@ def restore(learner: Learner, files: TrialFiles, config: TrialConfig) -> tuple[l
             damaged.append(path.name)
             continue
         state, about = read
-        if TrialConfig.model_validate_json(about["config"]) != config:
+        if parse_trial_json(about["config"], str(path)) != config:
             raise UserError(f"{path} is of another configuration; remove it, and the trial starts again")
         learner.load_state_dict(state)
         history = _history(about)

@@ -1,46 +1,34 @@
-"""The loop: a learner takes steps, and each evaluation comes out of an iterator. It knows no Ray and takes no callbacks."""
+"""The loop: a learner takes steps, and each evaluation comes out of an iterator. It knows no Ray and takes no callbacks.
 
+Between evaluations the iterator gives its progress, an item an iteration: who iterates shows it, looks at the memory, or
+leaves.
+"""
+
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from spaces.config import Budget
+from trainables.images.batches import Batch
+from trainables.training.learner import Learner, images_seen
 
 EXPLODED = 1e6
 """A loss beyond this, either way, counts as divergence; healthy WGAN-GP losses stay below some hundreds."""
 
 
-class Learner(Protocol):
-    """What a method trains. `step` takes uint8 (n, 3, R, R) and returns scalar losses, on the device."""
-
-    @property
-    def images_seen(self) -> int: ...
-
-    @property
-    def images_per_iteration(self) -> int: ...
-
-    iterations: int
-    origin: str
-    """What it started from, in a line: what was grafted, re-initialised and frozen."""
-
-    def step(self, images: Tensor) -> dict[str, Tensor]: ...
-
-    def sample(self, n: int, seed: int) -> Tensor: ...
-
-    def state_dict(self) -> dict[str, Tensor]: ...
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
+Status = Literal["running", "completed", "diverged"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One row of the evaluations table: how far a trial is, what it cost, how good it is."""
 
-    status: Literal["running", "completed", "diverged"]
+    status: Status
     images_seen: int
     iterations: int
     train_seconds: float
@@ -59,13 +47,12 @@ class Evaluation:
         return asdict(self)
 
     def row(self) -> dict[str, Any]:
-        """The values by column of the evaluations table."""
+        """The values by column of the evaluations table, and the losses in a mapping of their own."""
         plain = self.as_dict()
-        return {name: plain[name] for name in ("images_seen", "iterations", "train_seconds", "wall_seconds")} | {
-            **self.losses,
-            **self.metrics,
-            **self.record,
+        counted = {
+            name: plain[name] for name in ("images_seen", "iterations", "train_seconds", "wall_seconds", "losses")
         }
+        return counted | {**self.metrics, **self.record}
 
 
 Evaluate = Callable[[Learner], tuple[Mapping[str, float], Mapping[str, Any]]]
@@ -80,43 +67,88 @@ class Spent:
     wall_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is between two evaluations."""
+
+    begun: int
+    """Iterations begun, from 1."""
+    iterations: int
+    """That the whole budget takes."""
+
+
+def evaluations(items: Iterable[Progress | Evaluation]) -> Iterator[Evaluation]:
+    """The evaluations alone, for those who have no use for the progress."""
+    return (item for item in items if isinstance(item, Evaluation))
+
+
 def train(
-    learner: Learner, batches: Iterator[Tensor], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
-) -> Iterator[Evaluation]:
+    learner: Learner, batches: Iterator[Batch], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
+) -> Iterator[Progress | Evaluation]:
     """Train until the budget is spent, yielding an evaluation whenever another `eval_every_images` are through.
 
-    `batches` gives uint8 (images_per_iteration, 3, R, R), on any device. The last evaluation has status "completed", or
-    "diverged" as soon as a loss is not finite or beyond EXPLODED; where losses are on another device than the CPU, at the
-    evaluation.
+    The last evaluation has status "completed", or "diverged" as soon as a loss is not finite or beyond EXPLODED; where
+    losses are on another device than the CPU, at the evaluation. A learner that has nothing to train is evaluated once.
     """
-    spent = spent or Spent()
-    start, elsewhere = time.perf_counter(), 0.0  # elsewhere: in evaluations and with the caller
+    clock = _Clock(spent or Spent())
+    if not learner.images_per_iteration:
+        yield clock.evaluated(learner, evaluate, {}, "completed")
+        return
+    whole = math.ceil(budget.images / learner.images_per_iteration)
     losses: list[Mapping[str, Tensor]] = []
-    while learner.images_seen < budget.images:
-        due = learner.images_seen // budget.eval_every_images + 1
+    while images_seen(learner) < budget.images:
+        due = (images_seen(learner) // budget.eval_every_images + 1) * budget.eval_every_images
+        yield Progress(learner.iterations + 1, whole)
         losses.append(learner.step(next(batches)))
-        done = learner.images_seen >= budget.images
-        if not done and learner.images_seen < due * budget.eval_every_images and not _seen_to_diverge(losses[-1]):
+        done = images_seen(learner) >= budget.images
+        if not done and images_seen(learner) < due and not _seen_to_diverge(losses[-1]):
             continue
-        healthy = not (_diverged(losses) or _broken(learner))
-        means = {name: float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
+        if _diverged(losses) or _broken(learner):
+            yield clock.evaluated(learner, _unmeasured, _means(losses), "diverged")
+            return
+        yield clock.evaluated(learner, evaluate, _means(losses), "completed" if done else "running")
+        clock.resume()
         losses = []
-        paused = time.perf_counter()
-        train_seconds = paused - start - elsewhere
-        metrics, record = evaluate(learner) if healthy else ({}, {})
-        yield Evaluation(
-            status="diverged" if not healthy else "completed" if done else "running",
-            images_seen=learner.images_seen,
+
+
+class _Clock:
+    """What a training costs: seconds of training alone, and with evaluations; earlier runs of the trial included."""
+
+    def __init__(self, spent: Spent) -> None:
+        self._spent = spent
+        self._start = self._paused = time.perf_counter()
+        self._elsewhere = 0.0
+        """Seconds in evaluations, and with the caller after one."""
+
+    def evaluated(
+        self, learner: Learner, evaluate: Evaluate, losses: Mapping[str, float], status: Status
+    ) -> Evaluation:
+        """Evaluate, and give the evaluation with what everything has cost up to here."""
+        self._paused = time.perf_counter()
+        metrics, record = evaluate(learner)
+        return Evaluation(
+            status=status,
+            images_seen=images_seen(learner),
             iterations=learner.iterations,
-            train_seconds=spent.train_seconds + train_seconds,
-            wall_seconds=spent.wall_seconds + time.perf_counter() - start,
-            losses=means,
+            train_seconds=self._spent.train_seconds + self._paused - self._start - self._elsewhere,
+            wall_seconds=self._spent.wall_seconds + time.perf_counter() - self._start,
+            losses=losses,
             metrics=metrics,
             record=record,
         )
-        if not healthy:
-            return
-        elsewhere += time.perf_counter() - paused
+
+    def resume(self) -> None:
+        """Training goes on."""
+        self._elsewhere += time.perf_counter() - self._paused
+
+
+def _unmeasured(learner: Learner) -> tuple[Mapping[str, float], Mapping[str, Any]]:
+    """No metrics: those of a diverged learner say nothing."""
+    return {}, {}
+
+
+def _means(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    return {name: float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
 
 
 def _diverged(losses: Sequence[Mapping[str, Tensor]]) -> bool:

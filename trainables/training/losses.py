@@ -2,21 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Critic = Callable[[Tensor], Tensor]
+"""Images (N, 3, R, R) -> logits (N,). One that has an `input_gradient` is asked for its derivative by that."""
 
-class Critic(Protocol):
-    """Images (N, 3, R, R) -> logits (N,), with its derivative; `networks.Discriminator` is one."""
-
-    def __call__(self, images: Tensor, /) -> Tensor: ...
-
-    def input_gradient(self, images: Tensor, /) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """d logits / d images, (N, 3, R, R), and directions u like it -> sum(u . gradient), differentiable in the weights."""
-        ...
+Along = Callable[[Tensor], Tensor]
+"""Directions u, (N, 3, R, R) -> the scalar sum(u . gradient), differentiable in the critic's weights with u held fixed."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,27 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
     return _penalise(critic, real, lambda squared: squared.mean() / 2)
 
 
+def input_gradient(critic: Critic, images: Tensor) -> tuple[Tensor, Along]:
+    """d logits / d images, (N, 3, R, R), without a graph, and what it does along directions.
+
+    A critic's own `input_gradient` is taken where it has one, as it is faster; else PyTorch differentiates twice.
+    """
+    own = getattr(critic, "input_gradient", None)
+    if own is not None:
+        gradient, along = own(images)
+        return gradient, along
+    images = images.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(critic(images).sum(dtype=images.dtype), images, create_graph=True)
+    return gradient.detach(), lambda directions: (directions * gradient).sum()
+
+
 def _penalise(critic: Critic, images: Tensor, penalty: Callable[[Tensor], Tensor]) -> Tensor:
     """`penalty`, a scalar, of |d critic / d image|^2 (N,), in the images' precision whatever autocast does to the critic.
 
     With the gradient g and u = d penalty / d g, the penalty's derivative in the weights is that of sum(u . g), u held fixed.
     """
-    gradients, along = critic.input_gradient(images)
+    gradients, along = input_gradient(critic, images)
     with torch.enable_grad():
         squared = gradients.square().sum((1, 2, 3)).requires_grad_()
         value = penalty(squared)

@@ -9,7 +9,7 @@ weights) is the same on each, so they go on, diverge and stop together.
 import datetime
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -44,21 +44,22 @@ class Group:
     """For what takes as long as an evaluation, on the CPU."""
 
     @classmethod
-    def current(cls, batch: int) -> "Group":
-        """The torch.distributed default group for batches of `batch` rows, or one worker where there is none.
-
-        All workers have to call it. UserError if there are more workers than rows.
-        """
+    def current(cls) -> "Group":
+        """The torch.distributed default group, or one worker where there is none. All workers have to call it."""
         if not (dist.is_available() and dist.is_initialized()):
             return cls()
-        rank, size = dist.get_rank(), dist.get_world_size()
-        if batch < size:
-            raise UserError(
-                f"a batch of {batch} can't be shared by {size} workers; take fewer workers or a larger batch"
-            )
         patient = dist.new_group(backend="gloo", timeout=EVALUATION_TIMEOUT)
         assert isinstance(patient, dist.ProcessGroup), "this process is one of the group"
-        return cls(rank, size, len(range(rank, batch, size)) / batch, patient)
+        rank, size = dist.get_rank(), dist.get_world_size()
+        return cls(rank, size, 1 / size, patient)
+
+    def of_batch(self, rows: int) -> "Group":
+        """The same group for batches of so many rows; UserError if there are more workers than rows."""
+        if rows < self.size:
+            raise UserError(
+                f"a batch of {rows} can't be shared by {self.size} workers; take fewer workers or a larger batch"
+            )
+        return replace(self, share_of_batch=len(range(self.rank, rows, self.size)) / rows)
 
     def share(self, batch: Tensor) -> Tensor:
         """This worker's part of a batch, every size-th row: (N, ...) -> (about N / size, ...)."""

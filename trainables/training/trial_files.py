@@ -29,14 +29,23 @@ class TrialFiles:
         return self.folder / "checkpoint-0.safetensors", self.folder / "checkpoint-1.safetensors"
 
     @property
-    def generator(self) -> Path:
-        """The averaged generator of the last evaluation that has a score, ready to sample from."""
-        return self.folder / "generator.safetensors"
+    def model(self) -> Path:
+        """The model of the last evaluation that has a score, ready to sample from: a folder."""
+        return self.folder / "model"
 
     @property
     def best(self) -> Path:
-        """The averaged generator of the evaluation with the best score so far, by the protocol's first metric."""
-        return self.folder / "best.safetensors"
+        """The model of the evaluation with the best score so far, by the protocol's first metric: a folder."""
+        return self.folder / "best"
+
+    @property
+    def generator_alone(self) -> Path:
+        """What earlier versions left in the place of `model`: one file."""
+        return self.folder / "generator.safetensors"
+
+    def left(self) -> Path | None:
+        """Where the trial's model lies, whichever version left it; None if there is none."""
+        return next((path for path in (self.model, self.generator_alone) if path.exists()), None)
 
     @property
     def error(self) -> Path:

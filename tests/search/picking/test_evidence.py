@@ -11,6 +11,7 @@ from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
@@ -42,7 +43,7 @@ def tried(
     """A trial with these scores by images seen."""
     parts = "none" if source == "scratch" else "generator"
     values = spec.base.model_dump() | {"source": source, "seed": number, "transfer": {"parts": parts}}
-    config = TrialConfig.parse(values, "test")
+    config = parse_trial(values, "test")
     rows = [{"images_seen": n, "fd": fd, "wall_seconds": n / 10, **measured} for n, fd in curve.items()]
     path = StudyPaths.of(home, spec.name).evaluation(number)
     write_trial(path, config, study=spec.name, trial=number, status=status, evaluations=rows)

@@ -7,7 +7,7 @@ from search.picking.evidence import Evidence
 from search.picking.pick import SCRATCH_ARM, expected, judge, pattern, rivals, search_gain, trial_values
 from search.picking.recommendation import search_size
 from search.picking.verdict import verdict
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 
 A, B = ("a", "both"), ("b", "both")
 Make = Callable[..., Evidence]
@@ -117,7 +117,7 @@ def test_the_config_is_the_arms_best_trial_with_the_arm_in_place(evidence_of: Ma
     of = evidence_of({"t": CLEAR, "u": WORSE})
     like = pattern(of, "t", A)
     assert (like.target, like.arm, like.score) == ("t", A, 1480)
-    config = TrialConfig.parse(trial_values(like.config.model_dump(), "t", A, (1e-4, 2e-4)), "test")
+    config = parse_trial(trial_values(like.config.model_dump(), "t", A, (1e-4, 2e-4)), "test")
     assert (config.source, config.transfer.parts, config.optim.lr_g, config.optim.lr_d) == ("a", "both", 1e-4, 2e-4)
-    scratch = TrialConfig.parse(trial_values(config.model_dump(), "t", SCRATCH_ARM, (1e-4, 2e-4)), "test")
+    scratch = parse_trial(trial_values(config.model_dump(), "t", SCRATCH_ARM, (1e-4, 2e-4)), "test")
     assert (scratch.source, scratch.transfer.parts) == ("scratch", "none")

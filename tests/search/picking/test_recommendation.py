@@ -10,8 +10,8 @@ from search.records.results import load, write_trial
 from search.records.study import StudyPaths, StudySpec
 from search.running.single import read_config, train_one
 from search.running.tune import run_study
-from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, write_domain
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
@@ -35,7 +35,7 @@ def written(paths: StudyPaths, spec: StudySpec, scores: dict[str, list[float]] =
         parts = "none" if source == "scratch" else "both"
         values = spec.base.model_dump() | {"source": source, "seed": seed, "transfer": {"parts": parts}}
         rows = [{"images_seen": spec.base.budget.images, "fd": score, "wall_seconds": 60.0, **row}]
-        config = TrialConfig.parse(values, "test")
+        config = parse_trial(values, "test")
         write_trial(
             paths.evaluation(number), config, study=spec.name, trial=number, status="completed", evaluations=rows
         )

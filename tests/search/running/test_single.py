@@ -9,10 +9,10 @@ from search.records.study import StudyPaths, open_study
 from search.running.single import default_name, read_config, train_one
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.networks.resnet import sample
-from trainables.running.trial import load_generator
+from trainables.methods.registry import open_sampler
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
+from trainables.training.loop import evaluations
 
 Config = Callable[..., TrialConfig]
 
@@ -83,7 +83,7 @@ def test_one_configuration_becomes_a_finished_study_with_a_generator(
     assert [(row["images_seen"], row["status"]) for row in rows] == [(16, "completed"), (32, "completed")]
     assert rows[-1]["source"] == "seed-7" and rows[-1]["device"] == "cpu" and rows[-1]["threads"] == 1
     assert spec.ranking["seed-7"] > 0
-    assert sample(load_generator(paths.trial(0) / "generator.safetensors"), 2, seed=0).shape == (2, 3, 32, 32)
+    assert open_sampler(paths.trial(0) / "model")(2, seed=0).images.shape == (2, 3, 32, 32)
     before = paths.evaluation(0).read_bytes()
     train_one(home, config, "one", threads=1)
     assert paths.evaluation(0).read_bytes() == before  # nothing was trained again
@@ -94,17 +94,17 @@ def test_one_that_was_cut_off_goes_on_and_ends_like_an_unbroken_one(
 ) -> None:
     import search.running.single
 
-    config, real = tiny_config(), search.running.single.counted_trial
+    config, real = tiny_config(), search.running.single.run_trial
 
     def interrupted(*given: object):
-        yield next(real(*given))
+        yield next(evaluations(real(*given)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search.running.single, "counted_trial", interrupted)
+    monkeypatch.setattr(search.running.single, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_one(home, config, "broken", threads=1)
     assert len(load(StudyPaths.of(home, "broken").evaluations)) == 1
-    monkeypatch.setattr(search.running.single, "counted_trial", real)
+    monkeypatch.setattr(search.running.single, "run_trial", real)
     ends = [
         load(train_one(home, config, name, threads=1)[0].evaluations).to_pylist()[-1] for name in ("broken", "whole")
     ]

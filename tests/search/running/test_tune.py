@@ -18,6 +18,7 @@ from search.running.tune import run_study
 from spaces.errors import UserError
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
+from trainables.training.loop import evaluations
 from trainables.training.trial_files import TrialFiles
 
 pytestmark = pytest.mark.ray
@@ -69,7 +70,7 @@ def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, n
     assert run_study(home, paths, spec) == "complete"
     parameters = Ledger(paths, spec).study.trials[0].params
     files = TrialFiles(tmp_path / "t", tmp_path / "s")
-    alone = run_trial(overlaid(spec.base, parameters, "x"), home, files, torch.device("cpu"))
+    alone = evaluations(run_trial(overlaid(spec.base, parameters, "x"), home, files, torch.device("cpu")))
     rows = load(paths.evaluations).to_pylist()
     assert [(row["images_seen"], row["fd"]) for row in rows] == [(e.images_seen, e.metrics["fd"]) for e in alone]
 

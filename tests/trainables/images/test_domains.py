@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from spaces.errors import UserError
+from trainables.images.batches import BatchOrder
 from trainables.images.domains import (
     FACTS_FILE,
     IMAGES_FILE,
     STALE_SECONDS,
-    BatchOrder,
     Domain,
     open_domain,
     remove_domain,

@@ -3,20 +3,7 @@ import itertools
 import pytest
 
 import trainables.machine.progress as under_test
-from trainables.machine.progress import progress, watch
-
-
-def test_watching_counts_what_was_there_already_and_each_item_as_it_is_handed_out() -> None:
-    seen: list[tuple[int, int]] = []
-    assert list(watch("abc", lambda done, total: seen.append((done, total)), total=10, already=4)) == ["a", "b", "c"]
-    assert seen == [(4, 10), (5, 10), (6, 10), (7, 10)]
-
-
-def test_watching_reaches_the_end_though_nobody_asks_beyond_it() -> None:
-    seen: list[int] = []
-    endless = watch(itertools.count(), lambda done, total: seen.append(done), total=3)
-    assert [next(endless) for _ in range(3)] == [0, 1, 2]
-    assert seen[-1] == 3
+from trainables.machine.progress import progress
 
 
 def test_time_left_goes_by_the_speed_since_the_first_report(

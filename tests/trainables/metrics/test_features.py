@@ -9,8 +9,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from spaces.config import Protocol
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from trainables.metrics import features
 from trainables.metrics.features import EXTRACTORS, load_extractor, resize
 from trainables.storage.home import Home

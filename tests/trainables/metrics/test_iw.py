@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.config import IwProtocol
 from spaces.errors import UserError
+from spaces.protocol import IwProtocol
 from trainables.metrics.iw import independent_wasserstein
 
 CPU = torch.device("cpu")

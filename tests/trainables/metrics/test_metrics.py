@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.config import METRIC_DIRECTIONS, IwProtocol, Protocol
 from spaces.errors import UserError
+from spaces.protocol import METRICS, IwProtocol, Protocol
 from trainables.images.domains import Domain, write_domain
+from trainables.images.samples import Samples
 from trainables.metrics.distances import Moments, frechet_distance
 from trainables.metrics.features import Extractor
-from trainables.metrics.metrics import METRICS, EvalContext, Measurement, measure
+from trainables.metrics.metrics import METRIC_FUNCTIONS, EvalContext, Measurement, measure
 
 CPU = torch.device("cpu")
 IW = IwProtocol(width=1, steps=5, batch=8, lr=5e-3, images=40)
@@ -39,7 +40,15 @@ def colours():
 
 @pytest.fixture
 def context(domain, colours):
-    return EvalContext(stripes(60, 1), domain, domain.path, Protocol(iw=IW), colours, CPU)
+    return EvalContext(samples(stripes(60, 1)), domain, domain.path, Protocol(iw=IW), colours, CPU)
+
+
+def samples(images):
+    return Samples(torch.from_numpy(images))
+
+
+def with_generated(context, images):
+    return dataclasses.replace(context, samples=samples(images))
 
 
 def with_protocol(context, **changes):
@@ -47,26 +56,26 @@ def with_protocol(context, **changes):
 
 
 def test_every_metric_that_a_protocol_can_name_is_there():
-    assert METRICS.keys() == METRIC_DIRECTIONS.keys()
+    assert METRIC_FUNCTIONS.keys() == METRICS.keys()
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics_are_best_for_the_domains_own_images_and_worse_for_shifted_ones(context, name):
     context = with_protocol(context, iw=IwProtocol(width=2, steps=25, batch=16, lr=1e-3, images=40))
     sets = context.domain.images[context.rows("train")], stripes(80, 1, shift=100)
-    better, worse = (METRICS[name](dataclasses.replace(context, generated=images))[name] for images in sets)
-    assert better > worse if METRIC_DIRECTIONS[name] == "maximize" else better < worse
+    better, worse = (METRIC_FUNCTIONS[name](with_generated(context, images))[name] for images in sets)
+    assert better > worse if METRICS[name].direction == "maximize" else better < worse
 
 
 @pytest.mark.parametrize("name", sorted(METRICS.keys() - {"iw"}))
 def test_distances_of_the_domains_own_images_are_zero_or_less(context, name):
-    own = dataclasses.replace(context, generated=context.domain.images[context.rows("train")])
-    assert METRICS[name](own)[name] < 1e-6
+    own = with_generated(context, context.domain.images[context.rows("train")])
+    assert METRIC_FUNCTIONS[name](own)[name] < 1e-6
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_each_metric_comes_with_a_floor_that_generated_images_do_not_change(context, name):
-    own, shifted = (METRICS[name](dataclasses.replace(context, generated=stripes(60, 1, shift))) for shift in (0, 100))
+    own, shifted = (METRIC_FUNCTIONS[name](with_generated(context, stripes(60, 1, shift))) for shift in (0, 100))
     assert own.keys() == {name, f"{name}_floor"}
     assert own[f"{name}_floor"] == shifted[f"{name}_floor"]
 
@@ -76,31 +85,31 @@ def test_the_fd_floor_is_val_against_train_topped_up_to_the_count_that_was_gener
     train, val = colours(images[rows("train")]), colours(images[rows("val")])
     held_out, real = np.concatenate([val, train[60:]]), train[:60]  # 60 were generated, 40 are val, 80 train
     expected = frechet_distance(Moments.of(held_out), Moments.of(real))
-    assert METRICS["fd"](context)["fd_floor"] == pytest.approx(expected)
+    assert METRIC_FUNCTIONS["fd"](context)["fd_floor"] == pytest.approx(expected)
 
 
 def test_the_floor_has_as_many_images_as_were_generated_but_takes_at_most_half_of_the_reference(context):
-    few, many = (dataclasses.replace(context, generated=stripes(n, 1)) for n in (25, 500))
+    few, many = (with_generated(context, stripes(n, 1)) for n in (25, 500))
     assert [c.floor_n for c in (few, context, many)] == [25, 60, 80]
     assert [len(part) for part in many.floor_features] == [80, 40]
-    assert METRICS["fd"](few)["fd_floor"] > METRICS["fd"](context)["fd_floor"]
+    assert METRIC_FUNCTIONS["fd"](few)["fd_floor"] > METRIC_FUNCTIONS["fd"](context)["fd_floor"]
 
 
 def test_with_val_as_the_reference_the_floor_is_of_training_images(context):
     val = with_protocol(context, split="val")
-    own = dataclasses.replace(val, generated=val.domain.images[val.rows("train")[:40]])
-    measured = METRICS["fd"](own)
+    own = with_generated(val, val.domain.images[val.rows("train")[:40]])
+    measured = METRIC_FUNCTIONS["fd"](own)
     assert measured["fd"] == measured["fd_floor"] > 0
 
 
 def test_iw_has_equal_counts_of_both_sides(context):
-    few = dataclasses.replace(context, generated=stripes(24, 1))
+    few = with_generated(context, stripes(24, 1))
     assert (few.iw_n, context.iw_n, with_protocol(context, iw=IwProtocol(images=10)).iw_n) == (24, 40, 10)
 
 
 def test_floors_are_stored_beside_the_domain_by_all_that_they_depend_on(context):
     def stored(**changes):
-        METRICS["iw"](with_protocol(context, **changes))
+        METRIC_FUNCTIONS["iw"](with_protocol(context, **changes))
         return len(list((context.domain_folder / "moments").glob("iw-floor-*.json")))
 
     assert [stored(), stored(), stored(seed=1), stored(iw=IW.model_copy(update={"steps": 16}))] == [1, 1, 2, 3]
@@ -127,7 +136,7 @@ def test_iw_alone_needs_no_extractor(context):
 
 
 def test_one_generated_image_measures_nan(context):
-    one = dataclasses.replace(with_protocol(context, metrics=("fd", "kd")), generated=stripes(1, 1))
+    one = with_generated(with_protocol(context, metrics=("fd", "kd")), stripes(1, 1))
     assert isinstance(measured := measure(one), Measurement)
     assert all(math.isnan(value) for value in measured.values.values())
 
@@ -139,4 +148,4 @@ def test_a_domain_without_validation_images_has_a_floor_of_its_own_halves_and_no
     bare = dataclasses.replace(context, domain=Domain.open(tmp_path / "x"), domain_folder=tmp_path / "x")
     assert [len(part) for part in bare.floor_features] == [10, 10]
     with pytest.raises(UserError, match="iw: 0 real images"):
-        METRICS["iw"](bare)
+        METRIC_FUNCTIONS["iw"](bare)

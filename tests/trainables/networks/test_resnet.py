@@ -5,18 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spaces.config import RESOLUTIONS, Network
+from spaces.networks import RESOLUTIONS, Resnet
 from trainables.machine.randomness import random_numbers
-from trainables.networks.resnet import (
-    build_discriminator,
-    build_generator,
-    freezable,
-    network_fields,
-    sample,
-    set_standing_statistics,
-)
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.resnet import fields, stages
+from trainables.networks.sampling import sample, set_standing_statistics
 
-TINY = Network(resolution=32, width=2, z_dim=4)
+TINY = Resnet(resolution=32, width=2, z_dim=4)
 
 
 def parameters(module):
@@ -25,25 +20,25 @@ def parameters(module):
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_generator_gives_its_resolution_in_range(resolution):
-    images = build_generator(Network(resolution=resolution, width=1, z_dim=4), seed=0)(torch.randn(3, 4))
+    images = build_generator(Resnet(resolution=resolution, width=1, z_dim=4), seed=0)(torch.randn(3, 4))
     assert images.shape == (3, 3, resolution, resolution)
     assert images.abs().max() <= 1
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_discriminator_gives_one_logit_an_image(resolution):
-    discriminator = build_discriminator(Network(resolution=resolution, width=1), seed=0)
+    discriminator = build_discriminator(Resnet(resolution=resolution, width=1), seed=0)
     assert discriminator(torch.randn(3, 3, resolution, resolution)).shape == (3,)
 
 
 def test_parameters_at_the_papers_size_are_as_many_as_in_the_reference_code():
-    paper = Network(resolution=64, width=64, z_dim=128)
+    paper = Resnet(resolution=64, width=64, z_dim=128)
     assert parameters(build_generator(paper, 0)) == 8_540_483
     assert parameters(build_discriminator(paper, 0)) == 7_491_841
 
 
 def test_each_doubling_of_the_resolution_adds_one_block():
-    networks = [Network(resolution=resolution, width=1) for resolution in RESOLUTIONS]
+    networks = [Resnet(resolution=resolution, width=1) for resolution in RESOLUTIONS]
     assert [len(build_generator(network, 0).blocks) for network in networks] == [3, 4, 5]
     assert [len(build_discriminator(network, 0).blocks) for network in networks] == [3, 4, 5]
 
@@ -59,7 +54,7 @@ def test_equal_seeds_give_equal_weights_and_the_global_rng_is_left_alone(build):
 
 
 def test_block_convolutions_start_with_he_and_all_else_with_glorot_std():
-    discriminator = build_discriminator(Network(resolution=32, width=32), seed=0)
+    discriminator = build_discriminator(Resnet(resolution=32, width=32), seed=0)
     block = discriminator.blocks[1]  # 64 -> 128 channels
     for layer, variance in (
         (block.conv1, 4 / (64 * 9 + 64 * 9)),
@@ -148,17 +143,17 @@ def test_sampling_keeps_the_mode_and_the_weights():
 
 def test_stages_are_counted_from_the_image_side_and_leave_the_last_layer():
     discriminator = build_discriminator(TINY, seed=0)
-    stages = freezable(discriminator)
-    assert stages[0] == [discriminator.from_rgb, discriminator.blocks[0]]
-    assert stages[1:] == [[discriminator.blocks[1]], [discriminator.blocks[2]]]
+    first, *rest = stages(discriminator)
+    assert first == [discriminator.from_rgb, discriminator.blocks[0]]
+    assert rest == [[discriminator.blocks[1]], [discriminator.blocks[2]]]
 
 
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])
 def test_network_fields_are_read_off_the_weights(build):
-    network = Network(resolution=64, width=3, z_dim=5)
-    fields = network_fields(build(network, 0).state_dict())
-    assert fields.items() <= network.model_dump().items()
-    assert {"resolution", "width"} <= fields.keys()
+    network = Resnet(resolution=64, width=3, z_dim=5)
+    found = fields(build(network, 0).state_dict())
+    assert found.items() <= network.model_dump().items()
+    assert {"resolution", "width"} <= found.keys()
 
 
 def test_channels_last_gives_the_same_and_stays_so():

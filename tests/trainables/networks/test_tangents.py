@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spaces.config import Network
-from trainables.networks.resnet import build_discriminator, convolve_and_pool
+from spaces.networks import Resnet
+from trainables.networks.families import build_discriminator
+from trainables.networks.pooling import convolve_and_pool
 from trainables.networks.tangents import Sweep, norm_relu
 from trainables.training.losses import gradient_penalty
 
@@ -84,7 +85,7 @@ def test_convolve_and_pool_is_convolution_then_mean_pooling():
 
 
 def test_penalty_has_the_derivatives_of_backpropagation_through_a_backward_pass():
-    critic = build_discriminator(Network(resolution=32, width=2), seed=0).double()
+    critic = build_discriminator(Resnet(resolution=32, width=2), seed=0).double()
     with torch.no_grad():
         for index, p in enumerate(critic.parameters()):
             p += 0.3 * draw(*p.shape, seed=index)

@@ -15,20 +15,22 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spaces.config import Budget, TrialConfig
+from spaces.config import Budget
+from spaces.trials import parse_trial
+from trainables.images.batches import Batch
 from trainables.images.domains import write_domain
-from trainables.methods.finetuning.finetune import Finetune, build
-from trainables.running.trial import run_trial
+from trainables.methods.finetuning.finetune import Finetune
+from trainables.running import trial
 from trainables.storage.home import Home
 from trainables.training.checkpoints import last_state
-from trainables.training.loop import train
+from trainables.training.loop import Evaluation, evaluations, train
 from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 
 pytestmark = pytest.mark.ray  # slow as those, without Ray
 
 STEPS = 50
-CONFIG = TrialConfig.parse(
+CONFIG = parse_trial(
     {
         "target": "dots", "source": "scratch", "network": {"resolution": 32, "width": 2, "z_dim": 8},
         "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 48, "eval_every_images": 16},
@@ -36,6 +38,11 @@ CONFIG = TrialConfig.parse(
     },
     "test",
 )  # fmt: skip
+
+
+def run_trial(*given: Any) -> Iterator[Evaluation]:
+    """The evaluations of a trial, without the progress between them."""
+    return evaluations(trial.run_trial(*given))
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,16 @@ class Place:
         return load_file(self.folder / f"{name}.safetensors")
 
 
-def batches() -> Iterator[torch.Tensor]:
+def batches() -> Iterator[Batch]:
     """Smooth random pictures, uint8 (8, 3, 32, 32), the same in every process."""
     for step in range(STEPS):
         coarse = np.random.default_rng(step).integers(0, 256, (8, 3, 4, 4), dtype=np.uint8)
-        yield torch.from_numpy(coarse.repeat(8, axis=2).repeat(8, axis=3))
+        yield Batch(torch.from_numpy(coarse.repeat(8, axis=2).repeat(8, axis=3)))
 
 
 def follow(place: Place, name: str, group: Group, device: torch.device, nudge: bool = False) -> None:
     """Train 50 iterations; `nudge` moves each weight of the start to the next float32."""
-    learner = build(CONFIG, None, device, group)
+    learner = Finetune(CONFIG, None, device, group)
     with torch.no_grad():
         for weight in learner.generator.parameters() if nudge else ():
             weight.copy_(torch.nextafter(weight, torch.full_like(weight, math.inf)))
@@ -83,7 +90,7 @@ def poisoned(learner: Finetune, rank: int) -> str:
     if rank == 1:
         learner.discriminator.to_logit.weight.data[0, 0] = math.nan
     endless = Budget(images=10_000, eval_every_images=10_000)
-    (last,) = train(learner, batches(), endless, lambda _: ({}, {}))
+    (last,) = evaluations(train(learner, batches(), endless, lambda _: ({}, {})))
     return f"{last.status} after {last.images_seen}"
 
 
@@ -91,7 +98,7 @@ def worker(rank: int, folder: Path, backend: str) -> None:
     torch.set_num_threads(1)
     device = torch.device("cuda", rank) if backend == "nccl" else torch.device("cpu")
     dist.init_process_group(backend, f"file://{folder}/store", rank=rank, world_size=2)
-    place, group = Place(folder), Group.current(CONFIG.optim.batch)
+    place, group = Place(folder), Group.current()
     follow(place, f"two-{rank}", group, device)
     if backend == "gloo":
         # The second worker's files lie elsewhere: it has to do without them, and to leave none.
@@ -101,7 +108,7 @@ def worker(rank: int, folder: Path, backend: str) -> None:
         next(begun)
         begun.close()
         resumed = [str(e.metrics) for e in run_trial(CONFIG, place.home, broken, device)]
-        ended = poisoned(build(CONFIG, None, device, group), rank)
+        ended = poisoned(Finetune(CONFIG, None, device, group), rank)
         found = {"unbroken": rows, "resumed": resumed, "poisoned": ended}
         (folder / f"found-{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()

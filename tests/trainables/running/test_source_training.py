@@ -8,7 +8,7 @@ import trainables.running.source_training as under_test
 from spaces.errors import UserError
 from trainables.sources.shelf import SourceError, open_source, shelf
 from trainables.storage.home import Home
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, evaluations
 
 IMAGES = 640  # four evaluations of one iteration each
 
@@ -30,17 +30,17 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
     home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(home, "unbroken")
-    whole = under_test.counted_trial
+    whole = under_test.run_trial
 
     def interrupted(*arguments: object) -> Iterator[Evaluation]:
-        yield next(whole(*arguments))  # type: ignore[arg-type]
+        yield next(evaluations(whole(*arguments)))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(under_test, "counted_trial", interrupted)
+    monkeypatch.setattr(under_test, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(home, "broken")
     assert "broken" not in shelf(home)
-    monkeypatch.setattr(under_test, "counted_trial", whole)
+    monkeypatch.setattr(under_test, "run_trial", whole)
     train(home, "broken")
     one, other = (open_source(home, name).weights()["generator"] for name in ("unbroken", "broken"))
     assert all(torch.equal(one[key], other[key]) for key in one)

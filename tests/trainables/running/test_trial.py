@@ -4,8 +4,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,22 @@ import torch
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
-from trainables.networks.resnet import sample
-from trainables.running.trial import load_generator, run_trial
+from trainables.methods.registry import open_sampler
+from trainables.running import trial
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 from trainables.training.checkpoints import last_state
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialBusyError, TrialFiles
 
 CPU = torch.device("cpu")
 Make = Callable[..., TrialConfig]
 LONG = {"images": 80, "eval_every_images": 16}
+
+
+def run_trial(*given: Any) -> Iterator[Evaluation]:
+    """The evaluations of a trial, without the progress between them."""
+    return evaluations(trial.run_trial(*given))
 
 
 def without_seconds(evaluations: list[Evaluation]) -> list[tuple[object, ...]]:
@@ -93,7 +99,7 @@ def test_the_generator_file_samples_what_the_trial_was_scored_on(
     from trainables.images.grids import image_grid
 
     list(run_trial(tiny_config(), home, files, CPU))
-    expected = image_grid(sample(load_generator(files.generator), 24, seed=0).numpy())
+    expected = image_grid(open_sampler(files.model)(24, seed=0).images.numpy())
     assert expected.tobytes() == Image.open(files.samples / "000000032.png").convert("RGB").tobytes()
 
 
@@ -144,7 +150,7 @@ def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
     [
         ({"target": "nope"}, "dots"),
         ({"source": "nope"}, "unknown source model 'nope'"),
-        ({"method": "nope"}, "unknown method 'nope'; known: finetune"),
+        ({"method": "nope"}, "unknown method 'nope'; known: as_is, finetune"),
         ({"data": {"target_images": 41}}, "40"),
         ({"network": {"resolution": 64}}, "domain 'dots' has 32 pixels, the network 64"),
     ],

@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from spaces.config import Network, Transfer
-from trainables.networks.resnet import build_discriminator, build_generator, freezable
+from spaces.methods.finetune import Transfer
+from spaces.networks import Resnet
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.resnet import RESNET, stages
 from trainables.sources.graft import TransferError, graft, graft_networks
 
-TINY = Network(resolution=32, width=2, z_dim=4)
+TINY = Resnet(resolution=32, width=2, z_dim=4)
 
 
 def networks(network=TINY, seed=0):
@@ -18,7 +20,8 @@ def weights(network=TINY, seed=1):
 
 
 def transplant(target, source, **transfer):
-    return graft_networks(*target, source, Transfer(**transfer), source_name="faces", target_name="pets")
+    named = dict(zip(("generator", "discriminator"), target, strict=True))
+    return graft_networks(named, RESNET, source, Transfer(**transfer), source_name="faces", target_name="pets")
 
 
 def equal(a, b):
@@ -53,7 +56,7 @@ def test_graft_copies_values_and_does_not_share_them():
 
 def test_wrong_shape_names_the_tensor_both_shapes_and_the_ways_out():
     with pytest.raises(TransferError) as error:
-        transplant(networks(), weights(Network(resolution=32, width=2, z_dim=8)))
+        transplant(networks(), weights(Resnet(resolution=32, width=2, z_dim=8)))
     assert str(error.value) == (
         "source 'faces' does not fit target 'pets': generator.from_z.weight is (256, 8) there, (256, 4) here; "
         'set transfer/on_mismatch="reinit" or network/z_dim=8'
@@ -62,12 +65,12 @@ def test_wrong_shape_names_the_tensor_both_shapes_and_the_ways_out():
 
 def test_another_width_is_named_with_the_count_of_misfits():
     with pytest.raises(TransferError, match=r"is \(.*\) here and \d+ more; set network/width=3$"):
-        transplant(networks(), weights(Network(resolution=32, width=3, z_dim=4)))
+        transplant(networks(), weights(Resnet(resolution=32, width=3, z_dim=4)))
 
 
 def test_another_resolution_is_named():
     with pytest.raises(TransferError, match=r"network/resolution=64$"):
-        transplant(networks(), weights(Network(resolution=64, width=2, z_dim=4)), parts="discriminator")
+        transplant(networks(), weights(Resnet(resolution=64, width=2, z_dim=4)), parts="discriminator")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_reinit_keeps_the_targets_own_tensor_where_the_source_does_not_fit():
 
 def test_reinit_is_refused_where_no_weight_fits():
     with pytest.raises(TransferError, match="network/width=3"):
-        transplant(networks(), weights(Network(resolution=32, width=3, z_dim=4)), on_mismatch="reinit")
+        transplant(networks(), weights(Resnet(resolution=32, width=3, z_dim=4)), on_mismatch="reinit")
 
 
 def test_graft_alone_takes_any_module():
@@ -120,8 +123,7 @@ def test_graft_alone_takes_any_module():
 def test_graft_freezes_stages_from_the_image_side(count):
     target = networks()
     report = transplant(target, weights(), freeze_d=count)
-    stages = freezable(target[1])
-    frozen = {p for stage in stages[:count] for module in stage for p in module.parameters()}
+    frozen = {p for stage in stages(target[1])[:count] for module in stage for p in module.parameters()}
     assert {p for p in target[1].parameters() if not p.requires_grad} == frozen
     assert len(report.frozen) == len(frozen)
     assert all(name.startswith("discriminator.") for name in report.frozen)

@@ -5,14 +5,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from spaces.config import Network
 from spaces.errors import UserError
-from trainables.networks.resnet import build_discriminator, build_generator, sample, set_standing_statistics
+from spaces.networks import Resnet
+from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.importing import add_source
 from trainables.sources.shelf import SourceError, open_source
 from trainables.storage.home import Home
 
-NETWORK = Network(resolution=32, width=2, z_dim=8)
+NETWORK = Resnet(resolution=32, width=2, z_dim=8)
 ABOUT = {"domain": "faces", "images": 100, "classes": 4}
 
 
@@ -53,7 +54,7 @@ def test_a_key_map_renames_and_drops(home: Home, both: Path, tmp_path: Path) -> 
 
 def test_weights_of_another_network_are_refused_and_nothing_is_left(home: Home, both: Path) -> None:
     with pytest.raises(SourceError, match=r"is \(.*\) in the file, \(.*\) in a network of 32 pixels, width 4"):
-        add_source(home, "faces", [both], Network(resolution=32, width=4, z_dim=8), ABOUT)
+        add_source(home, "faces", [both], Resnet(resolution=32, width=4, z_dim=8), ABOUT)
     assert not home.source("faces").exists()
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spaces.config import Network
-from trainables.networks.resnet import build_discriminator, build_generator
+from spaces.networks import Resnet
+from trainables.networks.families import build_discriminator, build_generator
 from trainables.sources.shelf import (
     SourceError,
     SourceModel,
@@ -48,7 +48,7 @@ def test_damaged_facts_are_refused(home: Home, tiny_source: SourceModel) -> None
 
 
 def test_a_shape_that_differs_is_named_with_both_shapes() -> None:
-    one, other = Network(resolution=32, width=2), Network(resolution=32, width=4)
+    one, other = Resnet(resolution=32, width=2), Resnet(resolution=32, width=4)
     weights = {
         "generator": build_generator(one, seed=0).state_dict(),
         "discriminator": build_discriminator(one, seed=0).state_dict(),
@@ -99,6 +99,6 @@ def test_every_builtin_source_opens_and_its_digest_holds(home: Home) -> None:
     size = 0
     for name in names:
         source = open_source(home, name)
-        check_fits(source.weights(), source.facts.network, name)
+        check_fits(source.model(), name)
         size += sum(path.stat().st_size for path in source.path.iterdir())
     assert size <= 10_000_000

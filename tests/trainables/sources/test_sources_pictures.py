@@ -7,7 +7,8 @@ from PIL import Image
 from spaces.errors import UserError
 from trainables.images.domains import open_domain, write_domain
 from trainables.images.grids import image_grid
-from trainables.networks.resnet import Generator, sample
+from trainables.networks.resnet import Generator
+from trainables.networks.sampling import sample
 from trainables.sources.pictures import tiles, write_neighbours, write_source_grid
 
 

@@ -1,15 +1,17 @@
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from spaces.config import TrialConfig
-from trainables.running.trial import run_trial
+from trainables.running import trial
 from trainables.storage.home import Home
 from trainables.training.checkpoints import forget_fallback, last_state, recorded
-from trainables.training.loop import Evaluation
+from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialFiles
 
 CPU = torch.device("cpu")
@@ -17,12 +19,17 @@ Make = Callable[..., TrialConfig]
 LONG = {"images": 80, "eval_every_images": 16}
 
 
+def run_trial(*given: Any) -> Iterator[Evaluation]:
+    """The evaluations of a trial, without the progress between them."""
+    return evaluations(trial.run_trial(*given))
+
+
 def first(n: int, config: TrialConfig, home: Home, files: TrialFiles) -> list[Evaluation]:
     """Train to the n-th evaluation, and stop there as a kill does."""
-    trial = run_trial(config, home, files, CPU)
-    evaluations = [next(trial) for _ in range(n)]
-    trial.close()
-    return evaluations
+    begun = run_trial(config, home, files, CPU)
+    found = [next(begun) for _ in range(n)]
+    begun.close()
+    return found
 
 
 def truncate(path: Path) -> None:
@@ -51,7 +58,7 @@ def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_confi
     sizes = []
     for n in (2, 5):
         first(n, tiny_config(budget={"images": 160, "eval_every_images": 16}), home, files)
-        sizes.append(sum(path.stat().st_size for path in files.folder.iterdir()))
+        sizes.append(sum(path.stat().st_size for path in files.folder.rglob("*.*")))
     assert {path.name for path in files.folder.iterdir()} == {
         "checkpoint-0.safetensors", "checkpoint-1.safetensors", "generator.safetensors", "best.safetensors", ".training",
     }  # fmt: skip
@@ -101,19 +108,30 @@ def test_a_checkpoint_of_other_tensors_under_the_same_header_is_no_checkpoint(
 
 
 def test_the_fallback_goes_when_the_trial_is_through(home: Home, tiny_config: Make, files: TrialFiles) -> None:
-    evaluations = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
+    found = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
     forget_fallback(files)
     assert [path.is_file() for path in files.slots] == [False, True]
-    assert recorded(files) == evaluations
+    assert recorded(files) == found
     assert last_state(files).keys()
     forget_fallback(files)
-    assert recorded(files) == evaluations
+    assert recorded(files) == found
 
 
 def test_the_best_evaluation_s_generator_is_kept_beside_the_last_one_s(
     home: Home, tiny_config: Make, files: TrialFiles
 ) -> None:
-    trial = run_trial(tiny_config(budget=LONG), home, files, CPU)
-    kept = {evaluation.metrics["fd"]: load_file(files.generator) for evaluation in trial}
-    best = load_file(files.best)
+    found = run_trial(tiny_config(budget=LONG), home, files, CPU)
+    kept = {evaluation.metrics["fd"]: load_file(files.model / "generator.safetensors") for evaluation in found}
+    best = load_file(files.best / "generator.safetensors")
     assert all(torch.equal(tensor, best[name]) for name, tensor in kept[min(kept)].items())
+
+
+def test_a_model_that_a_kill_left_without_its_place_is_written_again(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    list(run_trial(tiny_config(), home, files, CPU))
+    before = load_file(files.model / "generator.safetensors")
+    shutil.rmtree(files.model)
+    list(run_trial(tiny_config(), home, files, CPU))
+    after = load_file(files.model / "generator.safetensors")
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())

@@ -1,15 +1,17 @@
 from collections.abc import Iterator, Mapping
 from itertools import repeat
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from spaces.config import Budget
-from trainables.training.loop import EXPLODED, Evaluation, Spent, train
+from trainables.images.batches import Batch
+from trainables.images.samples import Samples
+from trainables.networks.models import Model
+from trainables.training.loop import EXPLODED, Evaluation, Progress, Spent, evaluations, train
 
-BATCHES = repeat(np.zeros((10, 3, 4, 4), np.uint8))
+BATCHES = repeat(Batch(torch.zeros(10, 3, 4, 4, dtype=torch.uint8)))
 
 
 class Counting:
@@ -21,16 +23,15 @@ class Counting:
     def __init__(self, losses: Mapping[int, float] = {}) -> None:
         self.iterations, self._losses = 0, losses
 
-    @property
-    def images_seen(self) -> int:
-        return self.iterations * 10
-
-    def step(self, images: Tensor) -> dict[str, Tensor]:
+    def step(self, batch: Batch) -> dict[str, Tensor]:
         self.iterations += 1
         return {"loss_d": torch.tensor(self._losses.get(self.iterations, float(self.iterations)))}
 
-    def sample(self, n: int, seed: int) -> Tensor:
-        return torch.zeros(n, 3, 4, 4, dtype=torch.uint8)
+    def sample(self, n: int, seed: int) -> Samples:
+        return Samples(torch.zeros(n, 3, 4, 4, dtype=torch.uint8))
+
+    def model(self) -> Model:
+        return Model({}, {})
 
     def state_dict(self) -> dict[str, Tensor]:
         return {}
@@ -38,8 +39,12 @@ class Counting:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
 
 
-def run(learner: Counting, images: int, every: int) -> Iterator[Evaluation]:
+def items(learner: Counting, images: int, every: int) -> Iterator[Progress | Evaluation]:
     return train(learner, BATCHES, Budget(images=images, eval_every_images=every), lambda _: ({"fd": 1.0}, {"seed": 0}))
+
+
+def run(learner: Counting, images: int, every: int) -> Iterator[Evaluation]:
+    return evaluations(items(learner, images, every))
 
 
 def test_evaluations_come_when_their_images_are_through_and_at_the_end() -> None:
@@ -78,11 +83,26 @@ def test_a_spent_budget_trains_no_more() -> None:
 
 def test_seconds_go_on_from_earlier_runs() -> None:
     budget = Budget(images=10, eval_every_images=10)
-    (only,) = train(Counting(), BATCHES, budget, lambda _: ({}, {}), Spent(100.0, 200.0))
+    (only,) = evaluations(train(Counting(), BATCHES, budget, lambda _: ({}, {}), Spent(100.0, 200.0)))
     assert 100 < only.train_seconds < 110
     assert 200 < only.wall_seconds < 210
 
 
 def test_a_row_holds_progress_losses_metrics_and_protocol() -> None:
     (only,) = run(Counting(), 10, 10)
-    assert {"images_seen": 10, "iterations": 1, "loss_d": 1.0, "fd": 1.0, "seed": 0}.items() <= only.row().items()
+    row = {"images_seen": 10, "iterations": 1, "losses": {"loss_d": 1.0}, "fd": 1.0, "seed": 0}
+    assert row.items() <= only.row().items()
+
+
+def test_progress_comes_before_each_iteration_and_counts_what_an_earlier_run_did() -> None:
+    learner = Counting()
+    learner.iterations = 2
+    found = [item for item in items(learner, 45, 30) if isinstance(item, Progress)]
+    assert found == [Progress(3, 5), Progress(4, 5), Progress(5, 5)]
+
+
+def test_a_learner_that_has_nothing_to_train_is_evaluated_once() -> None:
+    learner = Counting()
+    learner.images_per_iteration = 0
+    (only,) = items(learner, 100, 30)
+    assert (only.status, only.images_seen, only.metrics) == ("completed", 0, {"fd": 1.0})  # type: ignore[union-attr]

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spaces.config import Loss, Network
-from trainables.networks.resnet import build_discriminator
+from spaces.methods.finetune import Loss
+from spaces.networks import Resnet
+from trainables.networks.families import build_discriminator
 from trainables.training.losses import LOSSES, gradient_penalty, r1
 
 REAL, FAKE = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
@@ -109,7 +110,7 @@ def test_penalty_derivatives_in_the_weights_match_finite_differences(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_has_finite_gradients_on_its_critic_under_bfloat16(name):
-    critic = build_discriminator(Network(resolution=32, width=2), seed=0)
+    critic = build_discriminator(Resnet(resolution=32, width=2), seed=0)
     real, fake, mix = images(n=3, size=32)
     loss = LOSSES[name]
     with torch.autocast("cpu", torch.bfloat16):
@@ -122,7 +123,7 @@ def test_every_loss_has_finite_gradients_on_its_critic_under_bfloat16(name):
 
 
 def test_penalty_under_bfloat16_is_near_that_in_float32():
-    critic, batch = build_discriminator(Network(resolution=32, width=2), seed=0), images(n=8, size=32)
+    critic, batch = build_discriminator(Resnet(resolution=32, width=2), seed=0), images(n=8, size=32)
     exact = gradient_penalty(critic, *batch)
     with torch.autocast("cpu", torch.bfloat16):
         assert gradient_penalty(critic, *batch).item() == pytest.approx(exact.item(), rel=0.05)

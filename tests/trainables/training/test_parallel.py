@@ -19,11 +19,11 @@ ROWS = 5  # not divisible by two: one worker has three rows, the other two
 def joined(rank: int, folder: str, rows: int = ROWS, seconds: float = 60) -> Group:
     timeout = datetime.timedelta(seconds=seconds)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2, timeout=timeout)
-    return Group.current(rows)
+    return Group.current().of_batch(rows)
 
 
 def test_one_worker_shares_and_averages_nothing() -> None:
-    group, values, layer = Group.current(4), [torch.ones(2)], nn.BatchNorm2d(1)
+    group, values, layer = Group.current().of_batch(4), [torch.ones(2)], nn.BatchNorm2d(1)
     group.average_(values)
     group.agree_on_statistics(layer)
     group.meet()
@@ -46,7 +46,7 @@ def _averaging(rank: int, folder: str) -> None:
     assert group.from_first(b"first" if rank == 0 else b"other") == b"first"
     assert group.from_first(b"" if rank == 0 else b"other") == b""
     with pytest.raises(UserError, match="a batch of 1 can't be shared by 2 workers"):
-        Group.current(1)
+        group.of_batch(1)
     _normalising(group)
 
 

@@ -13,8 +13,8 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.config import RESOLUTIONS
 from spaces.errors import UserError, lookup
+from spaces.networks import RESOLUTIONS
 from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
 from trainables.images.importing.builtins import BUILTINS
 from trainables.images.importing.decoding import RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not

@@ -3,22 +3,25 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from spaces.config import TrialConfig
-from trainables.methods.finetuning.finetune import Finetune, build
+from spaces.methods.finetune import FinetuneConfig
+from trainables.images.batches import Batch
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.sources.shelf import SourceModel
+from trainables.training.learner import images_seen
 from trainables.training.parallel import Group
 
 CPU = torch.device("cpu")
-Make = Callable[..., TrialConfig]
+Make = Callable[..., FinetuneConfig]
 
 
-def images(config: TrialConfig, seed: int = 0) -> torch.Tensor:
+def images(config: FinetuneConfig, seed: int = 0) -> Batch:
     n = config.optim.batch * config.loss.n_critic
-    return torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    random = torch.Generator().manual_seed(seed)
+    return Batch(torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=random))
 
 
-def trained(config: TrialConfig, steps: int, source: SourceModel | None = None) -> Finetune:
-    learner = build(config, source, CPU, Group())
+def trained(config: FinetuneConfig, steps: int, source: SourceModel | None = None) -> Finetune:
+    learner = Finetune(config, source, CPU, Group())
     for step in range(steps):
         learner.step(images(config, step))
     return learner
@@ -40,7 +43,7 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit(tiny_config: Make) -
 
 def test_a_loaded_state_goes_on_bit_for_bit(tiny_config: Make) -> None:
     config = tiny_config()
-    unbroken, resumed = trained(config, 4), build(config, None, CPU, Group())
+    unbroken, resumed = trained(config, 4), Finetune(config, None, CPU, Group())
     resumed.load_state_dict(trained(config, 2).state_dict())
     for step in (2, 3):
         resumed.step(images(config, step))
@@ -50,7 +53,7 @@ def test_a_loaded_state_goes_on_bit_for_bit(tiny_config: Make) -> None:
 
 
 def test_images_seen_count_what_the_critic_is_shown(tiny_config: Make) -> None:
-    assert trained(tiny_config(), 3).images_seen == 3 * 2 * 4
+    assert images_seen(trained(tiny_config(), 3)) == 3 * 2 * 4
 
 
 def test_frozen_stages_stay_and_the_rest_learns(tiny_config: Make, tiny_source: SourceModel) -> None:
@@ -73,7 +76,7 @@ def test_training_starts_from_the_source(tiny_config: Make, tiny_source: SourceM
 
 def test_the_average_follows_the_generator_by_its_half_life(tiny_config: Make) -> None:
     config = tiny_config(optim={"batch": 4, "ema_halflife_images": 1})
-    learner = build(config, None, CPU, Group())
+    learner = Finetune(config, None, CPU, Group())
     start = learner.average.to_rgb.weight.clone()
     learner.step(images(config))
     keep = 0.5 ** (8 / (0.05 * 8))  # 8 images seen; the ramp, 5 % of them, is shorter than the half-life

@@ -1,0 +1,45 @@
+"""What a search chooses between before any number is tuned: which source is used, by which method, with which networks."""
+
+from typing import NamedTuple
+
+from spaces.config import SCRATCH, TrialConfig
+from spaces.trials import DEFAULT_METHOD
+
+
+class Arm(NamedTuple):
+    """A way to a generator of the target. Evidence of all methods on one bench compares, arm by arm."""
+
+    method: str
+    source: str | None
+    """None from scratch, or with nothing transferred."""
+    parts: str
+    """The networks transferred; "none" from scratch, and for a method that transfers none."""
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> "Arm":
+        """The arm that a trial of this config belongs to."""
+        if config.source == SCRATCH or (config.method == DEFAULT_METHOD and config.parts == "none"):
+            return SCRATCH_ARM
+        return cls(config.method, config.source, config.parts)
+
+    @property
+    def way(self) -> str:
+        """How the source is used, in a word or two: the networks that are fine-tuned, or the method."""
+        return self.parts if self.method == DEFAULT_METHOD else self.method.replace("_", " ")
+
+    def __str__(self) -> str:
+        """ "dogs (both)", "dogs (as is)" or "scratch"."""
+        return SCRATCH if self.source is None else f"{self.source} ({self.way})"
+
+    def told(self) -> str:
+        """What to do, after the verb: "from dogs, both transferred", "dogs as is" or "from scratch"."""
+        if self.source is None:
+            return "from scratch"
+        return (
+            f"from {self.source}, {self.parts} transferred"
+            if self.method == DEFAULT_METHOD
+            else f"{self.source} {self.way}"
+        )
+
+
+SCRATCH_ARM = Arm(DEFAULT_METHOD, None, "none")

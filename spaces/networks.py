@@ -1,0 +1,60 @@
+"""The families of networks, as configurations: which there are, and what defines a network of each."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, PositiveInt, Tag, TypeAdapter, ValidationError
+
+from spaces.errors import UserError
+from spaces.records import KIND, Config, complaints
+
+RESOLUTIONS = (32, 64, 128)
+
+
+class Resnet(Config):
+    """The WGAN-GP ResNet (Gulrajani et al. 2017), as "Transferring GANs" uses it."""
+
+    family: Literal["resnet"] = "resnet"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: PositiveInt = 64
+    """Channels at the finest resolution; they double at each halving, up to 8 times (512 in the paper)."""
+    z_dim: PositiveInt = 128
+
+
+class Dcgan(Config):
+    """The DCGAN of transposed convolutions (Radford et al. 2016), as PyTorch's tutorial has it."""
+
+    family: Literal["dcgan"] = "dcgan"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: PositiveInt = 64
+    """Channels at half the resolution; they double at each halving, without an end (512 at 4 pixels for 64)."""
+    z_dim: PositiveInt = 100
+
+
+def _family(network: Any) -> str:
+    """The family that a network's values name; files from before there were families hold the ResNet's."""
+    if isinstance(network, Mapping):
+        return KIND + str(network.get("family") or "resnet")
+    return KIND + str(getattr(network, "family", "resnet"))
+
+
+NetworkConfig = Annotated[
+    Annotated[Resnet, Tag(f"{KIND}resnet")] | Annotated[Dcgan, Tag(f"{KIND}dcgan")],
+    Discriminator(
+        _family,
+        custom_error_type="unknown_family",
+        custom_error_message="unknown family of networks; known: dcgan, resnet",
+    ),
+]
+"""A network of any family. Its `family` says which; without one it is a ResNet."""
+
+
+def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
+    """The network that `values` are of, by their family; UserError in one line that starts with `where`."""
+    network: TypeAdapter[Resnet | Dcgan] = TypeAdapter(NetworkConfig)
+    try:
+        return network.validate_python(dict(values))
+    except ValidationError as error:
+        raise UserError(f"{where}: {complaints(error)}") from None

@@ -1,0 +1,67 @@
+"""From values to a trial's configuration: which methods there are, each with the config of its trials."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from spaces.methods.as_is import AsIsConfig
+from spaces.methods.finetune import FinetuneConfig
+
+DEFAULT_METHOD = "finetune"
+"""What values without a method are of: files from before there was another."""
+
+CONFIGS: Mapping[str, type[TrialConfig]] = {"finetune": FinetuneConfig, "as_is": AsIsConfig}
+"""The config of every method's trials. `trainables.methods.registry` has what the methods do."""
+
+
+def parse_trial(values: Mapping[str, Any], where: str) -> TrialConfig:
+    """The config that `values` are of, by their method.
+
+    UserError in one line that starts with `where`: for an unknown method, for settings of another method, and for
+    fields that are unknown, missing or out of range.
+    """
+    name = values.get("method", DEFAULT_METHOD)
+    if not isinstance(name, str) or name not in CONFIGS:
+        raise UserError(f"{where}: unknown method {name!r}; known: {', '.join(sorted(CONFIGS))}")
+    config = CONFIGS[name]
+    if foreign := sorted(values.keys() & _settings_of_others(config)):
+        raise UserError(
+            f"{where}: {foreign[0]!r} is no setting of method {name!r}, which has: {', '.join(own_settings(config))}"
+        )
+    return config.parse(values, where)
+
+
+def parse_trial_json(text: str, where: str) -> TrialConfig:
+    """As `parse_trial`, from the JSON that a config was written as."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where} is not JSON ({error})") from None
+    return parse_trial(values, where)
+
+
+def own_settings(config: type[TrialConfig]) -> list[str]:
+    """The fields that a method's config adds to those of all."""
+    return [name for name in config.model_fields if name not in TrialConfig.model_fields]
+
+
+def _settings_of_others(config: type[TrialConfig]) -> set[str]:
+    return {name for other in CONFIGS.values() for name in own_settings(other)} - config.model_fields.keys()
+
+
+def _parsed(values: Any) -> Any:
+    """What a field that holds any method's config takes."""
+    if not isinstance(values, Mapping):
+        return values
+    try:
+        return parse_trial(values, "trial")
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+AnyTrial = Annotated[SerializeAsAny[TrialConfig], BeforeValidator(_parsed)]
+"""The type of a record's field that holds the config of any method's trial."""

@@ -1,0 +1,92 @@
+"""What the rest of the code knows of a method, which is a way to use what a source knows for a target."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from spaces.config import SCRATCH, TrialConfig
+from trainables.images.batches import Batch
+from trainables.images.domains import Domain, DomainFacts
+from trainables.images.samples import Samples
+from trainables.networks.models import Model
+from trainables.sources.shelf import SourceFacts, SourceModel
+from trainables.training.learner import Learner
+from trainables.training.parallel import Group
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method can't do without."""
+
+    source: bool = False
+    """Whether there has to be a source; a method without the need can start from random weights too."""
+    networks: tuple[str, ...] = ()
+    """That a source has to bring."""
+    families: tuple[str, ...] = ()
+    """Of networks that the method can work on; any where none is named."""
+    source_images: bool = False
+    """Whether the images that the source was trained on have to be in the home."""
+    labels: bool = False
+    """Whether the target's images need classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a trial has at hand."""
+
+    target: Domain
+    source: SourceModel | None = None
+    """None from scratch."""
+    source_images: Domain | None = None
+    """The images that the source was trained on, where the home has them."""
+
+
+class Sampler(Protocol):
+    """Draws from a model, out of files alone."""
+
+    def __call__(self, n: int, seed: int) -> Samples:
+        """`n` images on the CPU, the same ones for the same seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: what it needs, how its trials are configured, what it trains, and how a model of it is sampled."""
+
+    config: type[TrialConfig]
+    """Its settings, with the paper's defaults; a field of another method is refused."""
+    needs: Needs
+    batches: Callable[[Any, Given, int, torch.device], Iterator[Batch]]
+    """Of config, what is given, number of the first batch and device: batches without end, where they will be used."""
+    build: Callable[[Any, Given, torch.device, Group], Learner]
+    """Of config, what is given, device and group of workers: the learner at its start."""
+    sampler: Callable[[Model], Sampler]
+
+
+def unfit(method: Method, given: Given) -> str | None:
+    """Why the method can't work with what is given, in a line; None if it can."""
+    needs, target = method.needs, given.target.facts
+    if needs.labels and not given.target.is_labelled:
+        return f"domain {target.name!r} has images without a class; import it from class folders"
+    if given.source is None:
+        return f"it needs a source, and source {SCRATCH!r} is none" if needs.source else None
+    if needs.source_images and given.source_images is None:
+        return f"the images of source {given.source.facts.name!r}, domain {given.source.facts.domain!r}, are not in the home"
+    return _unfit_networks(needs, given.source.facts, target)
+
+
+def _unfit_networks(needs: Needs, source: SourceFacts, target: DomainFacts) -> str | None:
+    if missing := [name for name in needs.networks if name not in source.networks]:
+        return f"source {source.name!r} has no {missing[0]}; it has: {', '.join(source.networks)}"
+    families = [network.family for network in source.networks.values()]
+    if needs.families and (strange := [family for family in families if family not in needs.families]):
+        return f"source {source.name!r} is a {strange[0]}; the method works on: {', '.join(needs.families)}"
+    if needs.networks and source.network.resolution != target.resolution:
+        pixels = source.network.resolution
+        return (
+            f"source {source.name!r} has {pixels} pixels, domain {target.name!r} {target.resolution}; add the domain again "
+            f"with --resolution {pixels}"
+        )
+    return None

@@ -1,0 +1,49 @@
+"""The families of networks that there are, and the one way to build a network of any of them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from spaces.errors import lookup
+from spaces.networks import Dcgan, Resnet
+from trainables.machine.randomness import random_numbers
+from trainables.networks.dcgan import DCGAN
+from trainables.networks.family import Family
+from trainables.networks.resnet import RESNET
+
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+"""The names of a GAN's two networks, in every family."""
+
+AnyNetwork = Resnet | Dcgan
+
+
+def family_of(config: AnyNetwork) -> Family:
+    """The family that a network's config is of."""
+    return lookup(FAMILIES, "family of networks", config.family)
+
+
+def empty_network(name: str, config: AnyNetwork) -> nn.Module:
+    """A network without any memory behind its tensors, which has the names and shapes of its weights."""
+    with torch.device("meta"):
+        return lookup(family_of(config).networks, "network", name)(config)
+
+
+def build_network(name: str, config: AnyNetwork, seed: int) -> nn.Module:
+    """A freshly initialised network on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
+    module = empty_network(name, config).to_empty(device="cpu")
+    family_of(config).initialise(module, random_numbers(f"weights of a {type(module).__name__}", seed))
+    return module
+
+
+def build_generator(config: AnyNetwork, seed: int) -> nn.Module:
+    """The generator of a config, freshly initialised as by `build_network`."""
+    return build_network(GENERATOR, config, seed)
+
+
+def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
+    """The critic of a config, freshly initialised as by `build_network`."""
+    return build_network(DISCRIMINATOR, config, seed)
+
+
+FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN}

@@ -1,0 +1,31 @@
+"""What the rest of the code needs to know of a family of networks; `families.FAMILIES` has them all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network with a config of its own.
+
+    A generator has `z_dim` and maps z, float (N, z_dim), to images, float (N, 3, R, R) in [-1, 1]. A critic maps such images
+    to logits, float (N,), higher for more real; it may bring an `input_gradient` of its own (see `training.losses`).
+    """
+
+    networks: Mapping[str, Callable[[Any], nn.Module]]
+    """By name, what makes the network out of its config: "generator" and "discriminator"."""
+    initialise: Callable[[nn.Module, torch.Generator], None]
+    """Give every layer of a network on the CPU its first weights, drawn from the generator of numbers alone."""
+    stages: Callable[[nn.Module], Sequence[Sequence[nn.Module]]]
+    """A critic's stages from the image side, as FreezeD counts them; the last layer is in none, as it always trains."""
+    fields: Callable[[Mapping[str, Tensor]], Mapping[str, int]]
+    """The fields of the config that names and shapes of a network's tensors give away."""
+    critic_sees_batch: bool = False
+    """Whether the critic normalises over its batch: then it is shown real and generated images apart, and has no
+    gradient of one image that a penalty could be of."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What training takes for networks of this family unless it is told otherwise: config fields by path."""

@@ -1,0 +1,87 @@
+"""A model: networks by name, each with its family and config, and their weights; and what it is on disk.
+
+A trial's result, a source's networks and an export are the same kind of thing: a folder with NAME.safetensors for each
+network, and model.json.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from torch import Tensor, nn
+
+from spaces.errors import UserError
+from spaces.networks import NetworkConfig
+from spaces.records import Config
+from spaces.trials import DEFAULT_METHOD
+from trainables.networks.families import GENERATOR, AnyNetwork, empty_network
+from trainables.storage.home import writing_folder
+from trainables.storage.weights import read_tensors, write_tensors
+
+FACTS = "model.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Networks by name ("generator", "discriminator", ...) and their weights, tensors by name, on any device."""
+
+    networks: Mapping[str, AnyNetwork]
+    weights: Mapping[str, Mapping[str, Tensor]]
+
+    def network(self, name: str) -> nn.Module:
+        """The network of that name with its weights, on the CPU, in eval mode."""
+        module = empty_network(name, self.networks[name]).to_empty(device="cpu")
+        module.load_state_dict(dict(self.weights[name]))
+        return module.eval()
+
+
+class ModelFacts(Config):
+    """What model.json says: enough to build the networks and to sample them."""
+
+    model_config = ConfigDict(extra="ignore")  # a later version may say more
+
+    networks: dict[str, NetworkConfig]
+    method: str = DEFAULT_METHOD
+    """Whose sampler draws from it."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """The configuration of the trial that made it; empty where none did."""
+
+
+def write_model(folder: Path, model: Model, *, method: str, config: Mapping[str, Any]) -> None:
+    """Write the model as a folder, whole or not at all, in place of any that is there."""
+    facts = ModelFacts(networks=dict(model.networks), method=method, config=dict(config))
+    with writing_folder(folder) as beside:
+        for name in model.networks:
+            write_tensors(model.weights[name], beside / f"{name}.safetensors")
+        (beside / FACTS).write_text(facts.model_dump_json(indent=1) + "\n")
+
+
+def read_model(path: Path) -> tuple[Model, ModelFacts]:
+    """The model in a folder, with its facts; or in the one file of a generator that earlier versions left.
+
+    UserError if there is none, or if its files are not whole.
+    """
+    alone = path if path.suffix == ".safetensors" else path / f"{GENERATOR}.safetensors"
+    if alone.is_file() and not (path / FACTS).exists():
+        return _of_one_file(alone)
+    try:
+        facts = ModelFacts.parse(json.loads((path / FACTS).read_text()), str(path / FACTS))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} holds no model: {FACTS} can't be read ({error})") from None
+    weights = {name: read_tensors(path / f"{name}.safetensors")[0] for name in facts.networks}
+    return Model(facts.networks, weights), facts
+
+
+def _of_one_file(path: Path) -> tuple[Model, ModelFacts]:
+    tensors, about = read_tensors(path)
+    try:
+        network, config = json.loads(about["network"]), json.loads(about.get("config", "{}"))
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{path} does not say what network it is of; give the folder of a model, with its {FACTS}"
+        ) from None
+    facts = ModelFacts.parse({"networks": {GENERATOR: network}, "config": config}, str(path))
+    return Model(facts.networks, {GENERATOR: tensors}), facts
