@@ -15,12 +15,12 @@ from ray import tune
 from benchmarks import small_study  # sets Ray's variables
 from search.records.results import load
 from search.running.tune import run_study
-from spaces.config import TrialConfig
+from spaces.trials import parse_trial_json
 
 
 def nothing(parameters: Mapping[str, Any]) -> None:
     """A trial that is through at once, with a score that its seed decides."""
-    config = TrialConfig.model_validate_json(parameters["config"])
+    config = parse_trial_json(parameters["config"], "a trial")
     tune.report({"status": "completed", "images_seen": config.budget.images, "iw": float(config.seed), "iterations": 1})
 
 

@@ -18,6 +18,7 @@ from spaces.networks import Resnet
 from spaces.protocol import Protocol
 from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
+from trainables.images.samples import Samples
 from trainables.machine.devices import best_device
 from trainables.metrics.features import load_extractor
 from trainables.metrics.metrics import EvalContext, measure
@@ -44,7 +45,7 @@ def rows() -> list[Row]:
             return sample(generator, PROTOCOL.n_fake, PROTOCOL.seed)
 
         def evaluate() -> object:
-            return measure(EvalContext(draw().numpy(), domain, domain.path, PROTOCOL, extractor, device))
+            return measure(EvalContext(Samples(draw()), domain, domain.path, PROTOCOL, extractor, device))
 
         evaluate()
         samples = draw().numpy()

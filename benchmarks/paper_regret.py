@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from search.picking.evidence import Bench, Evidence, Tried
+from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.evidence import Bench, Evidence, Network, Tried
 from search.picking.regret import leave_one_out
 from spaces.config import SCRATCH
 from spaces.presets import paper
@@ -15,15 +16,14 @@ TABLES = Path(__file__).with_name("paper_tables.json")
 def evidence(tables: Path = TABLES) -> Evidence:
     """The published scores as trials: one a cell, both networks transferred, learning rates 1e-4."""
     data = json.loads(tables.read_text())
-    bench = Bench("fid", ("inception", 299, "", "train", 50_000, 0), (64, 64, 128), "finetune", 32_000_000)
+    bench = Bench("fid", ("inception", 299, "", "train", 50_000, 0), Network(64, 64, 128), 32_000_000)
     tried = [
         Tried(
             study="paper",
             trial=0,
             target=target,
             block=target,
-            source=None if source == SCRATCH else source,
-            parts="none" if source == SCRATCH else "both",
+            arm=SCRATCH_ARM if source == SCRATCH else Arm.finetuned(source, "both"),
             score=score,
             carried=False,
             seconds=0.0,

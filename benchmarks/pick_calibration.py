@@ -13,14 +13,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from search.picking.evidence import Bench, Evidence, Tried
-from search.picking.pick import SCRATCH_ARM, Arm, expected, judge, rivals
-from spaces.config import SCRATCH
+from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.evidence import Bench, Evidence, Network, Tried
+from search.picking.pick import expected, judge, rivals
 from spaces.presets import small
 
-SOURCES, PARTS, SEEDS = ("a", "b", "c"), ("both", "generator", "discriminator"), 2
-ARMS: list[Arm] = [SCRATCH_ARM, *product(SOURCES, PARTS)]
-BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000, 0), (32, 16, 128), "finetune", 12_000)
+SOURCES, TRANSFERRED, SEEDS = ("a", "b", "c"), ("both", "generator", "discriminator"), 2
+ARMS: list[Arm] = [SCRATCH_ARM, *(Arm.finetuned(*way) for way in product(SOURCES, TRANSFERRED))]
+BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000, 0), Network(32, 16, 128), 12_000)
 
 
 def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, dict[str, dict[Arm, float]]]:
@@ -33,13 +33,15 @@ def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, 
         level, own = rng.normal(7, 0.5), rng.normal(0, tau)
         here = {source: rng.normal(0, tau) for source in SOURCES}
         truths[target] = {
-            (s, p): level + (0.0 if s is None else gain + own + of_source[s] + here[s] + of_parts[p] + 0.2 * near[s])
-            for s, p in ARMS
+            arm: level
+            + (0.0 if s is None else gain + own + of_source[s] + here[s] + of_parts[arm.parts] + 0.2 * near[s])
+            for arm in ARMS
+            for s in [arm.source]
         }
         evidence.rankings[target] = {source: float(np.exp(7 + near[source])) for source in SOURCES}
         for seed, arm in product(range(SEEDS), ARMS if target != "t3" else []):
             score = float(np.exp(truths[target][arm] + rng.normal(0, sigma)))
-            evidence.tried.append(Tried(target, seed, target, target, *arm, score, False, 60.0, small(target, 32)))
+            evidence.tried.append(Tried(target, seed, target, target, arm, score, False, 60.0, small(target, 32)))
     return evidence, truths
 
 
@@ -52,7 +54,7 @@ def trial(rng: np.random.Generator, tau: float, sigma: float, target: str, seed:
     _, to_scratch = expected(judged, seed)
     held = to_scratch.low <= np.exp(truth[picked] - truth[SCRATCH_ARM]) <= to_scratch.high
     said = [rival for rival in rivals(judged, evidence, target) if rival.separated]
-    lesser = [truth[None if rival.source == SCRATCH else rival.source, rival.parts] for rival in said]
+    lesser = [truth[rival.arm] for rival in said]
     return bool(held), len(said), sum(other < truth[picked] for other in lesser), truth[picked] - min(truth.values())
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks import plain_wgan_gp
 from spaces.config import TrialConfig
 from spaces.trials import parse_trial
-from trainables.images.batches import BatchOrder
+from trainables.images.batches import Batch, BatchOrder
 from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.images.pixels import to_float
@@ -77,7 +77,7 @@ def _config(precision: str, seed: int) -> TrialConfig:
 
 def _ours(batches: Iterator[Tensor], precision: str, seed: int) -> tuple[list[float], dict[str, Tensor]]:
     learner = Finetune(_config(precision, seed), None, CPU, Group())
-    losses = [float(learner.step(images)["loss_d"]) for images in batches]
+    losses = [float(learner.step(Batch(images))["loss_d"]) for images in batches]
     return losses, learner.generator.state_dict()
 
 

@@ -28,6 +28,7 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks import plain_wgan_gp
 from benchmarks.rows import Row, alternate, show
 from spaces.trials import parse_trial
+from trainables.images.batches import Batch
 from trainables.machine.devices import best_device, native_precision, use_cores
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.training.parallel import Group
@@ -95,7 +96,7 @@ def _ours(width: int, resolution: int, batch: int, device: torch.device, precisi
         },
         "benchmark",
     )
-    learner, images = Finetune(config, None, device, Group()), _images(CRITIC_STEPS * batch, resolution)
+    learner, images = Finetune(config, None, device, Group()), Batch(_images(CRITIC_STEPS * batch, resolution))
     return lambda: learner.step(images)
 
 

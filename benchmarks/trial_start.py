@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from ray import tune
-from torch import Tensor
 
 from benchmarks import small_study  # sets Ray's variables
 from search.launch import resolve_study
@@ -32,26 +31,24 @@ from trainables.machine.devices import use_cores
 from trainables.running.trial import run_trial
 from trainables.running.tune_trial import TrialJob
 from trainables.storage.home import Home
+from trainables.training.loop import Progress
 
-PARTS = ("ask", "hand over", "set up", "first step")
+STAGES = ("ask", "hand over", "set up", "first step")
 
 
 def stamped(parameters: Mapping[str, Any]) -> None:
-    """The trial as `tune_trial` trains it, with the times of its entry, first batch and second batch left in a file."""
+    """The trial as `tune_trial` trains it, with the times of its entry, first and second iteration left in a file."""
     stamps = {"entered": time.time()}
     job = TrialJob(**parameters)
     use_cores(job.threads)
-
-    def watch(batches: Iterator[Tensor]) -> Iterator[Tensor]:
-        for number, batch in enumerate(batches):
-            if number < 2:
-                stamps[("first", "second")[number]] = time.time()
-            yield batch
-
-    config = TrialConfig.model_validate_json(job.config)
-    for evaluation in run_trial(config, Home(Path(job.home)), job.files, torch.device("cpu"), watch):
+    config = parse_trial_json(job.config, "a trial")
+    for item in run_trial(config, Home(Path(job.home)), job.files, torch.device("cpu")):
+        if isinstance(item, Progress):
+            if item.begun <= 2:
+                stamps[("first", "second")[item.begun - 1]] = time.time()
+            continue
         (job.files.folder / "stamps.json").write_text(json.dumps(stamps))
-        tune.report(evaluation.row() | {"status": evaluation.status})
+        tune.report(item.row() | {"status": item.status})
 
 
 def stamp_asks(stamps: dict[int, tuple[float, float]]) -> None:
@@ -109,7 +106,7 @@ def main() -> None:
             marks = [start, answered, stamps["entered"], stamps["first"], stamps["second"]]
             times.append([after - before for before, after in pairwise(marks)])
     print(f"{len(times)} trials, {given.at_once} at once, after the first ones; seconds, median and 90th percentile")
-    for name, values in zip(PARTS, zip(*times, strict=True), strict=True):
+    for name, values in zip(STAGES, zip(*times, strict=True), strict=True):
         print(f"{name:20}{statistics.median(values):7.3f}{np.quantile(values, 0.9):8.3f}")
     for name, values in (
         ("until the step begins", [sum(parts[:3]) for parts in times]),

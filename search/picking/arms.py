@@ -22,6 +22,11 @@ class Arm(NamedTuple):
             return SCRATCH_ARM
         return cls(config.method, config.source, config.parts)
 
+    @classmethod
+    def finetuned(cls, source: str, parts: str) -> "Arm":
+        """Fine-tuning from a source, with these of its networks transferred."""
+        return cls(DEFAULT_METHOD, source, parts)
+
     @property
     def way(self) -> str:
         """How the source is used, in a word or two: the networks that are fine-tuned, or the method."""

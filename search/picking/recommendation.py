@@ -109,9 +109,9 @@ def _choices(
     for model in models:
         if _shape(model) != network:
             raise UserError(
-                f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model))}, the trials of this "
-                f"home {tuple(network)}; leave it out, or search with it first: understock search {domain.facts.name} --sources "
-                f"{model.facts.name}"
+                f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model))}, the trials of "
+                f"this home {tuple(network)}; leave it out, or search with it first: understock search {domain.facts.name} "
+                f"--sources {model.facts.name}"
             )
     return models, []
 
@@ -169,7 +169,7 @@ def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None) -> Re
     spec = resolve_study(home, domain.facts.name, "quickstart", sources=",".join(sources or ())).spec
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
-    arm = Arm(DEFAULT_METHOD, ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
+    arm = Arm.finetuned(ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM
     rates = spec.base.rates
     assert rates is not None, "the base of a search is fine-tuning's"
     return Recommendation(

@@ -19,7 +19,6 @@ from search.picking.pick import DEFAULT_PARTS, judge
 from search.ranking import rank_sources
 from search.records.results import flat_config
 from spaces.errors import UserError
-from spaces.trials import DEFAULT_METHOD
 from trainables.images.domains import open_domain
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
@@ -186,7 +185,7 @@ def _sources(arms: Truth) -> list[str]:
 def _with_parts(source: str, arms: Truth) -> Arm | None:
     """The source with both networks, if that was tried, else with the best parts; None if it was not tried."""
     tried = {arm: score for arm, score in arms.items() if arm.source == source}
-    both = Arm(DEFAULT_METHOD, source, DEFAULT_PARTS)
+    both = Arm.finetuned(source, DEFAULT_PARTS)
     return both if both in tried else min(tried, key=lambda arm: tried[arm], default=None)
 
 

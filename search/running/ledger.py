@@ -139,7 +139,11 @@ class Ledger:
                 trial, retries = self.study.ask(), 0
             number = trial.number
             on_disk = self._rows_on_disk(number)
-            rows: Rows = {row["images_seen"]: row_columns(row) for row in on_disk if row["iterations"] is not None}
+            rows: Rows = {
+                row["images_seen"]: row_columns(row)
+                for row in on_disk
+                if row["images_seen"] or row["iterations"] is not None
+            }
             self._open[number] = _Open(trial, rows, retries)
             config, error = self._config(trial)
             push(self.paths.journal)  # before anything bears the trial's number

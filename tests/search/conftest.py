@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from search.launch import begin, resolve_study
-from search.picking.evidence import Bench, Evidence, Tried
-from search.picking.pick import Arm
+from search.picking.arms import Arm
+from search.picking.evidence import Bench, Evidence, Network, Tried
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
 from spaces.presets import small
@@ -34,17 +34,26 @@ def space(trial, *, sources, train_images):
 
 @pytest.fixture(scope="session")
 def evidence_of() -> Callable[..., Evidence]:
-    """Evidence of {target: {(source, parts): [score of seed 0, of seed 1, ...]}}; `lr_g` by seed."""
+    """Evidence of {target: {arm: [score of seed 0, of seed 1, ...]}}; `lr_g` by seed."""
 
     def make(scores: Mapping[str, Mapping[Arm, Sequence[float]]], lr_g: Sequence[float] = (1e-3,) * 9) -> Evidence:
-        bench = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000, 0), (32, 16, 128), "finetune", 12_000)
+        bench = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000, 0), Network(32, 16, 128), 12_000)
         tried = [
             Tried(
-                study=f"{target}-study", trial=i, target=target, block=target, source=source, parts=parts, score=score,
-                carried=False, seconds=60.0, config=config(target, i, lr_g[i]),
+                study=f"{target}-study",
+                trial=i,
+                target=target,
+                block=target,
+                arm=arm,
+                score=score,
+                carried=False,
+                seconds=60.0,
+                config=config(target, i, lr_g[i]),
             )
-            for target, arms in scores.items() for (source, parts), found in arms.items() for i, score in enumerate(found)
-        ]  # fmt: skip
+            for target, arms in scores.items()
+            for arm, found in arms.items()
+            for i, score in enumerate(found)
+        ]
         return Evidence(bench, tried)
 
     def config(target: str, seed: int, lr_g: float) -> TrialConfig:

@@ -13,6 +13,7 @@ from spaces.networks import Resnet
 from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain, write_domain
 from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.models import Model
 from trainables.networks.resnet import Generator
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceModel, open_source, save_source
@@ -31,7 +32,8 @@ def shelved(home: Home, name: str, seed: int, like: SourceModel) -> Generator:
         "generator": generator.state_dict(),
         "discriminator": build_discriminator(network, seed).state_dict(),
     }
-    save_source(home.source(name), like.facts.model_dump(exclude={"digest"}) | {"name": name}, weights, b"png")
+    facts = like.facts.model_dump(exclude={"digest", "networks"}) | {"name": name}
+    save_source(home.source(name), facts, Model(like.facts.networks, weights), b"png")
     return generator
 
 
@@ -82,7 +84,7 @@ def test_a_domain_that_is_in_the_home_is_compared_too(
     note = ranked(home, near_and_far, "near").rows[0].parts["domain_fd"].note
     assert note == "domain 'lines' of the home is another than its own: 90 training images of 32 pixels, not 100 of 32"
     facts = tiny_source.facts.model_dump(exclude={"digest"}) | {"name": "liner", "images": 90}
-    save_source(home.source("liner"), facts, tiny_source.weights(), b"png")
+    save_source(home.source("liner"), facts, tiny_source.model(), b"png")
     parts = ranked(home, near_and_far, "liner").rows[0].parts
     assert parts["domain_fd"].value is not None
     assert parts["domain_fd"].value < parts["fd"].value  # its domain is the target's images, its samples are noise
@@ -137,8 +139,8 @@ def test_a_source_of_another_resolution_is_refused_by_name_and_left_out_otherwis
         "generator": build_generator(network, 0).state_dict(),
         "discriminator": build_discriminator(network, 0).state_dict(),
     }
-    facts = tiny_source.facts.model_dump(exclude={"digest"}) | {"name": "big", "network": network.model_dump()}
-    save_source(home.source("big"), facts, weights, b"png")
+    facts = tiny_source.facts.model_dump(exclude={"digest", "networks"}) | {"name": "big"}
+    save_source(home.source("big"), facts, Model(dict.fromkeys(weights, network), weights), b"png")
     with pytest.raises(UserError, match=r"source model 'big' has 64 pixels, domain 'dots' 32; .* --resolution 64"):
         rank_shelf(home, tiny_domain, ["big"], PROTOCOL)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from search.launch import resolve_study
+from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Evidence, gather
-from search.picking.pick import SCRATCH_ARM
 from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
@@ -67,7 +67,7 @@ def test_a_trial_is_its_last_score_and_its_whole_config(home: Home, study: Calla
     (one,) = evidence.tried
     assert (one.score, one.arm, one.target, one.seconds, one.carried) == (
         pytest.approx(40),
-        ("seed-7", "generator"),
+        Arm.finetuned("seed-7", "generator"),
         "dots",
         90,
         False,
@@ -102,7 +102,7 @@ def test_what_diverged_is_counted_and_has_no_score(home: Home, study: Callable[.
     tried(home, spec, 2, {}, source="seed-7", status="failed")
     evidence = only(gather(home))
     assert scores(evidence) == [50]
-    assert dict(evidence.dead) == {("dots", "seed-7", "generator"): 2}
+    assert dict(evidence.dead) == {("dots", Arm.finetuned("seed-7", "generator")): 2}
 
 
 @pytest.mark.parametrize(

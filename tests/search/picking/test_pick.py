@@ -3,13 +3,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Evidence
-from search.picking.pick import SCRATCH_ARM, expected, judge, pattern, rivals, search_gain, trial_values
+from search.picking.pick import expected, judge, pattern, rivals, search_gain, trial_values
 from search.picking.recommendation import search_size
 from search.picking.verdict import verdict
 from spaces.trials import parse_trial
 
-A, B = ("a", "both"), ("b", "both")
+A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")
 Make = Callable[..., Evidence]
 
 
@@ -109,7 +110,7 @@ def test_hours_become_trials_by_what_a_trial_took(evidence_of: Make) -> None:
 
 def test_trials_that_diverged_are_told(evidence_of: Make) -> None:
     of = evidence_of({"t": CLEAR})
-    of.dead["t", "b", "both"] += 2
+    of.dead["t", B] += 2
     assert "diverged or failed, and not counted: 2 trials from b, both transferred" in said(of, "t")
 
 

@@ -76,12 +76,14 @@ def test_trials_measured_otherwise_are_noted_and_not_mixed_in(home: Home, new_st
 def test_a_source_model_that_was_replaced_leaves_its_trials_behind(
     home: Home, new_study: Study, tiny_source: SourceModel
 ) -> None:
+    from trainables.networks.models import Model
     from trainables.sources.shelf import save_source
 
     written(*new_study())
     weights = tiny_source.weights()
     weights["generator"]["to_rgb.bias"] = weights["generator"]["to_rgb.bias"] + 1
-    save_source(home.source("seed-7"), tiny_source.facts.model_dump(exclude={"digest"}), weights, b"png")
+    facts = tiny_source.facts
+    save_source(home.source("seed-7"), facts.model_dump(exclude={"digest"}), Model(facts.networks, weights), b"png")
     picked, _ = recommend(home, "dots")
     (rival,) = [rival for rival in picked.rivals if rival.source == "seed-7"] or [None]
     trials = 0 if rival is None else rival.trials
@@ -134,7 +136,9 @@ def test_what_a_search_found_is_picked_and_trained(home: Home, new_study: Study,
 
 def test_a_source_of_another_network_is_refused(home: Home, new_study: Study) -> None:
     written(*new_study())
-    with pytest.raises(UserError, match=r"source model 'mdi' has resolution, width and z \(32, 16, 128\)"):
+    with pytest.raises(
+        UserError, match=r"source model 'mdi' has resolution, width, z and family \(32, 16, 128, .resnet.\)"
+    ):
         recommend(home, "dots", sources=["mdi"])
 
 

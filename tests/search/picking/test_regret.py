@@ -5,14 +5,14 @@ from runpy import run_path
 
 import pytest
 
+from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Evidence
-from search.picking.pick import SCRATCH_ARM
 from search.picking.regret import Way, leave_one_out, of_home, truth
 from spaces.errors import UserError
 from trainables.storage.home import Home
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-A, B = ("a", "both"), ("b", "both")
+A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")
 Make = Callable[..., Evidence]
 
 
@@ -52,7 +52,7 @@ def test_a_random_source_regrets_the_mean_of_the_sources(paper_ways: dict[str, W
 @pytest.fixture
 def two_targets(evidence_of: Make) -> Evidence:
     """Targets t and u, sources a and b, ranked alike for both by distance."""
-    a_generator = ("a", "generator")
+    a_generator = Arm.finetuned("a", "generator")
     of = evidence_of(
         {
             "t": {SCRATCH_ARM: [400, 400], A: [100, 121], a_generator: [90, 90], B: [200, 200]},

@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.transfer_model import Case, _Design, _Fit, _Sums, posterior
 
 RATE = 1e-3
 
 
 def case(source=None, parts="both", target="t", lr_g=RATE, near=0.0, block=None) -> Case:
-    return Case(block or target, target, source, parts, near, lr_g, RATE)
+    arm = SCRATCH_ARM if source is None else Arm.finetuned(source, parts)
+    return Case(block or target, target, arm, near, (lr_g, RATE))
 
 
 CASES = [

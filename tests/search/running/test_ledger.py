@@ -11,6 +11,7 @@ from search.records.results import load, row_columns, write_trial
 from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
 from spaces.config import TrialConfig
+from trainables.networks.models import Model
 from trainables.training.checkpoints import save
 from trainables.training.loop import Evaluation
 from trainables.training.trial_files import TrialFiles
@@ -249,6 +250,9 @@ def test_taking_a_trial_up_again_keeps_the_rows_that_it_had(new_study: New) -> N
 
 class _Untrained:
     """As much of a learner as a checkpoint takes."""
+
+    def model(self) -> Model:
+        return Model({}, {})
 
     def state_dict(self) -> dict[str, Tensor]:
         return {}

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.report import write_report
-from analysis.winner import generator_file
+from analysis.winner import model_path
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, open_study
 from search.running.ledger import Ledger
@@ -72,7 +72,7 @@ def test_a_study_goes_on_elsewhere_when_its_machine_dies_and_can_be_seen_everywh
     seen = machine("c")
     page = write_report(Evidence.of(seen, [open_study(seen, "s")])).read_text()
     assert page.count("data:image/") >= 1
-    assert generator_file(machine("c"), "s").is_file()
+    assert model_path(machine("c"), "s").is_dir()
     said = subprocess.run([*command[:3], "status", "s", "--json"], capture_output=True, text=True, check=True).stdout
     assert [trial["trial"] for trial in json.loads(said)["trials"]] == [0, 1]
     assert json.loads(said)["bytes"] > 0

@@ -41,7 +41,10 @@ def test_a_config_is_read_bare_and_out_of_a_pick(tiny_config: Config, written: C
     ("data", "complaint"),
     [
         ([1], "holds list, expected the fields of a trial's configuration"),
-        ({"config": {"target": "dots"}}, "pick.json: source: Field required; network: Field required"),
+        (
+            {"config": {"target": "dots"}},
+            "pick.json: source: Field required; budget: Field required; network: Field required",
+        ),
         ({}, "target: Field required"),
     ],
 )

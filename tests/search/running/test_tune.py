@@ -128,9 +128,9 @@ def test_a_killed_driver_loses_and_repeats_nothing(
     home: Home, new_study: New, driver: Callable[[], subprocess.Popen[str]]
 ) -> None:
     paths, spec = new_study(trials=3, max_images=160, early_stopping=False)
-    for evaluations in (3, 20):
+    for wanted in (3, 20):
         process = driver()
-        wait_for_evaluations(paths, evaluations)
+        wait_for_evaluations(paths, wanted)
         process.kill()
         process.wait()
     assert run_study(home, paths, spec) == "complete"

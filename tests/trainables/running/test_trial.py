@@ -54,10 +54,10 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
 def test_a_killed_trial_goes_on_where_its_last_evaluation_was(home: Home, tiny_config: Make, files: TrialFiles) -> None:
     config = tiny_config(budget={"images": 100_000, "eval_every_images": 16})
     script = (
-        "import sys, torch; from pathlib import Path; from spaces.config import TrialConfig; "
+        "import sys, torch; from pathlib import Path; from spaces.trials import parse_trial_json; "
         "from trainables.storage.home import Home; from trainables.training.trial_files import TrialFiles; "
         "from trainables.running.trial import run_trial; torch.set_num_threads(1); "
-        "list(run_trial(TrialConfig.model_validate_json(sys.argv[1]), Home(Path(sys.argv[2])), "
+        "list(run_trial(parse_trial_json(sys.argv[1], 'test'), Home(Path(sys.argv[2])), "
         "TrialFiles(Path(sys.argv[3]), Path(sys.argv[4])), torch.device('cpu')))"
     )
     arguments = [config.model_dump_json(), str(home.root), str(files.folder), str(files.samples)]

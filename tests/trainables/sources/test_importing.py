@@ -53,7 +53,7 @@ def test_a_key_map_renames_and_drops(home: Home, both: Path, tmp_path: Path) -> 
 
 
 def test_weights_of_another_network_are_refused_and_nothing_is_left(home: Home, both: Path) -> None:
-    with pytest.raises(SourceError, match=r"is \(.*\) in the file, \(.*\) in a network of 32 pixels, width 4"):
+    with pytest.raises(SourceError, match=r"is \(.*\) in the file, \(.*\) in a resnet of 32 pixels, width 4"):
         add_source(home, "faces", [both], Resnet(resolution=32, width=4, z_dim=8), ABOUT)
     assert not home.source("faces").exists()
 

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from spaces.networks import Resnet
 from trainables.networks.families import build_discriminator, build_generator
+from trainables.networks.models import Model
 from trainables.sources.shelf import (
     SourceError,
     SourceModel,
@@ -53,11 +54,11 @@ def test_a_shape_that_differs_is_named_with_both_shapes() -> None:
         "generator": build_generator(one, seed=0).state_dict(),
         "discriminator": build_discriminator(one, seed=0).state_dict(),
     }
-    check_fits(weights, one, "here")
+    check_fits(Model(dict.fromkeys(weights, one), weights), "here")
     with pytest.raises(
-        SourceError, match=r"here: generator\.\S+ is \(.*\) in the file, \(.*\) in a network of 32 pixels"
+        SourceError, match=r"here: generator\.\S+ is \(.*\) in the file, \(.*\) in a resnet of 32 pixels"
     ):
-        check_fits(weights, other, "here")
+        check_fits(Model(dict.fromkeys(weights, other), weights), "here")
 
 
 def test_scratch_and_taken_names_are_refused(home: Home, tiny_source: SourceModel) -> None:
