@@ -26,6 +26,7 @@ from search.running.ledger import Ledger
 from search.running.tune import run_study
 from spaces.config import Budget, TrialConfig
 from spaces.protocol import IwProtocol
+from spaces.trials import parse_trial_json
 from trainables.images.domains import write_domain
 from trainables.machine.devices import use_cores
 from trainables.running.trial import run_trial

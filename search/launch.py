@@ -22,9 +22,11 @@ from spaces.methods.finetune import FinetuneConfig
 from spaces.presets import small
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import parse_trial
+from spaces.trials import DEFAULT_METHOD, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
+from trainables.methods.method import Given, unfit
+from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import MIN_IMAGES
 from trainables.networks.families import AnyNetwork, family_of
@@ -169,7 +171,10 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
 
 def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
     """The source models of the domain's resolution whose network is the commonest, and a word on those left out."""
-    fitting, notes = of_resolution(home, domain)
+    found, notes = of_resolution(home, domain)
+    reasons = {model.facts.name: unfit(METHODS[DEFAULT_METHOD], Given(domain, model)) for model in found}
+    notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
+    fitting = [model for model in found if not reasons[model.facts.name]]
     if not fitting:
         notes.append(
             f"no source model of {domain.facts.resolution} pixels is on the shelf, so every trial starts from scratch; "

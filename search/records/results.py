@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD
-from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
+from spaces.trials import CONFIGS, DEFAULT_METHOD, own_settings, parse_trial
 from trainables.storage.home import writing
 
 Status = Literal["running", "completed", "stopped", "diverged", "failed"]
@@ -103,7 +103,15 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
             else:
                 yield f"{prefix}{name}", ",".join(value) if isinstance(value, tuple) else value
 
-    return dict(leaves(config.model_dump()))
+    values = config.model_dump()
+    order = (
+        "target",
+        "source",
+        "method",
+        *own_settings(type(config)),
+        *values,
+    )  # settings before data, budget and seed
+    return dict(leaves({name: values[name] for name in order}))
 
 
 def config_of(row: Mapping[str, Any]) -> TrialConfig:
