@@ -72,7 +72,7 @@ def follow(driver: int, lives: list[float]) -> None:
 
 
 def count_lost(paths: StudyPaths, spec: StudySpec) -> int:
-    """Trials that the two books don't have alike, each once."""
+    """Trials that journal and table don't have alike, each once."""
     rows = load(paths.evaluations).to_pylist()
     table = {row["trial"]: row["status"] for row in rows}
     twice = sum(count > 1 for count in Counter((row["trial"], row["images_seen"]) for row in rows).values())

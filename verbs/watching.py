@@ -20,8 +20,8 @@ def dashboard(
     home: HomeOption = None,
 ) -> None:
     """Browse a study in optuna-dashboard, also while it runs. Example: understock dashboard cats-quickstart --port 8081"""
-    from search.records.journal import serve
     from search.records.study import open_study
+    from search.running.dashboard import serve
 
     paths, _ = open_study(Home.find(home), study)
     serve(paths, host, port)

@@ -1,57 +1,122 @@
-"""A study's journal for those who only look: a page that shows it can't change a search that runs."""
+"""A study's journal: which trials there are, in Optuna's own file, so that Optuna's samplers and dashboard read it as it is.
 
-import sys
-import tempfile
-import time
-from collections.abc import Generator
+This is the one module that knows how Optuna keeps that file and how it numbers trials inside it. Everybody else names a
+trial by its number in the study.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
-from search.records.study import StudyPaths
-from spaces.errors import UserError
-from trainables.storage.home import snapshot
+from search.records.results import Status
+from spaces.protocol import Direction
+from trainables.machine.interrupts import kept_interrupts
+from trainables.storage.home import fetch, push
 
-REFRESH_SECONDS = 5.0
-"""Between two looks at a journal on an object store."""
+STATES: Mapping[Status, TrialState] = {
+    "completed": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "diverged": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+"""Optuna's state for each way that a trial can end.
+
+What ended early is PRUNED rather than COMPLETE: TPE then compares a trial with those of its own budget.
+"""
 
 
-class ReadOnlyJournal(JournalFileBackend):
-    """Reads a journal that grows; refuses to write to it."""
+class Journal:
+    """The trials of one study: their parameters, their scores so far, and how each ended. One process at a time writes it.
 
-    def __init__(self, journal: Path) -> None:
-        self._journal, self._folder = journal, tempfile.TemporaryDirectory(prefix="understock-")
-        self._copy, self._read = Path(self._folder.name) / journal.name, 0.0
-        self._refresh()
-        super().__init__(str(self._copy))
+    A trial's user attributes are its `status` and its `error`, once it has ended, and its `retries`, if it had any.
+    """
 
-    def _refresh(self) -> None:
-        if time.monotonic() - self._read > REFRESH_SECONDS or not self._copy.exists():
-            try:
-                snapshot(self._journal, self._copy)
-            except FileNotFoundError:
-                raise UserError(
-                    f"study {self._journal.parent.name!r} has not run yet: there is nothing to show"
-                ) from None
-            self._read = time.monotonic()
+    def __init__(self, path: Path, name: str, direction: Direction) -> None:
+        """Open the journal of study `name`, or begin one; what a killed process wrote half is cut off.
 
-    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        self._refresh()
-        return super().read_logs(log_number_from)
+        The caller holds the study's lock, so nobody else writes.
+        """
+        fetch(path)
+        _mend(path)
+        self._path, self._storage = path, JournalStorage(_File(str(path)))
+        self.study = optuna.create_study(
+            storage=self._storage, study_name=name, direction=direction, load_if_exists=True
+        )
+        self._study_id = self._storage.get_study_id_from_name(name)
+
+    @property
+    def planned(self) -> bool:
+        """Whether the study's first trials have been laid down."""
+        return bool(self.study.user_attrs.get("planned"))
+
+    def plan(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Lay down the parameters, or some of them, of the trials that are asked for first."""
+        for parameters in trials:
+            self.study.enqueue_trial(dict(parameters), skip_if_exists=True)
+        self.study.set_user_attr("planned", True)
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in any of these states, in the order of their numbers; all trials, if no state is given."""
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def ask(self) -> optuna.Trial:
+        """A new trial, or the next one that was planned. It is RUNNING from here on."""
+        return self.study.ask()
+
+    def reopen(self, number: int) -> optuna.Trial:
+        """A trial that an earlier process asked for and did not end; it suggests what it suggested then."""
+        return optuna.Trial(self.study, self._id(number))
+
+    def score(self, number: int, scores: Mapping[int, float | None]) -> None:
+        """Note a running trial's scores by images seen. Those that are noted already, or are no scores, change nothing."""
+        trial_id = self._id(number)
+        known = self._storage.get_trial(trial_id).intermediate_values
+        for images, score in scores.items():
+            if images not in known and is_score(score):
+                self._storage.set_trial_intermediate_value(trial_id, int(images), float(score))
+
+    def retry(self, number: int, retries: int) -> None:
+        """Note how often the process of a running trial was lost so far."""
+        self._storage.set_trial_user_attr(self._id(number), "retries", retries)
+
+    def end(self, number: int, status: Status, score: float | None, error: str | None) -> None:
+        """Note how a trial ended; `score` counts only if it spent its budget."""
+        trial_id, state = self._id(number), STATES[status]
+        self._storage.set_trial_user_attr(trial_id, "status", status)
+        if error:
+            self._storage.set_trial_user_attr(trial_id, "error", error)
+        self.study.tell(number, score if state is TrialState.COMPLETE else None, state=state)
+
+    def push(self) -> None:
+        """Give a home on an object store what was noted since the last time."""
+        push(self._path)
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def is_score(value: float | None) -> TypeGuard[float]:
+    """Whether trials can be compared by this value: it is there, and finite."""
+    return value is not None and math.isfinite(value)
+
+
+class _File(JournalFileBackend):
+    """Optuna's file, whose lock can't bear an interrupt while it is given back."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise PermissionError("the journal of a study is only shown here; nothing is changed")
+        with kept_interrupts():
+            super().append_logs(logs)
 
 
-def serve(paths: StudyPaths, host: str, port: int) -> None:
-    """Serve optuna-dashboard on the study's journal until Ctrl-C; UserError if the port can't be had."""
-    from optuna_dashboard import run_server
-
-    storage = JournalStorage(ReadOnlyJournal(paths.journal))
-    print(f"http://{host}:{port}/dashboard shows study {paths.root.name}; Ctrl-C ends it", file=sys.stderr)
-    try:
-        run_server(storage, host=host, port=port)
-    except OSError as error:
-        raise UserError(f"{host}:{port} can't be served ({error.strerror}); give another --port") from None
+def _mend(path: Path) -> None:
+    """Cut off a last line that a killed process did not finish, and remove its lock: Optuna would read neither."""
+    path.with_name(path.name + ".lock").unlink(missing_ok=True)
+    if path.is_file() and not (data := path.read_bytes()).endswith(b"\n"):
+        with path.open("rb+") as file:
+            file.truncate(data.rfind(b"\n") + 1)

@@ -1,6 +1,5 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
@@ -12,15 +11,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.records.journal import is_score
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.trials import DEFAULT_METHOD
 
 _SHOWN = 12
+"""How many trials, the latest ones, the table on a terminal has room for."""
 
 
 class View:
-    """Told of every event of a search; keeps what is worth seeing and shows it."""
+    """The view is told of every event of a search, keeps what is worth seeing, and shows it."""
 
     def __init__(
         self,
@@ -28,7 +29,7 @@ class View:
         earlier: Mapping[int, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
         console: Console | None = None,
     ) -> None:
-        """`earlier` are the rows of trials that an earlier run finished."""
+        """Begin with `earlier`, the evaluations of trials that an earlier run finished."""
         self._spec, self._console = spec, console or Console()
         self._done = self._done_before = len(earlier)
         self._start = time.monotonic()
@@ -50,7 +51,7 @@ class View:
             self._live.stop()
 
     def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
-        """A trial was handed to Tune; `rows` are its evaluations of an earlier run."""
+        """Show that a trial was handed to Tune; `rows` are its evaluations of an earlier run."""
         what = _what(config)
         self._trials[number] = {"what": what, "status": "running", "images": 0, "value": None}
         for row in rows:
@@ -62,7 +63,7 @@ class View:
         self._say(f"trial {number}: {how}, {what}{rates}")
 
     def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
-        """A trial reported an evaluation."""
+        """Show an evaluation that a trial reported."""
         trial = self._trials[number]
         if row.get("note"):
             self._say(f"trial {number}: {row['note']}")
@@ -73,7 +74,7 @@ class View:
     def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
         """Keep the best score; False if the row has none."""
         value = row.get(self._spec.metric)
-        if value is None or not math.isfinite(value):
+        if not is_score(value):
             return False
         sign = 1 if self._spec.direction == "minimize" else -1
         if self._best is None or sign * value < sign * self._best[0]:
@@ -81,14 +82,14 @@ class View:
         return True
 
     def lost(self, number: int, times: int, limit: int) -> None:
-        """A trial's process was lost for the so-manieth time since its last evaluation; it is taken up again."""
+        """Show that a trial's process was lost, `times` in a row without an evaluation in between; it is taken up again."""
         self._trials[number]["status"] = f"lost, retry {times} of {limit}"
         self._say(
             f"trial {number}: its process was lost; it goes on from its last evaluation (retry {times} of {limit})"
         )
 
     def ended(self, number: int, status: str, error: str | None) -> None:
-        """A trial is through, for whatever reason."""
+        """Show that a trial is through, and why."""
         self._trials[number]["status"] = status
         self._done += 1
         reason = f", {error}" if error else ""
@@ -101,7 +102,7 @@ class View:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
-        """Time left, from the trials of this run; a guess, as early stopping makes them unequal."""
+        """Guess the time left from the trials of this run; early stopping makes them unequal."""
         through = self._done - self._done_before
         if not through:
             return "time left not known yet"

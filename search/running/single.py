@@ -104,7 +104,7 @@ def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec
 
 
 def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads: int) -> Evaluation:
-    """Train to the end of the budget, each evaluation in the books as it comes; gives the last one."""
+    """Train to the end of the budget, each evaluation recorded as it comes; gives the last one."""
     device = best_device()
     machine = {"device": device_name(device), "threads": threads}
     files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))

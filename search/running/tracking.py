@@ -1,4 +1,4 @@
-"""Other people's trackers beside a study's own books: TensorBoard, MLflow and Weights & Biases, through Tune's loggers."""
+"""Other people's trackers beside a study's own records: TensorBoard, MLflow and Weights & Biases, through Tune's loggers."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Running a study: Optuna asks, Ray Tune runs, ASHA stops. The only Ray in this package.
+"""A study runs: Optuna suggests trials, Ray Tune runs them, ASHA stops the poor ones early.
 
 Tune keeps no state that matters: the ledger and the trials' own checkpoints do. So a resumed study is a new Tune run that
 is first given what the ledger has unfinished, with a scheduler that has learnt the finished trials again.
@@ -32,9 +32,9 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.records.study import StudyPaths, StudySpec, only_driver
-from search.running.books import Books
 from search.running.ledger import Ledger
 from search.running.live import View
+from search.running.run import Run
 from search.running.tracking import trackers
 from spaces.errors import UserError
 from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
@@ -46,17 +46,20 @@ from trainables.sources.shelf import open_source
 from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError, file_digest
 
 INFRASTRUCTURE_RETRIES = 3
-"""How often a trial whose process or node was lost is taken up again, from its last checkpoint, without an evaluation in
-between: on spot machines a long trial may be lost many times, but one that can't reach its next evaluation is given up.
+"""How often a trial whose process or node was lost is taken up again from its last checkpoint.
+
+Each evaluation sets the count back: on spot machines a long trial may be lost many times, but one that can't reach its
+next evaluation is given up.
 """
 
 _TIDY_SECONDS = 1.0
+"""The time between two removals of placement groups that trials of several workers left behind."""
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
-"""What `run_study` came to; interrupted: by Ctrl-C. What is unfinished then can be resumed."""
+"""What `run_study` came to. A study that was "interrupted", by Ctrl-C, or whose "time is up" can be resumed."""
 
 Trainable = Callable[[Mapping[str, Any]], None]
-"""Gets a TrialJob's fields and reports rows."""
+"""A function that Tune calls with a TrialJob's fields, and that reports a row for each evaluation."""
 
 
 def run_study(
@@ -81,17 +84,17 @@ def run_study(
         if not ledger.to_do:
             return "complete already"
         with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
-            books = Books(home, ledger, view)
-            with suppress(_Halted), _signals(books):
-                _tuner(books, trainable, also).fit()
-        if isinstance(books.halted, StorageError):
-            raise books.halted
-        return (books.halted or "interrupted") if ledger.to_do else "complete"
+            run = Run(home, ledger, view)
+            with suppress(_Halted), _signals(run):
+                _tuner(run, trainable, also).fit()
+        if isinstance(run.halted, StorageError):
+            raise run.halted
+        return (run.halted or "interrupted") if ledger.to_do else "complete"
 
 
 @contextmanager
 def _full_disk(paths: StudyPaths) -> Iterator[None]:
-    """An error of the disk ends the run in one line that says how to go on."""
+    """Turn an error of the disk in the block into one line that says how to go on."""
     try:
         yield
     except (OSError, StorageError) as error:
@@ -105,7 +108,7 @@ def _full_disk(paths: StudyPaths) -> Iterator[None]:
 
 @contextmanager
 def _ray_folder(paths: StudyPaths) -> Iterator[None]:
-    """Tune's own folder lasts as long as the run: nothing in it is needed afterwards."""
+    """Let Tune's own folder last as long as the block: nothing in it is needed afterwards."""
     shutil.rmtree(paths.ray, ignore_errors=True)  # of a run that was killed
     try:
         yield
@@ -118,13 +121,13 @@ class _Halted(BaseException):
 
 
 @contextmanager
-def _signals(books: Books) -> Iterator[None]:
+def _signals(run: Run) -> Iterator[None]:
     """Ctrl-C, or SIGTERM, halts the run at its next step; the second one leaves wherever it is."""
 
     def halt(number: int, frame: Any) -> None:
-        if books.halted:
+        if run.halted:
             raise KeyboardInterrupt
-        books.halted = "interrupted"
+        run.halted = "interrupted"
 
     with handling_interrupts(halt):
         yield
@@ -157,23 +160,23 @@ def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None
         yield
 
 
-def _tuner(books: Books, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
-    spec = books.ledger.spec
+def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
+    spec = run.ledger.spec
     needs = resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker, spec.memory_per_trial)
     return tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
-            search_alg=_Suggestions(books),
-            scheduler=_scheduler(books.ledger),
-            num_samples=books.ledger.to_do,
+            search_alg=_Suggestions(run),
+            scheduler=_scheduler(run.ledger),
+            num_samples=run.ledger.to_do,
             max_concurrent_trials=spec.concurrency,
             reuse_actors=spec.workers_per_trial == 1,
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(books.ledger.paths.ray),
-            callbacks=[_Events(books), *also],
+            storage_path=str(run.ledger.paths.ray),
+            callbacks=[_Events(run), *also],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
         ),
@@ -205,9 +208,9 @@ def _scheduler(ledger: Ledger) -> TrialScheduler:
 
 
 class _Asha(ASHAScheduler):
-    """ASHA that lets the first trial from scratch spend its whole budget, as what transfer is compared with.
+    """ASHA that lets the first trial from scratch spend its whole budget, because transfer is compared with it.
 
-    Nor does it stop a trial at an evaluation that was judged in an earlier run, before later trials came out better.
+    It stops no trial at an evaluation that an earlier run judged already, before later trials came out better.
     """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -222,52 +225,52 @@ class _Asha(ASHAScheduler):
 class _Suggestions(Searcher):
     """Gives Tune the ledger's next trial. Tune may save it, and never restores it."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, run: Run) -> None:
         super().__init__()
-        self._books = books
+        self._run = run
 
     def suggest(self, trial_id: str) -> Any:
-        job = self._books.start(trial_id)
+        job = self._run.start(trial_id)
         return job.as_dict() if job else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """What came of a trial reaches the ledger through `_Events`, which sees every result."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is on disk already."""
+        """Save nothing: the ledger is on disk already."""
 
     def restore(self, checkpoint_path: str) -> None:
         raise NotImplementedError("a study is resumed from its ledger, not from Tune's snapshot")
 
 
 class _Events(tune.Callback):
-    """Tells the books of every result, loss and end, and ends Tune's loop when they are halted."""
+    """Tells the run of every result, loss and end of a trial, and ends Tune's loop once the run is halted."""
 
-    def __init__(self, books: Books) -> None:
-        self._books, self._tidied = books, 0.0
+    def __init__(self, run: Run) -> None:
+        self._run, self._tidied = run, 0.0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if self._books.note(trial.trial_id, result):
+        if self._run.note(trial.trial_id, result):
             trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._books.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES)
+        self._run.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._books.end(trial.trial_id, trial.last_result)
+        self._run.end(trial.trial_id, trial.last_result)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
-        self._books.end(trial.trial_id, trial.last_result or {}, error=lost)
+        self._run.end(trial.trial_id, trial.last_result or {}, error=lost)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._books.check_time()
-        if self._books.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
+        self._run.check_time()
+        if self._run.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
             remove_orphaned_groups()  # until then the next trial's workers would wait for that room
             self._tidied = time.monotonic()
-        if self._books.halted:
+        if self._run.halted:
             raise _Halted
 
 

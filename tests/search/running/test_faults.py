@@ -43,8 +43,8 @@ def rows_of(paths: StudyPaths, trial: int) -> list[dict[str, object]]:
     return [row for row in load(paths.evaluations).to_pylist() if row["trial"] == trial]
 
 
-def check_books(paths: StudyPaths, spec: StudySpec) -> dict[int, str]:
-    """Every trial exactly once in both books, with the same state, and no evaluation twice; gives the statuses."""
+def check_records(paths: StudyPaths, spec: StudySpec) -> dict[int, str]:
+    """Every trial exactly once in journal and table, with the same state, and no evaluation twice; gives the statuses."""
     states = {"completed": "COMPLETE", "stopped": "PRUNED", "diverged": "PRUNED", "failed": "FAIL"}
     rows = load(paths.evaluations).to_pylist()
     table = {row["trial"]: row["status"] for row in rows}
@@ -110,7 +110,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint_and_the_loss_is_counted(home
     kept: list[dict[str, int]] = []
     with meanwhile(kill_twice):
         assert run_study(home, paths, spec) == "complete"
-    assert check_books(paths, spec) == {0: "completed"}
+    assert check_records(paths, spec) == {0: "completed"}
     rows = rows_of(paths, 0)
     assert len(rows) == 20
     assert {row["retries"] for row in rows} == {2}
@@ -138,7 +138,7 @@ def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(h
             assert run_study(home, paths, spec) == "complete"
         finally:
             done.set()
-    assert check_books(paths, spec) == {0: "failed"}
+    assert check_records(paths, spec) == {0: "failed"}
     assert len(killed) == INFRASTRUCTURE_RETRIES + 1
     (row,) = rows_of(paths, 0)
     assert row["retries"] == INFRASTRUCTURE_RETRIES
@@ -163,7 +163,7 @@ def test_what_is_a_trial_s_own_fault_is_not_retried(home: Home, new_study: New) 
 
     with meanwhile(break_the_metric):
         assert run_study(home, paths, spec) == "complete"
-    statuses = check_books(paths, spec)
+    statuses = check_records(paths, spec)
     assert statuses[0] == "failed"
     assert "IsADirectoryError" in str(rows_of(paths, 0)[-1]["error"])
     assert [row["images_seen"] for row in rows_of(paths, 0)] == [8, 16]
@@ -177,7 +177,7 @@ def test_what_is_a_trial_s_own_fault_is_not_retried(home: Home, new_study: New) 
 def test_a_trial_over_its_memory_limit_fails_with_a_word_on_it(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=1, memory_per_trial=100 * 2**20, **LONG)
     assert run_study(home, paths, spec) == "complete"
-    assert check_books(paths, spec) == {0: "failed"}
+    assert check_records(paths, spec) == {0: "failed"}
     assert "over its memory limit" in str(rows_of(paths, 0)[-1]["error"])
     assert {row["retries"] for row in rows_of(paths, 0)} == {0}
 
@@ -220,7 +220,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_resume_goes_on_after_space_is_
     ballast.unlink()
     assert before >= 3
     assert run_study(home, paths, spec) == "complete"
-    assert check_books(paths, spec) == {0: "completed", 1: "completed"}
+    assert check_records(paths, spec) == {0: "completed", 1: "completed"}
     assert load(paths.evaluations).num_rows == 40
 
 
@@ -261,7 +261,7 @@ def test_an_interrupted_search_can_be_resumed(
     print(f"{took=:.1f}")
     assert took < 20
     assert run_study(home, paths, spec) == "complete"
-    assert check_books(paths, spec) == {0: "completed"}
+    assert check_records(paths, spec) == {0: "completed"}
     assert not paths.ray.exists()
 
 
@@ -279,6 +279,6 @@ def test_a_damaged_last_checkpoint_costs_one_evaluation(
     last = len(recorded(files))
     newest.write_bytes(newest.read_bytes()[:-1])
     assert run_study(home, paths, spec) == "complete"
-    assert check_books(paths, spec) == {0: "completed"}
+    assert check_records(paths, spec) == {0: "completed"}
     notes = {row["images_seen"]: row["note"] for row in rows_of(paths, 0) if row["note"]}
     assert notes == {8 * last: f"{newest.name} damaged: went on from {8 * (last - 1)} images"}

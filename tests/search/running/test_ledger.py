@@ -45,7 +45,7 @@ def statuses(paths: StudyPaths) -> dict[int, str]:
         ("failed", TrialState.FAIL),
     ],
 )
-def test_both_books_say_how_a_trial_ended(new_study: New, status: str, state: TrialState) -> None:
+def test_journal_and_table_say_how_a_trial_ended(new_study: New, status: str, state: TrialState) -> None:
     study = new_study()
     ledger = reopened(study)
     number, config = ledger.ask()
@@ -130,7 +130,7 @@ def test_a_score_that_the_journal_lacks_is_made_good(new_study: New) -> None:
     assert ledger.study.trials[0].intermediate_values == {8: 3.0}
 
 
-def test_a_driver_that_died_between_the_two_books_is_made_good(new_study: New) -> None:
+def test_a_driver_that_died_between_table_and_journal_is_made_good(new_study: New) -> None:
     study = new_study()
     ledger = reopened(study)
     number, config = ledger.ask()

@@ -121,7 +121,7 @@ def test_another_config_under_the_same_name_is_refused(home: Home, tiny_config: 
         train_one(home, tiny_config(seed=1), "one", threads=1)
 
 
-def test_a_training_that_diverges_says_so_and_is_in_the_books(home: Home, tiny_config: Config) -> None:
+def test_a_training_that_diverges_says_so_and_is_recorded(home: Home, tiny_config: Config) -> None:
     config = tiny_config(optim={"batch": 4, "lr_g": 1e30, "lr_d": 1e30})
     with pytest.raises(UserError, match="study 'wild' diverged after"):
         train_one(home, config, "wild", threads=1)

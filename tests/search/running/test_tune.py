@@ -40,8 +40,8 @@ def statuses(paths: StudyPaths) -> dict[int, str]:
     return {row["trial"]: row["status"] for row in load(paths.evaluations).to_pylist()}
 
 
-def check_books(paths: StudyPaths, spec: StudySpec) -> None:
-    """Every trial exactly once in both books, with the same state, and no evaluation twice."""
+def check_records(paths: StudyPaths, spec: StudySpec) -> None:
+    """Every trial exactly once in journal and table, with the same state, and no evaluation twice."""
     ledger = Ledger(paths, spec)
     told = {trial.number: trial.user_attrs.get("status") for trial in ledger.study.get_trials()}
     assert told == statuses(paths)
@@ -57,7 +57,7 @@ def mtimes(paths: StudyPaths) -> dict[str, int]:
 def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=6, concurrency=2)
     assert run_study(home, paths, spec) == "complete"
-    check_books(paths, spec)
+    check_records(paths, spec)
     assert set(statuses(paths).values()) <= {"completed", "stopped"}
     assert "completed" in statuses(paths).values()
     before = mtimes(paths)
@@ -78,7 +78,7 @@ def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, n
 def test_trials_that_can_not_be_trained_do_not_end_the_search(home: Home, new_study: New, grid_code: str) -> None:
     paths, spec = new_study(BROKEN, sampler="grid", trials=None)
     assert run_study(home, paths, spec) == "complete"
-    check_books(paths, spec)
+    check_records(paths, spec)
     assert Counter(statuses(paths).values())["failed"] == 2
     rows = load(paths.evaluations).to_pylist()
     errors = {row["error"] for row in rows if row["status"] == "failed"}
@@ -89,7 +89,7 @@ def test_trials_that_can_not_be_trained_do_not_end_the_search(home: Home, new_st
 def test_two_workers_train_a_trial_through_ray_train(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=1, workers_per_trial=2, early_stopping=False)
     assert run_study(home, paths, spec) == "complete"
-    check_books(paths, spec)
+    check_records(paths, spec)
     assert statuses(paths) == {0: "completed"}
 
 
@@ -120,7 +120,7 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(
     assert "go on with: understock resume s" in complaint
     assert "running" in statuses(paths).values()
     assert run_study(home, paths, spec) == "complete"
-    check_books(paths, spec)
+    check_records(paths, spec)
     assert set(statuses(paths).values()) == {"completed"}
 
 
@@ -134,7 +134,7 @@ def test_a_killed_driver_loses_and_repeats_nothing(
         process.kill()
         process.wait()
     assert run_study(home, paths, spec) == "complete"
-    check_books(paths, spec)
+    check_records(paths, spec)
     assert len(load(paths.evaluations)) == 3 * 160 // 8
 
 

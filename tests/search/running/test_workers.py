@@ -76,7 +76,7 @@ def rows(paths: StudyPaths) -> list[dict[str, Any]]:
 
 
 def wait_for_rows(paths: StudyPaths, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    """The evaluations in the books, once there are enough."""
+    """The evaluations on disk, once there are enough."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         scored = [row for row in rows(paths) if row["images_seen"]]
@@ -108,8 +108,8 @@ class Study(threading.Thread):
         assert self.outcome == "complete", self.outcome
 
 
-def check_books(paths: StudyPaths, spec: StudySpec, status: str) -> None:
-    """Each trial once in both books, with this status, and each evaluation once."""
+def check_records(paths: StudyPaths, spec: StudySpec, status: str) -> None:
+    """Each trial once in journal and table, with this status, and each evaluation once."""
     told = {trial.number: trial.user_attrs.get("status") for trial in Ledger(paths, spec).study.get_trials()}
     assert told == dict.fromkeys(range(spec.trials), status)
     assert {row["trial"]: row["status"] for row in rows(paths)} == told
@@ -154,7 +154,7 @@ def test_a_trial_whose_workers_always_die_fails_after_the_stated_retries(
             killed.add(process.pid)
         time.sleep(0.2)
     study.end()
-    check_books(paths, spec, "failed")
+    check_records(paths, spec, "failed")
     assert "lost" in rows(paths)[0]["error"]
     assert under_test.INFRASTRUCTURE_RETRIES < len(killed) <= 2 * (under_test.INFRASTRUCTURE_RETRIES + 1)
 
@@ -167,7 +167,7 @@ def test_trials_are_spread_over_nodes_and_a_lost_node_loses_none(
     before = wait_for_rows(paths, lambda scored: len({row["node"] for row in scored}) == 3)
     three_nodes.remove_node(three_nodes.list_all_nodes()[-1], allow_graceful=False)
     study.end()
-    check_books(paths, spec, "completed")
+    check_records(paths, spec, "completed")
     check_kept(paths, before)
 
 
@@ -184,7 +184,7 @@ def test_a_killed_worker_and_a_lost_node_take_nothing_from_a_trial_of_two_worker
     lost = [node for node in three_nodes.list_all_nodes() if raylet.pid in pids(node)]
     three_nodes.remove_node(lost[0], allow_graceful=False)
     study.end()
-    check_books(paths, spec, "completed")
+    check_records(paths, spec, "completed")
     check_kept(paths, before)
 
 

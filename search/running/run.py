@@ -1,4 +1,7 @@
-"""What Tune tells of its trials, entered into the ledger and shown; and why a run ends before its study does."""
+"""One run of a study under Ray Tune: what Tune tells of its trials is entered into the ledger and shown.
+
+What Tune says comes through `search.running.tune`; nothing here starts or stops a trial.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,19 +17,22 @@ from trainables.running.tune_trial import OUT_OF_STORAGE, TrialJob
 from trainables.storage.home import Home, StorageError
 
 Halt = Literal["interrupted", "time is up"]
+"""Why a run ends before its study does, other than for an error of the disk."""
 
 
-class Books:
-    """Tune's trial ids against the ledger's numbers. Once `halted`, nothing more is written.
+class Run:
+    """Knows which of Tune's trials is which of the ledger's, tells ledger and view of them, and halts when it must.
 
-    An error of the disk, here or in a trial, halts the run rather than fail the trial: all that is on disk stays, and
-    the trial is taken up again once there is space.
+    Once the run is `halted` it writes nothing more. An error of the disk, here or in a trial, halts the run rather than
+    fail the trial: all that is on disk stays, and the trial is taken up again once there is space.
     """
 
     def __init__(self, home: Home, ledger: Ledger, view: View) -> None:
-        self.home, self.ledger, self.view = home, ledger, view
+        self.ledger = ledger
         self.halted: Halt | StorageError | None = None
-        self.open: dict[str, tuple[int, TrialConfig]] = {}
+        self._home, self._view = home, view
+        self._open: dict[str, tuple[int, TrialConfig]] = {}
+        """The number and config of each trial that Tune runs, by Tune's id."""
         self._start = time.monotonic()
 
     def start(self, trial_id: str) -> TrialJob | None:
@@ -38,9 +44,9 @@ class Books:
             asked = self.ledger.ask()
         if asked is None:
             return None
-        self.open[trial_id] = number, config = asked
+        self._open[trial_id] = number, config = asked
         rows = self.ledger.rows(number)
-        self.view.started(number, config, rows)
+        self._view.started(number, config, rows)
         return self._job(number, config, max((row["images_seen"] for row in rows), default=0))
 
     def _job(self, number: int, config: TrialConfig, evaluated: int) -> TrialJob:
@@ -50,9 +56,9 @@ class Books:
             reference=self.ledger.is_reference(number),
             evaluated=evaluated,
             config=config.model_dump_json(),
-            home=str(self.home),
-            folder=str(paths.trial(number).relative_to(self.home.root)),
-            samples=str(paths.samples(number).relative_to(self.home.root)),
+            home=str(self._home),
+            folder=str(paths.trial(number).relative_to(self._home.root)),
+            samples=str(paths.samples(number).relative_to(self._home.root)),
             threads=spec.threads_per_trial,
             workers=spec.workers_per_trial,
             gpus_per_worker=spec.gpus_per_worker,
@@ -61,44 +67,43 @@ class Books:
 
     def note(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Enter an evaluation; False for one that was known, as a trial that is taken up again repeats it."""
-        if self.halted or trial_id not in self.open or "images_seen" not in result:
+        if self.halted or trial_id not in self._open or "images_seen" not in result:
             return False
-        number, config = self.open[trial_id]
+        number, config = self._open[trial_id]
         new = False
         with self._disk():
             new = self.ledger.record(number, config, result)
         if new:
-            self.view.evaluated(number, result)
+            self._view.evaluated(number, result)
         return new
 
     def lost(self, trial_id: str, times: int, limit: int) -> None:
-        """A trial's process was lost, so many times without an evaluation in between; it is taken up again."""
-        if self.halted or trial_id not in self.open:
+        """Count that a trial's process was lost, `times` in a row without an evaluation in between; it is taken up again."""
+        if self.halted or trial_id not in self._open:
             return
-        number, config = self.open[trial_id]
+        number, config = self._open[trial_id]
         with self._disk():
             self.ledger.retried(number, config)
-        self.view.lost(number, times, limit)
+        self._view.lost(number, times, limit)
 
     def end(self, trial_id: str, last: Mapping[str, Any], error: str | None = None) -> None:
         """Close a trial; or, if the disk let it down, halt the run and leave the trial open."""
-        if self.halted or trial_id not in self.open:
+        if self.halted or trial_id not in self._open:
             return
-        said = str(last.get("status", "failed"))
-        if said == OUT_OF_STORAGE and error is None:
+        if last.get("status") == OUT_OF_STORAGE and error is None:
             self.halted = StorageError(str(last["error"]))
             return
-        number, config = self.open[trial_id]
-        status: Status = "failed" if error or said == "failed" else "stopped" if said == "running" else said  # type: ignore[assignment]
+        number, config = self._open[trial_id]
+        status = "failed" if error else _status(last)
         with self._disk():
             status, error = self.ledger.finish(number, config, status, error or last.get("error"))
-            del self.open[trial_id]
+            del self._open[trial_id]
         if not self.halted:
-            self.view.ended(number, status, error)
+            self._view.ended(number, status, error)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Halts the run if the disk refuses a write."""
+        """Halt the run if the disk refuses a write in the block."""
         try:
             yield
         except StorageError as error:
@@ -114,3 +119,9 @@ class Books:
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks and searcher now and then; nothing of these is wanted back
+
+
+def _status(last: Mapping[str, Any]) -> Status:
+    """How a trial ended, by its last report: one that was still running then was stopped by the scheduler."""
+    said: Status = last.get("status", "failed")
+    return "stopped" if said == "running" else said

@@ -1,0 +1,29 @@
+"""What a study's space suggests: how its first trials are planned, and the config of each trial."""
+
+from typing import Any
+
+from search.proposals import grid, probe, trial_config
+from search.records.study import StudySpec
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from spaces.suggest import Space
+
+
+def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
+    """The parameters, or some of them, of the trials that come first: all cells of a grid, which is planned whole.
+
+    Any other search first tries each source once, in the order of the spec, and then training from scratch.
+    """
+    if spec.sampler == "grid":
+        return grid(spec, space)[: spec.trials]
+    _, trial = probe(spec, space)
+    choices = getattr(trial.distributions.get("source"), "choices", ())
+    return [{"source": source} for source in choices][: spec.trials]
+
+
+def suggested_config(spec: StudySpec, space: Space, trial: Any) -> tuple[TrialConfig, str | None]:
+    """An Optuna trial's config; or the study's base, to have something to write, and what is wrong with the suggestion."""
+    try:
+        return trial_config(spec, space, trial), None
+    except UserError as error:
+        return spec.base, str(error)

@@ -1,0 +1,33 @@
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+
+from search.records.study import StudyPaths, StudySpec
+from search.running import dashboard
+from search.running.dashboard import ReadOnlyJournal
+from search.running.ledger import Ledger
+from spaces.errors import UserError
+
+New = Callable[..., tuple[StudyPaths, StudySpec]]
+
+
+def test_a_journal_that_grows_is_shown_and_can_not_be_written(new_study: New, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "REFRESH_SECONDS", 0.0)
+    paths, spec = new_study()
+    ledger = Ledger(paths, spec)
+    shown = JournalStorage(ReadOnlyJournal(paths.journal))
+    study = optuna.load_study(storage=shown, study_name=spec.name)
+    for count in (1, 2):
+        assert ledger.ask() is not None
+        assert sum(trial.state.name == "RUNNING" for trial in study.get_trials()) == count
+    before = paths.journal.read_bytes()
+    with pytest.raises(PermissionError, match="nothing is changed"):
+        optuna.delete_study(storage=shown, study_name=spec.name)
+    assert paths.journal.read_bytes() == before
+
+
+def test_a_study_that_has_not_run_has_no_journal_to_show(new_study: New) -> None:
+    with pytest.raises(UserError, match="study 's' has not run yet"):
+        ReadOnlyJournal(new_study()[0].journal)
