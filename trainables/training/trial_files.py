@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -77,4 +79,11 @@ class TrialFiles:
             lock.truncate(0)
             lock.write(f"{os.getpid()} on {socket.gethostname()}")
             lock.flush()
+            self._tidy()
             yield
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written beside its place: `.NAME` and 8 hexadecimal digits."""
+        for entry in self.folder.iterdir():
+            if re.fullmatch(r"\..+\.[0-9a-f]{8}", entry.name):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -135,3 +135,12 @@ def test_a_model_that_a_kill_left_without_its_place_is_written_again(
     list(run_trial(tiny_config(), home, files, CPU))
     after = load_file(files.model / "generator.safetensors")
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_training(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    (files.folder / ".model.0123abcd").mkdir(parents=True)
+    (files.folder / ".checkpoint-0.safetensors.0123abcd").write_bytes(b"half")
+    list(run_trial(tiny_config(), home, files, CPU))
+    assert not [path for path in files.folder.iterdir() if path.name.endswith("0123abcd")]
