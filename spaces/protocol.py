@@ -24,6 +24,8 @@ class Metric:
     """Whose features it compares: the 2015 Inception network's, which alone make a FID or KID, any other's, or none."""
     is_ratio: bool = False
     """Whether it is positive with a true zero, so that two scores compare by their quotient."""
+    is_negative: bool = False
+    """Whether it rises towards zero, and hardly ever passes it."""
 
     @property
     def sign(self) -> int:
@@ -33,9 +35,9 @@ class Metric:
     @property
     def goal(self) -> str:
         """Which way is better, in words."""
-        return (
-            "nearer 0 is better" if self.name == "iw" else "lower is better" if self.sign == 1 else "higher is better"
-        )
+        if self.is_negative:
+            return "nearer 0 is better"
+        return "lower is better" if self.sign == 1 else "higher is better"
 
 
 METRICS: Mapping[str, Metric] = {
@@ -43,7 +45,7 @@ METRICS: Mapping[str, Metric] = {
     "fd": Metric("fd", "FD ({})", "minimize", "other", is_ratio=True),
     "kid": Metric("kid", "KID", "minimize", "inception"),
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
-    "iw": Metric("iw", "IW", "maximize"),
+    "iw": Metric("iw", "IW", "maximize", is_negative=True),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better."""

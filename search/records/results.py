@@ -131,8 +131,9 @@ def config_of(row: Mapping[str, Any]) -> TrialConfig:
 
 def _plain(value: Any) -> Any:
     """A cell as a config has it, out of a row of pandas or of plain values."""
-    missing = value is None or value != value
-    return None if missing else value.item() if hasattr(value, "item") else value
+    if value is None or value != value:
+        return None
+    return value.item() if hasattr(value, "item") else value
 
 
 def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
