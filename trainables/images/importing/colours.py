@@ -30,7 +30,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         alpha = image.getchannel("A")
     pixels = image if mode == image.mode else image.convert(mode)
     transform = _transform(profile, mode)
-    converted = transform.apply(pixels) if transform else pixels.convert("RGB")
+    converted = transform.apply(pixels) if transform else pixels if mode == "RGB" else pixels.convert("RGB")
     if alpha:
         converted.putalpha(alpha)
     return converted

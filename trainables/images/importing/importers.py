@@ -3,9 +3,11 @@
 import hashlib
 import os
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -16,16 +18,19 @@ from spaces.config import RESOLUTIONS
 from spaces.errors import UserError, lookup
 from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
 from trainables.images.importing.builtins import BUILTINS
-from trainables.images.importing.decoding import RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
+from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.parquet import Shard, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
 from trainables.storage.home import Home, claim, storage_errors
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 CHUNK = 16
 """Images a thread takes at a time."""
 HELD_BYTES = 256 * 2**20
 """What images not decoded yet may hold of memory, about."""
+DECODED_PIXELS = 2 * MAX_PIXELS
+"""What may be decoded at a time, over all threads: about 10 bytes each, so 2 GB."""
 ENOUGH_VAL = 4
 """Validation images that metric iw needs; `val_fraction` of few images may come to less."""
 ENOUGH_TRAIN = 12
@@ -118,6 +123,8 @@ def _origin(what: str, image_column: str | None) -> Origin:
         raise UserError(f"{what!r} can't be read ({error.strerror}); expected {KINDS}") from None
     if image_column is not None and not (is_file or is_folder):
         raise UserError(f"image column {image_column!r} needs a Parquet file, and {what!r} isn't one; leave it out")
+    if is_file and path.suffix.lower() in ARCHIVES:
+        raise UserError(f"{what!r} is an archive; unpack it, and give the folder")
     if is_file:
         return parquet_origin([Shard(path)], image_column)
     if is_folder:
@@ -137,12 +144,12 @@ def _decoded(origin: Origin, resolution: int, workers: int) -> Iterator[tuple[in
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[list[Decoded | SkippedFile]]] = deque()
-    done, ahead = 0, 2 * workers + 1
+    done, ahead, gate = 0, 2 * workers + 1, _Gate(DECODED_PIXELS)
     chunks = _chunks(origin.items, HELD_BYTES // ahead)
     try:
         while True:
             while len(waiting) < ahead and (chunk := next(chunks, None)):
-                waiting.append(pool.submit(_decode, chunk, resolution))
+                waiting.append(pool.submit(_decode, chunk, resolution, gate))
             if not waiting:
                 return
             decoded = waiting.popleft().result()
@@ -164,14 +171,35 @@ def _chunks(items: Iterator[Item], most_bytes: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _decode(chunk: list[Item], resolution: int) -> list[Decoded | SkippedFile]:
-    return [_decode_one(item, resolution) for item in chunk]
+class _Gate:
+    """Lets threads in as long as what they bring is together no more than `most`; one always."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        size = min(size, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
-def _decode_one(item: Item, resolution: int) -> Decoded | SkippedFile:
+def _decode(chunk: list[Item], resolution: int, gate: _Gate) -> list[Decoded | SkippedFile]:
+    return [_decode_one(item, resolution, gate) for item in chunk]
+
+
+def _decode_one(item: Item, resolution: int, gate: _Gate) -> Decoded | SkippedFile:
     try:
         image, label = item.read()
-        with image:
+        with image, gate.room(image.width * image.height):
             pixels = square_rgb(image, resolution).tobytes()
     except Exception as error:  # damaged files make Pillow's decoders raise almost anything
         return SkippedFile(file=item.name, reason=why_not(error))

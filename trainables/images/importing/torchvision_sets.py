@@ -162,9 +162,8 @@ def _lsun(root: Path) -> Origin:
             with environment, environment.begin() as transaction:
                 for key, data in transaction.cursor():
                     read = partial(open_bytes, data, categories.index(category))
-                    yield Item(
-                        f"{folder.name}/{key.decode(errors='replace')}", read, "train" if split == "train" else "val"
-                    )
+                    part: Split = "train" if split == "train" else "val"
+                    yield Item(f"{folder.name}/{key.decode(errors='replace')}", read, part, len(data))
 
     total = sum(environment.stat()["entries"] for _, environment in opened)
     return Origin(items(), total, class_names=categories)

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from spaces.errors import UserError
 from trainables.images.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
 from trainables.images.importing.decoding import Item
-from trainables.images.importing.importers import CHUNK, ENOUGH_TRAIN, ENOUGH_VAL, _chunks, add_domain
+from trainables.images.importing.importers import CHUNK, ENOUGH_TRAIN, ENOUGH_VAL, _chunks, _Gate, add_domain
 from trainables.metrics.iw import MIN_IMAGES
 from trainables.metrics.manifolds import NEIGHBOURS
 from trainables.storage.home import Home, StorageError
@@ -204,6 +205,30 @@ def test_a_nested_image_of_too_many_pixels_is_skipped(home, folder):
 def test_bytes_held_for_decoding_are_bounded(tmp_path):
     items = [Item(str(i), lambda: None, held_bytes=size) for i, size in enumerate([1, 1, 90, 1, 200, 1, *[0] * CHUNK])]
     assert [len(chunk) for chunk in _chunks(iter(items), 90)] == [3, 2, CHUNK, 1]
+
+
+def test_large_images_wait_for_each_other_and_one_of_any_size_goes_through():
+    gate, inside = _Gate(100), []
+
+    def bring(size):
+        with gate.room(size):
+            inside.append(size)
+
+    with ThreadPoolExecutor(3) as pool:
+        with gate.room(60):
+            waiting = [pool.submit(bring, size) for size in (50, 10**9)]
+            pool.submit(bring, 40).result(timeout=10)
+            assert inside == [40]
+        for future in waiting:
+            future.result(timeout=10)
+    assert sorted(inside) == [40, 50, 10**9]
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz", "SET.7Z"])
+def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"is an archive; unpack it, and give the folder"):
+        add_domain(home, "pets", str(tmp_path / name), 32)
 
 
 BEGIN = """
