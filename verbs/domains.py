@@ -1,5 +1,6 @@
 """`understock domains ...`: image sets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from verbs.printing import print_json, print_table, readable
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
 
 SKIPPED_SHOWN = 10
+CLASSES_SHOWN = 10
 
 
 @domains.command("add")
@@ -26,7 +28,7 @@ def add(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a domain of that name.")] = False,
     val_fraction: Annotated[float, typer.Option(metavar="0..1", help="Held out, where WHAT brings no split.")] = 0.1,
     image_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a Parquet file. [default: image, or the only one of bytes]")
+        str | None, typer.Option(metavar="NAME", help="Of Parquet files. [default: image, or the only one of bytes]")
     ] = None,
     home: HomeOption = None,
 ) -> None:
@@ -42,13 +44,24 @@ def add(
                 image_column=image_column, progress=report,
             )  # fmt: skip
     print(
-        f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {resolution} pixels, {facts.classes} classes; "
+        f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {resolution} pixels, "
+        f"{_classes(facts.classes, facts.class_names)}; "
         f"{facts.duplicates} duplicates dropped, {facts.skipped} files skipped"
     )
+    for note in facts.notes:
+        print(f"  note: {note}")
     for skipped in facts.skipped_files[:SKIPPED_SHOWN]:
         print(f"  skipped {skipped.file}: {skipped.reason}")
     if facts.skipped > SKIPPED_SHOWN:
         print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {_skipped_list(where.domain(name))}")
+
+
+def _classes(number: int, names: Sequence[str]) -> str:
+    """How many classes there are, and what the first are called."""
+    if not names:
+        return f"{number} classes"
+    more = ", ..." if len(names) > CLASSES_SHOWN else ""
+    return f"{number} classes ({', '.join(names[:CLASSES_SHOWN])}{more})"
 
 
 def _skipped_list(folder: Path) -> Path:

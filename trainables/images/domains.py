@@ -21,6 +21,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from spaces.errors import UserError
 from spaces.records import Config
 from trainables.images.grids import image_grid
+from trainables.images.printable import Shown
 from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
 
 Split = Literal["train", "val"]
@@ -39,8 +40,8 @@ STALE_SECONDS = 3600
 class SkippedFile(Config):
     """A file of the origin that isn't in the domain, and why."""
 
-    file: str
-    reason: str
+    file: Shown
+    reason: Shown
 
 
 class DomainFacts(Config):
@@ -52,17 +53,21 @@ class DomainFacts(Config):
     val: NonNegativeInt
     classes: PositiveInt
     """Distinct labels; 1 where there are none."""
+    class_names: tuple[Shown, ...] = ()
+    """By label, where the origin names its classes; there may be more of them than labels in use."""
     images_per_class: PositiveFloat
     """Density: training and validation images for each class."""
     resizer: str
     """How images came to this resolution; distances between domains resized differently mislead."""
-    origin: str
+    origin: Shown
     """Where the images came from, as the user named it."""
     duplicates: NonNegativeInt = 0
     """Images dropped because an earlier one has the same pixels."""
     skipped: NonNegativeInt = 0
     skipped_files: tuple[SkippedFile, ...] = ()
     """The first of them; `skipped.txt` has all, where there are more."""
+    notes: tuple[Shown, ...] = ()
+    """What the user should know of the import, a line each."""
     digest: str
     """SHA-256 of the Arrow file."""
     created: str
@@ -139,8 +144,10 @@ def write_domain(
     *,
     origin: str,
     resizer: str,
+    class_names: Sequence[str] = (),
     duplicates: int = 0,
     skipped: Sequence[SkippedFile] = (),
+    notes: Sequence[str] = (),
 ) -> DomainFacts:
     """Write the domain in folder `path`, whole or not at all, in place of any that is there.
 
@@ -158,7 +165,10 @@ def write_domain(
     classes = max(1, len(np.unique(labels[labels >= 0])))
     with writing_folder(path) as folder:
         large = pa.ipc.IpcWriteOptions(allow_64bit=True)  # one batch, even of more than 2**31 values
-        with pa.ipc.new_file(str(folder / IMAGES_FILE), batch.schema, options=large) as writer:
+        with (
+            pa.OSFile(os.fsencode(folder / IMAGES_FILE), "wb") as file,  # a path in bytes may be any
+            pa.ipc.new_file(file, batch.schema, options=large) as writer,
+        ):
             writer.write_batch(batch)
         facts = DomainFacts(
             name=path.name,
@@ -166,18 +176,20 @@ def write_domain(
             train=int((~is_val).sum()),
             val=int(is_val.sum()),
             classes=classes,
+            class_names=tuple(class_names),
             images_per_class=len(images) / classes,
             resizer=resizer,
             origin=origin,
             duplicates=duplicates,
             skipped=len(skipped),
             skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
+            notes=tuple(notes),
             digest=file_digest(folder / IMAGES_FILE),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / FACTS_FILE).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
         if len(skipped) > MAX_SKIPPED_FILES:
-            lines = (" ".join(f"{item.file}: {item.reason}".splitlines()) for item in skipped)
+            lines = (f"{item.file}: {item.reason}" for item in skipped)
             (folder / SKIPPED_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return facts
 
@@ -220,7 +232,7 @@ def read_facts(path: Path) -> DomainFacts:
 def _map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:
     """The one record batch of the Arrow file in `path`, mapped."""
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path / IMAGES_FILE)))
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path / IMAGES_FILE)))
         if reader.num_record_batches != 1 or not reader.schema.equals(schema):
             raise _damaged(path, f"{IMAGES_FILE} isn't one batch of {schema.to_string(show_field_metadata=False)!r}")
         return reader.get_batch(0)

@@ -154,6 +154,17 @@ def bytes_below(folder: Path) -> int:
 
 
 @contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """StorageError, about `path`, if the block finds no room, or a disk that is gone or read-only."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError.of(error, path) from error
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises.
 
@@ -161,17 +172,14 @@ def writing(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        if mirror := mirror_of(path):
-            mirror.put(beside, path)
-        beside.replace(path)
-    except OSError as error:
-        if error.errno not in STORAGE_ERRNOS:
-            raise
-        raise StorageError.of(error, path) from error
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            if mirror := mirror_of(path):
+                mirror.put(beside, path)
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -181,19 +189,20 @@ def writing_folder(path: Path) -> Iterator[Path]:
     """A fresh folder beside `path`, renamed to `path` at the end; removed if the block raises.
 
     A folder that is there is set aside first and removed last; a process killed between the two renames leaves both
-    beside the place, and nothing in it.
+    beside the place, and nothing in it. StorageError if there is no room for it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    beside.mkdir()
     old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        yield beside
-        if mirror := mirror_of(path):
-            mirror.put_folder(beside, path)
-        if path.exists():
-            path.replace(old)
-        beside.replace(path)
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.mkdir()
+            yield beside
+            if mirror := mirror_of(path):
+                mirror.put_folder(beside, path)
+            if path.exists():
+                path.replace(old)
+            beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -226,3 +235,21 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
         mirror = mirror_of(folder)
         with Lease(mirror, folder, otherwise).held() if mirror else nullcontext():
             yield
+
+
+@contextmanager
+def claim(home: Home, kind: str, name: str, *, replace: bool = False) -> Iterator[None]:
+    """Inside the block nobody else makes `name` in `kind` ("domains", "sources", "studies"), so it is free until the end.
+
+    Whatever is made is renamed into place in there: of several that begin at once, one makes it. UserError for all others,
+    at once, and if it's there already and isn't to be replaced. The claim goes with the process that holds it.
+    """
+    thing = f"{_KINDS[kind]} {name!r}"
+    busy = f"{thing} is being made by another process, in {home}; wait for its end, or take another name"
+    with only_process(home.root / ".claims" / kind / name, busy):
+        if not replace and name in home.names(kind):
+            raise UserError(f"{thing} is there already, in {home}; take another name, or replace it with --replace")
+        yield
+
+
+_KINDS = {"domains": "domain", "sources": "source model", "studies": "study"}

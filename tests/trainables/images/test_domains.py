@@ -52,6 +52,14 @@ def test_images_may_lie_in_memory_in_any_order(tmp_path, images, domain):
     assert facts.digest == domain.facts.digest
 
 
+def test_facts_of_an_older_home_have_no_class_names_and_no_notes(domain):
+    file = domain.path / FACTS_FILE
+    facts = json.loads(file.read_text())
+    del facts["class_names"], facts["notes"]
+    file.write_text(json.dumps(facts))
+    assert (Domain.open(domain.path).facts.class_names, Domain.open(domain.path).facts.notes) == ((), ())
+
+
 def test_without_labels_there_is_one_class(tmp_path, images):
     facts = write_domain(tmp_path / "d", images, np.full(40, -1), np.zeros(40, bool), origin="", resizer="")
     assert (facts.classes, facts.images_per_class, facts.val) == (1, 40.0, 0)

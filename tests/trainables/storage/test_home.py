@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spaces.errors import UserError
-from trainables.storage.home import Home, StorageError, writing, writing_folder
+from trainables.storage.home import Home, StorageError, claim, writing, writing_folder
 
 
 @pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
@@ -63,6 +64,45 @@ def test_writing_a_folder_replaces_it_whole(tmp_path: Path) -> None:
         (beside / "new").write_text("")
     assert os.listdir(tmp_path / "d") == ["new"]
     assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_name_is_claimed_by_one_alone_and_free_again_afterwards(home: Home) -> None:
+    with claim(home, "sources", "cats"):
+        with (
+            pytest.raises(UserError, match="source model 'cats' is being made by another process"),
+            claim(home, "sources", "cats", replace=True),
+        ):
+            pass
+        with claim(home, "sources", "dogs"), claim(home, "domains", "cats"):
+            pass
+        assert home.names("sources") == []
+    with claim(home, "sources", "cats"), writing_folder(home.source("cats")):
+        pass
+    with (
+        pytest.raises(UserError, match=r"source model 'cats' is there already, in .*--replace"),
+        claim(home, "sources", "cats"),
+    ):
+        pass
+    with claim(home, "sources", "cats", replace=True):
+        pass
+
+
+def test_a_claim_goes_with_the_process_that_holds_it(home: Home) -> None:
+    code = f"""
+from pathlib import Path
+from trainables.storage.home import Home, claim
+with claim(Home(Path({str(home.root)!r})), "studies", "s"):
+    print("on", flush=True)
+    input()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"on\n"
+        with pytest.raises(UserError, match="study 's' is being made"), claim(home, "studies", "s"):
+            pass
+        process.kill()
+        process.wait()
+        with claim(home, "studies", "s"):
+            pass
 
 
 def test_half_written_folders_are_not_listed(home: Home) -> None:

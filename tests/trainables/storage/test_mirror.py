@@ -15,7 +15,7 @@ from spaces.errors import UserError
 from trainables.images.domains import open_domain, remove_domain, write_domain
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage import lease, store
-from trainables.storage.home import Home, bytes_below, fetch, only_process, push, remove, writing
+from trainables.storage.home import Home, bytes_below, claim, fetch, only_process, push, remove, writing, writing_folder
 from trainables.storage.mirror import mirror_of
 from trainables.storage.store import ObjectStore, StoreError, UnreachableError
 
@@ -197,6 +197,22 @@ def test_a_folder_that_another_machine_works_on_is_refused_and_had_once_that_is_
         with only_process(here.study("s"), "busy"):
             assert time.monotonic() - asked > 1.5
         assert objects(here) == {}
+
+
+def test_a_name_claimed_on_one_machine_is_refused_on_another(machine: Machine) -> None:
+    here, there = machine("a"), machine("b")
+    with claim(here, "domains", "cats"):
+        with (
+            pytest.raises(UserError, match="domain 'cats' is being made by another process"),
+            claim(there, "domains", "cats"),
+        ):
+            pass
+        with writing_folder(here.domain("cats")) as folder:
+            (folder / "a").write_text("a")
+    with pytest.raises(UserError, match="domain 'cats' is there already"), claim(there, "domains", "cats"):
+        pass
+    with claim(there, "domains", "cats", replace=True):
+        assert there.names("domains") == ["cats"]
 
 
 def test_a_process_of_this_machine_that_died_is_not_waited_for(machine: Machine) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from spaces.errors import UserError
-from trainables.images.importing.decoding import Item, Origin, Sample, open_file
+from trainables.images.importing.decoding import Item, Origin, Sample
+from trainables.images.importing.formats import open_file
 
 CANVAS = 128
 """Pixels along a side that a glyph is drawn at, before the one resizer."""

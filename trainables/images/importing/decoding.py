@@ -1,26 +1,22 @@
 """From whatever an image file holds to square 8-bit RGB, the same way whatever its origin."""
 
-import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from trainables.images.domains import SkippedFile, Split
+from trainables.images.importing.colours import scale_to_8_bits, to_srgb, transparent_key, with_8_bits
+from trainables.images.importing.formats import damaged
 
 RESIZER = "Pillow Lanczos with antialiasing, after a centre crop to the square"
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused before they are decoded: Pillow's own limit, a quarter of a GiB in RGB."""
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
-"""Raster formats that Pillow decodes by itself; not EPS, which it would hand to Ghostscript."""
 
 ORIENTATION_TAG = 0x0112
 TURNS = {
@@ -46,6 +42,8 @@ class Item(NamedTuple):
     read: Callable[[], Sample]
     """Opens the image, on any thread. Whatever it raises is why the image is skipped."""
     split: Split | None = None
+    held_bytes: int = 0
+    """Memory that it takes until it is read."""
 
 
 class Origin(NamedTuple):
@@ -55,60 +53,65 @@ class Origin(NamedTuple):
     total: int
     skipped: Sequence[SkippedFile] = ()
     """What was left out before reading."""
-
-
-def open_file(path: Path, label: int = -1) -> Sample:
-    """The image in a file, its pixels not read yet. What it raises says what is wrong with the file."""
-    if not path.is_file():
-        raise ValueError("not a regular file")
-    if not path.stat().st_size:
-        raise ValueError("empty file")
-    return Image.open(path, formats=_formats()), label
-
-
-def open_bytes(data: bytes | None, label: int = -1) -> Sample:
-    """The same from the file's bytes."""
-    if not data:
-        raise ValueError("no bytes")
-    return Image.open(io.BytesIO(data), formats=_formats()), label
+    class_names: Sequence[str] = ()
+    """By label, where the origin names its classes."""
+    notes: Sequence[str] = ()
+    """What the user should know of it, a line each."""
 
 
 def square_rgb(image: Image.Image, resolution: int) -> NDArray[np.uint8]:
     """`image` as uint8 (3, resolution, resolution).
 
-    Turned upright by its EXIF orientation, 16 bits scaled to 8, flattened on white where transparent, converted to RGB,
-    cropped to its central square, resized. Of an animation, the first frame.
+    Turned upright by its EXIF orientation, cropped to its central square, 16 bits scaled to 8, converted to sRGB by its
+    colour profile, flattened on white where transparent, resized. Of an animation, the first frame.
     Raises ValueError for more than MAX_PIXELS, and for pixels that have no fixed range.
     """
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-    image.load()
-    image = _upright(image)
+    key, profile = transparent_key(image), image.info.get("icc_profile")
+    _load(image)
+    square = _central_square(_upright(image))
     if image.mode.startswith(("I", "F")):
-        image = _scaled_from_16_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))  # first, for the filter would reach over the edge
+        square = with_8_bits(square, scale_to_8_bits(image, key))
+    elif key is not None:
+        square.info["transparency"] = key
+    image = to_srgb(square, profile)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow's decoders raise almost anything
+        raise OSError(damaged(image.format or "image", error)) from None
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    """Cut before anything is resized, for a filter would reach over the edge."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
 def why_not(error: Exception) -> str:
     """One short line for an image that couldn't be read."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """No warnings about odd metadata inside the block. Process-wide, so enter it before any threads."""
+    """No warnings about odd metadata inside the block, and too many pixels are an error as soon as Pillow sees them.
+
+    Process-wide, so enter it before any threads.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
@@ -117,16 +120,3 @@ def _upright(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # damaged EXIF says nothing about the pixels
         turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
     return image if turn is None else image.transpose(turn)
-
-
-def _scaled_from_16_bits(image: Image.Image) -> Image.Image:
-    pixels = np.asarray(image)
-    if image.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:
-        raise ValueError(f"pixels of mode {image.mode!r} have no fixed range; save it with 8 or 16 bits a channel")
-    return Image.fromarray(np.round(pixels / 257).astype(np.uint8))
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -3,10 +3,11 @@
 import hashlib
 import os
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,14 +18,24 @@ from spaces.errors import UserError, lookup
 from spaces.networks import RESOLUTIONS
 from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
 from trainables.images.importing.builtins import BUILTINS
-from trainables.images.importing.decoding import RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
-from trainables.images.importing.files import folder_origin, parquet_origin
+from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
+from trainables.images.importing.folders import folder_origin
+from trainables.images.importing.parquet import Shard, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim, storage_errors
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 CHUNK = 16
 """Images a thread takes at a time."""
-KINDS = "a folder of images, a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME"
+HELD_BYTES = 256 * 2**20
+"""What images not decoded yet may hold of memory, about."""
+DECODED_PIXELS = 2 * MAX_PIXELS
+"""What may be decoded at a time, over all threads: about 10 bytes each, so 2 GB."""
+ENOUGH_VAL = 4
+"""Validation images that metric iw needs; `val_fraction` of few images may come to less."""
+ENOUGH_TRAIN = 12
+"""Training images that recall, precision, density and coverage need, with their floors: half for either side."""
+KINDS = "a folder of images, a Parquet file or a folder of them, torchvision:NAME[:ROOT] or builtin:NAME"
 
 Progress = Callable[[int, int], None]
 
@@ -55,20 +66,21 @@ def add_domain(
 ) -> DomainFacts:
     """Import the images that `what` names as domain `name`: whole or not at all, the same for any number of `workers`.
 
-    `what` is a folder, a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME; `image_column` is for Parquet alone.
+    `what` is a folder (of images, or of Parquet files), a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME;
+    `image_column` is for Parquet alone.
     Rows keep the origin's order (a folder's: by path). An image with the pixels of an earlier one is dropped. If the
     origin has a training and a validation split they stay, else `val_fraction` of the images is for validation, chosen
     by their pixels. What can't be read is skipped and recorded; with `strict` it is refused.
     `progress(done, total)` is called on this thread, `workers` threads decode (None: one a processor).
-    Raises UserError for any argument that won't do, for a damaged origin, and if no image can be used.
+    Raises UserError for any argument that won't do, for a damaged origin, if no image can be used, if there is no room, and
+    if another process is adding a domain of that name.
     """
-    path = _checked_path(home, name, resolution, val_fraction, replace, workers)
-    with quiet_pillow():
+    path = _checked_path(home, name, resolution, val_fraction, workers)
+    with quiet_pillow(), storage_errors(path), claim(home, "domains", name, replace=replace):
         origin = _origin(what, image_column)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(
-            dir=path.parent
-        ) as raw:  # it has no name, so nothing is left if this process is killed
+        # a file without a name, so nothing is left if this process is killed
+        with tempfile.TemporaryFile(dir=path.parent) as raw:
             found = _Collected(raw, list(origin.skipped))
             for done, decoded in _decoded(origin, resolution, workers or os.cpu_count() or 1):
                 found.add(decoded)
@@ -76,24 +88,23 @@ def add_domain(
                     progress(done, origin.total)
             found.check(what, strict)
             raw.flush()
+            is_val = _is_val(found.splits, found.digests, val_fraction)
             return write_domain(
                 path,
                 np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution)),
                 np.array(found.labels, np.int64),
-                _is_val(found.splits, found.digests, val_fraction),
+                is_val,
                 origin=what,
                 resizer=RESIZER,
+                class_names=origin.class_names,
                 duplicates=found.duplicates,
                 skipped=found.skipped,
+                notes=[*origin.notes, *_too_few(int((~is_val).sum()), int(is_val.sum()))],
             )
 
 
-def _checked_path(
-    home: Home, name: str, resolution: int, val_fraction: float, replace: bool, workers: int | None
-) -> Path:
+def _checked_path(home: Home, name: str, resolution: int, val_fraction: float, workers: int | None) -> Path:
     path = home.domain(name)
-    if name in home.names("domains") and not replace:
-        raise UserError(f"domain {name!r} is there already, in {home}; take another name, or replace it with --replace")
     if resolution not in RESOLUTIONS:
         raise UserError(f"resolution {resolution} will not do; known: {', '.join(map(str, RESOLUTIONS))}")
     if not 0 <= val_fraction < 1:
@@ -110,12 +121,14 @@ def _origin(what: str, image_column: str | None) -> Origin:
         is_file, is_folder = path.is_file(), bool(what) and path.is_dir()
     except OSError as error:
         raise UserError(f"{what!r} can't be read ({error.strerror}); expected {KINDS}") from None
-    if image_column is not None and not is_file:
+    if image_column is not None and not (is_file or is_folder):
         raise UserError(f"image column {image_column!r} needs a Parquet file, and {what!r} isn't one; leave it out")
+    if is_file and path.suffix.lower() in ARCHIVES:
+        raise UserError(f"{what!r} is an archive; unpack it, and give the folder")
     if is_file:
-        return parquet_origin(path, image_column)
+        return parquet_origin([Shard(path)], image_column)
     if is_folder:
-        return folder_origin(path)
+        return folder_origin(path, image_column)
     if kind == "builtin":
         return lookup(BUILTINS, "builtin domain", rest)()
     if kind == "torchvision":
@@ -131,11 +144,12 @@ def _decoded(origin: Origin, resolution: int, workers: int) -> Iterator[tuple[in
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[list[Decoded | SkippedFile]]] = deque()
-    done = 0
+    done, ahead, gate = 0, 2 * workers + 1, _Gate(DECODED_PIXELS)
+    chunks = _chunks(origin.items, HELD_BYTES // ahead)
     try:
         while True:
-            while len(waiting) <= 2 * workers and (chunk := list(islice(origin.items, CHUNK))):
-                waiting.append(pool.submit(_decode, chunk, resolution))
+            while len(waiting) < ahead and (chunk := next(chunks, None)):
+                waiting.append(pool.submit(_decode, chunk, resolution, gate))
             if not waiting:
                 return
             decoded = waiting.popleft().result()
@@ -145,14 +159,47 @@ def _decoded(origin: Origin, resolution: int, workers: int) -> Iterator[tuple[in
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(chunk: list[Item], resolution: int) -> list[Decoded | SkippedFile]:
-    return [_decode_one(item, resolution) for item in chunk]
+def _chunks(items: Iterator[Item], most_bytes: int) -> Iterator[list[Item]]:
+    """Up to CHUNK items, and no more once they hold so much memory."""
+    chunk: list[Item] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == CHUNK or sum(item.held_bytes for item in chunk) >= most_bytes:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
-def _decode_one(item: Item, resolution: int) -> Decoded | SkippedFile:
+class _Gate:
+    """Lets threads in as long as what they bring is together no more than `most`; one always."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        size = min(size, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+def _decode(chunk: list[Item], resolution: int, gate: _Gate) -> list[Decoded | SkippedFile]:
+    return [_decode_one(item, resolution, gate) for item in chunk]
+
+
+def _decode_one(item: Item, resolution: int, gate: _Gate) -> Decoded | SkippedFile:
     try:
         image, label = item.read()
-        with image:
+        with image, gate.room(image.width * image.height):
             pixels = square_rgb(image, resolution).tobytes()
     except Exception as error:  # damaged files make Pillow's decoders raise almost anything
         return SkippedFile(file=item.name, reason=why_not(error))
@@ -194,12 +241,28 @@ class _Collected:
 def _is_val(splits: list[Split | None], digests: dict[bytes, None], val_fraction: float) -> NDArray[np.bool_]:
     """(N,) The origin's split if it has both parts, else by pixels: the same image always falls on the same side.
 
-    But there is at least one image for training, and if there are two and `val_fraction` isn't 0, one for validation.
+    But there is at least one image for training, and unless `val_fraction` is 0, ENOUGH_VAL for validation if there are
+    twice as many, and one if there are two.
     """
     if {"train", "val"} <= set(splits):
         return np.array([split == "val" for split in splits])
     places = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in digests])  # uniform in [0, 1)
     is_val = places < val_fraction
-    is_val[places.argmin()] = val_fraction > 0
+    if val_fraction > 0:
+        is_val[places.argsort()[: ENOUGH_VAL if len(places) >= 2 * ENOUGH_VAL else 1]] = True
     is_val[places.argmax()] = False
     return is_val
+
+
+def _too_few(train: int, val: int) -> Iterator[str]:
+    """What verbs will not be able to do with so few images."""
+    if val < ENOUGH_VAL:
+        yield (
+            f"few val images ({val}): metric iw needs {ENOUGH_VAL} at least; leave it out of a search, or hold out more "
+            "with --val-fraction"
+        )
+    if train < ENOUGH_TRAIN:
+        yield (
+            f"few train images ({train}): distances need 2 at least, recall and coverage with their floors {ENOUGH_TRAIN}; "
+            "rank leaves out what can't be measured"
+        )

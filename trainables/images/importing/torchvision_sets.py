@@ -18,7 +18,9 @@ from PIL import Image
 
 from spaces.errors import UserError, lookup
 from trainables.images.domains import SkippedFile, Split
-from trainables.images.importing.decoding import Item, Origin, Sample, open_bytes
+from trainables.images.importing.decoding import Item, Origin, Sample
+from trainables.images.importing.formats import open_bytes
+from trainables.images.printable import printable
 
 LAYOUTS = "https://docs.pytorch.org/vision/stable/datasets.html"
 
@@ -54,11 +56,11 @@ def torchvision_origin(name: str, root: Path | None) -> Origin:
             skipped.append(SkippedFile(file=f"torchvision:{proper_name}, part {part.alternatives[0]}", reason=error))
         else:
             raise UserError(
-                f"torchvision:{proper_name} isn't in {root} ({error}); lay its files out there as torchvision does, "
-                f"{LAYOUTS}, or say where they are: torchvision:{proper_name}:ROOT"
+                f"torchvision:{proper_name} isn't in {printable(str(root))} ({printable(error)}); lay its files out there "
+                f"as torchvision does, {LAYOUTS}, or say where they are: torchvision:{proper_name}:ROOT"
             )
     items = chain.from_iterable(_items(dataset, split) for split, dataset in opened)
-    return Origin(items, sum(len(dataset) for _, dataset in opened), skipped)
+    return Origin(items, sum(len(dataset) for _, dataset in opened), skipped, _class_names(opened[0][1]))
 
 
 def _sets() -> Mapping[str, Any]:
@@ -114,6 +116,13 @@ def _reason(error: Exception) -> str:
     return " ".join(re.sub(r"You can \w+ download=True.*", "", str(error)).split()).rstrip(".")
 
 
+def _class_names(dataset: Any) -> Sequence[str]:
+    """Of a set that names its classes; where one has several names, the first."""
+    names = getattr(dataset, "classes", None) or ()
+    names = [name[0] if isinstance(name, tuple) and name else name for name in names]
+    return names if all(isinstance(name, str) for name in names) else ()
+
+
 def _items(dataset: Any, split: Split | None) -> Iterator[Item]:
     if type(dataset).__name__ == "Cityscapes":  # lists folders in the order of the file system
         dataset.images.sort()
@@ -141,7 +150,7 @@ def _lsun(root: Path) -> Origin:
     folders = sorted(root.glob("*_train_lmdb")) + sorted(root.glob("*_val_lmdb"))
     if not folders:
         raise UserError(
-            f"torchvision:LSUN isn't in {root}: no *_train_lmdb or *_val_lmdb; unzip them there, "
+            f"torchvision:LSUN isn't in {printable(str(root))}: no *_train_lmdb or *_val_lmdb; unzip them there, "
             "or say where they are: torchvision:LSUN:ROOT"
         )
     categories = sorted({folder.name.rsplit("_", 2)[0] for folder in folders})
@@ -153,11 +162,11 @@ def _lsun(root: Path) -> Origin:
             with environment, environment.begin() as transaction:
                 for key, data in transaction.cursor():
                     read = partial(open_bytes, data, categories.index(category))
-                    yield Item(
-                        f"{folder.name}/{key.decode(errors='replace')}", read, "train" if split == "train" else "val"
-                    )
+                    part: Split = "train" if split == "train" else "val"
+                    yield Item(f"{folder.name}/{key.decode(errors='replace')}", read, part, len(data))
 
-    return Origin(items(), sum(environment.stat()["entries"] for _, environment in opened))
+    total = sum(environment.stat()["entries"] for _, environment in opened)
+    return Origin(items(), total, class_names=categories)
 
 
 NOT_SETS = ("DatasetFolder", "LSUNClass", "MovingMNIST", "VisionDataset", "wrap_dataset_for_transforms_v2")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from trainables.images.importing.decoding import MAX_PIXELS, open_bytes, open_file, square_rgb, why_not
+from trainables.images.importing.decoding import MAX_PIXELS, square_rgb, why_not
+from trainables.images.importing.formats import open_bytes, open_file
 
 
 def read(path, resolution=32):

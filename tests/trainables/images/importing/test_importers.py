@@ -1,18 +1,27 @@
 import json
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from spaces.errors import UserError
 from trainables.images.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
-from trainables.images.importing.importers import add_domain
-from trainables.storage.home import Home
+from trainables.images.importing.decoding import Item
+from trainables.images.importing.importers import CHUNK, ENOUGH_TRAIN, ENOUGH_VAL, _chunks, _Gate, add_domain
+from trainables.metrics.iw import MIN_IMAGES
+from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.storage.home import Home, StorageError
 
 PHOTOS = Path(__file__).parents[5] / "shared" / "domains"
 
@@ -115,13 +124,176 @@ def test_the_split_goes_by_content(home, folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n", "val_fraction", "val"), [(1, 0.5, 0), (2, 0.001, 1), (2, 0.999, 1), (3, 0.001, 1), (3, 0.999, 2), (5, 0, 0)]
-)
-def test_few_images_leave_one_on_either_side(home, tmp_path, n, val_fraction, val):
+    ("n", "val_fraction", "val"),
+    [(1, 0.5, 0), (2, 0.001, 1), (2, 0.999, 1), (3, 0.001, 1), (3, 0.999, 2), (5, 0, 0), (7, 0.001, 1), (8, 0.001, 4),
+     (10, 0.1, 4), (60, 0.001, 4), (10, 0, 0)],
+)  # fmt: skip
+def test_few_images_leave_enough_on_either_side(home, tmp_path, n, val_fraction, val):
     for i in range(n):
         save(i, tmp_path / "few" / f"{i}.png")
     facts = add_domain(home, "few", str(tmp_path / "few"), 32, val_fraction=val_fraction)
     assert (facts.train, facts.val) == (n - val, val)
+
+
+@pytest.mark.parametrize(("n", "notes"), [(5, ["few val images (1)", "few train images (4)"]),
+                                          (10, ["few train images (6)"]), (20, [])])  # fmt: skip
+def test_what_few_images_will_not_do_for_is_said_at_once(home, tmp_path, n, notes):
+    for i in range(n):
+        save(i, tmp_path / "few" / f"{i}.png")
+    facts = add_domain(home, "few", str(tmp_path / "few"), 32)
+    assert [note.split(":")[0] for note in facts.notes] == notes
+    assert ENOUGH_VAL == MIN_IMAGES
+    assert ENOUGH_TRAIN == 2 * (NEIGHBOURS + 1)
+
+
+@pytest.mark.parametrize("kind", ["folders", "parquet"])
+def test_the_facts_name_the_classes(home, folder, tmp_path, kind):
+    what = folder
+    if kind == "parquet":
+        what = tmp_path / "pets.parquet"
+        paths = sorted(folder.rglob("*.png"))
+        columns = {"image": [path.read_bytes() for path in paths], "label": [path.parent.name for path in paths]}
+        pq.write_table(pa.table(columns), what)
+    facts = add_domain(home, "pets", str(what), 32)
+    assert (facts.class_names, facts.classes) == (("cat", "dog"), 2)
+    assert sorted(open_domain(home, "pets").labels) == [0] * 15 + [1] * 15
+
+
+def test_names_with_escapes_and_without_utf_8_are_imported_and_shown_escaped(home, folder, tmp_path):
+    (folder / "cat").rename(folder / "\x1b[31mcat")
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("no image")
+    (folder / "a\nb\u202e.txt").write_text("no image")
+    what = tmp_path / os.fsdecode(b"photos\xe9")
+    folder.rename(what)
+    facts = add_domain(home, "pets", str(what), 32)
+    assert facts.class_names == (r"\x1b[31mcat", "dog")
+    assert facts.origin == f"{tmp_path}/photos\\xe9"
+    assert [item.file for item in facts.skipped_files] == [r"a\nb\u202e.txt", r"caf\xe9.txt"]
+    assert open_domain(home, "pets").facts == facts
+    for number in range(MAX_SKIPPED_FILES):
+        (what / f"\x1b{number}.txt").write_text("no image")
+    add_domain(home, "pets", str(what), 32, replace=True)
+    assert all(line.isprintable() for line in (home.domain("pets") / SKIPPED_FILE).read_text().splitlines())
+    with pytest.raises(UserError) as caught:
+        add_domain(home, "strict", str(what), 32, strict=True)
+    assert str(caught.value).isprintable()
+
+
+def test_a_home_may_have_any_name(folder, tmp_path):
+    home = Home.find(tmp_path / os.fsdecode(b"home\xe9"))
+    facts = add_domain(home, "pets", str(folder), 32)
+    assert open_domain(home, "pets").facts == facts
+
+
+def png_of_size(width, height):
+    """A PNG's first bytes: all that is read of it before its size is judged."""
+    chunks = (b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(b""), b"IEND")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
+    )
+
+
+def test_a_nested_image_of_too_many_pixels_is_skipped(home, folder):
+    bomb = png_of_size(9_500, 9_500)  # inside an icon that says 16 x 16
+    icon = struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(bomb), 22) + bomb
+    (folder / "a.ico").write_bytes(icon)
+    facts = add_domain(home, "pets", str(folder), 32)
+    assert [item.file for item in facts.skipped_files] == ["a.ico"]
+    assert "exceeds limit" in facts.skipped_files[0].reason
+
+
+def test_bytes_held_for_decoding_are_bounded(tmp_path):
+    items = [Item(str(i), lambda: None, held_bytes=size) for i, size in enumerate([1, 1, 90, 1, 200, 1, *[0] * CHUNK])]
+    assert [len(chunk) for chunk in _chunks(iter(items), 90)] == [3, 2, CHUNK, 1]
+
+
+def test_large_images_wait_for_each_other_and_one_of_any_size_goes_through():
+    gate, inside = _Gate(100), []
+
+    def bring(size):
+        with gate.room(size):
+            inside.append(size)
+
+    with ThreadPoolExecutor(3) as pool:
+        with gate.room(60):
+            waiting = [pool.submit(bring, size) for size in (50, 10**9)]
+            pool.submit(bring, 40).result(timeout=10)
+            assert inside == [40]
+        for future in waiting:
+            future.result(timeout=10)
+    assert sorted(inside) == [40, 50, 10**9]
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz", "SET.7Z"])
+def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"is an archive; unpack it, and give the folder"):
+        add_domain(home, "pets", str(tmp_path / name), 32)
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from spaces.errors import UserError
+from trainables.storage.home import Home
+from trainables.images.importing.importers import add_domain
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print("made", add_domain(Home(Path(sys.argv[1])), "pets", sys.argv[2], 32).origin)
+except UserError as error:
+    print("refused", error)
+"""
+
+
+def test_of_several_imports_of_one_name_at_a_time_one_is_made(home, folder, tmp_path):
+    origins = [folder, *(tmp_path / f"other{i}" for i in range(3))]
+    for other in origins[1:]:
+        shutil.copytree(folder, other)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", BEGIN, home.root, origin], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for origin in origins
+    ]
+    for process in started:
+        assert process.stdout.readline() == b"ready\n"
+    for process in started:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0].decode().split(" ", 1) for process in started]
+    (made,) = [rest.strip() for word, rest in said if word == "made"]
+    assert made == open_domain(home, "pets").facts.origin
+    refused = [rest for word, rest in said if word == "refused"]
+    assert len(refused) == 3
+    assert all("is being made by another process" in rest or "is there already" in rest for rest in refused)
+
+
+@pytest.mark.parametrize("kibibytes", [16, 110, 130])
+def test_a_full_disk_is_one_line_and_nothing_is_half_written(tmp_path, folder, kibibytes):
+    (tmp_path / "disk").mkdir()
+    mount = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={kibibytes}k",
+        "tmpfs",
+        tmp_path / "disk",
+    ]  # images take 90 KiB, twice
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        home = Home.find(tmp_path / "disk")
+        with pytest.raises(
+            StorageError, match=r"pets can't be written \(No space left on device\); make space"
+        ) as caught:
+            add_domain(home, "pets", str(folder), 32)
+        assert "\n" not in str(caught.value)
+        assert home.names("domains") == []
+        assert list((tmp_path / "disk" / "domains").glob("*")) + list((tmp_path / "disk" / "domains").glob(".*")) == []
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
 
 
 def test_a_split_of_the_origin_stays_and_shares_no_image(home, tmp_path):

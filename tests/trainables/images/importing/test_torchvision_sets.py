@@ -175,6 +175,13 @@ def test_lsun_reads_every_category_below_the_root(tmp_path):
     assert read("LSUN", tmp_path) == TRAIN_VAL
 
 
+def test_sets_that_name_their_classes_keep_the_names(tmp_path):
+    country211(tmp_path)
+    assert torchvision_origin("Country211", tmp_path).class_names == ["AD"]
+    imagenet(tmp_path)
+    assert torchvision_origin("ImageNet", tmp_path).class_names == ["cat", "dog"]
+
+
 def test_lsun_without_its_folders_is_refused(tmp_path):
     pytest.importorskip("lmdb")
     with pytest.raises(UserError, match=r"torchvision:LSUN isn't in .*: no \*_train_lmdb"):
