@@ -7,9 +7,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from analysis.evidence import Evidence
 from analysis.progress import progress
 from analysis.report import render
+from analysis.study_data import StudyData
 from search.records.study import StudyPaths, StudySpec, is_running
 from spaces.errors import UserError
 from trainables.storage.home import Home, fetch
@@ -37,7 +37,7 @@ class LivePage:
         """The page for `state`, which is as `state()` just gave it."""
         with self._lock:  # one renders, and the others wait for it
             if self._known is None or self._known[0] != state:
-                studies = Evidence.of(self._home, [(self._paths, self._spec)])
+                studies = StudyData.of(self._home, [(self._paths, self._spec)])
                 page = render(studies, progress(studies[0], state))
                 self._known = (state, page.encode())
             return self._known[1]
@@ -64,9 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "").rpartition(":")[0] not in ("localhost", HOST):
-            return self._send(
-                HTTPStatus.FORBIDDEN, b"This page is for this machine alone."
-            )  # a name that resolves here
+            # another name that resolves to this machine, as a page elsewhere could have found
+            return self._send(HTTPStatus.FORBIDDEN, b"This page is for this machine alone.")
         if self.path != "/":
             return self._send(HTTPStatus.NOT_FOUND, b"There is one page: /")
         state = self.server.page.state()

@@ -1,7 +1,7 @@
 """The fact sheet of what is measured: every metric, and every fact without which a measurement compares with nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -24,6 +24,10 @@ class Metric:
     """Whose features it compares: the 2015 Inception network's, which alone make a FID or KID, any other's, or none."""
     is_ratio: bool = False
     """Whether it is positive with a true zero, so that two scores compare by their quotient."""
+
+    def labelled(self, extractor: str) -> "Metric":
+        """The metric as readers of a study meet it, in the features of this extractor."""
+        return replace(self, label=self.label.format(extractor))
 
     @property
     def sign(self) -> int:

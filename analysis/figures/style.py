@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.tables import Metric
 from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
 # Okabe and Ito's palette, safe for the colour-blind; yellow last, for it is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#B8A800")
@@ -57,9 +57,12 @@ def styles(sources: Iterable[str]) -> dict[str, Style]:
 def blank(height: int) -> go.Figure:
     """An empty figure, as wide as its place."""
     axis = {
-        "automargin": True, "gridcolor": FAINT, "zeroline": False, "ticklabelstandoff": 4,
+        "automargin": True,
+        "gridcolor": FAINT,
+        "zeroline": False,
+        "ticklabelstandoff": 4,
         "title": {"font": {"size": 13}, "standoff": 8},
-    }  # fmt: skip
+    }
     return go.Figure(
         layout={
             "template": "none",
@@ -69,14 +72,20 @@ def blank(height: int) -> go.Figure:
             "plot_bgcolor": "#ffffff",
             "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": INK},
             "legend": {
-                "orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 0,
-                "yanchor": "bottom", "font": {"size": 12},
+                "orientation": "h",
+                "xref": "container",
+                "x": 0,
+                "xanchor": "left",
+                "yref": "container",
+                "y": 0,
+                "yanchor": "bottom",
+                "font": {"size": 12},
             },
             "hoverlabel": {"align": "left", "bgcolor": "#ffffff", "font": {"color": INK}},
             "xaxis": axis,
             "yaxis": axis,
         }
-    )  # fmt: skip
+    )
 
 
 def by_source(rows: pd.DataFrame, looks: Mapping[str, Style]) -> Iterator[tuple[str, Style, pd.DataFrame]]:

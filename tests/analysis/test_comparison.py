@@ -1,11 +1,11 @@
 import pytest
 
 from analysis.comparison import compare
-from analysis.evidence import Evidence
+from analysis.study_data import StudyData
 
 
 def both(one, other):
-    return compare(*Evidence.of(one.home, [(study.paths, study.spec) for study in (one, other)]))
+    return compare(*StudyData.of(one.home, [(study.paths, study.spec) for study in (one, other)]))
 
 
 def test_the_studies_stand_beside_each_other(study, new_study):

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from analysis.findings.parameters import importance, interaction, is_log, level, method, numeric, parameters
-from analysis.tables import Metric
+from spaces.protocol import METRICS
 
-FD = Metric("fd", "FD")
+FD = METRICS["fd"]
 
 
 def trials(n, seed=0):
@@ -14,10 +14,12 @@ def trials(n, seed=0):
     chosen = [sources[i] for i in rng.integers(0, 3, n)]
     frame = pd.DataFrame(
         {
-            "source": [source for source, _ in chosen], "transfer/parts": [parts for _, parts in chosen],
-            "optim/lr_g": 10 ** rng.uniform(-4, -2, n), "seed": rng.integers(0, 3, n),
+            "source": [source for source, _ in chosen],
+            "transfer/parts": [parts for _, parts in chosen],
+            "optim/lr_g": 10 ** rng.uniform(-4, -2, n),
+            "seed": rng.integers(0, 3, n),
         }
-    )  # fmt: skip
+    )
     return frame.assign(fd=np.where(frame["source"] == "mdi", 500, 3000) + rng.normal(0, 20, n))
 
 
@@ -61,13 +63,13 @@ def test_an_interaction_takes_eight_trials():
 
 
 def test_scores_are_taken_where_every_trial_has_one(study):
-    images, there = level(study.evidence.rows, FD)
+    images, there = level(study.data.rows, FD)
     assert images == 200
     assert there.set_index("trial")["fd"].to_dict() == {0: 90, 7: 95, 1: 130, 2: 170, 4: 190, 3: 220}
 
 
 def test_parameters_are_what_varies_source_and_networks_first(study):
-    assert parameters(study.evidence.rows, study.spec) == ["source", "transfer/parts", "optim/lr_g", "seed"]
+    assert parameters(study.data.rows) == ["source", "transfer/parts", "optim/lr_g", "seed"]
 
 
 def test_learning_rates_lie_on_a_logarithmic_axis_and_names_on_none():

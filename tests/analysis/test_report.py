@@ -12,14 +12,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.evidence import Evidence
 from analysis.report import render, write_report
+from analysis.study_data import StudyData
 from search.records.study import StudyPaths
 from spaces.errors import UserError
 
 SECTIONS = [
-    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
-]  # fmt: skip
+    "answer",
+    "cost",
+    "agreement",
+    "matrix",
+    "networks",
+    "sizes",
+    "parameters",
+    "search",
+    "samples",
+    "protocol",
+]
 EVIL = "<script>alert(1)</script>"
 PLOTS = 12
 """Figures of a report on the study that the tests share."""
@@ -49,11 +58,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(study):
-    return render([study.evidence])
+    return render([study.data])
 
 
 def write(study, output=None):
-    return write_report([study.evidence], output)
+    return write_report([study.data], output)
 
 
 def test_the_report_goes_to_the_studys_own_place(study):
@@ -95,7 +104,7 @@ def test_plotly_is_inside_once_and_packed(page):
 
 
 def test_two_reports_of_the_same_study_are_the_same(page, study):
-    assert render([study.evidence]) == page
+    assert render([study.data]) == page
 
 
 def test_the_policy_allows_exactly_plotly_and_the_pages_own_script(page):
@@ -118,7 +127,7 @@ def test_every_figure_is_json_with_a_description_and_a_table_behind_it(page):
 
 def test_what_to_type_in_a_sentence_is_code(new_study):
     study = new_study()
-    assert "run <code>understock resume phosphor-1</code>" in render([study.evidence])
+    assert "run <code>understock resume phosphor-1</code>" in render([study.data])
 
 
 def test_a_command_wraps_between_words_only(page):
@@ -135,7 +144,7 @@ def test_names_and_errors_from_the_data_are_escaped_everywhere(study, tmp_path):
             table = table.set_column(table.schema.get_field_index(column), table.field(column), values)
         pq.write_table(table, path)
     spec = study.spec.model_copy(update={"name": EVIL, "target": EVIL, "versions": {EVIL: EVIL}})
-    page = render(Evidence.of(study.home, [(paths, spec), (study.paths, study.spec)]))
+    page = render(StudyData.of(study.home, [(paths, spec), (study.paths, study.spec)]))
     assert EVIL not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     plots = [json.loads(body) for kind, body in Page(page).scripts if kind == "application/json"]
@@ -150,7 +159,7 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
         study.trial(0, "mdi", "both", [90], status="running")
     if fill == "failed":
         study.trial(0, "mdi", "both", [], status="failed")
-    assert set(SECTIONS) <= set(Page(render([study.evidence])).ids)
+    assert set(SECTIONS) <= set(Page(render([study.data])).ids)
 
 
 LOOK = """<pre id="seen"></pre><iframe id="page" src="{url}" style="width:{width}px;height:16000px;border:0"></iframe>

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from analysis.contents import contents
-from analysis.evidence import Evidence
 from analysis.exhibits import neighbours, prepare, source_grid
+from analysis.study_data import StudyData
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from trainables.images.domains import remove_domain
@@ -33,7 +33,7 @@ def trained(home, tiny_config, tiny_source):
     files = TrialFiles(paths.trial(0), paths.samples(0))
     rows = [evaluation.row() for evaluation in evaluations(run_trial(config, home, files, torch.device("cpu")))]
     write_trial(paths.evaluation(0), config, study="s", trial=0, status="completed", evaluations=rows)
-    return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: Evidence.of(home, [(paths, spec)])[0])
+    return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: StudyData.of(home, [(paths, spec)])[0])
 
 
 def test_a_real_studys_exhibits_are_made_once_and_shown(trained):

@@ -6,12 +6,12 @@ from analysis.findings.thresholds import _at_first, race, thresholds
 
 
 def race_of(study):
-    e = study.evidence
+    e = study.data
     return race(e.rows, e.gains[0], e.metric)
 
 
 def test_thresholds_are_what_either_side_came_to_from_the_first_to_the_last_of_the_faster_one(study):
-    e = study.evidence
+    e = study.data
     assert thresholds(e.rows, e.gains[0], e.metric) == [160, 110, 95, 80, 75]
 
 
@@ -34,7 +34,7 @@ def test_a_speed_up_is_at_least_so_much_where_transfer_was_better_at_its_first_e
     study.trial(0, "mdi", "both", [50, 90, 80])
     study.trial(1, "mdi", "both", [60, 70, 65], seed=1)
     study.trial(2, "scratch", "none", [100, 62, 61])
-    e = study.evidence
+    e = study.data
     assert [_at_first(e.rows, e.gains[0].transfer, e.metric, value) for value in (62, 60)] == [True, False]
 
 
