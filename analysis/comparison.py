@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.findings.gains import Gain, configurations, interval
+from analysis.findings.gains import Gain, configurations, draws, interval
 from analysis.page import text
 from analysis.sections.protocol import unequal
 from analysis.study_data import StudyData
@@ -125,4 +125,4 @@ def _at(study: StudyData, budget: int) -> tuple[float, ...]:
     rows = study.rows[study.rows["trial"].isin(ranking(last_rows(study.rows), study.metric)["trial"])]
     level: pd.DataFrame = ranking(at_budget(rows, budget), study.metric)
     found = configurations(level, choices(study.rows), study.metric) if len(level) else []
-    return found[0].values if found else ()
+    return draws(found[0]) if found else ()

@@ -25,7 +25,7 @@ class Progress:
 
 
 def progress(study: StudyData, state: str) -> Progress:
-    """Read off the study's rows and its lock."""
+    """Read how far a study is off its rows and its lock."""
     running = study.trials[study.trials["status"] == "running"]
     through = len(study.trials) - len(running)
     alive = is_running(study.paths)

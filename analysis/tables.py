@@ -267,10 +267,15 @@ def choices(rows: pd.DataFrame) -> list[str]:
     return [name for name in settings(rows) if name not in SEEDS]
 
 
+def as_text(values: pd.Series) -> pd.Series:
+    """The values of a setting as text, missing ones too: two trials without it have it alike, where NaN equals nothing."""
+    return values.astype(object).where(values.notna(), None).map(str)
+
+
 def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[str, Any]:
     if level.empty:
         return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
-    best, keys = level.iloc[0], level[list(chosen)].astype(str)
+    best, keys = level.iloc[0], level[list(chosen)].apply(as_text)
     twins = level[(keys == keys.iloc[0]).all(axis=1)]
     return {
         "best": best[metric.name],

@@ -27,14 +27,14 @@ class LivePage:
         self._known: tuple[str, bytes] | None = None
 
     def state(self) -> str:
-        """Changes with every evaluation, and with the search's beginning and end."""
+        """A name for what there is to see now, which changes with every evaluation, and as the search begins and ends."""
         fetch(self._paths.evaluations)
         fetch(self._paths.ranking)
         known = [str(is_running(self._paths)), *_stamps(self._paths)]
         return hashlib.sha256("\n".join(known).encode()).hexdigest()[:32]
 
     def __call__(self, state: str) -> bytes:
-        """The page for `state`, which is as `state()` just gave it."""
+        """The page for `state`, which `state()` has just given."""
         with self._lock:  # one renders, and the others wait for it
             if self._known is None or self._known[0] != state:
                 studies = StudyData.of(self._home, [(self._paths, self._spec)])
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is its user's."""
+        """Say nothing of a request: the terminal is its user's."""
 
 
 class Watcher(ThreadingHTTPServer):
@@ -95,7 +95,7 @@ class Watcher(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, page: LivePage, port: int | None = None) -> None:
-        """At `port`; without one at 8577, or another that is free. UserError if `port` is taken or no port."""
+        """Listen at `port`; without one at 8577, or another that is free. UserError if `port` is taken or no port."""
         self.page = page
         try:
             super().__init__((HOST, PORT if port is None else port), _Handler)
@@ -106,5 +106,5 @@ class Watcher(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"http://{HOST}:{self.server_port}/"

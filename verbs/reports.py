@@ -82,7 +82,7 @@ def watch(
 
 
 def read(home: Home, names: list[str]) -> "list[StudyData]":
-    """The studies of these names, as a report wants them; UserError if one is not known."""
+    """Read the studies of these names for a report; UserError if one is not known."""
     from analysis.study_data import StudyData
     from search.records.study import open_study
 

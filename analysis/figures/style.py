@@ -18,13 +18,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#B
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "pentagon", "star", "triangle-down", "hexagon")
 _SLOTS = len(COLOURS) * len(SYMBOLS)
 _APART = 5
-"""The first colours, which are furthest apart; up to so many sources have no other."""
+"""So many colours come first and are furthest apart; where the sources are no more than that, they have no others."""
 INK, FAINT = "#333333", "#e6e6e2"
 BETTER_TO_WORSE = [(0.0, "#5aa7d6"), (0.5, "#f7f7f4"), (1.0, "#eda273")]
 GOOD_TO_BAD = [(0.0, "#08306b"), (0.5, "#4f9bc8"), (1.0, "#dce6ee")]
 """One hue, dark to light: an order that every eye sees."""
 _LOG_FROM = 15.0
-"""Highest over lowest value from which an axis is logarithmic."""
+"""An axis is logarithmic from where its highest value is so many times its lowest."""
 _NAME_LENGTH = 18
 
 
@@ -97,7 +97,7 @@ def by_source(rows: pd.DataFrame, looks: Mapping[str, Style]) -> Iterator[tuple[
 
 
 def marker(look: Style, size: int = 10) -> dict[str, Any]:
-    """A source's marker."""
+    """How a source's points are drawn."""
     return {"color": look.colour, "symbol": look.symbol, "size": size, "opacity": 0.85}
 
 

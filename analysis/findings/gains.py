@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.tables import AS_IS, WAY, choices, comparable, last_rows, meeting, ranking, trained_nothing
+from analysis.tables import AS_IS, WAY, as_text, choices, comparable, last_rows, meeting, ranking, trained_nothing
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
@@ -111,7 +111,7 @@ def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -
     """The configurations of `level`, one row a trial with a score, the best mean first; of equals, the earlier trial."""
     level = level.sort_values("trial")
     groups: dict[tuple[str, ...], list[tuple[int, float]]] = {}
-    keys = zip(*(level[name].astype(str) for name in ("source", WAY, *chosen)), strict=True)
+    keys = zip(*(as_text(level[name]) for name in ("source", WAY, *chosen)), strict=True)
     for key, trial, value in zip(keys, level["trial"], level[metric.name], strict=True):
         groups.setdefault(key, []).append((int(trial), float(value)))
     sides = [
@@ -143,7 +143,13 @@ def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
 
 def _gain(cost: Cost, at: float, transfer: Side, baseline: Side, metric: Metric) -> Gain:
     difference = metric.sign * (baseline.mean - transfer.mean)
-    return Gain(cost, at, transfer, baseline, difference, interval(difference, transfer.values, baseline.values))
+    around = interval(difference, *(draws(side) for side in (transfer, baseline)))
+    return Gain(cost, at, transfer, baseline, difference, around)
+
+
+def draws(side: Side) -> tuple[float, ...]:
+    """The scores of a side as draws; those of a source as it is would all be the same, as nothing in them is chance."""
+    return side.values * 2 if side.is_source else side.values
 
 
 def interval(difference: float, one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:

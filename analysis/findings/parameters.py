@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from analysis.tables import ARM, TARGET_IMAGES, at_budget, last_rows, ranking, settings, trained_nothing
+from analysis.tables import ARM, TARGET_IMAGES, as_text, at_budget, last_rows, ranking, settings, trained_nothing
 from spaces.protocol import Metric
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those in memory
@@ -82,7 +82,7 @@ def method(trials: int) -> str:
 
 def _distribution(values: pd.Series) -> optuna.distributions.BaseDistribution:
     if not is_number(values) or values.isna().any():
-        return optuna.distributions.CategoricalDistribution(sorted(values.astype(str).unique()))
+        return optuna.distributions.CategoricalDistribution(sorted(as_text(values).unique()))
     if pd.api.types.is_integer_dtype(values):
         return optuna.distributions.IntDistribution(int(values.min()), int(values.max()), log=is_log(values))
     return optuna.distributions.FloatDistribution(float(values.min()), float(values.max()), log=is_log(values))
@@ -90,7 +90,7 @@ def _distribution(values: pd.Series) -> optuna.distributions.BaseDistribution:
 
 def _plain(value: object, distribution: optuna.distributions.BaseDistribution) -> object:
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return str(value)
+        return str(None if pd.isna(value) else value)
     return int(value) if isinstance(distribution, optuna.distributions.IntDistribution) else float(value)  # type: ignore[call-overload, arg-type]
 
 

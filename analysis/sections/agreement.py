@@ -15,7 +15,7 @@ DISPUTED = 3
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, the range of rank correlations."""
+    """The section, a block a study; over several studies it gives the range of rank correlations."""
     title = f"{studies[0].metric.name.upper()} against {(_second(studies[0]) or studies[0].metric).name.upper()}"
     return of_each("agreement", title if _second(studies[0]) else "Two metrics", studies, _block, _overview)
 

@@ -19,7 +19,7 @@ _COSTS = {"images_seen": "images", "train_seconds": "seconds"}
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, how many transfer wins, and by what share."""
+    """The section, a block a study; over several studies it says how many transfer wins, and by what share."""
     return of_each("answer", "The answer", studies, _block, _overview)
 
 
@@ -144,7 +144,11 @@ def _caution(study: StudyData) -> str:
     fixed = not set(tables.SEEDS) & set(study.settings)
     seeds = "All trials share one seed, so how much of a difference is chance is not known. " if fixed else ""
     transfer, scratch = study.answer.transfer_trials, study.answer.scratch_trials
-    untrained = " A source as it is, which is not trained, has its score at any cost." if study.has_untrained else ""
+    untrained = (
+        " A source as it is has its score at any cost and with any seed, as nothing is trained."
+        if study.has_untrained
+        else ""
+    )
     return (
         f"{seeds}A trial's score is that of its last evaluation, never its best one; trials that diverged or failed "
         "have none. A configuration is all settings but the seeds, and its score the mean over them; of each side the best "

@@ -16,7 +16,7 @@ _HEADINGS = {"images_seen": "Against images seen", "train_seconds": "Against sec
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, the range of speed-ups at the loosest and at the tightest score."""
+    """The section, a block a study; over several studies it gives the range of speed-ups to the loosest and tightest score."""
     return of_each("cost", "Quality against cost", studies, _block, _overview)
 
 
@@ -95,12 +95,13 @@ def _curves(study: StudyData, measured: pd.DataFrame) -> list[Plot]:
 
 def _said_of_source(study: StudyData, gain: Gain) -> str:
     """What scratch needs to be as good as a source that was not trained at all."""
-    said = f"{origin(gain.transfer)} has {study.metric.label} {text(gain.transfer.mean)} without any training; scratch "
+    said = f"{origin(gain.transfer)} has {study.metric.label} {text(gain.transfer.mean)} without any training"
     needed = cost_to_match(study.rows, gain, study.metric)
     if pd.isna(needed["images_seen"]):
         images, seconds = (spent(study.rows, gain.baseline, cost) for cost in ("images_seen", "train_seconds"))
-        return f"{said}was not as good after {text(images)} images ({duration(seconds)})."
-    return f"{said}needs {text(needed['images_seen'])} images ({duration(needed['train_seconds'])}) to be as good."
+        who = "scratch was not" if len(gain.baseline.trials) == 1 else "not every seed of scratch was"
+        return f"{said}; {who} as good after {text(images)} images ({duration(seconds)})."
+    return f"{said}; scratch needs {text(needed['images_seen'])} images ({duration(needed['train_seconds'])}) to be as good."
 
 
 def _said(study: StudyData, found: pd.DataFrame) -> str:

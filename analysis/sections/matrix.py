@@ -14,7 +14,7 @@ from spaces.config import SCRATCH
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """One figure for all studies: each a column."""
+    """The section, one figure for all studies, each of which is a column."""
     found = [(study, column(study.rows, study.spec, study.metric, study.before.ranks)) for study in studies]
     scored = [(study, frame) for study, frame in found if frame["mean"].notna().any()]
     title = "Sources by targets"

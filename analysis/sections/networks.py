@@ -15,7 +15,7 @@ from spaces.config import SCRATCH
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, which networks were best how often."""
+    """The section, a block a study; over several studies it says which networks were best how often."""
     return of_each("networks", "Which networks to transfer", studies, _block, _overview)
 
 

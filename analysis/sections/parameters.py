@@ -27,7 +27,7 @@ SLICES = 6
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, which parameter mattered most how often."""
+    """The section, a block a study; over several studies it says which parameter mattered most how often."""
     return of_each("parameters", "Learning rates and other parameters", studies, _block, _overview)
 
 
@@ -131,7 +131,7 @@ def _how(images: int, there: pd.DataFrame, shares: dict[str, float]) -> str:
 
 
 def _pair(study: StudyData, there: pd.DataFrame, names: Sequence[str], shares: dict[str, float]) -> Interaction | None:
-    """Of the two most important parameters that have an axis."""
+    """The interaction of the two most important parameters that have an axis; None where there are fewer."""
     ordered = sorted(numeric(there, names), key=lambda name: -shares.get(name, 0.0))
     return interaction(there, ordered[0], ordered[1], study.metric) if len(ordered) > 1 else None
 

@@ -11,7 +11,7 @@ from spaces.protocol import RECORD
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, whether they were measured alike."""
+    """The section, a block a study; over several studies it says whether they were measured alike."""
     made = of_each("protocol", "Protocol", studies, _block, unequal_words)
     if len(studies) == 1:
         return made

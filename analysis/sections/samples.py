@@ -24,7 +24,7 @@ MOST_BYTES = 400_000
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study."""
+    """The section, a block a study."""
     return of_each("samples", "Samples", studies, _block, _overview)
 
 

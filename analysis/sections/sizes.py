@@ -14,7 +14,7 @@ TITLE = "Target-set size"
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a target: studies of one target, measured alike, tell of it together."""
+    """The section, a block a target: studies of one target, measured alike, tell of it together."""
     groups: dict[object, list[StudyData]] = {}
     for study in studies:
         groups.setdefault(

@@ -12,7 +12,7 @@ from analysis.study_data import StudyData, of_each
 
 
 def section(studies: Sequence[StudyData]) -> Section:
-    """A block a study; of several, all trials and hours together."""
+    """The section, a block a study; over several studies it adds up their trials and hours."""
     return of_each("search", "Search", studies, _block, _overview)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.exports import export
 from analysis.study_data import StudyData
-from search.records.results import SCHEMA, load
+from search.records.results import SCHEMA, load, write_trial
 from spaces.errors import UserError
 
 
@@ -61,3 +61,15 @@ def test_an_unknown_form_lists_those_there_are(study):
 def test_a_folder_as_output_is_refused_with_a_way_out(study, tmp_path, form):
     with pytest.raises(UserError, match=r"is a folder, not a file; give a file name such as .*report\."):
         export([study.data], tmp_path, form)
+
+
+def test_studies_whose_methods_have_different_losses_are_one_table(study, new_study, tmp_path):
+    other = new_study(name="phosphor-2")
+    row = {"images_seen": 100, "fd": 50.0, "losses": {"loss/cycle": 0.5}}
+    write_trial(
+        other.paths.evaluation(0), other.spec.base, study="phosphor-2", trial=0, status="completed", evaluations=[row]
+    )
+    studies = StudyData.of(study.home, [(each.paths, each.spec) for each in (study, other)])
+    written = pq.read_table(export(studies, tmp_path / "all.parquet", None))
+    assert written["loss/cycle"].to_pylist().count(0.5) == 1
+    assert written.num_rows == load(study.paths.evaluations).num_rows + 1

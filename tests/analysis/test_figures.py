@@ -300,3 +300,44 @@ def test_long_names_are_cut_in_ticks(seen):
     cells = seen.cells[seen.cells["source"] == "mdi"].assign(source="x" * 100)
     (tick,) = grids.source_by_way(cells, seen.fd).layout.yaxis.ticktext
     assert tick == "x" * 17 + "…"
+
+
+def test_a_source_as_it_is_is_one_point_at_no_cost_and_can_be_highlighted(unbeaten):
+    e = unbeaten.data
+    for cost in ("images_seen", "train_seconds", "hours"):
+        options = {"hovers": e.hovers, "highlighted": [2]}
+        *_, last = curves.learning_curves(e.rows, e.metric, cost, e.looks, **options).data
+        assert (list(last.x), list(last.y), list(last.text)) == ([0], [50], ["<b>trial 2</b>"])
+
+
+def test_a_curve_of_sources_as_they_are_alone_is_drawn(new_study):
+    study = new_study()
+    study.as_is(0, "mdi", 50)
+    e = study.data
+    (trace,) = curves.learning_curves(e.rows, e.metric, "images_seen", e.looks, hovers=e.hovers, highlighted=[]).data
+    assert (list(trace.x), list(trace.y)) == ([0], [50])
+
+
+def test_the_source_as_it_is_has_a_column_beside_the_networks(baseline):
+    e = baseline.data
+    figure = grids.source_by_way(tables.cells(e.rows, e.spec), e.metric)
+    assert figure.layout.xaxis.ticktext == ("as it is", "both")
+    assert figure.layout.xaxis.title.text == "networks copied, or the method"
+    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 70]]
+    spread = grids.spread_by_way(tables.at_budget(e.rows, 300), e.metric, e.looks, e.hovers)
+    assert spread.layout.xaxis.ticktext == ("none", "as it is", "both")
+
+
+def test_a_cell_of_the_matrix_says_that_its_source_was_not_trained(unbeaten):
+    column = matrix.column(unbeaten.data.rows, unbeaten.spec, unbeaten.data.metric, {"mdi": 1.0})
+    texts = [note.text for note in grids.source_by_study([("one", column)]).layout.annotations]
+    assert "<b>50</b><br>rank 1 (before: 1)<br>as it is" in texts
+
+
+def test_two_parameters_are_drawn_against_each_other_where_a_method_has_neither(study):
+    there = level(study.data.rows, study.data.metric)[1]
+    there = there.assign(**{"optim/lr_g": [1e-5, 1e-4, 1e-3, 1e-2, None, None]})
+    figure = parameters.slice_plot(
+        there, "optim/lr_g", study.data.metric, study.data.looks, study.data.hovers, log=True
+    )
+    assert sum(len(trace.x) for trace in figure.data) == 4

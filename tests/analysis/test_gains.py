@@ -1,5 +1,5 @@
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
 from analysis.findings.gains import gains, interval
 
@@ -80,3 +80,59 @@ def test_one_seed_gives_no_interval():
 
 def test_equal_seeds_give_an_interval_of_no_width():
     assert interval(5, (1.0, 1.0), (6.0, 6.0)) == (5, 5)
+
+
+def test_training_gains_over_the_best_source_as_it_is_at_the_most_images_trained(baseline):
+    gain = baseline.data.gain_of_training
+    assert (gain.at, gain.value, gain.share) == (400, 20, 0.25)
+    assert (gain.transfer.source, gain.transfer.way, gain.transfer.values) == ("mdi", "both", (60,))
+    assert (gain.baseline.source, gain.baseline.way, gain.baseline.values) == ("mdi", "as is", (80,))
+
+
+def test_training_can_lose_against_the_source_as_it_is(unbeaten):
+    assert unbeaten.data.gain_of_training.value == -40
+
+
+def test_the_source_as_it_is_may_be_another_than_the_one_that_was_trained(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60])
+    study.as_is(1, "twemoji", 70)
+    gain = study.data.gain_of_training
+    assert (gain.transfer.source, gain.baseline.source, gain.value) == ("mdi", "twemoji", 10)
+
+
+def test_without_a_source_as_it_is_training_gains_nothing_that_is_known(study):
+    assert study.data.gain_of_training is None
+
+
+def test_scratch_is_no_training_from_a_source(new_study):
+    study = new_study()
+    study.trial(0, "scratch", "none", [60])
+    study.as_is(1, "mdi", 70)
+    assert study.data.gain_of_training is None
+
+
+def test_a_source_as_it_is_has_its_score_at_any_images_and_any_seconds(unbeaten):
+    images, seconds = unbeaten.data.gains
+    assert (images.transfer.way, images.at, images.value) == ("as is", 200, 170)
+    assert (seconds.transfer.values, seconds.at, seconds.value) == ((50,), 20, 170)
+
+
+def test_the_score_of_a_source_as_it_is_has_no_chance_in_it(new_study):
+    study = new_study()
+    scores = (60.0, 75.0, 66.0)
+    for seed, value in enumerate(scores):
+        study.trial(seed, "mdi", "both", [value], seed=seed)
+    study.as_is(3, "mdi", 90)
+    gain = study.data.gain_of_training
+    expected = ttest_1samp([90 - value for value in scores], 0).confidence_interval(0.95)
+    assert gain.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_trials_of_equal_settings_are_one_configuration_where_a_setting_is_missing(new_study):
+    study = new_study()
+    for seed in (0, 1):
+        study.trial(seed, "mdi", "both", [60 + seed], seed=seed)
+        study.trial(2 + seed, "mdi", "both", [90], seed=seed, data={"target_images": 100})
+        study.trial(4 + seed, "scratch", "none", [100], seed=seed)
+    assert study.data.gains[0].transfer.trials == (0, 1)

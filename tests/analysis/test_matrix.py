@@ -72,3 +72,10 @@ def test_equal_scores_share_a_rank(new_study):
     found = column(study.data.rows, study.spec, FD, {}).set_index("source")
     assert found.loc[["mdi", "twemoji"], "after"].tolist() == [1, 1]
     assert math.isnan(found.loc["mdi", "share"])
+
+
+def test_a_source_may_be_best_as_it_is(baseline, unbeaten):
+    found = column(baseline.data.rows, baseline.spec, FD, {}).set_index("source")
+    assert found["way"].fillna("").to_dict() == {"scratch": "none", "mdi": "both", "mnist": "", "twemoji": "as is"}
+    assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "mdi": 70, "mnist": -1, "twemoji": 120}
+    assert column(unbeaten.data.rows, unbeaten.spec, FD, {}).set_index("source").loc["mdi", "way"] == "as is"

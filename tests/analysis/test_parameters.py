@@ -77,3 +77,23 @@ def test_learning_rates_lie_on_a_logarithmic_axis_and_names_on_none():
     assert is_log(there["optim/lr_g"])
     assert not is_log(there["source"])
     assert numeric(there, list(there.columns[:4])) == ["optim/lr_g"]
+
+
+def test_what_was_not_trained_has_no_parameters_to_look_at(baseline):
+    images, there = level(baseline.data.rows, FD)
+    assert images == 300
+    assert sorted(there["trial"]) == [0, 1, 2]
+
+
+def test_settings_that_a_method_lacks_count_as_a_value_of_their_own():
+    there = trials(20)
+    there.loc[there["source"] == "scratch", ["transfer/parts", "optim/lr_g"]] = None
+    shares = importance(there, ["source", "transfer/parts", "optim/lr_g"], FD)
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_two_parameters_act_on_each_other_where_both_are_known():
+    there = pd.DataFrame({"a": [1.0, 2, 3] * 3, "b": [1.0] * 3 + [2.0] * 3 + [3.0] * 3})
+    there = there.assign(fd=there["a"] * there["b"])
+    more = pd.concat([there, pd.DataFrame({"a": [None], "b": [1.0], "fd": [500.0]})], ignore_index=True)
+    assert interaction(more.astype(float), "a", "b", FD) == interaction(there, "a", "b", FD)

@@ -190,3 +190,13 @@ def test_a_browser_draws_every_section_without_errors_or_sideways_scrolling(stud
     assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
     assert len(seen["plots"]) == PLOTS
     assert seen["marks"] > 100
+
+
+@pytest.mark.browser
+def test_a_browser_draws_the_figures_of_a_study_with_sources_as_they_are(baseline, browse, tmp_path):
+    looker = tmp_path / "look.html"
+    looker.write_text(LOOK.format(url=write(baseline).as_uri(), width=1200))
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', browse(looker.as_uri()), re.DOTALL)[1]))
+    assert seen["sections"] == SECTIONS
+    assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
+    assert len(seen["plots"]) == PLOTS

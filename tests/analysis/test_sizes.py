@@ -82,3 +82,10 @@ def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
     assert section.blocks[0].lead == (
         "100 images with transfer from mdi are worth 1,000 without; 1,000 from mdi, more than 1,000, by FD (efficientnet_lite0)."
     )
+
+
+def test_a_source_as_it_is_has_no_size(baseline):
+    rows = baseline.data.rows.assign(**{"data/target_images": 1000})
+    found = by_size(rows, [], FD)
+    assert found["source"].tolist() == ["mdi", "scratch"]
+    assert found["trials"].tolist() == [2, 1]

@@ -37,3 +37,12 @@ def test_hours_are_of_all_devices_of_a_trial(study):
 
 def test_the_whole_cost_is_that_of_every_trial_to_the_end(study):
     assert whole_cost(study.data.rows, study.spec) == pytest.approx(0.12 * 400 * 8 / 3600)
+
+
+def test_a_source_as_it_is_comes_to_no_rung(baseline):
+    assert rungs(baseline.data.rows, baseline.spec)["reached"].tolist() == [3, 3, 2]
+
+
+def test_a_source_as_it_is_costs_what_it_cost_whatever_the_budget(baseline):
+    found = whole_cost(baseline.data.rows, baseline.spec)
+    assert found == pytest.approx((0.12 * 400 * 3 + 6.0 * 2) / 3600)
