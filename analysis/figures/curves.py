@@ -43,7 +43,7 @@ def learning_curves(
         figure.update_traces(
             mode="lines+markers+text",
             text=[""] * (len(group) - 1) + [f"<b>trial {trial}</b>"],
-            textposition="bottom left" if metric.sign == 1 else "top left",
+            textposition=f"{'bottom' if metric.sign == 1 else 'top'} {'left' if group[cost].iloc[-1] else 'right'}",
             textfont={"shadow": _HALO},
             selector=-1,
         )
@@ -61,7 +61,8 @@ def _lines(rows: pd.DataFrame, metric: Metric, cost: str, hovers: dict[int, str]
     gaps = np.flatnonzero(np.diff(rows["trial"])) + 1
     x, y = (np.insert(rows[name].to_numpy(float), gaps, np.nan) for name in (cost, metric.name))
     hover = np.insert(rows["trial"].map(hovers).to_numpy(object), gaps, "")
-    return {"x": x, "y": y, "hovertext": hover, "mode": "lines+markers", "hovertemplate": _hover(metric, cost)}
+    trace = {"x": x, "y": y, "hovertext": hover, "mode": "lines+markers", "hovertemplate": _hover(metric, cost)}
+    return trace | ({"cliponaxis": False} if (x == 0).any() else {})  # or the axis would halve a point at no cost
 
 
 def _hover(metric: Metric, cost: str) -> str:

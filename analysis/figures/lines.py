@@ -92,6 +92,7 @@ def fates(spent: pd.DataFrame, marks: Sequence[int], hovers: dict[int, str]) -> 
                 mode="markers",
                 name=status,
                 marker={"color": colour, "symbol": symbol, "size": 9 if len(spent) < 100 else 6},
+                cliponaxis=False,
                 hovertext=[hovers[trial] for trial in group["trial"]],
                 hovertemplate="%{hovertext}<br>%{y:,} images<extra></extra>",
             )

@@ -115,12 +115,16 @@ def _best_facts(study: StudyData, best: Score) -> list[tuple[str, str, str]]:
 
 
 def _gain_facts(study: StudyData) -> list[tuple[str, str, str]]:
-    facts = [(f"gain at equal {_COSTS[gain.cost]}", gain, "above 0, transfer is better") for gain in study.gains]
+    facts = [(f"gain at equal {_COSTS[gain.cost]}", gain, _above_zero(gain)) for gain in study.gains]
     if study.gain_of_training:
         facts.append(("gain over the source as it is", study.gain_of_training, "above 0, training is better"))
     return [
         (label, f"{'+' if gain.value > 0 else ''}{text(gain.value)}", _remark(gain, how)) for label, gain, how in facts
     ]
+
+
+def _above_zero(gain: Gain) -> str:
+    return f"above 0, {'the source, untrained,' if gain.transfer.is_source else 'transfer'} is better"
 
 
 def _remark(gain: Gain, how_to_read: str) -> str:

@@ -308,6 +308,7 @@ def test_a_source_as_it_is_is_one_point_at_no_cost_and_can_be_highlighted(unbeat
         options = {"hovers": e.hovers, "highlighted": [2]}
         *_, last = curves.learning_curves(e.rows, e.metric, cost, e.looks, **options).data
         assert (list(last.x), list(last.y), list(last.text)) == ([0], [50], ["<b>trial 2</b>"])
+        assert (last.cliponaxis, last.textposition) == (False, "bottom right")  # whole, and inside of the figure
 
 
 def test_a_curve_of_sources_as_they_are_alone_is_drawn(new_study):

@@ -5,7 +5,10 @@ import html
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +20,7 @@ from analysis.study_data import StudyData
 from search.records.study import StudyPaths
 from spaces.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 SECTIONS = [
     "answer",
     "cost",
@@ -160,6 +164,14 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
     if fill == "failed":
         study.trial(0, "mdi", "both", [], status="failed")
     assert set(SECTIONS) <= set(Page(render([study.data])).ids)
+
+
+def test_reading_results_starts_neither_torch_nor_ray():
+    modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "analysis").rglob("*.py")]
+    names = ", ".join(str(path).replace("/", ".") for path in modules if path.name != "__init__")
+    code = f"import sys, verbs.reports, {names}; print(*{{'torch', 'ray'}} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
 
 
 LOOK = """<pre id="seen"></pre><iframe id="page" src="{url}" style="width:{width}px;height:16000px;border:0"></iframe>
