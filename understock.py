@@ -11,8 +11,8 @@ import typer
 from spaces.errors import UserError
 from verbs.domains import domains
 from verbs.endings import MISTAKE
-from verbs.evidence import evidence
 from verbs.picking import picking
+from verbs.reports import reports
 from verbs.sources import sources
 from verbs.studies import studies
 from verbs.watching import watching
@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
 )
 app.add_typer(studies)
-app.add_typer(evidence)
+app.add_typer(reports)
 app.add_typer(watching)
 app.add_typer(picking)
 app.add_typer(domains, name="domains")

@@ -29,24 +29,36 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
     Where to run it (home, cluster, dashboard) is the reader's.
     """
     options = {
-        "space": spec.space, "trials": trials or spec.trials, "seed": spec.seed, "sampler": spec.sampler,
-        "metric": spec.metric, "target-images": spec.base.data.target_images, "max-images": spec.base.budget.images,
-        "sources": ",".join(spec.sources) or None, "concurrency": spec.concurrency,
-        "threads-per-trial": spec.threads_per_trial, "workers-per-trial": spec.workers_per_trial,
+        "space": spec.space,
+        "trials": trials or spec.trials,
+        "seed": spec.seed,
+        "sampler": spec.sampler,
+        "metric": spec.metric,
+        "target-images": spec.base.data.target_images,
+        "max-images": spec.base.budget.images,
+        "sources": ",".join(spec.sources) or None,
+        "concurrency": spec.concurrency,
+        "threads-per-trial": spec.threads_per_trial,
+        "workers-per-trial": spec.workers_per_trial,
         "gpus-per-worker": f"{spec.gpus_per_worker:.12g}",
         "memory-per-trial": spec.memory_per_trial and f"{spec.memory_per_trial / 2**30:.12g}",
-        "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}", "name": name or spec.name,
-    }  # fmt: skip
+        "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}",
+        "name": name or spec.name,
+    }
     return _search(spec, options, "--early-stopping" if spec.early_stopping else "--no-early-stopping")
 
 
 def short_command(spec: StudySpec, *, name: str) -> str:
     """A command for a study that differs from `spec` in more than its length: what matters, and where is left open."""
     options = {
-        "space": spec.space, "sampler": spec.sampler if spec.sampler != "tpe" else None,
-        "metric": spec.metric if spec.metric != "fd" else None, "target-images": spec.base.data.target_images,
-        "max-images": spec.base.budget.images, "sources": ",".join(spec.sources) or None, "name": name,
-    }  # fmt: skip
+        "space": spec.space,
+        "sampler": spec.sampler if spec.sampler != "tpe" else None,
+        "metric": spec.metric if spec.metric != "fd" else None,
+        "target-images": spec.base.data.target_images,
+        "max-images": spec.base.budget.images,
+        "sources": ",".join(spec.sources) or None,
+        "name": name,
+    }
     return _search(spec, options, *([] if spec.early_stopping else ["--no-early-stopping"]))
 
 

@@ -1,16 +1,17 @@
 """Two studies beside each other, in the terminal's words."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.evidence import Evidence, origin
-from analysis.findings.gains import choices, configurations, interval
+from analysis.findings.gains import Gain, configurations, draws, interval
 from analysis.page import text
 from analysis.sections.protocol import unequal
-from analysis.tables import at_budget, last_rows, ranking
-from search.records.results import flat_config
+from analysis.study_data import StudyData
+from analysis.tables import ARM, AS_IS, at_budget, choices, config_values, last_rows, ranking
+from analysis.words import origin, percent
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Comparison:
     """Why scores do not compare; "" where they do."""
 
 
-def compare(one: Evidence, other: Evidence) -> Comparison:
-    """What differs between two studies in question, cost and outcome; who is ahead is said only of scores that compare."""
+def compare(one: StudyData, other: StudyData) -> Comparison:
+    """Set two studies beside each other, in question, cost and outcome; who is ahead is said only of scores that compare."""
     pair = (one, other)
     differing = unequal(pair)
     targets = one.spec.target != other.spec.target or _digest(one) != _digest(other)
@@ -36,53 +37,64 @@ def compare(one: Evidence, other: Evidence) -> Comparison:
     return Comparison(_rows(pair), "" if caution else _verdict(one, other), caution)
 
 
-def _digest(e: Evidence) -> str | None:
-    return e.spec.digests.get(f"domain:{e.spec.target}")
+def _digest(study: StudyData) -> str | None:
+    return study.spec.digests.get(f"domain:{study.spec.target}")
 
 
-def _rows(pair: Sequence[Evidence]) -> list[tuple[str, str, str]]:
+def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
     def row(what: str, *cells: str) -> tuple[str, str, str]:
         return what, cells[0], cells[1]
 
-    bests = [e.answer.best for e in pair]
+    bests = [study.answer.best for study in pair]
     found = [
-        row("target", *(e.spec.target for e in pair)),
-        row("space, sampler", *(f"{e.spec.space}, {e.spec.sampler}" for e in pair)),
-        row("trials", *(f"{len(e.trials)} of {e.spec.trials}" for e in pair)),
-        row("device-hours", *(f"{text(e.hours)} {e.unit}" for e in pair)),
-        row("metric", *(e.metric.label for e in pair)),
+        row("target", *(study.spec.target for study in pair)),
+        row("space, sampler", *(f"{study.spec.space}, {study.spec.sampler}" for study in pair)),
+        row("trials", *(f"{len(study.trials)} of {study.spec.trials}" for study in pair)),
+        row("device-hours", *(f"{text(study.hours)} {study.unit}" for study in pair)),
+        row("metric", *(study.metric.label for study in pair)),
         row("best score", *("none yet" if best is None else text(best.value) for best in bests)),
         row("floor", *("–" if best is None else text(best.floor) for best in bests)),
         row("best trial", *("–" if best is None else f"{best.trial}, {origin(best)}" for best in bests)),
         row("images seen", *("–" if best is None else text(best.images_seen) for best in bests)),
     ]
     for name, cost in (("images", "images_seen"), ("seconds", "train_seconds")):
-        found.append(row(f"gain over scratch at equal {name}", *(_gain(e, cost) for e in pair)))
+        gains = (next((gain for gain in study.gains if gain.cost == cost), None) for study in pair)
+        found.append(row(f"gain over scratch at equal {name}", *map(_gain, gains)))
+    if any(study.gain_of_training for study in pair):
+        found.append(
+            row("gain of training over the source as it is", *(_gain(study.gain_of_training) for study in pair))
+        )
     return [*found, *(row(name, *values) for name, values in _settings(pair))]
 
 
-def _gain(e: Evidence, cost: str) -> str:
-    gain = next((gain for gain in e.gains if gain.cost == cost), None)
+def _gain(gain: Gain | None) -> str:
     if gain is None:
         return "–"
     spread = f" ({text(gain.interval[0])} to {text(gain.interval[1])})" if gain.interval else " (one seed)"
-    return f"{text(gain.value)}, {100 * gain.share:.0f} %{spread}"
+    return f"{text(gain.value)}, {percent(gain.share)}{spread}"
 
 
-def _settings(pair: Sequence[Evidence]) -> list[tuple[str, list[str]]]:
-    """The settings of the two best trials that differ."""
-    bests = [None if e.answer.best is None else e.rows[e.rows["trial"] == e.answer.best.trial].iloc[-1] for e in pair]
-    if any(row is None for row in bests):
+def _settings(pair: Sequence[StudyData]) -> list[tuple[str, list[str]]]:
+    """The settings that differ between the two best trials, as far as the methods of both have them."""
+    bests = [
+        config_values(study.rows[study.rows["trial"] == study.answer.best.trial].iloc[-1])
+        for study in pair
+        if study.answer.best is not None
+    ]
+    if len(bests) < 2:
         return []
-    skipped = ("target", "source", "transfer/parts")
-    values = [(name, [text(row[name]) for row in bests if row is not None]) for name in flat_config(pair[0].spec.base)]
-    return [(f"best trial's {name}", cells) for name, cells in values if cells[0] != cells[1] and name not in skipped]
+    one, other = bests
+    cells = {
+        name: [text(one[name]), text(other[name])] for name in one if name in other and name not in ("target", *ARM)
+    }
+    return [(f"best trial's {name}", values) for name, values in cells.items() if values[0] != values[1]]
 
 
-def _verdict(one: Evidence, other: Evidence) -> str:
+def _verdict(one: StudyData, other: StudyData) -> str:
     """Who is ahead: the means of the best configurations over seeds at the most images that both have seen."""
-    budget = min(e.answer.best.images_seen if e.answer.best else 0 for e in (one, other))
-    values = [_at(e, budget) for e in (one, other)]
+    reaches = [_reach(study) for study in (one, other)]
+    budget = 0 if min(reaches) == math.inf else int(min(reaches))
+    values = [_at(study, budget) for study in (one, other)]
     if not all(values):
         return "not enough data: both studies need a trial with a score at equal images"
     means = [sum(found) / len(found) for found in values]
@@ -100,9 +112,17 @@ def _verdict(one: Evidence, other: Evidence) -> str:
     return f"{said}, 95 % interval {text(around[0])} to {text(around[1])}{told}"
 
 
-def _at(e: Evidence, budget: int) -> tuple[float, ...]:
+def _reach(study: StudyData) -> float:
+    """The images until which a study's best trial has a score: a source as it is has its own at any number; -1 for none."""
+    best = study.answer.best
+    if best is None:
+        return -1
+    return math.inf if best.way == AS_IS else best.images_seen
+
+
+def _at(study: StudyData, budget: int) -> tuple[float, ...]:
     """The scores over seeds of the best configuration among the trials that reached `budget`, there."""
-    rows = e.rows[e.rows["trial"].isin(ranking(last_rows(e.rows), e.metric)["trial"])]
-    level: pd.DataFrame = ranking(at_budget(rows, budget), e.metric) if budget else rows.iloc[:0]
-    found = configurations(level, choices(e.rows, e.spec), e.metric) if len(level) else []
-    return found[0].values if found else ()
+    rows = study.rows[study.rows["trial"].isin(ranking(last_rows(study.rows), study.metric)["trial"])]
+    level: pd.DataFrame = ranking(at_budget(rows, budget), study.metric)
+    found = configurations(level, choices(study.rows), study.metric) if len(level) else []
+    return draws(found[0]) if found else ()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from analysis.evidence import Evidence
 from analysis.page import Section
 from analysis.sections import (
     agreement,
@@ -16,10 +15,11 @@ from analysis.sections import (
     sizes,
     spending,
 )
+from analysis.study_data import StudyData
 
 _ORDER = (answer, cost, agreement, matrix, networks, sizes, parameters, spending, samples, protocol)
 
 
-def contents(studies: Sequence[Evidence]) -> list[Section]:
+def contents(studies: Sequence[StudyData]) -> list[Section]:
     """The sections on one study, or on several side by side; each is there in any state of the studies."""
     return [part.section(studies) for part in _ORDER]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.evidence import Evidence
+from analysis.study_data import StudyData
+from analysis.tables import AS_IS, WAY
 from search.records.study import StudyPaths
 from spaces.config import SCRATCH
 from spaces.errors import UserError
@@ -18,9 +19,9 @@ class Neighbours:
 
     picture: Path
     samples: list[float]
-    """Of each sample, the distance to its nearest training image in features."""
+    """The distance of each sample to its nearest training image, in features."""
     held_out: list[float]
-    """The same of real images that were not trained on."""
+    """The distances of real images that were not trained on to their nearest training images."""
     train_images: int
     extractor: str
 
@@ -43,32 +44,34 @@ def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
         return None
 
 
-def prepare(e: Evidence) -> Iterator[str]:
+def prepare(study: StudyData) -> Iterator[str]:
     """Make what is missing for the study's best trial; yields a line on what can't be made, and why.
 
     The domain and the source model may be elsewhere, as for a study that was copied; a report does without.
     """
-    if e.ranked.empty:
+    if study.ranked.empty:
         return
-    best = e.ranked.iloc[0]
-    trial, source, protocol = int(best["trial"]), str(best["source"]), e.spec.base.protocol
-    if source != SCRATCH and not source_grid(e.paths, source).is_file():
+    best = study.ranked.iloc[0]
+    trial, source, protocol = int(best["trial"]), str(best["source"]), study.spec.base.protocol
+    is_source = best[WAY] == AS_IS  # whose own samples are the source's
+    if source != SCRATCH and not is_source and not source_grid(study.paths, source).is_file():
         from trainables.sources.pictures import write_source_grid
 
         try:
-            write_source_grid(e.home, source, protocol, source_grid(e.paths, source))
+            write_source_grid(study.home, source, protocol, source_grid(study.paths, source))
         except (UserError, OSError) as error:
             yield f"no grid of source model {source!r}: {error}"
-    latest = _latest_grid(e.paths, trial)
-    if latest is None or neighbours(e.paths, trial) is not None:
+    latest = _latest_grid(study.paths, trial)
+    if latest is None or neighbours(study.paths, trial) is not None:
         return
-    if e.spec.target not in e.home.names("domains"):  # said without torch, which takes seconds to start
-        yield f"no nearest training images of trial {trial}: domain {e.spec.target!r} is not in {e.home.root}"
+    # said without torch, which takes seconds to start
+    if study.spec.target not in study.home.names("domains"):
+        yield f"no nearest training images of trial {trial}: domain {study.spec.target!r} is not in {study.home.root}"
     else:
         from trainables.sources.pictures import write_neighbours
 
         try:
-            write_neighbours(e.home, e.config(trial), latest, _neighbours_picture(e.paths, trial, latest))
+            write_neighbours(study.home, study.config(trial), latest, _neighbours_picture(study.paths, trial, latest))
         except (UserError, OSError) as error:
             yield f"no nearest training images of trial {trial}: {error}"
 

@@ -8,15 +8,15 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.contents import contents
-from analysis.evidence import Evidence
 from analysis.page import Block, Sheet
 from analysis.pictures import write_pictures
 from analysis.report import write_report
+from analysis.study_data import StudyData
 from search.records.results import load
 from spaces.errors import UserError, lookup
 from trainables.storage.home import writing
 
-Studies = Sequence[Evidence]
+Studies = Sequence[StudyData]
 
 
 def export(studies: Studies, output: Path | None, form: str | None) -> Path:
@@ -60,13 +60,16 @@ def _parquet(studies: Studies, output: Path) -> Path:
 
 
 def evaluations(studies: Studies) -> pa.Table:
-    """Every evaluation of the studies, as `search.records.results.SCHEMA` has them; its column `study` tells them apart."""
-    return pa.concat_tables([load(e.paths.evaluations) for e in studies])
+    """Every evaluation of the studies in one table; its column `study` tells them apart.
+
+    The columns are those of `search.records.results.SCHEMA`, and the losses of any trial, which are null for the others.
+    """
+    return pa.concat_tables([load(study.paths.evaluations) for study in studies], promote_options="permissive")
 
 
-def markdown(studies: Sequence[Evidence]) -> Iterator[str]:
+def markdown(studies: Sequence[StudyData]) -> Iterator[str]:
     """The lines of the report as Markdown: words and tables, without figures and samples."""
-    yield f"# {_plain(' and '.join(e.spec.name for e in studies))}"
+    yield f"# {_plain(' and '.join(study.spec.name for study in studies))}"
     for number, section in enumerate(contents(studies), 1):
         yield from ("", f"## {number}. {section.title}", "")
         if section.lead:
@@ -103,5 +106,9 @@ def _plain(text: str) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Studies, Path], Path]] = {
-    "html": _html, "png": _png, "md": _markdown, "csv": _csv, "parquet": _parquet,
-}  # fmt: skip
+    "html": _html,
+    "png": _png,
+    "md": _markdown,
+    "csv": _csv,
+    "parquet": _parquet,
+}

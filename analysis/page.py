@@ -51,13 +51,13 @@ class Block:
 
     lead: str
     heading: str = ""
-    """Whose block it is; none where the section has but one."""
+    """The name of the study that it is of; none where the section has but one block."""
     notes: Sequence[str] = ()
-    """How to read it."""
+    """Paragraphs on how to read it."""
     commands: Sequence[tuple[str, str]] = ()
-    """What for, and what to type."""
+    """Pairs of a purpose and the command line that serves it."""
     facts: Sequence[tuple[str, str, str]] = ()
-    """Label, value, remark."""
+    """Triples of a label, a value and a remark."""
     plots: Sequence[Plot] = ()
     images: Sequence[Image] = ()
     sheets: Sequence[Sheet] = ()
@@ -72,7 +72,7 @@ class Section:
     title: str
     blocks: Sequence[Block]
     lead: str = ""
-    """Of all blocks together; none where there is one."""
+    """What is said of all blocks together; nothing where there is one."""
 
 
 def sheet(caption: str, frame: pd.DataFrame, names: dict[str, str], folded: bool = True) -> Sheet:

@@ -20,8 +20,19 @@ from trainables.storage.home import writing, writing_folder
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_VARIABLE = "UNDERSTOCK_CHROME"
 WIDTH, SCALE = 1000, 2
-"""Pixels of a figure as it is laid out, and times so many in the file."""
+"""The pixels that a figure is wide as it is laid out, and how many times as many it has in the file."""
 TIMEOUT_SECONDS = 180
+
+_FLAGS = (
+    "--headless",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--virtual-time-budget=120000",
+    "--dump-dom",
+)
 
 _PAGE = """<!doctype html><meta charset="utf-8"><body><pre id="drawn"></pre><script>{plotly}</script>
 <script type="application/json" id="plots">{plots}</script><script>
@@ -62,7 +73,7 @@ def _ours(path: Path) -> bool:
 
 
 def _named(sections: Sequence[Section]) -> Iterator[tuple[str, Plot | Image]]:
-    """ "02-cost-1-2-against-seconds-of-training" and its picture: section, block, place, heading."""
+    """Each picture with its name, of section, block, place and heading: "02-cost-1-2-against-seconds-of-training"."""
     for number, section in enumerate(sections, 1):
         for part, block in enumerate(section.blocks, 1):
             pictures: list[Plot | Image] = [*block.plots, *block.images]
@@ -74,17 +85,13 @@ def _named(sections: Sequence[Section]) -> Iterator[tuple[str, Plot | Image]]:
 
 def _draw(plots: Sequence[Plot]) -> list[bytes]:
     browser = find_browser()
-    page = _PAGE.format(
-        plotly=get_plotlyjs(), plots=f"[{','.join(plot.figure.to_json(engine='json') for plot in plots)}]",
-        width=WIDTH, scale=SCALE,
-    )  # fmt: skip
+    figures = ",".join(plot.figure.to_json(engine="json") for plot in plots)
+    page = _PAGE.format(plotly=get_plotlyjs(), plots=f"[{figures}]", width=WIDTH, scale=SCALE)
     with tempfile.TemporaryDirectory() as place:
         with writing(Path(place) / "draw.html") as beside:
             beside.write_text(page, encoding="utf-8")
-        flags = ["--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
-                 "--disable-component-update", "--virtual-time-budget=120000", "--dump-dom"]  # fmt: skip
-        flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # as root its sandbox does not start
-        command = [browser, *flags, f"--user-data-dir={place}/profile", (Path(place) / "draw.html").as_uri()]
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # as root its sandbox does not start
+        command = [browser, *_FLAGS, *flags, f"--user-data-dir={place}/profile", (Path(place) / "draw.html").as_uri()]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

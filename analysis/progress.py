@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from analysis.evidence import Evidence
 from analysis.page import Image, duration, plural, text
 from analysis.sections.samples import last_grid
+from analysis.study_data import StudyData
 from search.records.study import is_running
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Of one study, as it is now."""
+    """How far one study is now."""
 
     said: str
     """Whether it runs, and how far it has come, in a sentence."""
@@ -24,34 +24,38 @@ class Progress:
     """The last grid of the best trial so far."""
 
 
-def progress(e: Evidence, state: str) -> Progress:
-    """Read off the study's rows and its lock."""
-    running = e.trials[e.trials["status"] == "running"]
-    through = len(e.trials) - len(running)
-    alive = is_running(e.paths)
-    best = e.answer.best
+def progress(study: StudyData, state: str) -> Progress:
+    """Read how far a study is off its rows and its lock."""
+    running = study.trials[study.trials["status"] == "running"]
+    through = len(study.trials) - len(running)
+    alive = is_running(study.paths)
+    best = study.answer.best
     lines = [
-        f"trial {row['trial']} ({row['source']}): {text(int(row['images_seen']))} of {text(e.spec.base.budget.images)} images"
-        + ("" if row[e.metric.name] != row[e.metric.name] else f", {e.metric.label} {text(row[e.metric.name])}")
+        f"trial {row['trial']} ({row['source']}): {text(int(row['images_seen']))} of {text(study.spec.base.budget.images)} images"
+        + (
+            ""
+            if row[study.metric.name] != row[study.metric.name]
+            else f", {study.metric.label} {text(row[study.metric.name])}"
+        )
         for row in running.to_dict("records")
     ]
     if best:
-        lines.append(f"best so far: trial {best.trial} ({best.source}), {e.metric.label} {text(best.value)}")
-    done = f"{through} of {plural(e.spec.trials, 'trial')} are through"
-    said = f"Not running: {done}; go on with `understock resume {e.spec.name}`."
+        lines.append(f"best so far: trial {best.trial} ({best.source}), {study.metric.label} {text(best.value)}")
+    done = f"{through} of {plural(study.spec.trials, 'trial')} are through"
+    said = f"Not running: {done}; go on with `understock resume {study.spec.name}`."
     if alive:
-        said = f"Running: {done}{_left(e, through)}."
-    elif through >= e.spec.trials:
-        said = f"Complete: all {e.spec.trials} trials are through."
-    row = e.ranked.head(1).to_dict("records")
-    return Progress(said, state, through, e.spec.trials, lines, last_grid(row[0], e) if row else None)
+        said = f"Running: {done}{_left(study, through)}."
+    elif through >= study.spec.trials:
+        said = f"Complete: all {study.spec.trials} trials are through."
+    row = study.ranked.head(1).to_dict("records")
+    return Progress(said, state, through, study.spec.trials, lines, last_grid(row[0], study) if row else None)
 
 
-def _left(e: Evidence, through: int) -> str:
+def _left(study: StudyData, through: int) -> str:
     """A guess at the time left, from the mean of the trials that are through."""
-    done = e.trials[e.trials["status"] != "running"]["trial"]
-    seconds = float(e.rows[e.rows["trial"].isin(done)].groupby("trial")["wall_seconds"].max().sum())
+    done = study.trials[study.trials["status"] != "running"]["trial"]
+    seconds = float(study.rows[study.rows["trial"].isin(done)].groupby("trial")["wall_seconds"].max().sum())
     if not through or not seconds:
         return ""
-    left = max(0, e.spec.trials - through) * seconds / through / e.spec.concurrency
+    left = max(0, study.spec.trials - through) * seconds / through / study.spec.concurrency
     return f", about {duration(left)} left"

@@ -13,16 +13,16 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from analysis.contents import contents
-from analysis.evidence import Evidence
 from analysis.page import Plot
 from analysis.progress import Progress
+from analysis.study_data import StudyData
 from spaces.errors import UserError
 from trainables.storage.home import writing
 
 _HERE = Path(__file__).parent
 
 
-def write_report(studies: Sequence[Evidence], output: Path | None = None) -> Path:
+def write_report(studies: Sequence[StudyData], output: Path | None = None) -> Path:
     """Write the studies' report, whole, to `output` (by default the first one's report.html), and return where it lies.
 
     Any state of a study will do: what there is too little data for says so, and how to get it.
@@ -36,7 +36,7 @@ def write_report(studies: Sequence[Evidence], output: Path | None = None) -> Pat
     return output
 
 
-def render(studies: Sequence[Evidence], progress: Progress | None = None) -> str:
+def render(studies: Sequence[StudyData], progress: Progress | None = None) -> str:
     """The page. Its content security policy names its scripts by digest, and allows no request at all.
 
     With `progress` it is the live page of `understock watch`, which may ask the server that it came from for the next one.
@@ -48,8 +48,8 @@ def render(studies: Sequence[Evidence], progress: Progress | None = None) -> str
     packed, plotly_digest = _plotly()
     scripts = [_script("report.js"), *([_script("watch.js")] if progress else [])]
     return environment.get_template("report.html").render(
-        name=" and ".join(e.spec.name for e in studies),
-        targets=list(dict.fromkeys(e.spec.target for e in studies)),
+        name=" and ".join(study.spec.name for study in studies),
+        targets=list(dict.fromkeys(study.spec.target for study in studies)),
         sections=contents(studies),
         progress=progress,
         css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),

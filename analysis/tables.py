@@ -3,10 +3,11 @@
 A trial's score is the metric of its last evaluation; its best one would be judged by the samples that chose it. A trial
 that diverged or failed has no score, even where it left the generator of an evaluation before. Trials are compared at
 equal budget: each by its last evaluation until the largest number of images seen at which every side has a trial with a
-score, and among trials with equally many target images.
+score, and among trials with equally many target images. A trial of a method that trains nothing, such as the source as it
+is, has spent all that it ever will at its one evaluation, so it stands with that at any budget and any target-set size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,57 +15,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from search.records.results import flat_config
+from search.picking.arms import Arm
+from search.records.results import CONFIG_COLUMNS, SCHEMA
 from search.records.study import StudySpec
-from spaces.config import SCRATCH
-from spaces.protocol import METRICS
+from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import lookup
+from spaces.protocol import METRICS, RECORD, Metric
+from spaces.trials import CONFIGS, DEFAULT_METHOD
 
-PARTS = "transfer/parts"
+ARM = ("source", "method", "transfer/parts")
+"""The config columns that say which arm a trial belongs to."""
+WAY = "way"
+"""The column of how a trial uses its source: the networks that are fine-tuned ("both"), else the method ("as is")."""
+AS_IS = Arm("as_is", None, "none").way
+"""The way of the baseline that every method must beat: the source model sampled untouched, which takes no training."""
 TARGET_IMAGES = "data/target_images"
 SEEDS = ("seed", "data/seed")
 """Settings that are chance, not choice."""
-
-PROTOCOL = {
-    "extractor": "feature extractor",
-    "input_size": "pixels a side at the extractor",
-    "resizer": "resizer",
-    "split": "split compared with",
-    "n_real": "real images",
-    "n_fake": "generated images",
-    "metric_seed": "seed of the metrics",
-    "kd_subset": "images in a subset of KD",
-    "iw_n": "images of either kind for IW",
-    "floor_n": "real images for the floor",
-}
-"""The columns that say how metrics were measured, and in words."""
-
-_METRIC_LABELS = {"fid": "FID", "kid": "KID", "fd": "FD ({})", "kd": "KD ({})", "iw": "IW"}
-_NO_SCORE = ("diverged", "failed")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric as readers meet it. Only the 2015 Inception features are called FID and KID; FD and KD name theirs."""
-
-    name: str
-    label: str
-
-    @classmethod
-    def of(cls, name: str, spec: StudySpec) -> "Metric":
-        """The metric `name`, as this study's protocol measures it."""
-        return cls(name, _METRIC_LABELS[name].format(spec.base.protocol.extractor))
-
-    @property
-    def sign(self) -> int:
-        """1 where lower is better, -1 where higher is: `sign * value` is always a cost."""
-        return 1 if METRICS[self.name].direction == "minimize" else -1
-
-    @property
-    def goal(self) -> str:
-        """Which way is better, in words."""
-        return (
-            "nearer 0 is better" if self.name == "iw" else "lower is better" if self.sign == 1 else "higher is better"
-        )
+NO_SCORE = ("diverged", "failed")
+"""The statuses of trials that have no score, whatever they measured on the way."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +42,12 @@ class Score:
 
     trial: int
     source: str
-    parts: str
+    way: str
     value: float
     floor: float | None
     images_seen: int
     seconds: float
-    """Of training, evaluation left out."""
+    """Seconds of training, without those of evaluations."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +63,10 @@ class Answer:
     """The best of its side at equal budget; where there is none, the best trial stands alone, at its own budget."""
     scratch: Score | None
     transfer_trials: int
-    """Trials of the side, whatever came of them, with as many target images as the best trial."""
+    """How many trials the side has, whatever came of them, that compare with the best trial (see `comparable`)."""
     scratch_trials: int
     statuses: dict[str, int]
-    """Trials by status."""
+    """How many trials have each status."""
     seconds: float
     """Wall time of all trials added up."""
 
@@ -109,44 +78,101 @@ class Answer:
         return self.metric.sign * (self.scratch.value - self.transfer.value)
 
 
+def metric_of(name: str, spec: StudySpec) -> Metric:
+    """The metric `name` as this study's protocol measures it, its label with the name of the extractor."""
+    return METRICS[name].labelled(spec.base.protocol.extractor)
+
+
 def evaluations(table: pa.Table) -> pd.DataFrame:
-    """The table as a frame, by trial and images seen, with metrics that are not finite set to NaN."""
+    """Turn the table into a frame, ordered by trial and images seen, with the column WAY.
+
+    Metrics that are not finite become NaN. Trials without a method are of fine-tuning, from before there was another. The
+    seconds of training of a trial that trained nothing are 0, where its clock has the microseconds until it was evaluated.
+    """
     rows = table.to_pandas()
     metrics = list(METRICS)
     rows[metrics] = rows[metrics].where(np.isfinite(rows[metrics].astype(float)))
+    rows["method"] = rows["method"].fillna(DEFAULT_METHOD)
+    arms = zip(rows["method"], rows["source"], rows["transfer/parts"], strict=True)
+    rows[WAY] = pd.Series([Arm(*arm).way for arm in arms], rows.index, dtype=object)
+    rows["train_seconds"] = rows["train_seconds"].mask(trained_nothing(rows), 0.0)
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
 
 
-def settings(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
-    """The config columns that differ among trials, source and parts left out."""
-    columns = [name for name in flat_config(spec.base) if name not in ("target", "source", PARTS)]
-    return [name for name in columns if rows[name].nunique(dropna=False) > 1]
+def trained_nothing(rows: pd.DataFrame) -> pd.Series:
+    """Whether each row is of a trial that was complete without an iteration, as its method has nothing to train."""
+    iterations = rows.groupby("trial")["iterations"].transform("max")
+    return rows["status"].eq("completed") & iterations.eq(0)
+
+
+def config_columns(methods: Iterable[str]) -> list[str]:
+    """The columns of the configs of these methods: target and arm, the methods' own settings, those that all have."""
+    fields = {field for name in methods for field in lookup(CONFIGS, "method", name).model_fields}
+    columns = [column for column in CONFIG_COLUMNS if _field(column) in fields]
+    return sorted(columns, key=_place)
+
+
+def _place(column: str) -> int:
+    """Where a config column stands among the others, the most telling ones first."""
+    if column in ("target", "source", "method"):
+        return 0
+    return 2 if _field(column) in TrialConfig.model_fields else 1
+
+
+def _field(column: str) -> str:
+    """The field of a config that a column is, or is inside of."""
+    return column.partition("/")[0]
+
+
+def settings(rows: pd.DataFrame) -> list[str]:
+    """The config columns that differ among the trials whose method has them; target and arm are none of them."""
+    own = {method: set(config_columns([method])) for method in rows["method"].unique()}
+    found = []
+    for name in config_columns(own):
+        having = rows["method"].isin([method for method, columns in own.items() if name in columns])
+        if name not in ("target", *ARM) and rows.loc[having, name].nunique(dropna=False) > 1:
+            found.append(name)
+    return found
+
+
+def config_values(row: pd.Series) -> dict[str, Any]:
+    """The config of a row's trial by column, as plain values: without the settings that only other methods have."""
+    return {name: _plain(name, row[name]) for name in config_columns([row["method"]])}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A cell of a config column as Python has it; pandas makes floats of whole numbers beside which others are missing."""
+    if pd.isna(value):
+        return None
+    if pa.types.is_integer(SCHEMA.field(name).type):
+        return int(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def trials_frame(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
-    """One row a trial, with its last evaluation: number, source, parts, metrics, cost, status, retries, what varies, error."""
+    """One row a trial, with its last evaluation: number, source, way, metrics, cost, status, retries, what varies, error."""
     return trials_of(evaluations(table), spec)
 
 
 def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
-    """The same from rows as `evaluations` gives them."""
-    columns = ["trial", "source", PARTS, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
+    """One row a trial, as `trials_frame` has them, from rows as `evaluations` gives them."""
+    columns = ["trial", "source", WAY, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
     columns += ["retries"] if rows["retries"].gt(0).any() else []
-    columns += [*settings(rows, spec), "error"]
+    columns += [*settings(rows), "error"]
     return last_rows(rows)[columns].reset_index(drop=True)
 
 
 def ranking(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The trials that have a score, best first; of equals, the earlier one."""
-    scored = trials[~trials["status"].isin(_NO_SCORE) & trials[metric.name].notna()]
+    scored = trials[~trials["status"].isin(NO_SCORE) & trials[metric.name].notna()]
     order = (metric.sign * scored[metric.name]).sort_values(kind="stable").index
     return scored.loc[order]
 
 
 def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
-    """Of each trial that reached `images`, its last evaluation until then."""
+    """Take, of each trial that reached `images` or has nothing to train, its last evaluation until then."""
     reached = rows.groupby("trial")["images_seen"].transform("max") >= images
-    return last_rows(rows[reached & (rows["images_seen"] <= images)])
+    return last_rows(rows[(reached | trained_nothing(rows)) & (rows["images_seen"] <= images)])
 
 
 def summary(table: pa.Table, spec: StudySpec) -> Answer:
@@ -155,9 +181,10 @@ def summary(table: pa.Table, spec: StudySpec) -> Answer:
 
 
 def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
-    """The same from rows as `evaluations` gives them."""
-    metric = Metric.of(spec.metric, spec)
-    last = last_rows(rows.assign(scratch=rows["source"] == SCRATCH))
+    """The answer, as `summary` gives it, from rows as `evaluations` gives them."""
+    metric = metric_of(spec.metric, spec)
+    rows = rows.assign(scratch=rows["source"] == SCRATCH)
+    last = last_rows(rows)
     ranked = ranking(last, metric)
     peers = comparable(last, ranked)
     budget, sides = _both_sides(rows, ranked, peers, metric)
@@ -179,19 +206,19 @@ def _both_sides(
 ) -> tuple[int | None, dict[bool, Score]]:
     """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best trial."""
     scored = rows[rows["trial"].isin(ranked["trial"]) & rows["trial"].isin(peers["trial"])]
-    budget, level = sides_at_equal_budget(scored, metric)
+    budget, level = meeting(scored, metric, "scratch")
     shown = ranked.head(1) if level.empty else level.drop_duplicates("scratch")
     return budget, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
 
 
-def sides_at_equal_budget(scored: pd.DataFrame, metric: Metric) -> tuple[int | None, pd.DataFrame]:
-    """The equal budget of transfer and scratch, and the trials that have a score there, best first.
+def meeting(scored: pd.DataFrame, metric: Metric, side: str) -> tuple[int | None, pd.DataFrame]:
+    """The equal budget of two sides, and the trials that have a score there, best first.
 
-    `scored` are evaluations of comparable trials with a score; the column `scratch` tells the sides apart. No budget, and
-    no trials, where the two never meet.
+    `scored` are evaluations of comparable trials with a score; the column `side`, of bools, tells the sides apart. No
+    budget, and no trials, where the two never meet.
     """
-    budget, level = equal_budget(scored.assign(scratch=scored["source"] == SCRATCH), metric, ["scratch"])
-    met = level["scratch"].nunique() == 2
+    budget, level = equal_budget(scored, metric, [side])
+    met = level[side].nunique() == 2
     return (budget, level) if met else (None, level.iloc[:0])
 
 
@@ -211,34 +238,44 @@ def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[
 
 
 def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
-    """Source by transfer parts, at the largest number of images seen at which every cell with a score has one.
+    """Sources by the ways they were used, at the largest number of images seen at which every cell with a score has one.
 
-    A row a cell: source, parts, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
+    A row a cell: source, way, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
     best trial's settings ran with), mean, low and high (of their scores). Cells without a score have NaN and 0.
     """
-    metric = Metric.of(spec.metric, spec)
+    metric = metric_of(spec.metric, spec)
     last = last_rows(rows)
     ranked = ranking(last, metric)
     ranked = comparable(ranked, ranked)
-    budget, level = equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", PARTS])
-    chosen = [name for name in settings(rows, spec) if name not in SEEDS]
+    budget, level = equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", WAY])
+    chosen = choices(rows)
     order = {name: place for place, name in enumerate((SCRATCH, *spec.sources))}
     return pd.DataFrame(
         [
-            {"source": source, "parts": parts, "images_seen": budget, "trials": len(group)}
-            | _cell(level[(level["source"] == source) & (level[PARTS] == parts)], metric, chosen)
-            for (source, parts), group in last.sort_values("source", key=lambda names: names.map(order)).groupby(
-                ["source", PARTS], sort=False
+            {"source": source, WAY: way, "images_seen": budget, "trials": len(group)}
+            | _cell(level[(level["source"] == source) & (level[WAY] == way)], metric, chosen)
+            for (source, way), group in last.sort_values("source", key=lambda names: names.map(order)).groupby(
+                ["source", WAY], sort=False
             )
         ],
-        columns=["source", "parts", "images_seen", "best", "trial", "scored", "trials", "seeds", "mean", "low", "high"],
+        columns=["source", WAY, "images_seen", "best", "trial", "scored", "trials", "seeds", "mean", "low", "high"],
     )
+
+
+def choices(rows: pd.DataFrame) -> list[str]:
+    """The settings that vary by choice: all but the seeds."""
+    return [name for name in settings(rows) if name not in SEEDS]
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """The values of a setting as text, missing ones too: two trials without it have it alike, where NaN equals nothing."""
+    return values.astype(object).where(values.notna(), None).map(str)
 
 
 def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[str, Any]:
     if level.empty:
         return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
-    best, keys = level.iloc[0], level[list(chosen)].astype(str)
+    best, keys = level.iloc[0], level[list(chosen)].apply(as_text)
     twins = level[(keys == keys.iloc[0]).all(axis=1)]
     return {
         "best": best[metric.name],
@@ -286,19 +323,23 @@ def disagreements(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.Dat
 
 
 def protocol(rows: pd.DataFrame) -> dict[str, list[Any]]:
-    """What the metrics were measured with: each field's values. More than one means rows that don't compare."""
-    return {name: sorted(rows[name].dropna().unique().tolist()) for name in PROTOCOL}
+    """What the metrics were measured with: each fact's values. More than one means rows that don't compare."""
+    return {name: sorted(rows[name].dropna().unique().tolist()) for name in RECORD}
 
 
 def last_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each trial, its last evaluation."""
+    """The last evaluation of each trial."""
     return rows.groupby("trial").tail(1)
 
 
 def comparable(trials: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
-    """The trials with as many target images as the best ranked one; all where none is ranked."""
+    """The trials with as many target images as the best ranked one that was trained; all where none was.
+
+    Trials that trained nothing compare with all: how many target images they might have had makes no difference to them.
+    """
+    trained = ranked[~trained_nothing(ranked)]
     sizes = trials[TARGET_IMAGES].astype("Float64").fillna(-1)
-    return trials[sizes == sizes.loc[ranked.index[0]]] if len(ranked) else trials
+    return trials[(sizes == sizes.loc[trained.index[0]]) | trained_nothing(trials)] if len(trained) else trials
 
 
 def _score(row: pd.Series, metric: Metric) -> Score:
@@ -306,7 +347,7 @@ def _score(row: pd.Series, metric: Metric) -> Score:
     return Score(
         trial=int(row["trial"]),
         source=str(row["source"]),
-        parts=str(row[PARTS]),
+        way=str(row[WAY]),
         value=float(row[metric.name]),
         floor=None if pd.isna(floor) else float(floor),
         images_seen=int(row["images_seen"]),

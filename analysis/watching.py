@@ -7,9 +7,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from analysis.evidence import Evidence
 from analysis.progress import progress
 from analysis.report import render
+from analysis.study_data import StudyData
 from search.records.study import StudyPaths, StudySpec, is_running
 from spaces.errors import UserError
 from trainables.storage.home import Home, fetch
@@ -27,17 +27,17 @@ class LivePage:
         self._known: tuple[str, bytes] | None = None
 
     def state(self) -> str:
-        """Changes with every evaluation, and with the search's beginning and end."""
+        """A name for what there is to see now, which changes with every evaluation, and as the search begins and ends."""
         fetch(self._paths.evaluations)
         fetch(self._paths.ranking)
         known = [str(is_running(self._paths)), *_stamps(self._paths)]
         return hashlib.sha256("\n".join(known).encode()).hexdigest()[:32]
 
     def __call__(self, state: str) -> bytes:
-        """The page for `state`, which is as `state()` just gave it."""
+        """The page for `state`, which `state()` has just given."""
         with self._lock:  # one renders, and the others wait for it
             if self._known is None or self._known[0] != state:
-                studies = Evidence.of(self._home, [(self._paths, self._spec)])
+                studies = StudyData.of(self._home, [(self._paths, self._spec)])
                 page = render(studies, progress(studies[0], state))
                 self._known = (state, page.encode())
             return self._known[1]
@@ -64,9 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "").rpartition(":")[0] not in ("localhost", HOST):
-            return self._send(
-                HTTPStatus.FORBIDDEN, b"This page is for this machine alone."
-            )  # a name that resolves here
+            # another name that resolves to this machine, as a page elsewhere could have found
+            return self._send(HTTPStatus.FORBIDDEN, b"This page is for this machine alone.")
         if self.path != "/":
             return self._send(HTTPStatus.NOT_FOUND, b"There is one page: /")
         state = self.server.page.state()
@@ -87,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is its user's."""
+        """Say nothing of a request: the terminal is its user's."""
 
 
 class Watcher(ThreadingHTTPServer):
@@ -96,7 +95,7 @@ class Watcher(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, page: LivePage, port: int | None = None) -> None:
-        """At `port`; without one at 8577, or another that is free. UserError if `port` is taken or no port."""
+        """Listen at `port`; without one at 8577, or another that is free. UserError if `port` is taken or no port."""
         self.page = page
         try:
             super().__init__((HOST, PORT if port is None else port), _Handler)
@@ -107,5 +106,5 @@ class Watcher(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"http://{HOST}:{self.server_port}/"

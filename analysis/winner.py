@@ -7,7 +7,6 @@ from analysis.tables import summary
 from search.records.results import load
 from search.records.study import open_study
 from spaces.errors import UserError
-from trainables.networks.models import read_model, write_model
 from trainables.storage.home import Home, fetch
 from trainables.training.trial_files import TrialFiles
 
@@ -33,6 +32,8 @@ def model_path(home: Home, study: str) -> Path:
 
 def export_model(path: Path, folder: Path) -> None:
     """Copy a trial's model to a new folder: its networks, `model.json`, and the trial's `config.json`."""
+    from trainables.networks.models import read_model, write_model
+
     if folder.exists():
         raise UserError(f"{folder} is there already; give a folder that is not")
     model, facts = read_model(path)

@@ -18,7 +18,7 @@ from search.running.tune import run_study
 from spaces.config import SCRATCH
 from trainables.images.importing.importers import add_domain
 from trainables.storage.home import Home
-from verbs.evidence import make_exhibits, read
+from verbs.reports import make_exhibits, read
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "example-report.html"
 IMAGES, EVERY = 2_400, 800

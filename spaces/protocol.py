@@ -1,7 +1,7 @@
 """The fact sheet of what is measured: every metric, and every fact without which a measurement compares with nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -26,6 +26,10 @@ class Metric:
     """Whether it is positive with a true zero, so that two scores compare by their quotient."""
     is_negative: bool = False
     """Whether it rises towards zero, and hardly ever passes it."""
+
+    def labelled(self, extractor: str) -> "Metric":
+        """The metric as readers of a study meet it, in the features of this extractor."""
+        return replace(self, label=self.label.format(extractor))
 
     @property
     def sign(self) -> int:

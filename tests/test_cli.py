@@ -51,7 +51,7 @@ def verbs() -> list[str]:
     found = []
     groups = (
         (understock.studies, ""),
-        (understock.evidence, ""),
+        (understock.reports, ""),
         (understock.picking, ""),
         (understock.watching, ""),
         (understock.domains, "domains "),

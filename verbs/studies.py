@@ -113,7 +113,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from search.records.results import load
         from search.records.study import open_study
         from search.running.tune import run_study
-        from verbs.evidence import make_exhibits, read
+        from verbs.reports import make_exhibits, read
 
         paths, spec = open_study(home, study)
         outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=track or ())

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.style import INK, Style, axis_title, blank, by_source, level_title, log_scale, scale
-from analysis.tables import Metric
+from spaces.protocol import Metric
 
 X_TITLES = {"images_seen": "images seen", "train_seconds": "seconds of training"}
 _HALO = "0 0 3px #fff, 0 0 3px #fff, 0 0 5px #fff"
@@ -41,9 +41,12 @@ def learning_curves(
         thick = {"line": {"color": look.colour, "width": 4}, "marker": {"symbol": look.symbol, "size": 10}}
         figure.add_scatter(**_lines(group, metric, cost, hovers), showlegend=False, **thick)
         figure.update_traces(
-            mode="lines+markers+text", text=[""] * (len(group) - 1) + [f"<b>trial {trial}</b>"],
-            textposition="bottom left" if metric.sign == 1 else "top left", textfont={"shadow": _HALO}, selector=-1,
-        )  # fmt: skip
+            mode="lines+markers+text",
+            text=[""] * (len(group) - 1) + [f"<b>trial {trial}</b>"],
+            textposition=f"{'bottom' if metric.sign == 1 else 'top'} {'left' if group[cost].iloc[-1] else 'right'}",
+            textfont={"shadow": _HALO},
+            selector=-1,
+        )
     if floor is not None:
         label = {"text": "floor", "textposition": "end", "yanchor": "bottom", "font": {"size": 12}}
         figure.add_hline(floor, line={"color": INK, "width": 1.5, "dash": "dash"}, label=label)
@@ -58,7 +61,8 @@ def _lines(rows: pd.DataFrame, metric: Metric, cost: str, hovers: dict[int, str]
     gaps = np.flatnonzero(np.diff(rows["trial"])) + 1
     x, y = (np.insert(rows[name].to_numpy(float), gaps, np.nan) for name in (cost, metric.name))
     hover = np.insert(rows["trial"].map(hovers).to_numpy(object), gaps, "")
-    return {"x": x, "y": y, "hovertext": hover, "mode": "lines+markers", "hovertemplate": _hover(metric, cost)}
+    trace = {"x": x, "y": y, "hovertext": hover, "mode": "lines+markers", "hovertemplate": _hover(metric, cost)}
+    return trace | ({"cliponaxis": False} if (x == 0).any() else {})  # or the axis would halve a point at no cost
 
 
 def _hover(metric: Metric, cost: str) -> str:
@@ -79,12 +83,15 @@ def speedups(race: pd.DataFrame, metric: Metric) -> go.Figure:
         known = race[race[f"speedup_{cost}"].notna() & ((race["bound"] != "never") | (race[f"speedup_{cost}"] > 1))]
         drawn += known[f"speedup_{cost}"].tolist()
         figure.add_scatter(
-            x=known["threshold"], y=known[f"speedup_{cost}"], name=f"in {cost}", mode="lines+markers",
+            x=known["threshold"],
+            y=known[f"speedup_{cost}"],
+            name=f"in {cost}",
+            mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 11, "symbol": ["triangle-up" if bound else symbol for bound in known["bound"]]},
             hovertext=known["bound"].replace("never", "at least"),
             hovertemplate="to %{x:,.4~r}: %{hovertext} %{y:.3~g} times<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_hline(1, line={"color": INK, "width": 1.25, "dash": "dash"})
     axis = scale(race["threshold"].tolist())
     direction = "reversed" if metric.sign == 1 else True

@@ -1,6 +1,7 @@
 """Heat maps: sources by networks, and sources by studies; blue beats scratch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -18,34 +19,47 @@ from analysis.figures.style import (
     short,
 )
 from analysis.page import text
-from analysis.tables import PARTS, Metric
+from analysis.tables import AS_IS, WAY
+from analysis.words import FINETUNED, used
 from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
-_PARTS = {"none": "none", "generator": "generator", "discriminator": "discrimi-<br>nator", "both": "both"}
+_TICKS = {"none": "none", AS_IS: used(AS_IS), "discriminator": "discrimi-<br>nator"}
+"""How ways stand on an axis, where it is not under their own name."""
 
 
-def source_by_parts(cells: pd.DataFrame, metric: Metric) -> go.Figure:
-    """The best scores, a row a source and a column a choice of networks.
+def source_by_way(cells: pd.DataFrame, metric: Metric) -> go.Figure:
+    """The best scores, a row a source and a column a way to use it.
 
     Scratch, which copies no network, is the reference: its one cell fills its row.
     """
     sources = list(dict.fromkeys(cells["source"]))
-    used = set(cells.loc[cells["source"] != SCRATCH, "parts"]) or {"none"}
-    parts = [name for name in _PARTS if name in used]
-    by_cell = (cells.set_index(["source", "parts"])["best"] * metric.sign).unstack()
-    costs = by_cell.reindex(index=sources, columns=parts)
+    ways = _ordered(set(cells.loc[cells["source"] != SCRATCH, WAY]) or {"none"})
+    by_cell = (cells.set_index(["source", WAY])["best"] * metric.sign).unstack()
+    costs = by_cell.reindex(index=sources, columns=ways)
     reference = by_cell.loc[SCRATCH, "none"] if SCRATCH in sources else np.nan
     if SCRATCH in sources:
         costs.loc[SCRATCH] = reference
     spread = (costs - reference).abs().max().max()
     figure = _heat(costs.to_numpy(float), reference, spread, height=80 + 92 * len(sources))
     for _, cell in cells.iterrows():
-        x = (len(parts) - 1) / 2 if cell["source"] == SCRATCH else parts.index(cell["parts"])
+        x = (len(ways) - 1) / 2 if cell["source"] == SCRATCH else ways.index(cell[WAY])
         figure.add_annotation(x=x, y=sources.index(cell["source"]), text=_cell_text(cell), showarrow=False)
     figure.update_annotations(font={"size": 12})
     name_ticks(figure.layout.yaxis, [short(name) for name in sources]).update(autorange="reversed")
-    name_ticks(figure.layout.xaxis, [_PARTS[name] for name in parts]).update(title_text="networks copied")
+    _way_ticks(figure.layout.xaxis, ways)
     return figure
+
+
+def _ordered(ways: Iterable[str]) -> list[str]:
+    """The ways of fine-tuning, from no network to both, with the source as it is before those that copy any; then others."""
+    known = ("none", AS_IS, *(way for way in FINETUNED if way != "none"))
+    return sorted(ways, key=lambda way: (known.index(way) if way in known else len(known), way))
+
+
+def _way_ticks(axis: go.layout.XAxis, ways: Sequence[str]) -> go.layout.XAxis:
+    title = "networks copied" if set(ways) <= set(FINETUNED) else "networks copied, or the method"
+    return name_ticks(axis, [_TICKS.get(way, escape(way)) for way in ways]).update(title_text=title)
 
 
 def _heat(costs: np.ndarray, reference: float, spread: float, height: int) -> go.Figure:
@@ -90,24 +104,26 @@ def _matrix_text(cell: pd.Series) -> str:
         return "no score"
     ranks = f"<br>rank {text(cell['after'])}" if not pd.isna(cell["after"]) else ""
     told = f" (before: {text(cell['before'])})" if ranks and not pd.isna(cell["before"]) else ""
-    return f"<b>{text(float(cell['mean']))}</b>{ranks}{told}"
+    untrained = f"<br>{used(AS_IS)}" if cell[WAY] == AS_IS else ""
+    return f"<b>{text(float(cell['mean']))}</b>{ranks}{told}{untrained}"
 
 
-def spread_by_parts(level: pd.DataFrame, metric: Metric, looks: dict[str, Style], hovers: dict[int, str]) -> go.Figure:
-    """Every trial's score by the networks it was given, sources beside each other."""
-    used = [name for name in _PARTS if name in set(level[PARTS])]
+def spread_by_way(level: pd.DataFrame, metric: Metric, looks: dict[str, Style], hovers: dict[int, str]) -> go.Figure:
+    """Every trial's score by the networks it was given, or its method, sources beside each other."""
+    ways = _ordered(set(level[WAY]))
     figure = blank(height=360 + 12 * len(looks))
     present = [source for source in looks if source in set(level["source"])]
     for source, look, group in by_source(level, looks):
         place = present.index(str(group["source"].iloc[0]))
         shift = 0.0 if source == SCRATCH else (place - (len(present) - 1) / 2) * min(0.18, 0.7 / len(present))
         figure.add_scatter(
-            x=[used.index(parts) + shift for parts in group[PARTS]], y=group[metric.name], mode="markers", name=source,
+            x=[ways.index(way) + shift for way in group[WAY]],
+            y=group[metric.name],
+            mode="markers",
+            name=source,
             marker={"color": look.colour, "symbol": look.symbol, "size": 10, "opacity": 0.75},
             hovertext=[hovers[trial] for trial in group["trial"]],
             hovertemplate="%{hovertext}<br>%{y:,.4~r}<extra></extra>",
-        )  # fmt: skip
-    name_ticks(figure.layout.xaxis, [_PARTS[name] for name in used]).update(
-        title_text="networks copied", range=[-0.5, len(used) - 0.5]
-    )
+        )
+    _way_ticks(figure.layout.xaxis, ways).update(range=[-0.5, len(ways) - 0.5])
     return level_title(figure.update_yaxes(scale(level[metric.name].tolist())), axis_title(metric))

@@ -7,12 +7,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.style import INK, Style, axis_title, blank, by_source, level_title, log_scale, marker, scale
-from analysis.tables import Metric
+from spaces.protocol import Metric
 
 _FATES = {
-    "completed": ("#009E73", "circle"), "stopped": ("#E69F00", "triangle-down"), "running": ("#56B4E9", "diamond"),
-    "diverged": ("#D55E00", "x"), "failed": ("#000000", "square-x"),
-}  # fmt: skip
+    "completed": ("#009E73", "circle"),
+    "stopped": ("#E69F00", "triangle-down"),
+    "running": ("#56B4E9", "diamond"),
+    "diverged": ("#D55E00", "x"),
+    "failed": ("#000000", "square-x"),
+}
 
 
 def by_target_images(sizes: pd.DataFrame, metric: Metric, looks: dict[str, Style]) -> go.Figure:
@@ -24,12 +27,21 @@ def by_target_images(sizes: pd.DataFrame, metric: Metric, looks: dict[str, Style
     for source, look, group in by_source(sizes, looks):
         ordered = group.sort_values("target_images")
         figure.add_scatter(
-            x=ordered["target_images"], y=ordered["mean"], mode="lines+markers", name=source,
-            line={"color": look.colour, "width": 2}, marker=marker(look),
-            error_y={"type": "data", "symmetric": False, "array": ordered["high"] - ordered["mean"],
-                     "arrayminus": ordered["mean"] - ordered["low"], "thickness": 1.5},
+            x=ordered["target_images"],
+            y=ordered["mean"],
+            mode="lines+markers",
+            name=source,
+            line={"color": look.colour, "width": 2},
+            marker=marker(look),
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": ordered["high"] - ordered["mean"],
+                "arrayminus": ordered["mean"] - ordered["low"],
+                "thickness": 1.5,
+            },
             hovertemplate=f"{source}<br>%{{y:,.4~r}} with %{{x:,}} images<extra></extra>",
-        )  # fmt: skip
+        )
     counts = sorted(sizes["target_images"].unique().tolist())
     ticks = {"tickvals": counts, "ticktext": [f"{n:,}" for n in counts]} if len(counts) < 8 else {}
     figure.update_xaxes(log_scale(counts) | ticks, title_text="target images (logarithmic)")
@@ -47,15 +59,23 @@ def best_so_far(
     figure = blank(height=370 + 12 * len(looks))
     led = spent.dropna(subset=["best"])
     figure.add_scatter(
-        x=led["hours"], y=led["best"], mode="lines", name="best so far", line={"color": INK, "width": 2, "shape": "hv"},
+        x=led["hours"],
+        y=led["best"],
+        mode="lines",
+        name="best so far",
+        line={"color": INK, "width": 2, "shape": "hv"},
         hoverinfo="skip",
-    )  # fmt: skip
+    )
     for source, look, group in by_source(spent.dropna(subset=["value"]), looks):
         figure.add_scatter(
-            x=group["hours"], y=group["value"], mode="markers", name=source, marker=marker(look, 8),
+            x=group["hours"],
+            y=group["value"],
+            mode="markers",
+            name=source,
+            marker=marker(look, 8),
             hovertext=[hovers[trial] for trial in group["trial"]],
             hovertemplate="%{hovertext}<br>%{y:,.4~r}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title_text=f"{escape(unit)}, all trials until then", rangemode="tozero", nticks=6)
     return level_title(figure.update_yaxes(scale(spent["value"].dropna().tolist())), axis_title(metric))
 
@@ -67,11 +87,15 @@ def fates(spent: pd.DataFrame, marks: Sequence[int], hovers: dict[int, str]) -> 
         group = spent[spent["status"] == status]
         if len(group):
             figure.add_scatter(
-                x=group["trial"], y=group["images_seen"], mode="markers", name=status,
+                x=group["trial"],
+                y=group["images_seen"],
+                mode="markers",
+                name=status,
                 marker={"color": colour, "symbol": symbol, "size": 9 if len(spent) < 100 else 6},
+                cliponaxis=False,
                 hovertext=[hovers[trial] for trial in group["trial"]],
                 hovertemplate="%{hovertext}<br>%{y:,} images<extra></extra>",
-            )  # fmt: skip
+            )
     for mark in marks:
         figure.add_hline(mark, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="trial", nticks=8, zeroline=False, tickformat=",d")

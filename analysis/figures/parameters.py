@@ -19,7 +19,7 @@ from analysis.figures.style import (
     scale,
     short,
 )
-from analysis.tables import Metric
+from spaces.protocol import Metric
 
 _BARS_SHOWN = 12
 
@@ -29,10 +29,15 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
     shown = list(shares.items())[:_BARS_SHOWN]
     figure = blank(height=90 + 34 * len(shown)).update_layout(margin_t=12, bargap=0.35)
     figure.add_bar(
-        x=[share for _, share in shown], y=list(range(len(shown))), orientation="h", marker_color="#0072B2",
-        text=[f"{share:.0%}" for _, share in shown], textposition="outside", cliponaxis=False,
+        x=[share for _, share in shown],
+        y=list(range(len(shown))),
+        orientation="h",
+        marker_color="#0072B2",
+        text=[f"{share:.0%}" for _, share in shown],
+        textposition="outside",
+        cliponaxis=False,
         hovertemplate="%{x:.1%}<extra></extra>",
-    )  # fmt: skip
+    )
     name_ticks(figure.layout.yaxis, [escape(name) for name, _ in shown]).update(autorange="reversed")
     return figure.update_xaxes(
         title_text="share of the importance",
@@ -51,10 +56,14 @@ def slice_plot(
     for source, look, group in by_source(there.dropna(subset=[name]), looks):
         x = [values.index(str(value)) for value in group[name]] if log is None else group[name]
         figure.add_scatter(
-            x=x, y=group[metric.name], mode="markers", name=source, marker=marker(look, 9),
+            x=x,
+            y=group[metric.name],
+            mode="markers",
+            name=source,
+            marker=marker(look, 9),
             hovertext=[hovers[trial] for trial in group["trial"]],
             hovertemplate="%{hovertext}<br>%{y:,.4~r}<extra></extra>",
-        )  # fmt: skip
+        )
     if log is None:
         name_ticks(figure.layout.xaxis, [short(value) for value in values]).update(range=[-0.5, len(values) - 0.5])
     else:
@@ -70,12 +79,23 @@ def pair(
     figure = blank(height=400)
     ranks = (metric.sign * there[metric.name]).rank(pct=True)
     figure.add_scatter(
-        x=there[first], y=there[second], mode="markers", showlegend=False,
-        marker={"size": 13, "color": ranks, "colorscale": GOOD_TO_BAD, "cmin": 0, "cmax": 1,
-                "line": {"color": "#555555", "width": 0.5}},
-        hovertext=[f"{hovers[trial]}<br>{value:,.4g}" for trial, value in zip(there["trial"], there[metric.name], strict=True)],
+        x=there[first],
+        y=there[second],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "size": 13,
+            "color": ranks,
+            "colorscale": GOOD_TO_BAD,
+            "cmin": 0,
+            "cmax": 1,
+            "line": {"color": "#555555", "width": 0.5},
+        },
+        hovertext=[
+            f"{hovers[trial]}<br>{value:,.4g}" for trial, value in zip(there["trial"], there[metric.name], strict=True)
+        ],
         hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
+    )
     for update, name, log in ((figure.update_xaxes, first, logs[0]), (figure.update_yaxes, second, logs[1])):
         update(log_scale(there[name].tolist()) if log else {"nticks": 6})
     figure.update_xaxes(title_text=escape(first))

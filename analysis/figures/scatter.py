@@ -18,7 +18,7 @@ from analysis.figures.style import (
     scale,
     short,
 )
-from analysis.tables import Metric
+from spaces.protocol import Metric
 
 
 def trade_off(
@@ -39,17 +39,27 @@ def trade_off(
     figure = blank(height=390 + 12 * len(looks))
     edge = shown[on_front.loc[shown.index]].sort_values(first.name)
     figure.add_scatter(
-        x=edge[first.name], y=edge[second.name], mode="lines+markers", name="Pareto front", hoverinfo="skip",
+        x=edge[first.name],
+        y=edge[second.name],
+        mode="lines+markers",
+        name="Pareto front",
+        hoverinfo="skip",
         line={"color": INK, "width": 1.25, "dash": "dot"},
         marker={"symbol": "circle-open", "size": 19, "color": INK, "line": {"width": 1.5}},
-    )  # fmt: skip
+    )
     for source, look, group in by_source(shown, looks):
         figure.add_scatter(
-            x=group[first.name], y=group[second.name], mode="markers+text", name=source, marker=marker(look),
-            hovertext=[hovers[trial] for trial in group["trial"]], hovertemplate="%{hovertext}<extra></extra>",
+            x=group[first.name],
+            y=group[second.name],
+            mode="markers+text",
+            name=source,
+            marker=marker(look),
+            hovertext=[hovers[trial] for trial in group["trial"]],
+            hovertemplate="%{hovertext}<extra></extra>",
             text=[f"trial {trial}" if trial in disputed else "" for trial in group["trial"]],
-            textposition="top center", textfont={"size": 11},
-        )  # fmt: skip
+            textposition="top center",
+            textfont={"size": 11},
+        )
     figure.update_xaxes(scale(shown[first.name].tolist()) | {"nticks": 5}, title_text=axis_title(first))
     return level_title(figure.update_yaxes(scale(shown[second.name].tolist())), axis_title(second))
 
@@ -57,29 +67,37 @@ def trade_off(
 def forest(gains: pd.DataFrame) -> go.Figure:
     """The gain of transfer over scratch as a share of scratch's score, with its interval where there is one.
 
-    `gains` has a row a configuration and cost: source, parts, cost ("images" or "seconds"), share, low, high (NaN without
-    an interval).
+    `gains` has a row a configuration and cost: source, way (in words), cost ("images" or "seconds"), share, low, high (NaN
+    without an interval).
     """
-    whose = [
-        f"{short(source)}<br>{escape(parts)}" for source, parts in zip(gains["source"], gains["parts"], strict=True)
-    ]
+    whose = [f"{short(source)}<br>{escape(way)}" for source, way in zip(gains["source"], gains["way"], strict=True)]
     gains = gains.assign(label=whose)
     labels = list(dict.fromkeys(whose))
     figure = blank(height=110 + 46 * len(labels)).update_layout(margin_t=12)
     for cost, colour, symbol, shift in (("images", "#0072B2", "circle", -0.12), ("seconds", "#D55E00", "square", 0.12)):
         part = gains[gains["cost"] == cost]
         figure.add_scatter(
-            x=part["share"], y=[labels.index(label) + shift for label in part["label"]], mode="markers",
-            name=f"at equal {cost}", marker={"color": colour, "symbol": symbol, "size": 11},
-            error_x={"type": "data", "symmetric": False, "array": (part["high"] - part["share"]).fillna(0),
-                     "arrayminus": (part["share"] - part["low"]).fillna(0), "thickness": 2},
+            x=part["share"],
+            y=[labels.index(label) + shift for label in part["label"]],
+            mode="markers",
+            name=f"at equal {cost}",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": (part["high"] - part["share"]).fillna(0),
+                "arrayminus": (part["share"] - part["low"]).fillna(0),
+                "thickness": 2,
+            },
             hovertemplate="%{x:.1%}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_vline(0, line={"color": INK, "width": 1.25, "dash": "dash"})
     limit = min(1.6, 1.15 * max(0.1, gains[["share", "low", "high"]].abs().max().max()))
     figure.update_xaxes(
-        title_text="better than scratch by", tickformat=".0%", nticks=7,
+        title_text="better than scratch by",
+        tickformat=".0%",
+        nticks=7,
         range=[-limit if gains[["share", "low"]].min().min() < 0 else -0.05, limit],
-    )  # fmt: skip
+    )
     name_ticks(figure.layout.yaxis, labels).update(autorange="reversed")
     return figure

@@ -10,21 +10,21 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.tables import Metric
 from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
 # Okabe and Ito's palette, safe for the colour-blind; yellow last, for it is faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#B8A800")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "pentagon", "star", "triangle-down", "hexagon")
 _SLOTS = len(COLOURS) * len(SYMBOLS)
 _APART = 5
-"""The first colours, which are furthest apart; up to so many sources have no other."""
+"""So many colours come first and are furthest apart; where the sources are no more than that, they have no others."""
 INK, FAINT = "#333333", "#e6e6e2"
 BETTER_TO_WORSE = [(0.0, "#5aa7d6"), (0.5, "#f7f7f4"), (1.0, "#eda273")]
 GOOD_TO_BAD = [(0.0, "#08306b"), (0.5, "#4f9bc8"), (1.0, "#dce6ee")]
 """One hue, dark to light: an order that every eye sees."""
 _LOG_FROM = 15.0
-"""Highest over lowest value from which an axis is logarithmic."""
+"""An axis is logarithmic from where its highest value is so many times its lowest."""
 _NAME_LENGTH = 18
 
 
@@ -57,9 +57,12 @@ def styles(sources: Iterable[str]) -> dict[str, Style]:
 def blank(height: int) -> go.Figure:
     """An empty figure, as wide as its place."""
     axis = {
-        "automargin": True, "gridcolor": FAINT, "zeroline": False, "ticklabelstandoff": 4,
+        "automargin": True,
+        "gridcolor": FAINT,
+        "zeroline": False,
+        "ticklabelstandoff": 4,
         "title": {"font": {"size": 13}, "standoff": 8},
-    }  # fmt: skip
+    }
     return go.Figure(
         layout={
             "template": "none",
@@ -69,14 +72,20 @@ def blank(height: int) -> go.Figure:
             "plot_bgcolor": "#ffffff",
             "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": INK},
             "legend": {
-                "orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 0,
-                "yanchor": "bottom", "font": {"size": 12},
+                "orientation": "h",
+                "xref": "container",
+                "x": 0,
+                "xanchor": "left",
+                "yref": "container",
+                "y": 0,
+                "yanchor": "bottom",
+                "font": {"size": 12},
             },
             "hoverlabel": {"align": "left", "bgcolor": "#ffffff", "font": {"color": INK}},
             "xaxis": axis,
             "yaxis": axis,
         }
-    )  # fmt: skip
+    )
 
 
 def by_source(rows: pd.DataFrame, looks: Mapping[str, Style]) -> Iterator[tuple[str, Style, pd.DataFrame]]:
@@ -88,7 +97,7 @@ def by_source(rows: pd.DataFrame, looks: Mapping[str, Style]) -> Iterator[tuple[
 
 
 def marker(look: Style, size: int = 10) -> dict[str, Any]:
-    """A source's marker."""
+    """How a source's points are drawn."""
     return {"color": look.colour, "symbol": look.symbol, "size": size, "opacity": 0.85}
 
 

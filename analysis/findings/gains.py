@@ -1,7 +1,7 @@
-"""What transfer gains over scratch at equal cost: the best configuration of each side, over its seeds.
+"""What is gained at equal cost, by transfer over scratch and by training over the source as it is, over the seeds.
 
-A configuration is all settings but the seeds. Each side is judged by the mean over its seeds, and the difference has
-Welch's t interval where both sides have two seeds or more.
+A configuration is all settings but the seeds. Of each side the best one counts, by the mean over its seeds, and the
+difference has Welch's t interval where both sides have two seeds or more.
 """
 
 import math
@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.tables import PARTS, SEEDS, Metric, comparable, last_rows, ranking, settings, sides_at_equal_budget
-from search.records.study import StudySpec
+from analysis.tables import AS_IS, WAY, as_text, choices, comparable, last_rows, meeting, ranking, trained_nothing
+from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
 Cost = Literal["images_seen", "train_seconds"]
 
@@ -26,28 +27,34 @@ class Side:
     """A configuration, the trials that ran it with different seeds, and their scores at the cost in question."""
 
     source: str
-    parts: str
+    way: str
     trials: tuple[int, ...]
     values: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
+        """The mean of the scores over the seeds."""
         return math.fsum(self.values) / len(self.values)
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it is a source as it is, for which nothing was trained."""
+        return self.way == AS_IS
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better transfer is than scratch after `at` images or seconds, in the metric's units."""
+    """How much better transfer is than a baseline after `at` images or seconds, in the metric's units."""
 
     cost: Cost
     at: float
     transfer: Side
-    scratch: Side
+    baseline: Side
+    """Training from scratch, or a source as it is."""
     value: float
-    """Positive where transfer is better."""
+    """The difference of the means, positive where transfer is better."""
     interval: tuple[float, float] | None
-    """Of 95 %; None where a side has one seed."""
+    """Where the difference lies with 95 % confidence; None where a side has one seed."""
 
     @property
     def settled(self) -> bool:
@@ -56,39 +63,55 @@ class Gain:
 
     @property
     def share(self) -> float:
-        """The gain as a share of scratch's score."""
-        return self.value / abs(self.scratch.mean) if self.scratch.mean else math.nan
+        """The gain as a share of the baseline's score."""
+        return self.value / abs(self.baseline.mean) if self.baseline.mean else math.nan
 
 
-def gains(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> list[Gain]:
-    """The gain at equal images and, for the same configurations, at equal seconds of training.
+def gains(rows: pd.DataFrame, metric: Metric) -> list[Gain]:
+    """The gain of transfer over scratch at equal images and, for the same configurations, at equal seconds of training.
 
     Equal images: the most that a trial of each side has reached and has a score at. Equal seconds: the most that all
-    trials of the two configurations have trained for; scores lie linearly between evaluations. Empty without both sides.
+    trials of the two configurations have trained for; scores lie linearly between evaluations. A source as it is has its
+    score at any cost. Empty without both sides.
     """
+    scored = _comparable_evaluations(rows, metric)
+    found = _at_equal_images(scored.assign(baseline=scored["source"] == SCRATCH), choices(rows), metric)
+    return [found, *_at_equal_seconds(scored, found, metric)] if found else []
+
+
+def gain_of_training(rows: pd.DataFrame, metric: Metric) -> Gain | None:
+    """What training gains over the source as it is, at the most images that a trial from a source has a score at.
+
+    The best configuration that is trained from a source stands against the best source as it is, which can be another one.
+    None without both.
+    """
+    scored = _comparable_evaluations(rows, metric)
+    transfer = scored[scored["source"] != SCRATCH]
+    return _at_equal_images(transfer.assign(baseline=trained_nothing(transfer)), choices(rows), metric)
+
+
+def _comparable_evaluations(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The evaluations of the trials that have a score and compare with the best one."""
     ranked = ranking(last_rows(rows), metric)
-    scored = rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
-    budget, level = sides_at_equal_budget(scored, metric)
+    return rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
+
+
+def _at_equal_images(scored: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> Gain | None:
+    """The gain over the side that the column `baseline` marks; None where the two never meet."""
+    budget, level = meeting(scored, metric, "baseline")
     if budget is None:
-        return []
-    chosen = choices(rows, spec)
-    transfer, scratch = (
-        configurations(level[level["scratch"] == is_scratch], chosen, metric)[0] for is_scratch in (False, True)
+        return None
+    transfer, baseline = (
+        configurations(level[level["baseline"] == is_baseline], chosen, metric)[0] for is_baseline in (False, True)
     )
-    found = [_gain("images_seen", float(budget), transfer, scratch, metric)]
-    return found + _at_equal_seconds(scored, transfer, scratch, metric)
-
-
-def choices(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
-    """The settings that vary, seeds left out."""
-    return [name for name in settings(rows, spec) if name not in SEEDS]
+    return _gain("images_seen", float(budget), transfer, baseline, metric)
 
 
 def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> list[Side]:
     """The configurations of `level`, one row a trial with a score, the best mean first; of equals, the earlier trial."""
     level = level.sort_values("trial")
     groups: dict[tuple[str, ...], list[tuple[int, float]]] = {}
-    keys = zip(*(level[name].astype(str) for name in ("source", PARTS, *chosen)), strict=True)
+    keys = zip(*(as_text(level[name]) for name in ("source", WAY, *chosen)), strict=True)
     for key, trial, value in zip(keys, level["trial"], level[metric.name], strict=True):
         groups.setdefault(key, []).append((int(trial), float(value)))
     sides = [
@@ -97,37 +120,47 @@ def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -
     return sorted(sides, key=lambda side: metric.sign * side.mean)
 
 
-def _at_equal_seconds(rows: pd.DataFrame, transfer: Side, scratch: Side, metric: Metric) -> list[Gain]:
-    measured = rows[rows[metric.name].notna()]
-    curves = {trial: measured[measured["trial"] == trial] for trial in (*transfer.trials, *scratch.trials)}
-    seconds = min(float(curve["train_seconds"].max()) for curve in curves.values())
-    if seconds < max(float(curve["train_seconds"].min()) for curve in curves.values()):
+def _at_equal_seconds(scored: pd.DataFrame, at_images: Gain, metric: Metric) -> list[Gain]:
+    """The gain of the same configurations after the seconds that all of their trials have trained for, if there are any."""
+    measured = scored[scored[metric.name].notna()]
+    sides = (at_images.transfer, at_images.baseline)
+    curves = {trial: measured[measured["trial"] == trial] for side in sides for trial in side.trials}
+    trained = [curve["train_seconds"] for curve in curves.values() if not trained_nothing(curve).any()]
+    seconds = min(float(own.max()) for own in trained)
+    if seconds < max(float(own.min()) for own in trained):
         return []
-    there = [
+    transfer, baseline = (
         replace(side, values=tuple(_value_at(curves[trial], seconds, metric) for trial in side.trials))
-        for side in (transfer, scratch)
-    ]
-    return [_gain("train_seconds", seconds, there[0], there[1], metric)]
+        for side in sides
+    )
+    return [_gain("train_seconds", seconds, transfer, baseline, metric)]
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
+    """The score after so many seconds, linearly between evaluations; with a single evaluation, its score."""
     return float(np.interp(seconds, curve["train_seconds"], curve[metric.name]))
 
 
-def _gain(cost: Cost, at: float, transfer: Side, scratch: Side, metric: Metric) -> Gain:
-    difference = metric.sign * (scratch.mean - transfer.mean)
-    return Gain(cost, at, transfer, scratch, difference, interval(difference, transfer.values, scratch.values))
+def _gain(cost: Cost, at: float, transfer: Side, baseline: Side, metric: Metric) -> Gain:
+    difference = metric.sign * (baseline.mean - transfer.mean)
+    around = interval(difference, *(draws(side) for side in (transfer, baseline)))
+    return Gain(cost, at, transfer, baseline, difference, around)
+
+
+def draws(side: Side) -> tuple[float, ...]:
+    """The scores of a side as draws; those of a source as it is would all be the same, as nothing in them is chance."""
+    return side.values * 2 if side.is_source else side.values
 
 
 def interval(difference: float, one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
     """Welch's t interval of 95 % around a difference of two means; None unless both have two values or more."""
     if min(len(one), len(other)) < 2:
         return None
-    parts = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
-    if sum(parts) == 0:
+    variances = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]  # of the means
+    if sum(variances) == 0:
         return difference, difference
-    degrees = sum(parts) ** 2 / sum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
+    degrees = sum(variances) ** 2 / sum(
+        variance**2 / (len(values) - 1) for variance, values in zip(variances, (one, other), strict=True)
     )
-    half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(parts))
+    half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(variances))
     return difference - half, difference + half

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.findings.gains import choices, configurations
-from analysis.tables import Metric, comparable, equal_budget, last_rows, ranking
+from analysis.findings.gains import configurations
+from analysis.tables import WAY, choices, comparable, equal_budget, last_rows, ranking
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
 from spaces.errors import UserError
+from spaces.protocol import Metric
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Before:
 
     ranks: dict[str, float]
     parts: dict[str, dict[str, float]]
-    """{"fd": {source: value}}"""
+    """What each rank was made of, by name and then by source: {"fd": {source: value}}."""
 
 
 def before(file: Path, spec: StudySpec) -> Before:
-    """`file` as `understock search` leaves it; where it is not there, the spec's distances. UserError if it is damaged."""
+    """Read the ranks from `file`, which `understock search` leaves; where it is not there, from the spec's distances.
+
+    UserError if the file is damaged.
+    """
     if not file.is_file():
         names = sorted(spec.ranking, key=lambda name: spec.ranking[name])
         distances = {"fd": dict(spec.ranking)} if names else {}
@@ -47,14 +51,14 @@ def before(file: Path, spec: StudySpec) -> Before:
 def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str, float]) -> pd.DataFrame:
     """One study's column: a row a source, scratch first, then as they were ranked before training.
 
-    Columns: source, images_seen (equal budget: the most at which every source with a score has one), mean, low, high (of
-    its best configuration over seeds), seeds, trials, share (how much better than scratch, of scratch's score), before
-    (rank, NaN for scratch) and after (rank among sources by mean).
+    Columns: source, images_seen (equal budget: the most at which every source with a score has one), way (how its best
+    configuration uses it), mean, low, high (of that configuration over seeds), seeds, trials, share (how much better than
+    scratch, of scratch's score), before (rank, NaN for scratch) and after (rank among sources by mean).
     """
     ranked = ranking(last_rows(rows), metric)
     scored = rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
     budget, level = equal_budget(scored, metric, ["source"])
-    chosen = choices(rows, spec)
+    chosen = choices(rows)
     names = [SCRATCH, *sorted({*spec.sources, *rows["source"]} - {SCRATCH}, key=lambda n: (ranks.get(n, np.inf), n))]
     found = pd.DataFrame([_cell(level[level["source"] == name], name, chosen, metric) for name in names])
     found.insert(1, "images_seen", budget)
@@ -68,10 +72,18 @@ def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str,
 
 def _cell(level: pd.DataFrame, name: str, chosen: Sequence[str], metric: Metric) -> dict[str, Any]:
     if level.empty:
-        return {"source": name, "mean": np.nan, "low": np.nan, "high": np.nan, "seeds": 0, "trials": 0}
+        nothing = dict.fromkeys(("mean", "low", "high"), np.nan)
+        return {"source": name, WAY: None, **nothing, "seeds": 0, "trials": 0}
     best = configurations(level, chosen, metric)[0]
-    low, high, seeds = min(best.values), max(best.values), len(best.values)
-    return {"source": name, "mean": best.mean, "low": low, "high": high, "seeds": seeds, "trials": len(level)}
+    return {
+        "source": name,
+        WAY: best.way,
+        "mean": best.mean,
+        "low": min(best.values),
+        "high": max(best.values),
+        "seeds": len(best.values),
+        "trials": len(level),
+    }
 
 
 def regret(found: pd.DataFrame, metric: Metric) -> float | None:
@@ -84,7 +96,7 @@ def regret(found: pd.DataFrame, metric: Metric) -> float | None:
 
 
 def rank_correlation(found: pd.DataFrame) -> float | None:
-    """Spearman's, of the ranks before and after training; None below 3 sources."""
+    """Spearman's rank correlation of the ranks before and after training; None below 3 sources."""
     judged = found.dropna(subset=["before", "after"])
     if len(judged) < 3 or judged["after"].nunique() == 1:
         return None

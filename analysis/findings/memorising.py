@@ -6,7 +6,7 @@ import numpy as np
 
 
 def share_nearer(samples: Sequence[float], held_out: Sequence[float]) -> float:
-    """In how many of all pairs the sample lies nearer to its nearest training image than the held-out image does to its.
+    """The share of all pairs in which the sample lies nearer to a training image than the held-out image does to any.
 
     The Mann-Whitney statistic over the number of pairs; ties count half. About 0.5 where samples are like unseen real
     images, near 1 where they are copies (Meehan, Chaudhuri and Dasgupta, AISTATS 2020, arXiv:2004.05675, section 3).

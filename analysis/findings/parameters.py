@@ -8,28 +8,32 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from analysis.tables import PARTS, TARGET_IMAGES, Metric, at_budget, last_rows, ranking, settings
-from search.records.study import StudySpec
+from analysis.tables import ARM, TARGET_IMAGES, as_text, at_budget, last_rows, ranking, settings, trained_nothing
+from spaces.protocol import Metric
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those in memory
 
 FEWEST = 8
-"""Trials with a score that an importance takes at least; below, it would be noise."""
+"""An importance takes at least so many trials with a score; below, it would be noise."""
 FANOVA_MOST = 100
 
 
 def level(rows: pd.DataFrame, metric: Metric) -> tuple[int, pd.DataFrame]:
-    """The most images seen that every trial with a score has reached, and those trials there, best first."""
+    """The most images seen that every trained trial with a score has reached, and those trials there, best first.
+
+    Trials that trained nothing are left out: they have no parameters to look at.
+    """
     scored = rows[rows["trial"].isin(ranking(last_rows(rows), metric)["trial"]) & rows[metric.name].notna()]
+    scored = scored[~trained_nothing(scored)]
     if scored.empty:
         return 0, scored
     images = int(scored.groupby("trial")["images_seen"].max().min())
     return images, ranking(at_budget(scored, images), metric)
 
 
-def parameters(rows: pd.DataFrame, spec: StudySpec) -> list[str]:
-    """What varies among trials, the most telling columns first: source, networks, settings, seeds."""
-    return [name for name in ("source", PARTS) if rows[name].nunique() > 1] + settings(rows, spec)
+def parameters(rows: pd.DataFrame) -> list[str]:
+    """What varies among trials, the most telling columns first: source, method, networks, settings, seeds."""
+    return [name for name in ARM if rows[name].nunique() > 1] + settings(rows)
 
 
 def is_number(values: pd.Series) -> bool:
@@ -78,7 +82,7 @@ def method(trials: int) -> str:
 
 def _distribution(values: pd.Series) -> optuna.distributions.BaseDistribution:
     if not is_number(values) or values.isna().any():
-        return optuna.distributions.CategoricalDistribution(sorted(values.astype(str).unique()))
+        return optuna.distributions.CategoricalDistribution(sorted(as_text(values).unique()))
     if pd.api.types.is_integer_dtype(values):
         return optuna.distributions.IntDistribution(int(values.min()), int(values.max()), log=is_log(values))
     return optuna.distributions.FloatDistribution(float(values.min()), float(values.max()), log=is_log(values))
@@ -86,7 +90,7 @@ def _distribution(values: pd.Series) -> optuna.distributions.BaseDistribution:
 
 def _plain(value: object, distribution: optuna.distributions.BaseDistribution) -> object:
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return str(value)
+        return str(None if pd.isna(value) else value)
     return int(value) if isinstance(distribution, optuna.distributions.IntDistribution) else float(value)  # type: ignore[call-overload, arg-type]
 
 
@@ -97,13 +101,17 @@ class Interaction:
     first: str
     second: str
     apart: float
-    """R squared of the rank of the score on both parameters."""
+    """R squared of a regression of the score's rank on both parameters."""
     together: float
-    """The same with their product: the surplus is interaction."""
+    """R squared on both and their product: the surplus is interaction."""
 
 
 def interaction(there: pd.DataFrame, first: str, second: str, metric: Metric) -> Interaction | None:
-    """Least squares of the score's rank on two numeric parameters, with and without their product; None below 8 trials."""
+    """Regress the score's rank on two numeric parameters, with and without their product, by least squares.
+
+    Trials of methods that lack one of the parameters are left out. None below 8 trials.
+    """
+    there = there.dropna(subset=[first, second])
     if len(there) < FEWEST:
         return None
     a, b = (_standard(there[name]) for name in (first, second))

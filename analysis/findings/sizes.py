@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.gains import configurations
-from analysis.tables import TARGET_IMAGES, Metric, equal_budget, last_rows, ranking
+from analysis.tables import TARGET_IMAGES, WAY, equal_budget, last_rows, ranking, trained_nothing
 from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,18 @@ class Worth:
     value: float
     scratch_images: float
     bound: str
-    """ "more than" or "fewer than" where the score lies outside of what scratch was measured at, else ""."""
+    """Where the score lies outside of what scratch was measured at, "more than" or "fewer than"; else ""."""
 
 
 def by_size(rows: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> pd.DataFrame:
     """A row a source and size: the best configuration's mean over seeds at equal budget, and its range.
 
-    `rows` are evaluations of one target under one protocol, every `data/target_images` a number. Equal budget: the most
-    images seen at which every source and size with a score has one. Columns: source, target_images, images_seen, parts,
-    mean, low, high, seeds, trials (how many had a score there), trial (the first of the best configuration).
+    `rows` are evaluations of one target under one protocol, every `data/target_images` a number. Trials that trained
+    nothing are left out, as target images are nothing to them. Equal budget: the most images seen at which every source
+    and size with a score has one. Columns: source, target_images, images_seen, way, mean, low, high, seeds, trials (how
+    many had a score there), trial (the first of the best configuration).
     """
-    scored = rows[rows["trial"].isin(ranking(last_rows(rows), metric)["trial"])]
+    scored = rows[rows["trial"].isin(ranking(last_rows(rows), metric)["trial"]) & ~trained_nothing(rows)]
     budget, level = equal_budget(scored, metric, ["source", TARGET_IMAGES])
     others = [name for name in chosen if name != TARGET_IMAGES]
     found = []
@@ -39,12 +41,19 @@ def by_size(rows: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> pd.Dat
         best = configurations(group, others, metric)[0]
         found.append(
             {
-                "source": source, "target_images": int(size), "images_seen": budget, "parts": best.parts,
-                "mean": best.mean, "low": min(best.values), "high": max(best.values), "seeds": len(best.values),
-                "trials": len(group), "trial": best.trials[0],
+                "source": source,
+                "target_images": int(size),
+                "images_seen": budget,
+                WAY: best.way,
+                "mean": best.mean,
+                "low": min(best.values),
+                "high": max(best.values),
+                "seeds": len(best.values),
+                "trials": len(group),
+                "trial": best.trials[0],
             }
-        )  # fmt: skip
-    columns = ["source", "target_images", "images_seen", "parts", "mean", "low", "high", "seeds", "trials", "trial"]
+        )
+    columns = ["source", "target_images", "images_seen", WAY, "mean", "low", "high", "seeds", "trials", "trial"]
     return pd.DataFrame(found, columns=columns)
 
 

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from analysis.tables import Metric, last_rows
+from analysis.tables import NO_SCORE, last_rows, trained_nothing
 from search.records.study import StudySpec
-
-NO_SCORE = ("diverged", "failed")
+from spaces.protocol import Metric
 
 
 def device_hours(spec: StudySpec) -> tuple[str, float]:
-    """ "GPU-hours" or "core-hours", and how many of them a trial's second costs."""
+    """The unit of what a study costs, "GPU-hours" or "core-hours", and how much of it a trial's second takes."""
     devices = spec.gpus_per_worker or spec.threads_per_trial
     return ("GPU-hours" if spec.gpus_per_worker else "core-hours"), spec.workers_per_trial * devices / 3600
 
@@ -40,7 +39,7 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
 def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """A row a rung of early stopping, ascending: images, reached, stopped (there), diverged_or_failed (before the next).
 
-    The last one is the budget. Without early stopping it is the only one.
+    The last one is the budget. Without early stopping it is the only one. Trials that trained nothing come to none.
     """
     last = last_rows(rows)
     marks = rung_images(spec)
@@ -71,8 +70,13 @@ def rung_images(spec: StudySpec) -> list[int]:
 
 
 def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:
-    """Device-hours that all trials would have taken to the end of the budget, at the median speed of the study's trials."""
+    """Device-hours that all trials would have taken to the end of the budget, at the median speed of the study's trials.
+
+    Trials that trained nothing took all that they ever would.
+    """
     last = last_rows(rows)
-    last = last[last["images_seen"] > 0]
-    speed = float((last["wall_seconds"] / last["images_seen"]).median())
-    return float(speed * spec.base.budget.images * rows["trial"].nunique() * device_hours(spec)[1])
+    whole = trained_nothing(last)
+    begun = last[last["images_seen"] > 0]
+    speed = float((begun["wall_seconds"] / begun["images_seen"]).median())
+    seconds = speed * spec.base.budget.images * (~whole).sum() + last.loc[whole, "wall_seconds"].sum()
+    return float(seconds * device_hours(spec)[1])

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.gains import Gain, Side
-from analysis.tables import Metric, cost_to_reach
+from analysis.tables import cost_to_reach
+from spaces.protocol import Metric
 
 COSTS = {"images": "images_seen", "seconds": "train_seconds"}
 AT_MOST = 6
+"""How many thresholds a race has at most."""
 
 
 def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
@@ -20,7 +22,8 @@ def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
     Columns: threshold; for side in transfer, scratch and cost in images, seconds: `<side>_<cost>`, the median over seeds of
     the cost at the first evaluation as good as the threshold, NaN unless every seed got there, and `<side>_reached`, how
     many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`: "at least" where transfer was better at its first
-    evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "".
+    evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "". Over a source as it
+    is, which costs no training, there is no speed-up: it is NaN.
     """
     return pd.DataFrame(
         [_row(rows, gain, metric, value) for value in thresholds(rows, gain, metric)],
@@ -38,7 +41,7 @@ def thresholds(rows: pd.DataFrame, gain: Gain, metric: Metric) -> list[float]:
 
     Of more than 6 some are left out, evenly; the first and the last stay.
     """
-    slower, faster = (gain.scratch, gain.transfer) if gain.value >= 0 else (gain.transfer, gain.scratch)
+    slower, faster = (gain.baseline, gain.transfer) if gain.value >= 0 else (gain.transfer, gain.baseline)
     own = _improving(rows, faster, metric)
     costs = {metric.sign * value for value in (*own, *_improving(rows, slower, metric))}
     within = sorted((cost for cost in costs if metric.sign * own[-1] <= cost <= metric.sign * own[0]), reverse=True)
@@ -60,7 +63,7 @@ def _improving(rows: pd.DataFrame, side: Side, metric: Metric) -> list[float]:
 
 def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[str, Any]:
     row: dict[str, Any] = {"threshold": value}
-    for name, side in (("transfer", gain.transfer), ("scratch", gain.scratch)):
+    for name, side in (("transfer", gain.transfer), ("scratch", gain.baseline)):
         for cost, column in COSTS.items():
             reached = [cost_to_reach(rows, trial, metric, value, column) for trial in side.trials]
             row[f"{name}_{cost}"] = _median(reached)
@@ -69,10 +72,24 @@ def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[s
     for cost, column in COSTS.items():
         theirs = row[f"scratch_{cost}"]
         if np.isnan(theirs):  # at least as much as scratch has spent in vain
-            theirs = float(rows[rows["trial"].isin(gain.scratch.trials)].groupby("trial")[column].max().median())
-            bound = "never"
-        row[f"speedup_{cost}"] = theirs / row[f"transfer_{cost}"]
+            theirs, bound = spent(rows, gain.baseline, column), "never"
+        ours = row[f"transfer_{cost}"]
+        row[f"speedup_{cost}"] = theirs / ours if ours else np.nan
     return row | {"bound": bound}
+
+
+def spent(rows: pd.DataFrame, side: Side, cost: str) -> float:
+    """What a side has spent of a cost (a column) in the end, the median over its seeds."""
+    return float(rows[rows["trial"].isin(side.trials)].groupby("trial")[cost].max().median())
+
+
+def cost_to_match(rows: pd.DataFrame, gain: Gain, metric: Metric) -> dict[str, float]:
+    """What the baseline had spent, by column, when it was as good as transfer in the end; NaN unless all its seeds were."""
+    value = gain.transfer.mean
+    return {
+        cost: _median([cost_to_reach(rows, trial, metric, value, cost) for trial in gain.baseline.trials])
+        for cost in COSTS.values()
+    }
 
 
 def _median(reached: Sequence[float | None]) -> float:

@@ -5,28 +5,33 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis import tables
-from analysis.evidence import Evidence, of_each
 from analysis.figures.scatter import trade_off
 from analysis.page import Block, Plot, Section, plural, sheet, text
-from analysis.tables import PARTS, Metric
+from analysis.study_data import StudyData, of_each
+from analysis.tables import WAY
+from spaces.protocol import Metric
 
 DISPUTED = 3
 
 
-def section(studies: Sequence[Evidence]) -> Section:
-    """A block a study; of several, the range of rank correlations."""
+def section(studies: Sequence[StudyData]) -> Section:
+    """The section, a block a study; over several studies it gives the range of rank correlations."""
     title = f"{studies[0].metric.name.upper()} against {(_second(studies[0]) or studies[0].metric).name.upper()}"
     return of_each("agreement", title if _second(studies[0]) else "Two metrics", studies, _block, _overview)
 
 
-def _second(e: Evidence) -> Metric | None:
-    others = [metric for metric in e.metrics[1:] if metric.name == "iw"] or e.metrics[1:]
+def _second(study: StudyData) -> Metric | None:
+    others = [metric for metric in study.metrics[1:] if metric.name == "iw"] or study.metrics[1:]
     return others[0] if others else None
 
 
-def _overview(studies: Sequence[Evidence]) -> str:
-    pairs = [(e, _second(e)) for e in studies]
-    found = [rho for e, second in pairs if second and (rho := tables.agreement(e.ranked, e.metric, second)) is not None]
+def _overview(studies: Sequence[StudyData]) -> str:
+    pairs = [(study, _second(study)) for study in studies]
+    found = [
+        rho
+        for study, second in pairs
+        if second and (rho := tables.agreement(study.ranked, study.metric, second)) is not None
+    ]
     if not found:
         return "No study has enough trials with two metrics for a rank correlation."
     return (
@@ -35,48 +40,57 @@ def _overview(studies: Sequence[Evidence]) -> str:
     )
 
 
-def _block(e: Evidence) -> Block:
-    second = _second(e)
+def _block(study: StudyData) -> Block:
+    second = _second(study)
     if second is None:
-        name = f"{e.spec.name[:90]}-two-metrics"
+        name = f"{study.spec.name[:90]}-two-metrics"
         return Block(
-            f"Not enough data: the study measured {e.metric.label} alone; run `understock search {e.spec.target} --metric "
-            f"{e.metric.name} --name {name}`, which measures the others too."
+            f"Not enough data: the study measured {study.metric.label} alone; run `understock search {study.spec.target} "
+            f"--metric {study.metric.name} --name {name}`, which measures the others too."
         )
-    both = e.ranked.dropna(subset=[second.name])
+    both = study.ranked.dropna(subset=[second.name])
     if both.empty:
-        return Block(f"Not enough data: no trial with a score has {second.label} too; {e.cure}.")
-    on_front = tables.front(both, e.metric, second)
-    apart = tables.disagreements(both, e.metric, second)
+        return Block(f"Not enough data: no trial with a score has {second.label} too; {study.cure}.")
+    on_front = tables.front(both, study.metric, second)
+    apart = tables.disagreements(both, study.metric, second)
     disputed = apart[apart["apart"] > 0].head(DISPUTED) if len(apart) >= DISPUTED else apart.iloc[:0]
     plot = Plot(
         "Last evaluation of each trial",
         trade_off(
-            both, e.metric, second, e.looks, hovers=e.hovers, on_front=on_front, disputed=disputed["trial"].tolist()[:1]
+            both,
+            study.metric,
+            second,
+            study.looks,
+            hovers=study.hovers,
+            on_front=on_front,
+            disputed=disputed["trial"].tolist()[:1],
         ),
-        f"Scatter plot of {second.label} against {e.metric.label}, a point a trial, the Pareto front ringed.",
+        f"Scatter plot of {second.label} against {study.metric.label}, a point a trial, the Pareto front ringed.",
     )
-    shown = apart[["trial", "source", PARTS, e.metric.name, second.name, "first_rank", "second_rank"]].assign(
+    shown = apart[["trial", "source", WAY, study.metric.name, second.name, "first_rank", "second_rank"]].assign(
         front=on_front.map({True: "yes", False: ""})
     )
-    names = {
-        PARTS: "parts", e.metric.name: e.metric.label, second.name: second.label, "front": "on the front",
-        "first_rank": f"rank by {e.metric.name.upper()}", "second_rank": f"rank by {second.name.upper()}",
-    }  # fmt: skip
+    names = study.names | {
+        study.metric.name: study.metric.label,
+        second.name: second.label,
+        "front": "on the front",
+        "first_rank": f"rank by {study.metric.name.upper()}",
+        "second_rank": f"rank by {second.name.upper()}",
+    }
     notes = [
         "Ringed, on the dotted line: the Pareto front, trials that no other trial beats in both metrics. Named: the trial "
         "that the two rank furthest apart. FD and FID see the mean and spread of features and can be pleased by copies of "
         "the training images; IW's critic is trained afresh on held-out images.",
     ]
-    lead = _agreement(e, both, second, int(on_front.sum())) + _disputed(disputed, e.metric, second)
+    lead = _agreement(study, both, second, int(on_front.sum())) + _disputed(disputed, study.metric, second)
     return Block(lead, notes=notes, plots=[plot], sheets=[sheet("Every trial with both metrics", shown, names)])
 
 
-def _agreement(e: Evidence, both: pd.DataFrame, second: Metric, on_front: int) -> str:
+def _agreement(study: StudyData, both: pd.DataFrame, second: Metric, on_front: int) -> str:
     front = f"{on_front} of {plural(len(both), 'trial')} on the Pareto front"
-    rho = tables.agreement(both, e.metric, second)
+    rho = tables.agreement(both, study.metric, second)
     if rho is None:
-        return f"{front}; not enough data for a rank correlation, which takes 3 trials that differ: {e.cure}."
+        return f"{front}; not enough data for a rank correlation, which takes 3 trials that differ: {study.cure}."
     degrees = [(0.7, "agree"), (0.3, "agree in part"), (-0.3, "hardly agree"), (-1.1, "contradict each other")]
     how = next(words for least, words in degrees if rho > least)
     return (

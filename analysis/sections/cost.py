@@ -4,29 +4,34 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.evidence import Evidence, of_each, origin
 from analysis.figures.curves import learning_curves, speedups
-from analysis.findings.thresholds import race
+from analysis.findings.gains import Gain
+from analysis.findings.thresholds import cost_to_match, race, spent
 from analysis.page import Block, Plot, Section, Sheet, duration, sheet, text
-from analysis.tables import PARTS
+from analysis.study_data import StudyData, of_each
+from analysis.tables import WAY
+from analysis.words import configuration, origin
 
 _HEADINGS = {"images_seen": "Against images seen", "train_seconds": "Against seconds of training"}
 
 
-def section(studies: Sequence[Evidence]) -> Section:
-    """A block a study; of several, the range of speed-ups at the loosest and at the tightest score."""
+def section(studies: Sequence[StudyData]) -> Section:
+    """The section, a block a study; over several studies it gives the range of speed-ups to the loosest and tightest score."""
     return of_each("cost", "Quality against cost", studies, _block, _overview)
 
 
-def _race(e: Evidence) -> pd.DataFrame:
-    return race(e.rows, e.gains[0], e.metric)
+def _race(study: StudyData) -> pd.DataFrame:
+    return race(study.rows, study.gains[0], study.metric)
 
 
-def _overview(studies: Sequence[Evidence]) -> str:
-    compared = [e for e in studies if e.gains]
+def _overview(studies: Sequence[StudyData]) -> str:
+    compared = [study for study in studies if study.gains]
     if not compared:
         return "No study has transfer and scratch to compare yet."
-    races = [found for e in compared if len(found := _reached(_race(e))["speedup_images"])]
+    trained = [study for study in compared if not study.gains[0].transfer.is_source]
+    if not trained:
+        return "In every study the best of transfer is a source as it is, which costs no training."
+    races = [found for study in trained if len(found := _reached(_race(study))["speedup_images"])]
     if not races:
         return "In no study did transfer and scratch both come to one score."
     loose, tight = ([float(found.iloc[i]) for found in races] for i in (0, -1))
@@ -36,57 +41,83 @@ def _overview(studies: Sequence[Evidence]) -> str:
     )
 
 
-def _block(e: Evidence) -> Block:
-    measured = e.rows[e.rows[e.metric.name].notna()]
+def _block(study: StudyData) -> Block:
+    measured = study.rows[study.rows[study.metric.name].notna()]
     if measured.empty:
-        return Block(f"Not enough data: no evaluation has {e.metric.label}; {e.cure}.")
-    floor = measured[f"{e.metric.name}_floor"].median()
-    sides = [side.trials[0] for gain in e.gains[:1] for side in (gain.transfer, gain.scratch)]
-    best = [e.answer.best.trial] if e.answer.best else []
-    plots = [
-        Plot(
-            heading,
-            learning_curves(
-                measured.rename(columns={"hours": e.unit}), e.metric, cost, e.looks, hovers=e.hovers,
-                floor=None if pd.isna(floor) else float(floor), highlighted=sorted({*sides, *best}),
-            ),
-            f"Line chart of {e.metric.label} {heading.lower()}, a line a trial, coloured by source.",
-        )
-        for cost, heading in (_HEADINGS | {e.unit: f"Against {e.unit}"}).items()
-    ]  # fmt: skip
+        return Block(f"Not enough data: no evaluation has {study.metric.label}; {study.cure}.")
+    plots = _curves(study, measured)
     notes = [
         "A line a trial, a colour and a marker a source; thick are the best trial and one seed of either side of the answer. "
         "Seconds and hours are of training alone, evaluation left out. Dashed: the floor.",
-        e.floor,
+        study.floor,
     ]
-    columns = ["trial", "source", PARTS, "images_seen", "train_seconds", "hours", e.metric.name]
-    names = {PARTS: "parts", "images_seen": "images seen", "train_seconds": "seconds", "hours": e.unit}
-    behind = e.whole_or_head("Every evaluation", measured[columns], names | {e.metric.name: e.metric.label})
-    if not e.gains:
-        lead = f"Not enough data to compare the cost of transfer with that of scratch; {e.cure}."
+    if study.has_untrained:
+        notes.insert(1, "A marker without a line, at no cost: a source as it is.")
+    columns = ["trial", "source", WAY, "images_seen", "train_seconds", "hours", study.metric.name]
+    names = study.names | {"hours": study.unit, study.metric.name: study.metric.label}
+    behind = study.whole_or_head("Every evaluation", measured[columns], names)
+    if not study.gains:
+        lead = f"Not enough data to compare the cost of transfer with that of scratch; {study.cure}."
         return Block(lead, notes=notes, plots=plots, sheets=[behind])
-    found = _race(e)
-    plots.append(Plot("Speed-up by the score to reach", speedups(found, e.metric), "Line chart of how many times the cost "
-                      "scratch needs to reach a score that transfer has reached, by that score."))  # fmt: skip
-    notes.insert(1, _how(e))
-    return Block(_said(e, found), notes=notes, plots=plots, sheets=[_times(e, found), behind])
+    if study.gains[0].transfer.is_source:
+        return Block(_said_of_source(study, study.gains[0]), notes=notes, plots=plots, sheets=[behind])
+    found = _race(study)
+    what = (
+        "Line chart of how many times the cost scratch needs to reach a score that transfer has reached, by that score."
+    )
+    plots.append(Plot("Speed-up by the score to reach", speedups(found, study.metric), what))
+    notes.insert(1, _how(study))
+    return Block(_said(study, found), notes=notes, plots=plots, sheets=[_times(study, found), behind])
 
 
-def _said(e: Evidence, found: pd.DataFrame) -> str:
-    gain = e.gains[0]
-    who = f"the best configuration {origin(gain.transfer)}"
+def _curves(study: StudyData, measured: pd.DataFrame) -> list[Plot]:
+    """The learning curves against each cost; thick are the best trial, and one of either side of the answer."""
+    floor = measured[f"{study.metric.name}_floor"].median()
+    sides = [side.trials[0] for gain in study.gains[:1] for side in (gain.transfer, gain.baseline)]
+    best = [study.answer.best.trial] if study.answer.best else []
+    return [
+        Plot(
+            heading,
+            learning_curves(
+                measured.rename(columns={"hours": study.unit}),
+                study.metric,
+                cost,
+                study.looks,
+                hovers=study.hovers,
+                highlighted=sorted({*sides, *best}),
+                floor=None if pd.isna(floor) else float(floor),
+            ),
+            f"Line chart of {study.metric.label} {heading.lower()}, a line a trial, coloured by source.",
+        )
+        for cost, heading in (_HEADINGS | {study.unit: f"Against {study.unit}"}).items()
+    ]
+
+
+def _said_of_source(study: StudyData, gain: Gain) -> str:
+    """What scratch needs to be as good as a source that was not trained at all."""
+    said = f"{origin(gain.transfer)} has {study.metric.label} {text(gain.transfer.mean)} without any training"
+    needed = cost_to_match(study.rows, gain, study.metric)
+    if pd.isna(needed["images_seen"]):
+        images, seconds = (spent(study.rows, gain.baseline, cost) for cost in ("images_seen", "train_seconds"))
+        who = "scratch was not" if len(gain.baseline.trials) == 1 else "not every seed of scratch was"
+        return f"{said}; {who} as good after {text(images)} images ({duration(seconds)})."
+    return f"{said}; scratch needs {text(needed['images_seen'])} images ({duration(needed['train_seconds'])}) to be as good."
+
+
+def _said(study: StudyData, found: pd.DataFrame) -> str:
+    who = configuration(study.gains[0].transfer)
     both, last = _reached(found), found.iloc[-1]
     if both.empty:
         first = found.iloc[0]
         if first["bound"] != "never" or pd.isna(first["transfer_images"]):
             return f"{who[0].upper()}{who[1:]} and scratch have no score that both reached."
         return (
-            f"{who[0].upper()}{who[1:]} had {e.metric.label} {text(first['threshold'])} after {text(first['transfer_images'])} "
-            f"images ({duration(first['transfer_seconds'])}); scratch never did, in {text(float(first['speedup_images']))} times "
-            "the images."
+            f"{who[0].upper()}{who[1:]} had {study.metric.label} {text(first['threshold'])} after "
+            f"{text(first['transfer_images'])} images ({duration(first['transfer_seconds'])}); scratch never did, in "
+            f"{text(float(first['speedup_images']))} times the images."
         )
     loose, tight = both.iloc[0], both.iloc[-1]
-    said = f"To {e.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
+    said = f"To {study.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
     said += f"({duration(loose['transfer_seconds'])}); scratch needs {_times_more(loose)}"
     if len(both) > 1:
         said += f", and to {text(tight['threshold'])} {_times_more(tight)}{_trend(loose, tight)}"
@@ -117,7 +148,7 @@ def _times_more(row: pd.Series) -> str:
     return f"{bound}as many images" if times == "1" else f"{bound}{times} times the images"
 
 
-def _how(e: Evidence) -> str:
+def _how(study: StudyData) -> str:
     return (
         "The scores to reach are those that either configuration came to with all its seeds, from the first evaluation of the "
         "faster one to its last. Cost: at the first evaluation as good, median over seeds. Triangles: at least so much, for "
@@ -125,11 +156,12 @@ def _how(e: Evidence) -> str:
     )
 
 
-def _times(e: Evidence, found: pd.DataFrame) -> Sheet:
-    names = {"threshold": f"{e.metric.label} to reach", "bound": "speed-ups are"}
-    names |= {f"{side}_{what}": f"{side}: {words}" for side in ("transfer", "scratch")
-              for what, words in (("images", "images"), ("seconds", "seconds"), ("reached", "seeds there"))}  # fmt: skip
-    names |= {"speedup_images": "speed-up in images", "speedup_seconds": "speed-up in seconds"}
+def _times(study: StudyData, found: pd.DataFrame) -> Sheet:
+    names = {"threshold": f"{study.metric.label} to reach", "bound": "speed-ups are"}
+    for side in ("transfer", "scratch"):
+        names |= {f"{side}_{what}": f"{side}: {what}" for what in ("images", "seconds")}
+        names[f"{side}_reached"] = f"{side}: seeds there"
+    names |= {f"speedup_{what}": f"speed-up in {what}" for what in ("images", "seconds")}
     shown = found.assign(bound=found["bound"].replace({"": "exact", "never": "at least (scratch never got there)"}))
     return sheet(
         "Cost to reach a score", shown.round({"transfer_seconds": 1, "scratch_seconds": 1}), names, folded=False

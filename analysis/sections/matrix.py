@@ -4,17 +4,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.evidence import Evidence
 from analysis.figures.grids import source_by_study
 from analysis.findings.matrix import column, rank_correlation, regret
 from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
+from analysis.study_data import StudyData
+from analysis.tables import AS_IS, WAY
+from analysis.words import percent, used
 from spaces.config import SCRATCH
 
 
-def section(studies: Sequence[Evidence]) -> Section:
-    """One figure for all studies: each a column."""
-    found = [(e, column(e.rows, e.spec, e.metric, e.before.ranks)) for e in studies]
-    scored = [(e, frame) for e, frame in found if frame["mean"].notna().any()]
+def section(studies: Sequence[StudyData]) -> Section:
+    """The section, one figure for all studies, each of which is a column."""
+    found = [(study, column(study.rows, study.spec, study.metric, study.before.ranks)) for study in studies]
+    scored = [(study, frame) for study, frame in found if frame["mean"].notna().any()]
     title = "Sources by targets"
     if not scored:
         return Section("matrix", title, [Block(f"Not enough data: no trial has a score yet; {studies[0].cure}.")])
@@ -23,7 +25,7 @@ def section(studies: Sequence[Evidence]) -> Section:
         return Section("matrix", title, [Block(lead)])
     plot = Plot(
         "Best configuration of each source in each study",
-        source_by_study([(e.spec.name, frame) for e, frame in scored]),
+        source_by_study([(study.spec.name, frame) for study, frame in scored]),
         "Heat map of the scores by source and study, with ranks before and after training.",
     )
     notes = [
@@ -35,23 +37,24 @@ def section(studies: Sequence[Evidence]) -> Section:
     return Section("matrix", title, [block])
 
 
-def _said(pair: tuple[Evidence, pd.DataFrame]) -> str:
-    e, found = pair
+def _said(pair: tuple[StudyData, pd.DataFrame]) -> str:
+    study, found = pair
     judged = found.dropna(subset=["after"])
     if judged.empty:
-        return f"{e.spec.name}: no source has a score."
+        return f"{study.spec.name}: no source has a score."
     best = judged.loc[judged["after"].idxmin()]
     scratch = found.loc[found["source"] == SCRATCH, "mean"].iloc[0]
     beat = int((judged["share"] > 0).sum())
-    said = f"{e.spec.name} (target {e.spec.target}): {best['source']} is best of {plural(len(judged), 'source')}"
-    said += f", and {beat} beat scratch" if not pd.isna(scratch) else f", scratch has no score ({e.cure})"
+    who = f"{best['source']}, {used(AS_IS)}," if best[WAY] == AS_IS else best["source"]
+    said = f"{study.spec.name} (target {study.spec.target}): {who} is best of {plural(len(judged), 'source')}"
+    said += f", and {beat} beat scratch" if not pd.isna(scratch) else f", scratch has no score ({study.cure})"
     ranked = judged.dropna(subset=["before"])
     if ranked.empty:
         return f"{said}; no rank from before training."
     told = ranked.loc[ranked["before"].idxmin()]
     if len(ranked) < 2:
-        return f"{said}; one source is too few to judge its rank before training: {e.grid}."
-    cost = regret(found, e.metric)
+        return f"{said}; one source is too few to judge its rank before training: {study.grid}."
+    cost = regret(found, study.metric)
     rho = rank_correlation(found)
     right = told["source"] == best["source"]
     said += f"; ranked first before training was {told['source']}" + (
@@ -60,41 +63,41 @@ def _said(pair: tuple[Evidence, pd.DataFrame]) -> str:
     return said + ("." if rho is None else f" (rank correlation with the truth {rho:.2f}).")
 
 
-def _sheet(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> Sheet:
-    whole = pd.concat([frame.assign(study=e.spec.name, target=e.spec.target) for e, frame in scored])
-    columns = [
-        "study",
-        "target",
-        "source",
-        "images_seen",
-        "mean",
-        "low",
-        "high",
-        "seeds",
-        "trials",
-        "share",
-        "before",
-        "after",
-    ]
+def _sheet(scored: Sequence[tuple[StudyData, pd.DataFrame]]) -> Sheet:
     names = {
-        "images_seen": "images seen", "mean": "score (mean)", "low": "lowest", "high": "highest",
-        "trials": "trials with a score", "share": "better than scratch by", "before": "rank before", "after": "rank after",
-    }  # fmt: skip
-    shares = whole["share"].map(lambda share: "–" if pd.isna(share) else f"{100 * share:.0f} %")
-    return sheet("Sources by studies", whole[columns].assign(share=shares), names)
+        "study": "study",
+        "target": "target",
+        "source": "source",
+        "images_seen": "images seen",
+        WAY: "best with",
+        "mean": "score (mean)",
+        "low": "lowest",
+        "high": "highest",
+        "seeds": "seeds",
+        "trials": "trials with a score",
+        "share": "better than scratch by",
+        "before": "rank before",
+        "after": "rank after",
+    }
+    whole = pd.concat([frame.assign(study=study.spec.name, target=study.spec.target) for study, frame in scored])
+    words = {
+        "share": whole["share"].map(lambda share: "–" if pd.isna(share) else percent(share)),
+        WAY: whole[WAY].map(used, na_action="ignore"),
+    }
+    return sheet("Sources by studies", whole.assign(**words)[list(names)], names)
 
 
-def _parts(scored: Sequence[tuple[Evidence, pd.DataFrame]]) -> list[Sheet]:
+def _parts(scored: Sequence[tuple[StudyData, pd.DataFrame]]) -> list[Sheet]:
     """What the ranks before training were made of, a table a study."""
     sheets = []
-    for e, _ in scored:
-        parts = e.before.parts
-        sources = sorted(e.before.ranks, key=lambda name: e.before.ranks[name])
+    for study, _ in scored:
+        parts = study.before.parts
+        sources = sorted(study.before.ranks, key=lambda name: study.before.ranks[name])
         rows = [
-            [name, text(e.before.ranks[name]), *(text(values.get(name)) for values in parts.values())]
+            [name, text(study.before.ranks[name]), *(text(values.get(name)) for values in parts.values())]
             for name in sources
         ]
         if rows:
-            caption = f"Before any training: how near the sources are to {e.spec.target} ({e.spec.name})"
+            caption = f"Before any training: how near the sources are to {study.spec.target} ({study.spec.name})"
             sheets.append(Sheet(caption, ["source", "rank", *parts], rows))
     return sheets

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.evidence import Evidence, of_each
 from analysis.figures.parameters import importance as bars
 from analysis.figures.parameters import pair, slice_plot
 from analysis.findings.parameters import (
@@ -21,18 +20,22 @@ from analysis.findings.parameters import (
     parameters,
 )
 from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
-from analysis.tables import PARTS, SEEDS
+from analysis.study_data import StudyData, of_each
+from analysis.tables import ARM, SEEDS
 
 SLICES = 6
 
 
-def section(studies: Sequence[Evidence]) -> Section:
-    """A block a study; of several, which parameter mattered most how often."""
+def section(studies: Sequence[StudyData]) -> Section:
+    """The section, a block a study; over several studies it says which parameter mattered most how often."""
     return of_each("parameters", "Learning rates and other parameters", studies, _block, _overview)
 
 
-def _overview(studies: Sequence[Evidence]) -> str:
-    found = [importance(level(e.rows, e.metric)[1], parameters(e.rows, e.spec), e.metric) for e in studies]
+def _overview(studies: Sequence[StudyData]) -> str:
+    found = []
+    for study in studies:
+        _, there, names = _looked_at(study)
+        found.append(importance(there, names, study.metric))
     first = Counter(next(iter(shares)) for shares in found if shares)
     if not first:
         return f"No study has {FEWEST} trials with a score and two parameters that vary."
@@ -40,50 +43,62 @@ def _overview(studies: Sequence[Evidence]) -> str:
     return f"Most important by study: {said} of {plural(sum(first.values()), 'study', 'studies')}."
 
 
-def _block(e: Evidence) -> Block:
-    images, there = level(e.rows, e.metric)
-    names = [name for name in parameters(e.rows, e.spec) if len(there) and there[name].nunique(dropna=False) > 1]
+def _looked_at(study: StudyData) -> tuple[int, pd.DataFrame, list[str]]:
+    """Images seen, the trials that were trained as they stood there, and what varies among them."""
+    images, there = level(study.rows, study.metric)
+    return images, there, [name for name in parameters(study.rows) if there[name].nunique(dropna=False) > 1]
+
+
+def _block(study: StudyData) -> Block:
+    images, there, names = _looked_at(study)
     if there.empty:
-        return Block(f"Not enough data: no trial has a score yet; {e.cure}.")
+        have = "no trial that was trained has a score" if len(study.ranked) else "no trial has a score yet"
+        return Block(f"Not enough data: {have}; {study.cure}.")
     if not names or len(there) < 2:
         why = "to vary the learning rates too"
         return Block(
-            f"Not enough data: no parameter varies among trials with a score; {e.instead(why, 'quickstart', space='quickstart')}."
+            "Not enough data: no parameter varies among trials with a score; "
+            f"{study.instead(why, 'quickstart', space='quickstart')}."
         )
-    shares = importance(there, names, e.metric)
-    both = _pair(e, there, names, shares)
+    shares = importance(there, names, study.metric)
+    both = _pair(study, there, names, shares)
     plots = (
         [Plot("Importance", bars(shares), "Bar chart of each parameter's share of the importance.")] if shares else []
     )
-    plots += _slices(e, there, names, shares)
+    plots += _slices(study, there, names, shares)
     if both:
-        plots.append(_pair_plot(e, there, both))
-    columns = ["trial", *names, e.metric.name]
+        plots.append(_pair_plot(study, there, both))
+    columns = ["trial", *names, study.metric.name]
     sheets = [_shares(shares)] if shares else []
     sheets.append(
-        e.whole_or_head(f"Every trial at {text(images)} images seen", there[columns], {e.metric.name: e.metric.label})
+        study.whole_or_head(
+            f"Every trial at {text(images)} images seen", there[columns], {study.metric.name: study.metric.label}
+        )
     )
     return Block(
-        f"{_said(e, there, shares)}{_interact(both)}", notes=[_how(images, there, shares)], plots=plots, sheets=sheets
+        f"{_said(study, there, shares)}{_interact(both)}",
+        notes=[_how(images, there, shares)],
+        plots=plots,
+        sheets=sheets,
     )
 
 
-def _said(e: Evidence, there: pd.DataFrame, shares: dict[str, float]) -> str:
+def _said(study: StudyData, there: pd.DataFrame, shares: dict[str, float]) -> str:
     if not shares:
         few = f"{plural(len(there), 'trial')} with a score" if len(there) < FEWEST else "one parameter that varies"
-        return f"Not enough data for importance ({few}; it takes {FEWEST} trials and two parameters): {e.cure}."
+        return f"Not enough data for importance ({few}; it takes {FEWEST} trials and two parameters): {study.cure}."
     (first, share), *rest = shares.items()
     said = f"{first} mattered most ({share:.0%} of the importance)"
     said += f", then {rest[0][0]} ({rest[0][1]:.0%})" if rest else ""
     chance = [shares[name] for name in SEEDS if name in shares]
     said += f"; the seeds, which are chance, have {max(chance):.0%}" if chance else ""
-    return f"{said}.{_best_values(e, there)}"
+    return f"{said}.{_best_values(study, there)}"
 
 
-def _best_values(e: Evidence, there: pd.DataFrame) -> str:
+def _best_values(study: StudyData, there: pd.DataFrame) -> str:
     """Where the best quarter of the trials lies in each learning rate."""
     best = there.head(max(2, len(there) // 4))
-    rates = numeric(there, ("optim/lr_g", "optim/lr_d"))
+    rates = [name for name in numeric(there, ("optim/lr_g", "optim/lr_d")) if best[name].notna().any()]
     spans = [f"{name} {text(float(best[name].min()))} to {text(float(best[name].max()))}" for name in rates]
     return f" The best {len(best)} trials have {' and '.join(spans)}." if spans else ""
 
@@ -115,30 +130,38 @@ def _how(images: int, there: pd.DataFrame, shares: dict[str, float]) -> str:
     )
 
 
-def _pair(e: Evidence, there: pd.DataFrame, names: Sequence[str], shares: dict[str, float]) -> Interaction | None:
-    """Of the two most important parameters that have an axis."""
+def _pair(study: StudyData, there: pd.DataFrame, names: Sequence[str], shares: dict[str, float]) -> Interaction | None:
+    """The interaction of the two most important parameters that have an axis; None where there are fewer."""
     ordered = sorted(numeric(there, names), key=lambda name: -shares.get(name, 0.0))
-    return interaction(there, ordered[0], ordered[1], e.metric) if len(ordered) > 1 else None
+    return interaction(there, ordered[0], ordered[1], study.metric) if len(ordered) > 1 else None
 
 
-def _pair_plot(e: Evidence, there: pd.DataFrame, both: Interaction) -> Plot:
+def _pair_plot(study: StudyData, there: pd.DataFrame, both: Interaction) -> Plot:
     first, second = both.first, both.second
-    logs = [is_log(there[name]) for name in (first, second)]
-    alt = f"Scatter plot of {second} against {first}, a point a trial, darker for a better {e.metric.label}."
-    return Plot(f"{first} and {second} together", pair(there, first, second, e.metric, e.hovers, logs=logs), alt)
+    both_known = there.dropna(subset=[first, second])
+    logs = [is_log(both_known[name]) for name in (first, second)]
+    alt = f"Scatter plot of {second} against {first}, a point a trial, darker for a better {study.metric.label}."
+    return Plot(
+        f"{first} and {second} together", pair(both_known, first, second, study.metric, study.hovers, logs=logs), alt
+    )
 
 
-def _slices(e: Evidence, there: pd.DataFrame, names: Sequence[str], shares: dict[str, float]) -> list[Plot]:
-    """The most important parameters; source and networks have sections of their own, and seeds no order."""
-    shown = [name for name in names if name not in ("source", PARTS, *SEEDS)]
+def _slices(study: StudyData, there: pd.DataFrame, names: Sequence[str], shares: dict[str, float]) -> list[Plot]:
+    """The most important parameters; source, method and networks have sections of their own, and seeds no order."""
+    shown = [name for name in names if name not in (*ARM, *SEEDS)]
     shown = sorted(shown, key=lambda name: -shares.get(name, 0.0))[:SLICES]
     return [
         Plot(
             name,
             slice_plot(
-                there, name, e.metric, e.looks, e.hovers, log=is_log(there[name]) if is_number(there[name]) else None
+                there,
+                name,
+                study.metric,
+                study.looks,
+                study.hovers,
+                log=is_log(there[name]) if is_number(there[name]) else None,
             ),
-            f"Scatter plot of {e.metric.label} against {name}, a point a trial, coloured by source.",
+            f"Scatter plot of {study.metric.label} against {name}, a point a trial, coloured by source.",
         )
         for name in shown
     ]

@@ -84,7 +84,12 @@ def _columns() -> dict[str, pa.DataType]:
     return columns
 
 
-SCHEMA = pa.schema({**_ROW_FIELDS, **_columns()})
+_COLUMNS = _columns()
+
+CONFIG_COLUMNS = tuple(_COLUMNS)
+"""The columns that hold a config. Those that a trial's method has no setting for are null in its rows."""
+
+SCHEMA = pa.schema({**_ROW_FIELDS, **_COLUMNS})
 """Every column but the losses'. A config column is named by the field's path: `source`, `transfer/parts`, `optim/lr_g`."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.evidence import Evidence
+from analysis.study_data import StudyData
 from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.trials import parse_trial
@@ -33,40 +33,86 @@ class StudyFolder:
         }
         self.spec = StudySpec.parse(
             {
-                "name": "phosphor-1", "target": "phosphor", "space": "quickstart", "trials": 8, "base": base,
-                "sources": ["mdi", "twemoji", "mnist"], "train_images": 1000,
+                "name": "phosphor-1",
+                "target": "phosphor",
+                "space": "quickstart",
+                "trials": 8,
+                "base": base,
+                "sources": ["mdi", "twemoji", "mnist"],
+                "train_images": 1000,
                 "digests": {"domain:phosphor": "d0", "source:mdi": "d1"},
-                "versions": {"understock": "0.1.0", "torch": "2.15"}, "created": "2026-01-02T03:04:05Z", **spec,
+                "versions": {"understock": "0.1.0", "torch": "2.15"},
+                "created": "2026-01-02T03:04:05Z",
+                **spec,
             },
             "test",
-        )  # fmt: skip
+        )
         write_spec(self.paths, self.spec)
 
     @property
-    def evidence(self) -> Evidence:
+    def data(self) -> StudyData:
         """The study as it stands now, as the report's only one."""
-        return Evidence.of(self.home, [(self.paths, self.spec)])[0]
+        return StudyData.of(self.home, [(self.paths, self.spec)])[0]
 
     def trial(
-        self, number: int, source: str, parts: str, fd: Sequence[float | None], *, status: Status = "completed",
-        iw: Sequence[float | None] = (), every: int = 100, grid: bool = False, pace: float = 10.0, **settings: Any,
-    ) -> None:  # fmt: skip
+        self,
+        number: int,
+        source: str,
+        parts: str,
+        fd: Sequence[float | None],
+        *,
+        status: Status = "completed",
+        iw: Sequence[float | None] = (),
+        every: int = 100,
+        grid: bool = False,
+        pace: float = 10.0,
+        **settings: Any,
+    ) -> None:
         """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields."""
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
             {
-                "images_seen": every * (i + 1), "train_seconds": pace * (i + 1), "wall_seconds": 1.2 * pace * (i + 1),
-                "fd": value, "fd_floor": 20.0, "kd": value and value / 1000, "kd_floor": 0.0,
-                "device": "cpu", "threads": 1,
-                "iw": iw[i] if i < len(iw) else None, "iw_floor": -0.1, **PROTOCOL, **COUNTS,
+                "images_seen": every * (i + 1),
+                "iterations": 10 * (i + 1),
+                "train_seconds": pace * (i + 1),
+                "wall_seconds": 1.2 * pace * (i + 1),
+                "fd": value,
+                "iw": iw[i] if i < len(iw) else None,
             }
             for i, value in enumerate(fd)
-        ]  # fmt: skip
-        trial_config = parse_trial(config, "test")
-        path = self.paths.evaluation(number)
-        error = "CUDA out of memory" if status == "failed" else None
+        ]
+        self._write(number, config, status, rows, grid)
+
+    def as_is(
+        self,
+        number: int,
+        source: str,
+        fd: float | None,
+        *,
+        iw: float | None = None,
+        grid: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Add a trial of a source as it is: one evaluation, before any image, at once."""
+        base = self.spec.base.model_dump()
+        common = {name: base[name] for name in ("target", "data", "budget", "protocol", "network", "seed")}
+        row = {"images_seen": 0, "iterations": 0, "train_seconds": 2e-6, "wall_seconds": 6.0, "fd": fd, "iw": iw}
+        self._write(number, {**common, "method": "as_is", "source": source, **settings}, "completed", [row], grid)
+
+    def _write(
+        self, number: int, config: dict[str, Any], status: Status, rows: Sequence[dict[str, Any]], grid: bool
+    ) -> None:
+        measured = {"fd_floor": 20.0, "kd_floor": 0.0, "iw_floor": -0.1, "device": "cpu", "threads": 1}
         write_trial(
-            path, trial_config, study=self.spec.name, trial=number, status=status, evaluations=rows, error=error
+            self.paths.evaluation(number),
+            parse_trial(config, "test"),
+            study=self.spec.name,
+            trial=number,
+            status=status,
+            evaluations=[
+                {**measured, **PROTOCOL, **COUNTS, "kd": row["fd"] and row["fd"] / 1000, **row} for row in rows
+            ],
+            error="CUDA out of memory" if status == "failed" else None,
         )
         if grid:
             pixels = np.random.default_rng(number).integers(0, 255, (130, 526, 3), dtype=np.uint8)  # 2 rows of 8
@@ -97,12 +143,43 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     return folder
 
 
+@pytest.fixture
+def baseline(new_study: Callable[..., StudyFolder]) -> StudyFolder:
+    """Fine-tuning with the sources as they are beside it: mdi has FD 80 untrained, and comes to 60, scratch to 110."""
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [150, 90, 70, 60], iw=[-5, -4, -3, -2.5], grid=True)
+    folder.trial(1, "mdi", "both", [160, 95, 80, 75], seed=1, optim={"lr_g": 1e-3})
+    folder.trial(2, "scratch", "none", [400, 220, 110], iw=[-9, -7, -6], status="stopped", grid=True)
+    folder.as_is(3, "mdi", 80, iw=-3, grid=True)
+    folder.as_is(4, "twemoji", 120, iw=-5)
+    return folder
+
+
+@pytest.fixture
+def unbeaten(new_study: Callable[..., StudyFolder]) -> StudyFolder:
+    """A study in which nothing that was trained is as good as mdi as it is, with FD 50."""
+    folder = new_study(name="unbeaten")
+    folder.trial(0, "mdi", "both", [150, 90], iw=[-5, -4], grid=True)
+    folder.trial(1, "scratch", "none", [400, 220], iw=[-9, -7])
+    folder.as_is(2, "mdi", 50, iw=-2, grid=True)
+    return folder
+
+
 CHROMIUM_FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=20000",
-    "--window-size=1700,1000", "--dump-dom",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-file-access-from-files",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=20000",
+    "--window-size=1700,1000",
+    "--dump-dom",
+]
 
 
 @pytest.fixture

@@ -44,3 +44,23 @@ def test_no_score_is_no_answer(new_study: Any) -> None:
     folder = new_study()
     folder.trial(0, "mdi", "both", [], status="failed")
     assert lines(load(folder.paths.evaluations), folder.spec)[-1] == "no trial has a score yet"
+
+
+def test_a_line_compares_what_was_trained_with_the_source_as_it_is(baseline: Any) -> None:
+    assert lines(load(baseline.paths.evaluations), baseline.spec)[-1] == (
+        "fine-tuning improves on the source as it is by 20 (25 % of its score): the best configuration from mdi, both networks "
+        "(1 seed) has 60 after 400 images, mdi as it is 80"
+    )
+
+
+def test_a_source_as_it_is_that_wins_is_not_called_transfer(unbeaten: Any) -> None:
+    said = lines(load(unbeaten.paths.evaluations), unbeaten.spec)
+    assert said[1] == "best: trial 2, source mdi, as it is"
+    assert said[2] == "  FD (efficientnet_lite0) 50 without any training (lower is better, floor 20)"
+    assert said[3].endswith("the one scratch trial 220: mdi as it is, untrained, wins by 170")
+    assert said[4].startswith("fine-tuning is worse than the source as it is by 40")
+
+
+def test_whole_numbers_stay_whole_beside_trials_that_lack_them(baseline: Any) -> None:
+    baseline.trial(5, "mdi", "both", [20, 15], optim={"ema_halflife_images": 20_000})
+    assert "optim/ema_halflife_images 20000" in lines(load(baseline.paths.evaluations), baseline.spec)[1]

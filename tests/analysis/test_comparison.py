@@ -1,11 +1,11 @@
 import pytest
 
 from analysis.comparison import compare
-from analysis.evidence import Evidence
+from analysis.study_data import StudyData
 
 
 def both(one, other):
-    return compare(*Evidence.of(one.home, [(study.paths, study.spec) for study in (one, other)]))
+    return compare(*StudyData.of(one.home, [(study.paths, study.spec) for study in (one, other)]))
 
 
 def test_the_studies_stand_beside_each_other(study, new_study):
@@ -71,3 +71,25 @@ def test_a_domain_that_was_changed_is_another_target(study, new_study):
 
 def test_without_scores_nobody_is_ahead(new_study):
     assert "not enough data" in both(new_study(name="a"), new_study(name="b")).verdict
+
+
+def test_a_source_as_it_is_compares_at_the_images_that_the_other_has_seen(unbeaten, new_study):
+    other = new_study(name="phosphor-2")
+    other.trial(0, "twemoji", "both", [100, 99])
+    found = both(unbeaten, other)
+    assert found.verdict.startswith("at 200 images seen unbeaten is ahead of phosphor-2 by 49 (50 against 99)")
+    rows = {what: cells for what, *cells in found.rows}
+    assert rows["best trial"] == ["2, mdi as it is", "0, from twemoji, both networks"]
+    assert rows["gain of training over the source as it is"] == ["-40, -80 % (one seed)", "–"]
+    assert not [what for what in rows if what.startswith("best trial's optim")]
+
+
+def test_sources_as_they_are_compare_before_any_image(new_study):
+    studies = [new_study(name=f"s-{n}") for n in (0, 1)]
+    for place, study in enumerate(studies):
+        study.as_is(0, "mdi", 50 + place)
+    assert both(*studies).verdict.startswith("at 0 images seen s-0 is ahead of s-1 by 1 (50 against 51)")
+
+
+def test_without_scores_on_one_side_nobody_is_ahead(unbeaten, new_study):
+    assert "not enough data" in both(unbeaten, new_study(name="b")).verdict

@@ -3,9 +3,9 @@ import csv
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.evidence import Evidence
 from analysis.exports import export
-from search.records.results import SCHEMA, load
+from analysis.study_data import StudyData
+from search.records.results import SCHEMA, load, write_trial
 from spaces.errors import UserError
 
 
@@ -13,7 +13,7 @@ from spaces.errors import UserError
 def pair(study, new_study):
     other = new_study(name="phosphor-2")
     other.trial(0, "mdi", "both", [90, 80])
-    return Evidence.of(study.home, [(study.paths, study.spec), (other.paths, other.spec)])
+    return StudyData.of(study.home, [(study.paths, study.spec), (other.paths, other.spec)])
 
 
 def test_parquet_has_every_evaluation_of_all_studies_with_its_schema(study, pair, tmp_path):
@@ -32,7 +32,7 @@ def test_csv_has_the_same_rows(study, pair, tmp_path):
 
 def test_markdown_has_every_section_and_no_raw_markup(study, tmp_path):
     spec = study.spec.model_copy(update={"space": "<script>a|b</script>"})
-    text = export(Evidence.of(study.home, [(study.paths, spec)]), tmp_path / "r.md", None).read_text()
+    text = export(StudyData.of(study.home, [(study.paths, spec)]), tmp_path / "r.md", None).read_text()
     assert [line[3:].split(".")[0] for line in text.splitlines() if line.startswith("## ")] == [
         str(n) for n in range(1, 11)
     ]
@@ -43,7 +43,7 @@ def test_markdown_has_every_section_and_no_raw_markup(study, tmp_path):
 
 
 def test_a_form_that_is_named_counts_more_than_the_ending(study, tmp_path):
-    output = export([study.evidence], tmp_path / "r.txt", "csv")
+    output = export([study.data], tmp_path / "r.txt", "csv")
     assert output.read_text().startswith('"study"')
 
 
@@ -54,10 +54,22 @@ def test_without_an_output_it_goes_to_the_first_study(study, pair):
 
 def test_an_unknown_form_lists_those_there_are(study):
     with pytest.raises(UserError, match="unknown format 'pdf'; known: csv, html, md, parquet, png"):
-        export([study.evidence], None, "pdf")
+        export([study.data], None, "pdf")
 
 
 @pytest.mark.parametrize("form", ["html", "md", "csv", "parquet"])
 def test_a_folder_as_output_is_refused_with_a_way_out(study, tmp_path, form):
     with pytest.raises(UserError, match=r"is a folder, not a file; give a file name such as .*report\."):
-        export([study.evidence], tmp_path, form)
+        export([study.data], tmp_path, form)
+
+
+def test_studies_whose_methods_have_different_losses_are_one_table(study, new_study, tmp_path):
+    other = new_study(name="phosphor-2")
+    row = {"images_seen": 100, "fd": 50.0, "losses": {"loss/cycle": 0.5}}
+    write_trial(
+        other.paths.evaluation(0), other.spec.base, study="phosphor-2", trial=0, status="completed", evaluations=[row]
+    )
+    studies = StudyData.of(study.home, [(each.paths, each.spec) for each in (study, other)])
+    written = pq.read_table(export(studies, tmp_path / "all.parquet", None))
+    assert written["loss/cycle"].to_pylist().count(0.5) == 1
+    assert written.num_rows == load(study.paths.evaluations).num_rows + 1

@@ -11,7 +11,7 @@ from analysis.figures.style import COLOURS, styles
 from analysis.findings import matrix, sizes, spending, thresholds
 from analysis.findings.parameters import level
 from analysis.sections.sizes import pooled
-from analysis.tables import Metric
+from analysis.tables import metric_of
 
 EVIL = "<script>alert(1)</script>"
 
@@ -19,15 +19,15 @@ EVIL = "<script>alert(1)</script>"
 @pytest.fixture
 def seen(study):
     """What the figures are drawn from: rows, one row a trial, styles, hover texts and the two metrics."""
-    e = study.evidence
+    e = study.data
     return SimpleNamespace(
         rows=e.rows,
         trials=e.trials,
         cells=tables.cells(e.rows, e.spec),
         looks=e.looks,
         hovers={trial: f"trial {trial}" for trial in range(8)},
-        fd=Metric.of("fd", study.spec),
-        iw=Metric.of("iw", study.spec),
+        fd=metric_of("fd", study.spec),
+        iw=metric_of("iw", study.spec),
     )
 
 
@@ -115,27 +115,27 @@ def test_trade_off_rings_the_front_and_draws_every_trial_with_both_metrics(seen)
 
 
 def test_heat_map_cells_say_score_trials_and_seeds(seen):
-    texts = [note.text for note in grids.source_by_parts(seen.cells, seen.fd).layout.annotations]
+    texts = [note.text for note in grids.source_by_way(seen.cells, seen.fd).layout.annotations]
     assert "<b>90</b><br>2 of 2<br>2 seeds:<br>90–95" in texts
     assert "<b>190</b><br>2 of 2<br>1 seed" in texts
     assert "no score<br>0 of 1" in texts
 
 
 def test_heat_map_colours_are_centred_on_scratch_which_fills_its_row(seen):
-    heat = grids.source_by_parts(seen.cells, seen.fd).data[0]
+    heat = grids.source_by_way(seen.cells, seen.fd).data[0]
     assert list(heat.z[0]) == [190, 190, 190]
     assert (heat.zmin + heat.zmax) / 2 == 190
 
 
 def test_heat_map_of_a_metric_that_grows_is_still_blue_for_better(seen):
     cells = seen.cells.assign(best=-seen.cells["best"])  # -90 is better than -190
-    heat = grids.source_by_parts(cells, seen.iw).data[0]
+    heat = grids.source_by_way(cells, seen.iw).data[0]
     assert heat.z[1][2] < heat.z[0][2]
 
 
 def test_heat_map_without_scratch_is_drawn(seen):
     cells = seen.cells[seen.cells["source"] == "mdi"]
-    assert len(grids.source_by_parts(cells, seen.fd).layout.annotations) == 2
+    assert len(grids.source_by_way(cells, seen.fd).layout.annotations) == 2
 
 
 def test_the_matrix_has_a_column_a_study_with_ranks_before_and_after(seen, study):
@@ -150,20 +150,31 @@ def test_the_matrix_has_a_column_a_study_with_ranks_before_and_after(seen, study
 
 def test_intervals_of_gains_are_bars_from_low_to_high():
     gains = pd.DataFrame(
-        {"source": ["mdi"] * 2, "parts": ["both"] * 2, "cost": ["images", "seconds"], "share": [0.4, 0.3],
-         "low": [0.1, math.nan], "high": [0.9, math.nan]}
-    )  # fmt: skip
+        {
+            "source": ["mdi"] * 2,
+            "way": ["both"] * 2,
+            "cost": ["images", "seconds"],
+            "share": [0.4, 0.3],
+            "low": [0.1, math.nan],
+            "high": [0.9, math.nan],
+        }
+    )
     images, seconds = scatter.forest(gains).data
     assert (images.error_x.array[0], images.error_x.arrayminus[0]) == pytest.approx((0.5, 0.3))
     assert (seconds.error_x.array[0], seconds.error_x.arrayminus[0]) == (0, 0)
 
 
 def test_sizes_have_a_line_a_source_with_bars_from_seed_to_seed(study):
-    e = study.evidence
+    e = study.data
     frame = pd.DataFrame(
-        {"source": ["mdi", "mdi", "scratch"], "target_images": [1000, 100, 100], "mean": [50.0, 70, 90],
-         "low": [50.0, 60, 90], "high": [50.0, 90, 90]}
-    )  # fmt: skip
+        {
+            "source": ["mdi", "mdi", "scratch"],
+            "target_images": [1000, 100, 100],
+            "mean": [50.0, 70, 90],
+            "low": [50.0, 60, 90],
+            "high": [50.0, 90, 90],
+        }
+    )
     mdi, scratch = lines.by_target_images(frame, e.metric, e.looks).data
     assert list(mdi.x) == [100, 1000]
     assert (list(mdi.error_y.array), list(mdi.error_y.arrayminus)) == ([20, 0], [10, 0])
@@ -171,19 +182,23 @@ def test_sizes_have_a_line_a_source_with_bars_from_seed_to_seed(study):
 
 
 def test_bounds_of_speed_ups_are_triangles(study):
-    e = study.evidence
+    e = study.data
     images, _ = curves.speedups(thresholds.race(e.rows, e.gains[0], e.metric), e.metric).data
     assert list(images.x) == [160, 110, 95]  # and not where scratch never got, and had spent no more
     assert list(images.marker.symbol) == ["circle", "circle", "triangle-up"]
 
 
 def test_fates_are_drawn_by_status_with_a_line_a_rung(study):
-    e = study.evidence
+    e = study.data
     spent = spending.best_so_far(e.rows, e.spec, e.metric)
     figure = lines.fates(spent, [100, 300, 400], e.hovers)
     assert {trace.name: len(trace.x) for trace in figure.data} == {
-        "completed": 3, "stopped": 2, "running": 1, "diverged": 1, "failed": 1,
-    }  # fmt: skip
+        "completed": 3,
+        "stopped": 2,
+        "running": 1,
+        "diverged": 1,
+        "failed": 1,
+    }
     assert [line.y0 for line in figure.layout.shapes] == [100, 300, 400]
 
 
@@ -204,8 +219,15 @@ def many_trials(study):
     for number in range(24):
         source = ("mdi", "twemoji", "scratch")[number % 3]
         rates = {"lr_g": 10 ** (-4 + number / 12), "lr_d": 10 ** (-2 - number / 16)}
-        study.trial(number, source, "none" if source == "scratch" else "both", [200 - number, 150 - number],
-                    iw=[-9, -8 + number / 10], seed=number % 2, optim=rates)  # fmt: skip
+        study.trial(
+            number,
+            source,
+            "none" if source == "scratch" else "both",
+            [200 - number, 150 - number],
+            iw=[-9, -8 + number / 10],
+            seed=number % 2,
+            optim=rates,
+        )
 
 
 def missing_metric(study):
@@ -222,7 +244,7 @@ def diverged_trial(study):
 
 def every_figure(e):
     """Each figure function on whatever the study has, guarded by nothing."""
-    metric, iw = Metric.of("fd", e.spec), Metric.of("iw", e.spec)
+    metric, iw = metric_of("fd", e.spec), metric_of("iw", e.spec)
     there = level(e.rows, metric)[1]
     spent = spending.best_so_far(e.rows, e.spec, metric)
     for cost in ("images_seen", "train_seconds", "hours"):
@@ -230,8 +252,8 @@ def every_figure(e):
     if e.gains:
         yield curves.speedups(thresholds.race(e.rows, e.gains[0], metric), metric)
     yield scatter.trade_off(e.ranked, metric, iw, e.looks, hovers=e.hovers, on_front=tables.front(e.ranked, metric, iw))
-    yield grids.source_by_parts(tables.cells(e.rows, e.spec), metric)
-    yield grids.spread_by_parts(there, metric, e.looks, e.hovers)
+    yield grids.source_by_way(tables.cells(e.rows, e.spec), metric)
+    yield grids.spread_by_way(there, metric, e.looks, e.hovers)
     yield grids.source_by_study([(e.spec.name, matrix.column(e.rows, e.spec, metric, {}))])
     yield lines.by_target_images(sizes.by_size(pooled([e]), [], metric), metric, e.looks)
     yield lines.best_so_far(spent, "core-hours", metric, e.looks, e.hovers)
@@ -250,7 +272,7 @@ STATES = [no_trial, one_trial, two_trials, many_trials, missing_metric, diverged
 def test_every_figure_is_drawn_in_any_state_of_a_study(new_study, fill):
     study = new_study()
     fill(study)
-    drawn = list(every_figure(study.evidence))
+    drawn = list(every_figure(study.data))
     assert len(drawn) >= 15
     for figure in drawn:
         shown = json.loads(figure.to_json(engine="json"), parse_constant=pytest.fail)
@@ -263,7 +285,7 @@ def test_names_are_escaped_in_every_figure(new_study, name):
 
     study = new_study()
     many_trials(study)
-    e = study.evidence
+    e = study.data
     rows = e.rows.assign(source=e.rows["source"].replace({"mdi": name}))
     spec = e.spec.model_copy(update={"name": name})
     evil = replace(e, rows=rows.rename(columns={}), spec=spec, looks=styles(rows["source"].unique()))
@@ -276,5 +298,47 @@ def test_names_are_escaped_in_every_figure(new_study, name):
 
 def test_long_names_are_cut_in_ticks(seen):
     cells = seen.cells[seen.cells["source"] == "mdi"].assign(source="x" * 100)
-    (tick,) = grids.source_by_parts(cells, seen.fd).layout.yaxis.ticktext
+    (tick,) = grids.source_by_way(cells, seen.fd).layout.yaxis.ticktext
     assert tick == "x" * 17 + "…"
+
+
+def test_a_source_as_it_is_is_one_point_at_no_cost_and_can_be_highlighted(unbeaten):
+    e = unbeaten.data
+    for cost in ("images_seen", "train_seconds", "hours"):
+        options = {"hovers": e.hovers, "highlighted": [2]}
+        *_, last = curves.learning_curves(e.rows, e.metric, cost, e.looks, **options).data
+        assert (list(last.x), list(last.y), list(last.text)) == ([0], [50], ["<b>trial 2</b>"])
+        assert (last.cliponaxis, last.textposition) == (False, "bottom right")  # whole, and inside of the figure
+
+
+def test_a_curve_of_sources_as_they_are_alone_is_drawn(new_study):
+    study = new_study()
+    study.as_is(0, "mdi", 50)
+    e = study.data
+    (trace,) = curves.learning_curves(e.rows, e.metric, "images_seen", e.looks, hovers=e.hovers, highlighted=[]).data
+    assert (list(trace.x), list(trace.y)) == ([0], [50])
+
+
+def test_the_source_as_it_is_has_a_column_beside_the_networks(baseline):
+    e = baseline.data
+    figure = grids.source_by_way(tables.cells(e.rows, e.spec), e.metric)
+    assert figure.layout.xaxis.ticktext == ("as it is", "both")
+    assert figure.layout.xaxis.title.text == "networks copied, or the method"
+    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 70]]
+    spread = grids.spread_by_way(tables.at_budget(e.rows, 300), e.metric, e.looks, e.hovers)
+    assert spread.layout.xaxis.ticktext == ("none", "as it is", "both")
+
+
+def test_a_cell_of_the_matrix_says_that_its_source_was_not_trained(unbeaten):
+    column = matrix.column(unbeaten.data.rows, unbeaten.spec, unbeaten.data.metric, {"mdi": 1.0})
+    texts = [note.text for note in grids.source_by_study([("one", column)]).layout.annotations]
+    assert "<b>50</b><br>rank 1 (before: 1)<br>as it is" in texts
+
+
+def test_two_parameters_are_drawn_against_each_other_where_a_method_has_neither(study):
+    there = level(study.data.rows, study.data.metric)[1]
+    there = there.assign(**{"optim/lr_g": [1e-5, 1e-4, 1e-3, 1e-2, None, None]})
+    figure = parameters.slice_plot(
+        there, "optim/lr_g", study.data.metric, study.data.looks, study.data.hovers, log=True
+    )
+    assert sum(len(trace.x) for trace in figure.data) == 4

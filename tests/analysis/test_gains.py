@@ -1,14 +1,14 @@
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
 from analysis.findings.gains import gains, interval
 
 
 def test_the_best_configurations_of_both_sides_compare_by_their_means_at_equal_images(study):
-    images, seconds = study.evidence.gains
+    images, seconds = study.data.gains
     assert (images.cost, images.at, images.value) == ("images_seen", 300, 35)
-    assert (images.transfer.source, images.transfer.parts, images.transfer.trials) == ("mdi", "both", (0, 7))
-    assert (images.transfer.values, images.scratch.values) == ((70, 80), (110,))
+    assert (images.transfer.source, images.transfer.way, images.transfer.trials) == ("mdi", "both", (0, 7))
+    assert (images.transfer.values, images.baseline.values) == ((70, 80), (110,))
     assert (seconds.cost, seconds.at, seconds.value) == ("train_seconds", 30, 35)
 
 
@@ -16,18 +16,18 @@ def test_a_score_lies_linearly_between_evaluations_at_equal_seconds(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [100, 50], pace=10)
     study.trial(1, "scratch", "none", [200, 100], pace=15)
-    images, seconds = study.evidence.gains
+    images, seconds = study.data.gains
     assert images.value == 50
     assert (seconds.at, seconds.transfer.mean) == (20, 50)
-    assert seconds.scratch.mean == pytest.approx(200 - 100 * 5 / 15)
-    assert seconds.share == pytest.approx(seconds.value / seconds.scratch.mean)
+    assert seconds.baseline.mean == pytest.approx(200 - 100 * 5 / 15)
+    assert seconds.share == pytest.approx(seconds.value / seconds.baseline.mean)
 
 
 def test_without_a_common_time_there_is_no_gain_at_equal_seconds(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [100], pace=10)
     study.trial(1, "scratch", "none", [200], pace=15)
-    assert [gain.cost for gain in study.evidence.gains] == ["images_seen"]
+    assert [gain.cost for gain in study.data.gains] == ["images_seen"]
 
 
 def test_a_configuration_with_the_better_mean_wins_over_one_with_a_lucky_seed(new_study):
@@ -36,7 +36,7 @@ def test_a_configuration_with_the_better_mean_wins_over_one_with_a_lucky_seed(ne
     study.trial(1, "mdi", "both", [200], seed=1)
     study.trial(2, "twemoji", "both", [100])
     study.trial(3, "scratch", "none", [130])
-    assert study.evidence.gains[0].transfer.source == "twemoji"
+    assert study.data.gains[0].transfer.source == "twemoji"
 
 
 def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study):
@@ -49,14 +49,14 @@ def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study):
     study = new_study(base=base | {"protocol": {"metrics": ["iw"]}})
     study.trial(0, "mdi", "both", [None], iw=[-2.0])
     study.trial(1, "scratch", "none", [None], iw=[-5.0])
-    assert study.evidence.gains[0].value == 3
+    assert study.data.gains[0].value == 3
 
 
 def test_diverged_trials_are_no_side(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [10], status="diverged")
     study.trial(1, "scratch", "none", [100])
-    assert gains(study.evidence.rows, study.spec, study.evidence.metric) == []
+    assert gains(study.data.rows, study.data.metric) == []
 
 
 def test_the_interval_is_welchs(study):
@@ -71,7 +71,7 @@ def test_a_gain_is_settled_when_its_interval_leaves_out_zero(new_study, values, 
     for seed in (0, 1):
         study.trial(seed, "mdi", "both", [values[0][seed]], seed=seed)
         study.trial(2 + seed, "scratch", "none", [values[1][seed]], seed=seed)
-    assert study.evidence.gains[0].settled is settled
+    assert study.data.gains[0].settled is settled
 
 
 def test_one_seed_gives_no_interval():
@@ -80,3 +80,59 @@ def test_one_seed_gives_no_interval():
 
 def test_equal_seeds_give_an_interval_of_no_width():
     assert interval(5, (1.0, 1.0), (6.0, 6.0)) == (5, 5)
+
+
+def test_training_gains_over_the_best_source_as_it_is_at_the_most_images_trained(baseline):
+    gain = baseline.data.gain_of_training
+    assert (gain.at, gain.value, gain.share) == (400, 20, 0.25)
+    assert (gain.transfer.source, gain.transfer.way, gain.transfer.values) == ("mdi", "both", (60,))
+    assert (gain.baseline.source, gain.baseline.way, gain.baseline.values) == ("mdi", "as is", (80,))
+
+
+def test_training_can_lose_against_the_source_as_it_is(unbeaten):
+    assert unbeaten.data.gain_of_training.value == -40
+
+
+def test_the_source_as_it_is_may_be_another_than_the_one_that_was_trained(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60])
+    study.as_is(1, "twemoji", 70)
+    gain = study.data.gain_of_training
+    assert (gain.transfer.source, gain.baseline.source, gain.value) == ("mdi", "twemoji", 10)
+
+
+def test_without_a_source_as_it_is_training_gains_nothing_that_is_known(study):
+    assert study.data.gain_of_training is None
+
+
+def test_scratch_is_no_training_from_a_source(new_study):
+    study = new_study()
+    study.trial(0, "scratch", "none", [60])
+    study.as_is(1, "mdi", 70)
+    assert study.data.gain_of_training is None
+
+
+def test_a_source_as_it_is_has_its_score_at_any_images_and_any_seconds(unbeaten):
+    images, seconds = unbeaten.data.gains
+    assert (images.transfer.way, images.at, images.value) == ("as is", 200, 170)
+    assert (seconds.transfer.values, seconds.at, seconds.value) == ((50,), 20, 170)
+
+
+def test_the_score_of_a_source_as_it_is_has_no_chance_in_it(new_study):
+    study = new_study()
+    scores = (60.0, 75.0, 66.0)
+    for seed, value in enumerate(scores):
+        study.trial(seed, "mdi", "both", [value], seed=seed)
+    study.as_is(3, "mdi", 90)
+    gain = study.data.gain_of_training
+    expected = ttest_1samp([90 - value for value in scores], 0).confidence_interval(0.95)
+    assert gain.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_trials_of_equal_settings_are_one_configuration_where_a_setting_is_missing(new_study):
+    study = new_study()
+    for seed in (0, 1):
+        study.trial(seed, "mdi", "both", [60 + seed], seed=seed)
+        study.trial(2 + seed, "mdi", "both", [90], seed=seed, data={"target_images": 100})
+        study.trial(4 + seed, "scratch", "none", [100], seed=seed)
+    assert study.data.gains[0].transfer.trials == (0, 1)

@@ -4,14 +4,14 @@ import math
 import pytest
 
 from analysis.findings.matrix import before, column, rank_correlation, regret
-from analysis.tables import Metric
 from spaces.errors import UserError
+from spaces.protocol import METRICS
 
-FD = Metric("fd", "FD")
+FD = METRICS["fd"]
 
 
 def test_a_column_holds_each_sources_best_configuration_beside_its_ranks(study):
-    found = column(study.evidence.rows, study.spec, FD, {"twemoji": 1.0, "mdi": 2.0, "mnist": 3.0}).set_index("source")
+    found = column(study.data.rows, study.spec, FD, {"twemoji": 1.0, "mdi": 2.0, "mnist": 3.0}).set_index("source")
     assert list(found.index) == ["scratch", "twemoji", "mdi", "mnist"]
     assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "twemoji": 120, "mdi": 75, "mnist": -1}
     assert found.loc["mdi", ["low", "high", "seeds", "images_seen"]].tolist() == [70, 80, 2, 300]
@@ -21,7 +21,7 @@ def test_a_column_holds_each_sources_best_configuration_beside_its_ranks(study):
 
 
 def test_regret_is_what_the_source_ranked_first_costs_against_the_best(study):
-    rows, spec = study.evidence.rows, study.spec
+    rows, spec = study.data.rows, study.spec
     assert regret(column(rows, spec, FD, {"twemoji": 1, "mdi": 2}), FD) == 45
     assert regret(column(rows, spec, FD, {"mdi": 1, "twemoji": 2}), FD) == 0
     assert regret(column(rows, spec, FD, {"mdi": 1}), FD) is None
@@ -31,7 +31,7 @@ def test_rank_correlation_takes_three_sources(new_study):
     study = new_study()
     for number, (source, value) in enumerate([("mdi", 10), ("twemoji", 20), ("mnist", 30)]):
         study.trial(number, source, "both", [value])
-    rows = study.evidence.rows
+    rows = study.data.rows
     assert rank_correlation(column(rows, study.spec, FD, {"mdi": 1, "twemoji": 2, "mnist": 3})) == pytest.approx(1)
     assert rank_correlation(column(rows, study.spec, FD, {"mdi": 3, "twemoji": 2, "mnist": 1})) == pytest.approx(-1)
     assert rank_correlation(column(rows, study.spec, FD, {"mdi": 1, "twemoji": 2})) is None
@@ -39,7 +39,7 @@ def test_rank_correlation_takes_three_sources(new_study):
 
 def test_a_study_without_trials_has_a_column_without_scores(new_study):
     study = new_study()
-    found = column(study.evidence.rows, study.spec, FD, {})
+    found = column(study.data.rows, study.spec, FD, {})
     assert found["mean"].isna().all()
 
 
@@ -69,6 +69,13 @@ def test_equal_scores_share_a_rank(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [10])
     study.trial(1, "twemoji", "both", [10])
-    found = column(study.evidence.rows, study.spec, FD, {}).set_index("source")
+    found = column(study.data.rows, study.spec, FD, {}).set_index("source")
     assert found.loc[["mdi", "twemoji"], "after"].tolist() == [1, 1]
     assert math.isnan(found.loc["mdi", "share"])
+
+
+def test_a_source_may_be_best_as_it_is(baseline, unbeaten):
+    found = column(baseline.data.rows, baseline.spec, FD, {}).set_index("source")
+    assert found["way"].fillna("").to_dict() == {"scratch": "none", "mdi": "both", "mnist": "", "twemoji": "as is"}
+    assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "mdi": 70, "mnist": -1, "twemoji": 120}
+    assert column(unbeaten.data.rows, unbeaten.spec, FD, {}).set_index("source").loc["mdi", "way"] == "as is"

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from analysis.findings.parameters import importance, interaction, is_log, level, method, numeric, parameters
-from analysis.tables import Metric
+from spaces.protocol import METRICS
 
-FD = Metric("fd", "FD")
+FD = METRICS["fd"]
 
 
 def trials(n, seed=0):
@@ -14,10 +14,12 @@ def trials(n, seed=0):
     chosen = [sources[i] for i in rng.integers(0, 3, n)]
     frame = pd.DataFrame(
         {
-            "source": [source for source, _ in chosen], "transfer/parts": [parts for _, parts in chosen],
-            "optim/lr_g": 10 ** rng.uniform(-4, -2, n), "seed": rng.integers(0, 3, n),
+            "source": [source for source, _ in chosen],
+            "transfer/parts": [parts for _, parts in chosen],
+            "optim/lr_g": 10 ** rng.uniform(-4, -2, n),
+            "seed": rng.integers(0, 3, n),
         }
-    )  # fmt: skip
+    )
     return frame.assign(fd=np.where(frame["source"] == "mdi", 500, 3000) + rng.normal(0, 20, n))
 
 
@@ -61,13 +63,13 @@ def test_an_interaction_takes_eight_trials():
 
 
 def test_scores_are_taken_where_every_trial_has_one(study):
-    images, there = level(study.evidence.rows, FD)
+    images, there = level(study.data.rows, FD)
     assert images == 200
     assert there.set_index("trial")["fd"].to_dict() == {0: 90, 7: 95, 1: 130, 2: 170, 4: 190, 3: 220}
 
 
 def test_parameters_are_what_varies_source_and_networks_first(study):
-    assert parameters(study.evidence.rows, study.spec) == ["source", "transfer/parts", "optim/lr_g", "seed"]
+    assert parameters(study.data.rows) == ["source", "transfer/parts", "optim/lr_g", "seed"]
 
 
 def test_learning_rates_lie_on_a_logarithmic_axis_and_names_on_none():
@@ -75,3 +77,23 @@ def test_learning_rates_lie_on_a_logarithmic_axis_and_names_on_none():
     assert is_log(there["optim/lr_g"])
     assert not is_log(there["source"])
     assert numeric(there, list(there.columns[:4])) == ["optim/lr_g"]
+
+
+def test_what_was_not_trained_has_no_parameters_to_look_at(baseline):
+    images, there = level(baseline.data.rows, FD)
+    assert images == 300
+    assert sorted(there["trial"]) == [0, 1, 2]
+
+
+def test_settings_that_a_method_lacks_count_as_a_value_of_their_own():
+    there = trials(20)
+    there.loc[there["source"] == "scratch", ["transfer/parts", "optim/lr_g"]] = None
+    shares = importance(there, ["source", "transfer/parts", "optim/lr_g"], FD)
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_two_parameters_act_on_each_other_where_both_are_known():
+    there = pd.DataFrame({"a": [1.0, 2, 3] * 3, "b": [1.0] * 3 + [2.0] * 3 + [3.0] * 3})
+    there = there.assign(fd=there["a"] * there["b"])
+    more = pd.concat([there, pd.DataFrame({"a": [None], "b": [1.0], "fd": [500.0]})], ignore_index=True)
+    assert interaction(more.astype(float), "a", "b", FD) == interaction(there, "a", "b", FD)

@@ -5,21 +5,34 @@ import html
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.evidence import Evidence
 from analysis.report import render, write_report
+from analysis.study_data import StudyData
 from search.records.study import StudyPaths
 from spaces.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 SECTIONS = [
-    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
-]  # fmt: skip
+    "answer",
+    "cost",
+    "agreement",
+    "matrix",
+    "networks",
+    "sizes",
+    "parameters",
+    "search",
+    "samples",
+    "protocol",
+]
 EVIL = "<script>alert(1)</script>"
 PLOTS = 12
 """Figures of a report on the study that the tests share."""
@@ -49,11 +62,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(study):
-    return render([study.evidence])
+    return render([study.data])
 
 
 def write(study, output=None):
-    return write_report([study.evidence], output)
+    return write_report([study.data], output)
 
 
 def test_the_report_goes_to_the_studys_own_place(study):
@@ -95,7 +108,7 @@ def test_plotly_is_inside_once_and_packed(page):
 
 
 def test_two_reports_of_the_same_study_are_the_same(page, study):
-    assert render([study.evidence]) == page
+    assert render([study.data]) == page
 
 
 def test_the_policy_allows_exactly_plotly_and_the_pages_own_script(page):
@@ -118,7 +131,7 @@ def test_every_figure_is_json_with_a_description_and_a_table_behind_it(page):
 
 def test_what_to_type_in_a_sentence_is_code(new_study):
     study = new_study()
-    assert "run <code>understock resume phosphor-1</code>" in render([study.evidence])
+    assert "run <code>understock resume phosphor-1</code>" in render([study.data])
 
 
 def test_a_command_wraps_between_words_only(page):
@@ -135,7 +148,7 @@ def test_names_and_errors_from_the_data_are_escaped_everywhere(study, tmp_path):
             table = table.set_column(table.schema.get_field_index(column), table.field(column), values)
         pq.write_table(table, path)
     spec = study.spec.model_copy(update={"name": EVIL, "target": EVIL, "versions": {EVIL: EVIL}})
-    page = render(Evidence.of(study.home, [(paths, spec), (study.paths, study.spec)]))
+    page = render(StudyData.of(study.home, [(paths, spec), (study.paths, study.spec)]))
     assert EVIL not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     plots = [json.loads(body) for kind, body in Page(page).scripts if kind == "application/json"]
@@ -150,7 +163,15 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
         study.trial(0, "mdi", "both", [90], status="running")
     if fill == "failed":
         study.trial(0, "mdi", "both", [], status="failed")
-    assert set(SECTIONS) <= set(Page(render([study.evidence])).ids)
+    assert set(SECTIONS) <= set(Page(render([study.data])).ids)
+
+
+def test_reading_results_starts_neither_torch_nor_ray():
+    modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "analysis").rglob("*.py")]
+    names = ", ".join(str(path).replace("/", ".") for path in modules if path.name != "__init__")
+    code = f"import sys, verbs.reports, {names}; print(*{{'torch', 'ray'}} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
 
 
 LOOK = """<pre id="seen"></pre><iframe id="page" src="{url}" style="width:{width}px;height:16000px;border:0"></iframe>
@@ -181,3 +202,13 @@ def test_a_browser_draws_every_section_without_errors_or_sideways_scrolling(stud
     assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
     assert len(seen["plots"]) == PLOTS
     assert seen["marks"] > 100
+
+
+@pytest.mark.browser
+def test_a_browser_draws_the_figures_of_a_study_with_sources_as_they_are(baseline, browse, tmp_path):
+    looker = tmp_path / "look.html"
+    looker.write_text(LOOK.format(url=write(baseline).as_uri(), width=1200))
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', browse(looker.as_uri()), re.DOTALL)[1]))
+    assert seen["sections"] == SECTIONS
+    assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
+    assert len(seen["plots"]) == PLOTS

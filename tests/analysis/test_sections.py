@@ -8,17 +8,26 @@ from PIL import Image
 
 from analysis.commands import search_command
 from analysis.contents import contents
-from analysis.evidence import Evidence
 from analysis.page import duration, plural, text
+from analysis.study_data import StudyData
 
 ANCHORS = [
-    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
-]  # fmt: skip
+    "answer",
+    "cost",
+    "agreement",
+    "matrix",
+    "networks",
+    "sizes",
+    "parameters",
+    "search",
+    "samples",
+    "protocol",
+]
 
 
 def read(*studies):
     """The sections of a report by anchor; of one study, its block in each."""
-    found = contents(Evidence.of(studies[0].home, [(study.paths, study.spec) for study in studies]))
+    found = contents(StudyData.of(studies[0].home, [(study.paths, study.spec) for study in studies]))
     return {part.anchor: part.blocks[0] if len(studies) == 1 else part for part in found}
 
 
@@ -125,8 +134,11 @@ def test_the_cost_of_a_score_is_told_loose_and_tight(found):
         "transfer reached, scratch never did."
     )
     assert [plot.heading for plot in section.plots] == [
-        "Against images seen", "Against seconds of training", "Against core-hours", "Speed-up by the score to reach",
-    ]  # fmt: skip
+        "Against images seen",
+        "Against seconds of training",
+        "Against core-hours",
+        "Speed-up by the score to reach",
+    ]
     assert section.sheets[0].rows[1][:3] == ["110", "200", "20"]
 
 
@@ -149,7 +161,7 @@ def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(fou
 
 def test_the_matrix_judges_the_rank_before_training(study, tmp_path):
     spec = study.spec.model_copy(update={"ranking": {"twemoji": 200.0, "mdi": 210.0, "mnist": 300.0}})
-    (found,) = contents(Evidence.of(study.home, [(study.paths, spec)]))[3].blocks
+    (found,) = contents(StudyData.of(study.home, [(study.paths, spec)]))[3].blocks
     assert found.lead == (
         "phosphor-1 (target phosphor): mdi is best of 2 sources, and 1 beat scratch; ranked first before training was "
         "twemoji, which costs 45 against the best."
@@ -209,8 +221,12 @@ def test_the_source_models_grid_and_the_nearest_training_images_stand_where_they
     picture.with_suffix(".json").write_text(json.dumps(numbers))
     section = read(study)["samples"]
     assert [image.caption.split(",")[0] for image in section.images] == [
-        "trial 0 (mdi", "trial 1 (scratch", "source model mdi", "trial 0 (mdi", "top row: the 8 samples of trial 0 (mdi",
-    ]  # fmt: skip
+        "trial 0 (mdi",
+        "trial 1 (scratch",
+        "source model mdi",
+        "trial 0 (mdi",
+        "top row: the 8 samples of trial 0 (mdi",
+    ]
     assert section.images[3].caption.endswith("the source model, then after 100, 200 images seen")
     assert "in 50% of all pairs (50% is what unseen real images have): no sign of copying." in section.lead
     assert section.sheets[0].rows[0][:4] == ["generated images", "2", "1", "1.75"]
@@ -327,9 +343,19 @@ def test_a_table_of_many_rows_is_cut_and_says_where_all_are(new_study):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "–"), (float("nan"), "–"), (1234567, "1,234,567"), (400.0, "400"), (0.00012344, "0.0001234"),
-     (4023.4, "4,023"), (123456.7, "123,457"), (-2.51234, "-2.512"), (True, "True"), ("mdi", "mdi")],
-)  # fmt: skip
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (1234567, "1,234,567"),
+        (400.0, "400"),
+        (0.00012344, "0.0001234"),
+        (4023.4, "4,023"),
+        (123456.7, "123,457"),
+        (-2.51234, "-2.512"),
+        (True, "True"),
+        ("mdi", "mdi"),
+    ],
+)
 def test_values_read_with_four_digits_and_thousands_apart(value, shown):
     assert text(value) == shown
 
@@ -342,3 +368,102 @@ def test_durations_have_the_unit_that_suits_them(seconds, shown):
 def test_counts_have_their_noun():
     assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
     assert plural(2, "trial") == "2 trials"
+
+
+def test_the_answer_says_what_training_gains_over_the_source_as_it_is(baseline):
+    answer = read(baseline)["answer"]
+    assert answer.lead.endswith(
+        "Fine-tuning improves on the source as it is by 20 (25 % of its score): the best configuration from mdi, both "
+        "networks (1 seed) has 60 after 400 images, mdi as it is 80."
+    )
+    facts = {label: (value, remark) for label, value, remark in answer.facts}
+    assert facts["gain over the source as it is"] == (
+        "+20",
+        "one seed on a side; at 400 images; above 0, training is better",
+    )
+    assert [row[2] for row in answer.sheets[1].rows] == ["both", "both", "as is", "none", "as is"]
+    assert answer.sheets[1].columns[2] == "way"
+
+
+def test_the_answer_says_plainly_that_a_source_as_it_is_wins(unbeaten):
+    remark = read(unbeaten)["answer"].facts[2][2]
+    assert remark == "one seed on a side; at 200 images; above 0, the source, untrained, is better"
+    assert read(unbeaten)["answer"].lead == (
+        "Best so far is trial 2, mdi as it is: FD (efficientnet_lite0) 50 without any training. At equal images (200) mdi as "
+        "it is has 50 and the best configuration from scratch (1 seed) 220: the source as it is, untrained, is better by 170 "
+        "(77 % of scratch's); at equal seconds (20), the source as it is, untrained, is better by 170 (77 % of scratch's). One "
+        "seed on a side: how much of it is chance is not known. Fine-tuning is worse than the source as it is by 40 (80 % of "
+        "its score): the best configuration from mdi, both networks (1 seed) has 90 after 200 images, mdi as it is 50."
+    )
+
+
+def test_a_source_as_it_is_costs_no_training_and_scratch_is_told_against_that(unbeaten):
+    assert read(unbeaten)["cost"].lead == (
+        "mdi as it is has FD (efficientnet_lite0) 50 without any training; scratch was not as good after 200 images (20 s)."
+    )
+    unbeaten.trial(3, "scratch", "none", [300, 90, 45])
+    assert read(unbeaten)["cost"].lead == (
+        "mdi as it is has FD (efficientnet_lite0) 50 without any training; scratch needs 300 images (30 s) to be as good."
+    )
+    unbeaten.trial(4, "scratch", "none", [300, 90, 52], seed=1)
+    assert read(unbeaten)["cost"].lead.endswith("; not every seed of scratch was as good after 300 images (30 s).")
+
+
+def test_the_matrix_and_the_networks_say_which_were_not_trained(baseline, unbeaten):
+    assert "mdi, as it is, is best of 1 source" in read(unbeaten)["matrix"].lead
+    assert read(baseline)["matrix"].sheets[0].rows[3][2:6] == ["twemoji", "300", "as it is", "120"]
+    assert read(baseline)["networks"].lead == (
+        "From best to worst, by the median over sources of the mean over seeds: both networks (70), as it is (100), nothing "
+        "transferred (110); 2 of 3 cells with a source beat scratch (110)."
+    )
+
+
+def test_what_was_not_trained_is_left_out_of_sizes_and_parameters(baseline):
+    found = read(baseline)
+    assert [row[0] for row in found["parameters"].sheets[-1].rows] == ["0", "1", "2"]
+    baseline.trial(5, "scratch", "none", [150, 140, 130], data={"target_images": 100})
+    baseline.trial(6, "mdi", "both", [150, 140, 120], data={"target_images": 100})
+    sizes = read(baseline)["sizes"]
+    assert sizes.notes[-1] == "A source as it is, which trains on no image, is left out."
+    assert {row[0] for row in sizes.sheets[-1].rows} == {"mdi", "scratch"}
+
+
+def test_a_source_as_it_is_needs_no_second_grid_of_itself(unbeaten):
+    section = read(unbeaten)["samples"]
+    assert section.images[0].caption == "trial 2 (mdi, as it is), no training"
+    assert not [note for note in section.notes if "on the shelf" in note]
+
+
+def test_several_studies_say_how_often_a_source_as_it_is_was_best_and_training_better(baseline, unbeaten, study):
+    lead = read(baseline, unbeaten, study)["answer"].lead
+    assert " In 1 of them the best of transfer is a source as it is, untrained." in lead
+    assert lead.endswith(" Training improves on the source as it is in 1 of 2 studies that sample it.")
+    assert read(unbeaten, unbeaten)["cost"].lead == (
+        "In every study the best of transfer is a source as it is, which costs no training."
+    )
+
+
+def only_sources_as_they_are(study):
+    study.as_is(0, "mdi", 90, iw=-3)
+    study.as_is(1, "twemoji", 80, iw=-4)
+
+
+def one_source_as_it_is_and_a_failed_trial(study):
+    study.as_is(0, "mdi", 90)
+    study.trial(1, "mdi", "both", [], status="failed")
+
+
+def as_it_is_against_scratch(study):
+    study.as_is(0, "mdi", 90)
+    study.trial(1, "scratch", "none", [80, 70])
+
+
+@pytest.mark.parametrize(
+    "fill", [only_sources_as_they_are, one_source_as_it_is_and_a_failed_trial, as_it_is_against_scratch]
+)
+def test_thin_studies_of_sources_as_they_are_have_every_section_and_admit_what_is_missing(new_study, fill):
+    study = new_study(trials=2)
+    fill(study)
+    found = read(study)
+    assert list(found) == ANCHORS
+    assert any("ot enough data" in section.lead for section in found.values())

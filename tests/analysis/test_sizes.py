@@ -2,10 +2,10 @@ import pandas as pd
 import pytest
 
 from analysis.findings.sizes import by_size, worth
-from analysis.tables import Metric
+from spaces.protocol import METRICS
 from spaces.trials import parse_trial
 
-FD = Metric("fd", "FD")
+FD = METRICS["fd"]
 COLUMNS = ["source", "target_images", "mean"]
 
 
@@ -52,9 +52,15 @@ def test_each_source_and_size_has_its_best_configuration_over_seeds(new_study):
             ("scratch", 1000, 0, 80),
         ]
     ):
-        study.trial(number, source, "none" if source == "scratch" else "both", [200, value], seed=seed,
-                    data={"target_images": size})  # fmt: skip
-    found = by_size(study.evidence.rows, [], FD).set_index(["source", "target_images"])
+        study.trial(
+            number,
+            source,
+            "none" if source == "scratch" else "both",
+            [200, value],
+            seed=seed,
+            data={"target_images": size},
+        )
+    found = by_size(study.data.rows, [], FD).set_index(["source", "target_images"])
     assert found.loc[("mdi", 100), ["mean", "low", "high", "seeds"]].tolist() == [60, 50, 70, 2]
     assert found["mean"].tolist() == [60, 40, 90, 80]
     assert set(found["images_seen"]) == {200}
@@ -62,7 +68,7 @@ def test_each_source_and_size_has_its_best_configuration_over_seeds(new_study):
 
 def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
     from analysis.contents import contents
-    from analysis.evidence import Evidence
+    from analysis.study_data import StudyData
 
     whole = new_study(name="whole")
     base = whole.spec.base.model_dump() | {"data": {"target_images": 100}}
@@ -70,9 +76,16 @@ def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
     for study, value in ((whole, 100), (small, 200)):
         study.trial(0, "mdi", "both", [value], data=study.spec.base.data.model_dump())
         study.trial(1, "scratch", "none", [2 * value], data=study.spec.base.data.model_dump())
-    both = Evidence.of(whole.home, [(study.paths, study.spec) for study in (whole, small)])
+    both = StudyData.of(whole.home, [(study.paths, study.spec) for study in (whole, small)])
     section = next(part for part in contents(both) if part.anchor == "sizes")
     assert len(section.blocks) == 1
     assert section.blocks[0].lead == (
         "100 images with transfer from mdi are worth 1,000 without; 1,000 from mdi, more than 1,000, by FD (efficientnet_lite0)."
     )
+
+
+def test_a_source_as_it_is_has_no_size(baseline):
+    rows = baseline.data.rows.assign(**{"data/target_images": 1000})
+    found = by_size(rows, [], FD)
+    assert found["source"].tolist() == ["mdi", "scratch"]
+    assert found["trials"].tolist() == [2, 1]

@@ -4,7 +4,7 @@ from analysis.findings.spending import best_so_far, device_hours, rung_images, r
 
 
 def test_cost_adds_up_in_the_order_of_the_trials(study):
-    e = study.evidence
+    e = study.data
     found = best_so_far(e.rows, e.spec, e.metric)
     assert (found["hours"] * 3600).tolist() == pytest.approx([48, 72, 120, 156, 180, 216, 216, 264])
     assert found["best"].tolist() == [60] * 8
@@ -15,12 +15,12 @@ def test_the_best_so_far_never_gets_worse(new_study):
     study = new_study()
     for number, value in enumerate([90, 120, 70, None, 80]):
         study.trial(number, "mdi", "both", [value])
-    e = study.evidence
+    e = study.data
     assert best_so_far(e.rows, e.spec, e.metric)["best"].tolist() == [90, 90, 70, 70, 70]
 
 
 def test_rungs_say_how_many_came_and_were_stopped_there(study):
-    found = rungs(study.evidence.rows, study.spec)
+    found = rungs(study.data.rows, study.spec)
     assert found.values.tolist() == [[100, 7, 1, 0], [300, 5, 1, 1], [400, 3, 0, 0]]
 
 
@@ -36,4 +36,13 @@ def test_hours_are_of_all_devices_of_a_trial(study):
 
 
 def test_the_whole_cost_is_that_of_every_trial_to_the_end(study):
-    assert whole_cost(study.evidence.rows, study.spec) == pytest.approx(0.12 * 400 * 8 / 3600)
+    assert whole_cost(study.data.rows, study.spec) == pytest.approx(0.12 * 400 * 8 / 3600)
+
+
+def test_a_source_as_it_is_comes_to_no_rung(baseline):
+    assert rungs(baseline.data.rows, baseline.spec)["reached"].tolist() == [3, 3, 2]
+
+
+def test_a_source_as_it_is_costs_what_it_cost_whatever_the_budget(baseline):
+    found = whole_cost(baseline.data.rows, baseline.spec)
+    assert found == pytest.approx((0.12 * 400 * 3 + 6.0 * 2) / 3600)

@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from analysis.contents import contents
-from analysis.evidence import Evidence
 from analysis.exhibits import neighbours, prepare, source_grid
+from analysis.study_data import StudyData
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
+from spaces.trials import parse_trial
 from trainables.images.domains import remove_domain
 from trainables.running.trial import run_trial
 from trainables.training.loop import evaluations
 from trainables.training.trial_files import TrialFiles
 
 
-@pytest.fixture
-def trained(home, tiny_config, tiny_source):
-    """A study "s" of one trial from "seed-7", which really was trained."""
-    paths, config = StudyPaths.of(home, "s"), tiny_config(source="seed-7")
+def study_of(home, config):
+    """A study "s" of one trial of this config, which really is run."""
+    paths = StudyPaths.of(home, "s")
     about = {
         "name": "s",
         "target": "dots",
@@ -33,7 +33,13 @@ def trained(home, tiny_config, tiny_source):
     files = TrialFiles(paths.trial(0), paths.samples(0))
     rows = [evaluation.row() for evaluation in evaluations(run_trial(config, home, files, torch.device("cpu")))]
     write_trial(paths.evaluation(0), config, study="s", trial=0, status="completed", evaluations=rows)
-    return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: Evidence.of(home, [(paths, spec)])[0])
+    return SimpleNamespace(home=home, paths=paths, config=config, read=lambda: StudyData.of(home, [(paths, spec)])[0])
+
+
+@pytest.fixture
+def trained(home, tiny_config, tiny_source):
+    """A study of one trial from "seed-7", which really was trained."""
+    return study_of(home, tiny_config(source="seed-7"))
 
 
 def test_a_real_studys_exhibits_are_made_once_and_shown(trained):
@@ -68,3 +74,18 @@ def test_damaged_exhibits_count_as_none(trained):
     (damaged,) = trained.paths.exhibits.glob("*.json")
     damaged.write_text("{")
     assert neighbours(trained.paths, 0) is None
+
+
+def test_a_source_as_it_is_is_shown_once_by_its_own_samples(home, tiny_config, tiny_source):
+    values = tiny_config().model_dump()
+    common = {name: values[name] for name in ("target", "network", "budget", "protocol")}
+    study = study_of(home, parse_trial({**common, "method": "as_is", "source": "seed-7"}, "test"))
+    data = study.read()
+    assert (data.ranked["way"].tolist(), data.rows["images_seen"].tolist()) == (["as is"], [0])
+    assert data.rows["train_seconds"].tolist() == [0]
+    assert data.config(0) == study.config
+    assert list(prepare(data)) == []
+    assert not source_grid(study.paths, "seed-7").exists()
+    captions = [image.caption for image in contents([study.read()])[8].blocks[0].images]
+    assert captions[0] == "trial 0 (seed-7, as it is), no training"
+    assert len(captions) == 2  # with the nearest training images

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
 
+from analysis import tables
 from analysis.tables import (
-    Metric,
     Score,
     agreement,
     at_budget,
@@ -30,7 +30,7 @@ def table(study):
 
 
 def metric_of(name, study):
-    return Metric.of(name, study.spec)
+    return tables.metric_of(name, study.spec)
 
 
 def base(protocol):
@@ -57,9 +57,19 @@ def test_only_inception_metrics_are_called_fid_and_kid(new_study, name, extracto
 def test_trials_frame_has_each_trials_last_evaluation(study, table):
     frame = trials_frame(table, study.spec)
     assert list(frame.columns) == [
-        "trial", "source", "transfer/parts", "fd", "kd", "iw", "images_seen", "train_seconds", "status",
-        "optim/lr_g", "seed", "error",
-    ]  # fmt: skip
+        "trial",
+        "source",
+        "way",
+        "fd",
+        "kd",
+        "iw",
+        "images_seen",
+        "train_seconds",
+        "status",
+        "optim/lr_g",
+        "seed",
+        "error",
+    ]
     assert frame["trial"].tolist() == list(range(8))
     assert frame["fd"].fillna(-1).tolist() == [60, 130, 95, 110, 190, -1, -1, 75]
     assert frame["images_seen"].tolist() == [400, 200, 400, 300, 200, 300, 0, 400]
@@ -67,7 +77,7 @@ def test_trials_frame_has_each_trials_last_evaluation(study, table):
 
 
 def test_settings_are_the_config_columns_that_differ(study, table):
-    assert settings(evaluations(table), study.spec) == ["optim/lr_g", "seed"]
+    assert settings(evaluations(table)) == ["optim/lr_g", "seed"]
 
 
 def test_ranking_leaves_out_diverged_failed_and_unmeasured_trials(study, table):
@@ -224,7 +234,7 @@ def test_at_budget_takes_the_last_evaluation_until_then_of_trials_that_got_there
 def test_cells_are_at_the_budget_that_every_scored_cell_reached(study, table):
     frame = cells(evaluations(table), study.spec)
     assert set(frame["images_seen"]) == {200}
-    best = {(row.source, row.parts): row.best for row in frame.itertuples() if row.scored}
+    best = {(row.source, row.way): row.best for row in frame.itertuples() if row.scored}
     assert best == {("scratch", "none"): 190, ("mdi", "both"): 90, ("mdi", "generator"): 130, ("twemoji", "both"): 170}
 
 
@@ -239,7 +249,7 @@ def test_cells_are_at_a_budget_where_each_has_a_score(new_study):
 
 
 def test_cells_count_trials_and_give_the_spread_over_seeds_of_the_best_settings(study, table):
-    frame = cells(evaluations(table), study.spec).set_index(["source", "parts"])
+    frame = cells(evaluations(table), study.spec).set_index(["source", "way"])
     columns = ["trial", "scored", "trials", "seeds", "mean", "low", "high"]
     assert frame.loc[("mdi", "both"), columns].tolist() == [0, 2, 2, 2, 92.5, 90, 95]
     assert frame.loc[("scratch", "none"), columns].tolist() == [4, 2, 2, 1, 190, 190, 190]
@@ -294,3 +304,105 @@ def test_disagreements_put_first_what_the_two_rank_furthest_apart(study):
     found = disagreements(trials, metric_of("fd", study), metric_of("iw", study))
     columns = ["trial", "first_rank", "second_rank", "apart"]
     assert found[columns].values.tolist() == [[0, 1, 4, 3], [1, 2, 1, 1], [2, 3, 2, 1], [3, 4, 3, 1]]
+
+
+def frame_of(study):
+    return evaluations(load(study.paths.evaluations))
+
+
+def test_a_way_is_the_networks_of_fine_tuning_and_the_name_of_any_other_method(baseline):
+    ways = frame_of(baseline).groupby("trial")["way"].first()
+    assert ways.to_dict() == {0: "both", 1: "both", 2: "none", 3: "as is", 4: "as is"}
+
+
+def test_rows_from_before_there_were_methods_are_of_fine_tuning(study, table):
+    place = table.schema.get_field_index("method")
+    old = table.set_column(place, "method", pa.nulls(len(table), pa.string()))
+    assert evaluations(old)["method"].unique().tolist() == ["finetune"]
+    assert trials_frame(old, study.spec).equals(trials_frame(table, study.spec))
+
+
+def test_what_trains_nothing_has_no_seconds_of_training(baseline):
+    rows = frame_of(baseline)
+    assert rows.loc[rows["way"] == "as is", "train_seconds"].tolist() == [0, 0]
+
+
+def test_a_setting_varies_among_the_trials_whose_method_has_it(baseline, new_study):
+    assert settings(frame_of(baseline)) == ["optim/lr_g", "seed"]
+    alike = new_study(name="alike")
+    alike.trial(0, "mdi", "both", [90])
+    alike.as_is(1, "mdi", 80)
+    assert settings(frame_of(alike)) == []
+
+
+def test_a_study_of_sources_as_they_are_alone_has_their_settings(new_study):
+    study = new_study(base=as_is_base())
+    study.as_is(0, "mdi", 80)
+    study.as_is(1, "twemoji", 70, network={"width": 8})
+    assert settings(frame_of(study)) == ["network/width"]
+    assert summary(load(study.paths.evaluations), study.spec).best.source == "twemoji"
+
+
+def as_is_base():
+    values = base({"metrics": ["fd", "kd", "iw"], "extractor": "efficientnet_lite0"})
+    return values | {"method": "as_is", "source": "mdi"}
+
+
+def test_the_config_of_a_row_has_its_methods_settings_and_whole_numbers(baseline):
+    rows = frame_of(baseline)
+    trained, untrained = (tables.config_values(rows[rows["trial"] == trial].iloc[-1]) for trial in (0, 3))
+    assert (trained["optim/batch"], trained["data/target_images"], trained["optim/lr_g"]) == (64, None, 1e-4)
+    assert isinstance(trained["optim/batch"], int)
+    assert (untrained["method"], untrained["network/resolution"]) == ("as_is", 64)
+    assert not [name for name in untrained if name.startswith(("optim", "loss", "augment", "transfer"))]
+
+
+def test_a_source_as_it_is_has_reached_any_budget(baseline):
+    for images in (0, 100, 400, 10_000):
+        level = at_budget(frame_of(baseline), images).set_index("trial")["fd"].to_dict()
+        assert (level[3], level[4]) == (80, 120)
+    assert set(at_budget(frame_of(baseline), 400)["trial"]) == {0, 1, 3, 4}
+
+
+def test_a_trial_that_ended_before_its_first_evaluation_has_not_reached_any_budget(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [], status="failed")
+    assert at_budget(frame_of(study), 100).empty
+
+
+def test_the_best_of_transfer_can_be_the_source_as_it_is(unbeaten):
+    answer = summary(load(unbeaten.paths.evaluations), unbeaten.spec)
+    assert answer.best == answer.transfer == Score(2, "mdi", "as is", value=50, floor=20, images_seen=0, seconds=0)
+    assert (answer.budget, answer.scratch.value, answer.gain, answer.transfer_trials) == (200, 220, 170, 2)
+
+
+def test_a_source_as_it_is_compares_whatever_the_number_of_target_images(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60], data={"target_images": 1000})
+    study.trial(1, "scratch", "none", [90], data={"target_images": 1000})
+    study.trial(2, "scratch", "none", [40], data={"target_images": 5000}, status="diverged")
+    study.as_is(3, "mdi", 50)
+    answer = summary(load(study.paths.evaluations), study.spec)
+    assert (answer.transfer.trial, answer.scratch.trial) == (3, 1)
+    assert (answer.transfer_trials, answer.scratch_trials) == (2, 1)
+
+
+def test_cells_have_one_for_each_source_as_it_is(baseline):
+    frame = cells(frame_of(baseline), baseline.spec).set_index(["source", "way"])
+    assert set(frame["images_seen"]) == {300}
+    assert frame["best"].to_dict() == {
+        ("scratch", "none"): 110,
+        ("mdi", "both"): 70,
+        ("mdi", "as is"): 80,
+        ("twemoji", "as is"): 120,
+    }
+    assert frame.loc[("mdi", "as is"), ["scored", "seeds", "mean"]].tolist() == [1, 1, 80]
+
+
+def test_two_trials_without_a_setting_have_it_alike(new_study):
+    study = new_study()
+    for seed, value in enumerate([90, 70]):
+        study.trial(seed, "mdi", "both", [value], seed=seed)
+    study.trial(2, "mdi", "both", [95], data={"target_images": 100})
+    frame = cells(frame_of(study), study.spec)
+    assert frame[["seeds", "mean", "low", "high"]].values.tolist() == [[2, 80, 70, 90]]

@@ -2,16 +2,16 @@ import math
 
 import pytest
 
-from analysis.findings.thresholds import _at_first, race, thresholds
+from analysis.findings.thresholds import _at_first, cost_to_match, race, thresholds
 
 
 def race_of(study):
-    e = study.evidence
+    e = study.data
     return race(e.rows, e.gains[0], e.metric)
 
 
 def test_thresholds_are_what_either_side_came_to_from_the_first_to_the_last_of_the_faster_one(study):
-    e = study.evidence
+    e = study.data
     assert thresholds(e.rows, e.gains[0], e.metric) == [160, 110, 95, 80, 75]
 
 
@@ -34,7 +34,7 @@ def test_a_speed_up_is_at_least_so_much_where_transfer_was_better_at_its_first_e
     study.trial(0, "mdi", "both", [50, 90, 80])
     study.trial(1, "mdi", "both", [60, 70, 65], seed=1)
     study.trial(2, "scratch", "none", [100, 62, 61])
-    e = study.evidence
+    e = study.data
     assert [_at_first(e.rows, e.gains[0].transfer, e.metric, value) for value in (62, 60)] == [True, False]
 
 
@@ -62,3 +62,29 @@ def test_at_most_six_thresholds_with_the_first_and_the_last(new_study):
     study.trial(1, "scratch", "none", [210 - n for n in range(20)])
     found = race_of(study)["threshold"].tolist()
     assert (len(found), found[0], found[-1]) == (6, 200, 162)
+
+
+def test_over_a_source_as_it_is_there_is_no_speed_up(unbeaten):
+    found = race_of(unbeaten)
+    assert found["threshold"].tolist() == [50]
+    assert found[["transfer_images", "transfer_seconds"]].values.tolist() == [[0, 0]]
+    assert found[["speedup_images", "speedup_seconds"]].isna().all(axis=None)
+
+
+def test_a_source_as_it_is_can_lose_against_scratch(new_study):
+    study = new_study()
+    study.as_is(0, "mdi", 80)
+    study.trial(1, "scratch", "none", [95, 70, 50])
+    found = race_of(study)
+    assert found["threshold"].tolist() == [95, 80, 70, 50]
+    assert found["transfer_images"].fillna(-1).tolist() == [0, 0, -1, -1]
+
+
+def test_what_scratch_needs_to_match_a_source_as_it_is(new_study, unbeaten):
+    study = new_study(name="matched")
+    study.as_is(0, "mdi", 80)
+    for seed in (0, 1):
+        study.trial(1 + seed, "scratch", "none", [95, 70 + 20 * seed, 60], seed=seed)
+    e, behind = study.data, unbeaten.data
+    assert cost_to_match(e.rows, e.gains[0], e.metric) == {"images_seen": 250, "train_seconds": 25}
+    assert math.isnan(cost_to_match(behind.rows, behind.gains[0], behind.metric)["images_seen"])

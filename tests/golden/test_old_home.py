@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from golden_numbers import machine
 
-from analysis.evidence import Evidence as StudyData
+from analysis.study_data import StudyData
 from analysis.tables import trials_frame
 from analysis.winner import model_path
 from search.picking.recommendation import recommend

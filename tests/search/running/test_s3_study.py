@@ -11,8 +11,8 @@ from datetime import datetime
 import boto3
 import pytest
 
-from analysis.evidence import Evidence
 from analysis.report import write_report
+from analysis.study_data import StudyData
 from analysis.winner import model_path
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, open_study
@@ -70,7 +70,7 @@ def test_a_study_goes_on_elsewhere_when_its_machine_dies_and_can_be_seen_everywh
     assert not written(home, ".lease")
 
     seen = machine("c")
-    page = write_report(Evidence.of(seen, [open_study(seen, "s")])).read_text()
+    page = write_report(StudyData.of(seen, [open_study(seen, "s")])).read_text()
     assert page.count("data:image/") >= 1
     assert model_path(machine("c"), "s").is_dir()
     said = subprocess.run([*command[:3], "status", "s", "--json"], capture_output=True, text=True, check=True).stdout

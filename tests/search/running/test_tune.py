@@ -149,10 +149,10 @@ def test_a_second_driver_is_refused(home: Home, new_study: New, driver: Callable
 
 def test_the_reports_of_a_real_study_can_be_written(home: Home, new_study: New, tmp_path: Path) -> None:
     from analysis.answer import lines
-    from analysis.evidence import Evidence
     from analysis.report import write_report
+    from analysis.study_data import StudyData
 
     paths, spec = new_study(trials=3)
     assert run_study(home, paths, spec) == "complete"
     assert "study s: 3 trials" in lines(load(paths.evaluations), spec)[0]
-    assert write_report(Evidence.of(home, [(paths, spec)]), tmp_path / "r.html").stat().st_size > 1_000_000
+    assert write_report(StudyData.of(home, [(paths, spec)]), tmp_path / "r.html").stat().st_size > 1_000_000

@@ -12,9 +12,9 @@ from verbs.options import HomeOption, StudyName
 from verbs.printing import print_table
 
 if TYPE_CHECKING:
-    from analysis.evidence import Evidence
+    from analysis.study_data import StudyData
 
-evidence = typer.Typer()
+reports = typer.Typer()
 
 Studies = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
 Output = Annotated[
@@ -22,7 +22,7 @@ Output = Annotated[
 ]
 
 
-@evidence.command()
+@reports.command()
 def report(
     study: Studies,
     output: Output = None,
@@ -41,7 +41,7 @@ def report(
         print(export(studies, output, form))
 
 
-@evidence.command()
+@reports.command()
 def compare(
     one: Annotated[str, typer.Argument(metavar="A", help="A study.")],
     other: Annotated[str, typer.Argument(metavar="B", help="Another study.")],
@@ -62,7 +62,7 @@ def compare(
         print(f"report of both: {export(studies, place, None)}")
 
 
-@evidence.command()
+@reports.command()
 def watch(
     study: StudyName,
     port: Annotated[int | None, typer.Option(metavar="PORT", help="[default: 8577, or one that is free]")] = None,
@@ -81,15 +81,15 @@ def watch(
             print("the page is gone; the search, if it runs, goes on", file=sys.stderr)
 
 
-def read(home: Home, names: list[str]) -> "list[Evidence]":
-    """The studies of these names, as a report wants them; UserError if one is not known."""
-    from analysis.evidence import Evidence
+def read(home: Home, names: list[str]) -> "list[StudyData]":
+    """Read the studies of these names for a report; UserError if one is not known."""
+    from analysis.study_data import StudyData
     from search.records.study import open_study
 
-    return Evidence.of(home, [open_study(home, name) for name in names])
+    return StudyData.of(home, [open_study(home, name) for name in names])
 
 
-def make_exhibits(studies: "list[Evidence]") -> None:
+def make_exhibits(studies: "list[StudyData]") -> None:
     """Make the pictures of a report that torch has to make, where they are missing; says on stderr what could not be made."""
     from analysis.exhibits import prepare
 

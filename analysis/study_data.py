@@ -1,4 +1,4 @@
-"""What several sections of the report share: the tables of each study, and the words for them."""
+"""What several sections of the report share: the rows of each study, what is computed from them, and what to run next."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,34 +10,37 @@ import pandas as pd
 from analysis import tables
 from analysis.commands import longer, short_command
 from analysis.figures.style import Style, styles
-from analysis.findings.gains import Gain, Side, gains
+from analysis.findings.gains import Gain, gain_of_training, gains
 from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
 from analysis.page import Block, Section, Sheet, listed, sheet, text
-from analysis.tables import PARTS, Metric
-from search.records.results import config_of, flat_config, load
+from analysis.tables import WAY
+from analysis.words import used
+from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec
-from spaces.config import SCRATCH, TrialConfig
+from spaces.config import TrialConfig
+from spaces.protocol import Metric
+from spaces.trials import DEFAULT_METHOD
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
-"""Of a table behind a figure; more would make the page slow."""
+"""How many rows a table behind a figure has at most; more would make the page slow."""
 
 
 @dataclass(frozen=True)
-class Evidence:
+class StudyData:
     """One study: its rows, and what is computed from them once."""
 
     home: Home
     paths: StudyPaths
     spec: StudySpec
     rows: pd.DataFrame
-    """As `tables.evaluations` gives them, with `hours`, the device-hours of training."""
+    """The evaluations as `tables.evaluations` gives them, with `hours`, the device-hours of training."""
     looks: dict[str, Style]
     """How each source is drawn, in the figures of all studies of a report."""
 
     @classmethod
-    def of(cls, home: Home, studies: Sequence[tuple[StudyPaths, StudySpec]]) -> list["Evidence"]:
+    def of(cls, home: Home, studies: Sequence[tuple[StudyPaths, StudySpec]]) -> list["StudyData"]:
         """Read the studies of a report, in whatever state they are."""
         found = []
         for paths, spec in studies:
@@ -52,7 +55,7 @@ class Evidence:
 
     @cached_property
     def settings(self) -> list[str]:
-        return tables.settings(self.rows, self.spec)
+        return tables.settings(self.rows)
 
     @cached_property
     def answer(self) -> tables.Answer:
@@ -60,11 +63,11 @@ class Evidence:
 
     @cached_property
     def metric(self) -> Metric:
-        return Metric.of(self.spec.metric, self.spec)
+        return tables.metric_of(self.spec.metric, self.spec)
 
     @cached_property
     def metrics(self) -> list[Metric]:
-        return [Metric.of(name, self.spec) for name in self.spec.base.protocol.metrics]
+        return [tables.metric_of(name, self.spec) for name in self.spec.base.protocol.metrics]
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
@@ -72,7 +75,11 @@ class Evidence:
 
     @cached_property
     def gains(self) -> list[Gain]:
-        return gains(self.rows, self.spec, self.metric)
+        return gains(self.rows, self.metric)
+
+    @cached_property
+    def gain_of_training(self) -> Gain | None:
+        return gain_of_training(self.rows, self.metric)
 
     @cached_property
     def before(self) -> Before:
@@ -80,17 +87,33 @@ class Evidence:
 
     @cached_property
     def hovers(self) -> dict[int, str]:
-        """Of each trial, what a figure shows when it is pointed at; escaped."""
+        """What a figure shows when a trial is pointed at, by the trial's number; escaped."""
         return {int(row["trial"]): self._hover(row) for row in self.trials.to_dict("records")}
 
     def _hover(self, row: dict[str, object]) -> str:
-        lines = [f"trial {row['trial']}: {row['source']}, {parts(str(row[PARTS]))}, {row['status']}"]
+        lines = [f"trial {row['trial']}: {row['source']}, {used(str(row[WAY]))}, {row['status']}"]
         lines += [f"{name} {text(row[name])}" for name in self.settings if not pd.isna(row[name])]
         return "<br>".join(map(escape, lines))
 
     @property
+    def is_all_finetuning(self) -> bool:
+        """Whether no trial is of another method."""
+        return bool((self.rows["method"] == DEFAULT_METHOD).all())
+
+    @property
+    def has_untrained(self) -> bool:
+        """Whether a trial trained nothing: a source as it is."""
+        return bool(tables.trained_nothing(self.rows).any())
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What columns are called in tables, where it is not by their own name."""
+        way = {WAY: "parts" if self.is_all_finetuning else "way"}
+        return way | {"images_seen": "images seen", "train_seconds": "seconds"}
+
+    @property
     def unit(self) -> str:
-        """ "core-hours" or "GPU-hours"."""
+        """What the cost of the study is counted in, "core-hours" or "GPU-hours"."""
         return device_hours(self.spec)[0]
 
     @property
@@ -123,7 +146,7 @@ class Evidence:
     @property
     def pixels(self) -> int:
         """Pixels along a side of the trials' images."""
-        return int(flat_config(self.spec.base)["network/resolution"])
+        return int(self.rows["network/resolution"].dropna().iloc[0])
 
     @property
     def over(self) -> bool:
@@ -138,7 +161,7 @@ class Evidence:
         return f"run `{longer(self.spec)}`"
 
     def instead(self, why: str, name: str, **fields: object) -> str:
-        """ "WHY, run COMMAND", with a command for this study's target that differs in some fields."""
+        """The words "WHY, run COMMAND", with a command for this study's target that differs in some fields."""
         spec = self.spec.model_copy(update=fields)
         return f"{why}, run `{short_command(spec, name=f'{spec.target[:60]}-{name}')}`"
 
@@ -169,21 +192,13 @@ class Evidence:
 def of_each(
     anchor: str,
     title: str,
-    studies: Sequence[Evidence],
-    block: Callable[[Evidence], Block],
-    overview: Callable[[Sequence[Evidence]], str],
+    studies: Sequence[StudyData],
+    block: Callable[[StudyData], Block],
+    overview: Callable[[Sequence[StudyData]], str],
 ) -> Section:
     """A section with a block a study, headed by its name where there are several; `overview` is said of several only."""
     if len(studies) == 1:
         return Section(anchor, title, [block(studies[0])])
-    return Section(anchor, title, [replace(block(e), heading=e.spec.name) for e in studies], overview(studies))
-
-
-def parts(name: str) -> str:
-    """What `transfer/parts` copies, in words."""
-    return {"none": "nothing transferred", "both": "both networks"}.get(name, f"{name} only")
-
-
-def origin(side: Side | tables.Score) -> str:
-    """What a trial or a configuration started from, in words."""
-    return "from scratch" if side.source == SCRATCH else f"from {side.source}, {parts(side.parts)}"
+    return Section(
+        anchor, title, [replace(block(study), heading=study.spec.name) for study in studies], overview(studies)
+    )

@@ -1,0 +1,87 @@
+"""How configurations, and the differences between them, are put into words."""
+
+from collections.abc import Mapping
+
+from analysis.findings.gains import Gain, Side
+from analysis.page import plural, text
+from analysis.tables import AS_IS, Score
+from spaces.config import SCRATCH
+
+FINETUNED: Mapping[str, str] = {
+    "none": "nothing transferred",
+    "generator": "generator only",
+    "discriminator": "discriminator only",
+    "both": "both networks",
+}
+"""The ways of fine-tuning in words: which networks are transferred."""
+
+
+def used(way: str) -> str:
+    """How a source is used: "both networks", "as it is", or the name of another method."""
+    return FINETUNED.get(way, "as it is" if way == AS_IS else way)
+
+
+def origin(side: Side | Score) -> str:
+    """What a trial or a configuration came from: "from scratch", "from dogs, both networks" or "dogs as it is"."""
+    if side.source == SCRATCH:
+        return "from scratch"
+    return f"{side.source} {used(side.way)}" if side.way == AS_IS else f"from {side.source}, {used(side.way)}"
+
+
+def after(side: Score) -> str:
+    """After how many images a trial had its score."""
+    return "without any training" if side.way == AS_IS else f"after {text(side.images_seen)} images"
+
+
+def configuration(side: Side) -> str:
+    """The best configuration of a side; a source as it is has no other."""
+    return origin(side) if side.is_source else f"the best configuration {origin(side)}"
+
+
+def with_seeds(side: Side) -> str:
+    """The best configuration of a side, and with how many seeds it ran; a source as it is needs none."""
+    return configuration(side) if side.is_source else f"{configuration(side)} ({plural(len(side.values), 'seed')})"
+
+
+def mean(side: Side) -> str:
+    """A side's score, which over several seeds is a mean."""
+    return text(side.mean) if len(side.values) == 1 else f"{text(side.mean)} in the mean"
+
+
+def percent(share: float) -> str:
+    """A share as a whole number of percents."""
+    return f"{100 * share:.0f} %"
+
+
+def over_scratch(gain: Gain) -> str:
+    """By how much transfer is better or worse than scratch, and how surely. What won untrained is not called transfer."""
+    if gain.value == 0:
+        return "it is a tie"
+    subject = "the source as it is, untrained," if gain.transfer.is_source else "transfer"
+    how, whose = "better" if gain.value > 0 else "worse", "scratch's"
+    return f"{subject} is {how} {_by(gain, whose)}"
+
+
+def over_the_source(gain: Gain) -> str:
+    """By how much training is better or worse than the best source as it is, and what both came to, in a sentence."""
+    how = "fine-tuning" if gain.transfer.way in FINETUNED else gain.transfer.way
+    if gain.value == 0:
+        said = f"{how} and the source as it is are equal"
+    elif gain.value > 0:
+        said = f"{how} improves on the source as it is {_by(gain, 'its score')}"
+    else:
+        said = f"{how} is worse than the source as it is {_by(gain, 'its score')}"
+    return (
+        f"{said}: {with_seeds(gain.transfer)} has {mean(gain.transfer)} after {text(int(gain.at))} images, "
+        f"{with_seeds(gain.baseline)} {mean(gain.baseline)}"
+    )
+
+
+def _by(gain: Gain, whose: str) -> str:
+    """The size of a gain, as a share too, with its interval and whether that says anything."""
+    said = f"by {text(abs(gain.value))} ({percent(abs(gain.share))} of {whose})"
+    if gain.interval is None:
+        return said
+    low, high = gain.interval
+    told = "" if gain.settled else ", which the seeds do not tell from chance"
+    return f"{said}, 95 % interval {text(low)} to {text(high)}{told}"
