@@ -1,8 +1,8 @@
 """The home folder: where domains, source models and studies lie, and how files get there whole or not at all.
 
-A home is a folder of this machine, or lies on an object store and is worked on through a folder of this machine, its mirror
-(`trainables/storage/mirror.py` says what is consistent when). The rest of the code need not know which of the two it has,
-as long as it reads and writes through these functions:
+A home is a folder of this machine, or lies on an object store and is worked on through a folder of this machine, its
+mirror (`trainables/storage/mirror.py` says what is consistent when). The rest of the code need not know which of the
+two it has, as long as it reads and writes through these functions:
 
 - `fetch` before reading what another machine may have written;
 - `writing` for a file and `writing_folder` for a folder, which is then there whole or not at all;
@@ -66,7 +66,8 @@ class Home:
     def find(cls, where: str | Path | None = None) -> "Home":
         """Find the home at `where`, a path or an s3:// URL; without it at $UNDERSTOCK_HOME, else at ~/.understock.
 
-        A folder that is missing is made. Raises UserError if the folder can't be written, or the object store not be reached.
+        A folder that is missing is made. Raises UserError if the folder can't be written, or the object store not be
+        reached.
         """
         place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
         if "://" in place:
@@ -100,7 +101,7 @@ class Home:
         return self.root / "studies" / check_name("study", name)
 
     def names(self, kind: str) -> list[str]:
-        """List what the home has of a `kind`: "domains", "sources" or "studies". Sorted; none where the folder is missing.
+        """List what the home has of a `kind` ("domains", "sources", "studies"), sorted; none where the folder is missing.
 
         Half-written folders have names that start with a dot, and are left out.
         """
@@ -154,7 +155,7 @@ def push(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove folder `path` and all that is in it; in a mirror also from the object store. Raises OSError if it is not there."""
+    """Remove folder `path` and what is in it, in a mirror from the object store too. Raises OSError if it is missing."""
     if mirror := mirror_of(path):
         mirror.remove(path)
     shutil.rmtree(path)
@@ -179,9 +180,9 @@ def bytes_below(folder: Path) -> int:
 def writing(path: Path) -> Iterator[Path]:
     """Write file `path` whole or not at all: the block gets a path beside it, and writes that file.
 
-    At the end the file is synced, uploaded where `path` lies in a mirror, and renamed over `path`, whose folder is made if
-    missing. If the block raises, `path` stays as it was and the other file is removed.
-    Raises StorageError if the disk won't take it: full, over quota, read-only or gone.
+    At the end the file is synced, uploaded where `path` lies in a mirror, and renamed over `path`, whose folder is made
+    if missing. If the block raises, `path` stays as it was and the other file is removed. Raises StorageError if the
+    disk won't take it: full, over quota, read-only or gone.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
@@ -204,9 +205,9 @@ def writing(path: Path) -> Iterator[Path]:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Write folder `path` whole or not at all: the block gets a fresh folder beside it, and fills that.
 
-    At the end it is renamed to `path`; if the block raises, `path` stays as it was and the fresh folder is removed. A folder
-    that is at `path` already is set aside first and removed last, so a process killed between the two renames leaves both
-    folders beside the place, and nothing in it.
+    At the end it is renamed to `path`; if the block raises, `path` stays as it was and the fresh folder is removed. A
+    folder that is at `path` already is set aside first and removed last, so a process killed between the two renames
+    leaves both folders beside the place, and nothing in it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -240,8 +241,8 @@ def has_process(folder: Path) -> bool:
 def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     """Keep every other process off `folder`, which is made if missing, for the length of the block.
 
-    The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the message
-    `otherwise` if another process works on the folder already.
+    The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the
+    message `otherwise` if another process works on the folder already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:

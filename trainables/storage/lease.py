@@ -1,9 +1,9 @@
 """Leases let one process at a time work on a folder of an object store, on whatever machine it runs.
 
 A lease is a small object in that folder. It says who holds it, and its holder writes it anew every few seconds. Whoever
-finds a lease watches it: if it changes, its holder lives and is at work; if it stays the same for longer than a living holder
-would let it, the holder is dead, and the lease is taken over by a conditional write, which one taker alone can win. No two
-machines' clocks are ever compared.
+finds a lease watches it: if it changes, its holder lives and is at work; if it stays the same for longer than a living
+holder would let it, the holder is dead, and the lease is taken over by a conditional write, which one taker alone can
+win. No two machines' clocks are ever compared.
 """
 
 import json
@@ -25,11 +25,11 @@ from trainables.storage.store import ChangedError, StoreError
 BEAT_SECONDS = 5.0
 """Seconds between two writes of a lease by its holder: its signs of life."""
 DEAD_SECONDS = 30.0
-"""Seconds without a sign of life after which who waits takes the lease over, and a holder that can't write it has to stop."""
+"""Seconds without a sign of life after which who waits takes the lease over, and a holder that can't give one stops."""
 
 
 class Lease:
-    """The lease of one folder, an object named `.lease` in it; a process holds it inside a `with lease.held():` block."""
+    """The lease of one folder: an object named `.lease` in it. A process holds it in a `with lease.held():` block."""
 
     def __init__(self, mirror: Mirror, folder: Path, otherwise: str) -> None:
         self._mirror, self._store = mirror, mirror.store
@@ -41,9 +41,9 @@ class Lease:
     def held(self) -> Iterator[None]:
         """Hold the lease for the length of the block; a thread keeps it fresh.
 
-        The caller holds the folder's lock on this machine already, so a lease of this machine is that of a dead process.
-        Raises UserError with the message `otherwise` if a living process elsewhere holds it, or if one takes it while the block
-        runs: then the main thread is interrupted first, as by Ctrl-C.
+        The caller holds the folder's lock on this machine already, so a lease of this machine is that of a dead
+        process. Raises UserError with the message `otherwise` if a living process elsewhere holds it, or if one takes
+        it while the block runs: then the main thread is interrupted first, as by Ctrl-C.
         """
         self._etag = self._claim()
         beating = threading.Thread(target=self._beat, name="lease", daemon=True)
@@ -59,7 +59,7 @@ class Lease:
                 self._store.delete([self._name])
 
     def _claim(self) -> str:
-        """Write the lease as its new holder, and give the object's ETag; UserError if another process holds it or was faster."""
+        """Write the lease as its new holder, and give its ETag; UserError if another process holds it or was faster."""
         while True:
             try:
                 return self._store.put(self._name, self._sign(), IfNoneMatch="*")
@@ -76,7 +76,7 @@ class Lease:
                 raise UserError(self._otherwise) from None
 
     def _is_dead(self, holder: dict[str, str], etag: str) -> bool:
-        """Watch a lease for DEAD_SECONDS: True if it stays the same, False if it is given up; UserError once it changes."""
+        """Watch a lease for DEAD_SECONDS: True if it stays the same, False if given up; UserError once it changes."""
         seconds = f"{DEAD_SECONDS:.0f} s"
         print(f"last run by {holder['who']}; waiting {seconds} to see whether that still lives", file=sys.stderr)
         until = time.monotonic() + DEAD_SECONDS

@@ -3,18 +3,19 @@
 What is consistent when:
 
 - A file is in the store before it is in the folder. `put` uploads what was written beside its place, whole or not at
-  all, and only then is it renamed into place. So the folder is a cache: remove it whenever nothing runs on this machine.
+  all, and only then is it renamed into place. So the folder is a cache: remove it whenever nothing runs on this
+  machine.
 - `fetch` makes a path what the store has at that moment (S3 lists and reads are strongly consistent), and removes what
   came from the store and is gone there. Code that reads a path which another machine may have written fetches it first.
   Files that were never in the store, such as Ray's logs, are left alone and stay on their machine.
-- A domain and a source model change as a whole: their files are uploaded under a new version, and then one small object,
-  the manifest, names them. Readers see all of the old one, all of the new one, or nothing. Files that are added later
-  (moments, a contact sheet) are single files like any other.
+- A domain and a source model change as a whole: their files are uploaded under a new version, and then one small
+  object, the manifest, names them. Readers see all of the old one, all of the new one, or nothing. Files that are added
+  later (moments, a contact sheet) are single files like any other.
 - On a machine the files of domains and source models lie once, by their SHA-256, whatever homes, names and processes
   use them; the digest is checked when they arrive.
 - `trainables/storage/lease.py` lets one process at a time work on a folder of the store, wherever it runs. `put` with
-  `fenced` refuses to replace what somebody else wrote meanwhile, so that no clock and no delay can make two drivers write
-  one journal.
+  `fenced` refuses to replace what somebody else wrote meanwhile, so that no clock and no delay can make two drivers
+  write one journal.
 
 The store holds `domains/cats.manifest`, `domains/cats@VERSION/domain.arrow`, `domains/cats/moments/...`, and so on for
 `sources/`; the files of studies have the names that they have in a local home.
@@ -132,7 +133,7 @@ class Mirror:
         raise UnreachableError(f"{self.store.url}/{self.name(path)} changes faster than it can be read; try again")
 
     def _fetch(self, start: str) -> None:
-        """Bring what is missing at or below name `start`, and forget what is gone; ChangedError if it changes meanwhile."""
+        """Bring what is missing at or below name `start`, forget what is gone; ChangedError if it changes meanwhile."""
         began, wanted = time.time(), self._wanted(start)
         missing = [name for name, file in wanted.items() if not self._is_current(name, file.mark)]
         if missing:
@@ -235,7 +236,7 @@ class Mirror:
         return {"IfNoneMatch": "*"}
 
     def put_folder(self, beside: Path, path: Path) -> None:
-        """Upload all of `beside`, a folder that is about to become domain or source model `path`, in place of the old one.
+        """Upload all of `beside`, a folder that is about to replace that of domain or source model `path`.
 
         The files go up first, under a new version; the manifest that names them makes them count.
         """
@@ -257,7 +258,7 @@ class Mirror:
             self._note(f"{entry}/{file.relative_to(beside).as_posix()}", f"sha256:{digest}", file)
 
     def remove(self, path: Path) -> None:
-        """Remove a folder from the store; a domain or a source model loses its manifest first, and so is gone at once."""
+        """Remove a folder from the store; a domain or a source model loses its manifest first, so is gone at once."""
         name = self.name(path)
         if PurePosixPath(name).parts[0] in WHOLE:
             self.store.delete([f"{name}.manifest"])
@@ -281,7 +282,7 @@ class Mirror:
         beside.replace(state)
 
     def _forget(self, start: str, wanted: Mapping[str, "_File"], began: float) -> None:
-        """Remove from this machine what came from the store at or below `start` and is not `wanted`, the store's listing.
+        """Remove from this machine what came from the store at or below `start` and is not in its listing, `wanted`.
 
         `began` is the time before that listing: a file that was put since is left alone.
         """
@@ -309,11 +310,11 @@ class _File:
     mark: str
     """What tells its content from any other: the object's ETag, or the digest that a manifest names."""
     digest: str | None
-    """SHA-256 of a file of a domain or a source model, kept once on this machine; None for a file that no manifest names."""
+    """SHA-256 of the content, which this machine then keeps once; None for a file that no manifest names."""
 
 
 def _state(mark: str, stat: os.stat_result) -> str:
-    """Give what is noted of a file: the store's mark, and what changes when a process on this machine writes to the file."""
+    """Give what is noted of a file: the store's mark, and what changes when a process here writes to the file."""
     return f"{mark} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
 
 

@@ -1,8 +1,8 @@
 """An S3 bucket: objects read and written whole, listed, and replaced only if they are still the ones that were seen.
 
-It is spoken to through boto3 rather than through pyarrow's or fsspec's file systems, for boto3 gives ETags (another one for
-any other content) and conditional writes: with them a stale copy is noticed, and two drivers can't both write a journal.
-Credentials, region and endpoint come from where all AWS tools take them: AWS_ACCESS_KEY_ID, AWS_PROFILE,
+It is spoken to through boto3 rather than through pyarrow's or fsspec's file systems, for boto3 gives ETags (another one
+for any other content) and conditional writes: with them a stale copy is noticed, and two drivers can't both write a
+journal. Credentials, region and endpoint come from where all AWS tools take them: AWS_ACCESS_KEY_ID, AWS_PROFILE,
 AWS_ENDPOINT_URL, ..., ~/.aws, or the role of the machine.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from spaces.errors import UserError
 
 URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/*")
-"""s3://BUCKET/PREFIX: group 1 is the bucket, group 2 the prefix without slashes at its end, None or empty without one."""
+"""s3://BUCKET/PREFIX: group 1 is the bucket, group 2 the prefix without slashes at its end, if there is one."""
 
 _ATTEMPTS = 8
 """How often boto3 tries a request, with growing pauses: most of a minute, before a store counts as out of reach."""
@@ -100,7 +100,7 @@ class ObjectStore:
             return answer["Body"].read(), answer["ETag"]
 
     def download(self, name: str, path: Path) -> None:
-        """Write an object's content, as it was at one moment, to file `path`. Raises ChangedError if the object is gone."""
+        """Write an object's content, as it was at one moment, to file `path`. Raises ChangedError if it is gone."""
         with self._asking():
             _client().download_file(self.bucket, self.prefix + name, str(path))
 
