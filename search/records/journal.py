@@ -1,4 +1,7 @@
-"""A study's journal for those who only look: a page that shows it can't change a search that runs."""
+"""A study's journal for those who only look at it, so that a page which shows a search can't change it.
+
+The journal is Optuna's own file: which trials there are, and what became of them.
+"""
 
 import sys
 import tempfile
@@ -15,11 +18,14 @@ from spaces.errors import UserError
 from trainables.storage.home import snapshot
 
 REFRESH_SECONDS = 5.0
-"""Between two looks at a journal on an object store."""
+"""Seconds between two looks at a journal, which may lie on an object store."""
 
 
 class ReadOnlyJournal(JournalFileBackend):
-    """Reads a journal that grows; refuses to write to it."""
+    """Optuna's backend for a journal that grows: it reads copies of it, and refuses to write.
+
+    Raises UserError if there is no journal yet, PermissionError if Optuna is told to write.
+    """
 
     def __init__(self, journal: Path) -> None:
         self._journal, self._folder = journal, tempfile.TemporaryDirectory(prefix="understock-")
@@ -28,6 +34,7 @@ class ReadOnlyJournal(JournalFileBackend):
         super().__init__(str(self._copy))
 
     def _refresh(self) -> None:
+        """Copy the journal anew, if the copy is old or missing."""
         if time.monotonic() - self._read > REFRESH_SECONDS or not self._copy.exists():
             try:
                 snapshot(self._journal, self._copy)
@@ -46,7 +53,10 @@ class ReadOnlyJournal(JournalFileBackend):
 
 
 def serve(paths: StudyPaths, host: str, port: int) -> None:
-    """Serve optuna-dashboard on the study's journal until Ctrl-C; UserError if the port can't be had."""
+    """Serve optuna-dashboard on the study's journal until Ctrl-C, and print its address.
+
+    Raises UserError if the study has not run yet, or if the port can't be had.
+    """
     from optuna_dashboard import run_server
 
     storage = JournalStorage(ReadOnlyJournal(paths.journal))

@@ -220,7 +220,7 @@ def write_domain(
 
 
 def open_domain(home: Home, name: str) -> Domain:
-    """Open the domain `name` of a home. Raises UserError if it is damaged, or, with the known names, if there is none."""
+    """Open the domain `name` of a home. Raises UserError if it is damaged, or there is none (with the known names)."""
     return Domain.open(home.domain(name))
 
 

@@ -1,4 +1,4 @@
-"""The two forms of images, and how one becomes the other: uint8 in [0, 255] in files, float32 in [-1, 1] in networks."""
+"""The two forms of images, each made of the other: uint8 in [0, 255] in files, float32 in [-1, 1] in networks."""
 
 import torch
 from torch import Tensor

@@ -30,7 +30,7 @@ def write_samples(images: NDArray[np.uint8], output: Path) -> None:
     """Write samples, uint8 RGB (N, 3, R, R), to `output`, in a form that its suffix tells.
 
     FILE.png is a grid of all, FILE.npz holds the array under the key "images", and a name without a suffix becomes a
-    new folder of `00000.png`, `00001.png`, ...
+    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
     """
     check_output(output)
     if output.suffix == ".png":
