@@ -1,4 +1,4 @@
-"""What came of studies: their report, two beside each other, and one while it runs."""
+"""`understock report`, `compare`, `watch`: the verbs that show what came of studies, and how one that runs is doing."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 evidence = typer.Typer()
 
-Studies = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
+StudyNames = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A folder for png. [default: in the first study]")
 ]
@@ -24,7 +24,7 @@ Output = Annotated[
 
 @evidence.command()
 def report(
-    study: Studies,
+    study: StudyNames,
     output: Output = None,
     form: Annotated[
         str | None,
@@ -82,7 +82,7 @@ def watch(
 
 
 def read(home: Home, names: list[str]) -> "list[Evidence]":
-    """The studies of these names, as a report wants them; UserError if one is not known."""
+    """Read the studies of these names, as a report wants them. Raises UserError if one is not known."""
     from analysis.evidence import Evidence
     from search.records.study import open_study
 
@@ -90,7 +90,7 @@ def read(home: Home, names: list[str]) -> "list[Evidence]":
 
 
 def make_exhibits(studies: "list[Evidence]") -> None:
-    """Make the pictures of a report that torch has to make, where they are missing; says on stderr what could not be made."""
+    """Make a report's pictures that need torch, where they are missing; print on stderr which could not be made."""
     from analysis.exhibits import prepare
 
     for item in studies:
