@@ -1,8 +1,9 @@
-"""What the driver costs: trials that do nothing, through Optuna, the ledger, Ray and Tune.
+"""Measures what the driver costs, by trials that do nothing but go through Optuna, the ledger, Ray and Tune.
 
     python -m benchmarks.driver_cost --trials 2000 --at-once 16
 
-A trial reports one row and ends. Prints trials a minute at the start and at the end of the study, and their ratio.
+A trial reports one row and ends. Printed are the trials a minute at the start and at the end of the study, and their
+ratio.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from spaces.config import TrialConfig
 
 
 def nothing(parameters: Mapping[str, Any]) -> None:
-    """A trial that is through at once, with a score that its seed decides."""
+    """Be a trial that is through at once, with a score that its seed decides."""
     config = TrialConfig.model_validate_json(parameters["config"])
     tune.report({"status": "completed", "images_seen": config.budget.images, "iw": float(config.seed), "iterations": 1})
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.kill_loop --kills 20
 
-Lost: a trial that is not exactly once in the evaluations table and in Optuna's journal, with one state in both. Repeated:
-an evaluation that was made again though a whole checkpoint had it; every evaluation writes a sample grid anew, so a grid that
-changed after a checkpoint had its evaluation gives it away. The next driver starts at once, while processes of the killed
-one may still live.
+A trial is lost that is not exactly once in the evaluations table and in Optuna's journal, with one state in both. An
+evaluation is repeated that was made again though a whole checkpoint had it; every evaluation writes a sample grid anew,
+so a grid that changed after a checkpoint had its evaluation gives it away. The next driver starts at once, while
+processes of the killed one may still live.
 """
 
 import argparse
@@ -27,19 +27,20 @@ from trainables.training.checkpoints import recorded
 from trainables.training.trial_files import TrialFiles
 
 STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "diverged": "PRUNED", "failed": "FAIL"}
+"""The state in Optuna's journal that goes with each status in the evaluations table."""
 
 Grids = dict[tuple[int, int], tuple[int, int]]
-"""Of each evaluation, trial and images seen: its grid's inode and time of writing."""
+"""Inode and time of writing of each evaluation's sample grid, by trial and images seen."""
 
 
 def drive(home: Path) -> subprocess.Popen[bytes]:
-    """`understock resume`, in a process of its own."""
+    """Start `understock resume` in a process of its own."""
     command = [sys.executable, "-m", "understock", "resume", small_study.NAME, "--home", str(home)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def checkpointed(paths: StudyPaths) -> Grids:
-    """The evaluations that whole checkpoints hold now."""
+    """List the evaluations that whole checkpoints hold now, with their grids."""
     found: Grids = {}
     for folder in paths.root.glob("trials/*"):
         number = int(folder.name)
@@ -50,7 +51,7 @@ def checkpointed(paths: StudyPaths) -> Grids:
 
 
 def orphans(driver: int) -> list[int]:
-    """Processes of the Ray that a driver started and that live on, by the driver's pid in their session folder's name."""
+    """List the processes that live on of the Ray that a driver started, by the pid in their session folder's name."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -64,7 +65,7 @@ def orphans(driver: int) -> list[int]:
 
 
 def follow(driver: int, lives: list[float]) -> None:
-    """Adds the seconds until the last process of a killed driver's Ray was gone."""
+    """Wait up to a minute until the last process of a killed driver's Ray is gone; append the seconds to `lives`."""
     start = time.monotonic()
     while orphans(driver) and time.monotonic() - start < 60:
         time.sleep(0.1)
@@ -72,7 +73,7 @@ def follow(driver: int, lives: list[float]) -> None:
 
 
 def count_lost(paths: StudyPaths, spec: StudySpec) -> int:
-    """Trials that the two books don't have alike, each once."""
+    """Count the trials that are not once in the evaluations table and once in Optuna's journal, with the same state."""
     rows = load(paths.evaluations).to_pylist()
     table = {row["trial"]: row["status"] for row in rows}
     twice = sum(count > 1 for count in Counter((row["trial"], row["images_seen"]) for row in rows).values())
