@@ -1,4 +1,4 @@
-"""Which source models look near a target, before any training.
+"""The ranking of source models by how near they look to a target, before any training.
 
 The rank of a source is the mean of its ranks by four parts of its likeness to the target: fd, kd, recall and coverage.
 Each stands for a finding, and two look at each side of it:

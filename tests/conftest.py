@@ -27,9 +27,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
 PROTOCOL = {
-    "metrics": ("fd", "iw"), "input_size": 32, "n_fake": 24,
+    "metrics": ("fd", "iw"),
+    "input_size": 32,
+    "n_fake": 24,
     "iw": {"width": 2, "steps": 2, "batch": 4, "images": 16},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +62,14 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
 
     def config(**fields: Any) -> TrialConfig:
         values = {
-            "target": tiny_domain, "source": "scratch", "network": NETWORK, "protocol": PROTOCOL,
-            "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 32, "eval_every_images": 16},
-        } | fields  # fmt: skip
+            "target": tiny_domain,
+            "source": "scratch",
+            "network": NETWORK,
+            "protocol": PROTOCOL,
+            "loss": {"n_critic": 2},
+            "optim": {"batch": 4},
+            "budget": {"images": 32, "eval_every_images": 16},
+        } | fields
         return TrialConfig.parse(values, "test")
 
     return config
@@ -78,9 +85,18 @@ def tiny_source(home: Home) -> SourceModel:
     generator = build_generator(config.network, seed=7)
     set_standing_statistics(generator)
     facts = {
-        "name": "seed-7", "network": NETWORK, "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
-        "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
-    }  # fmt: skip
+        "name": "seed-7",
+        "network": NETWORK,
+        "domain": "lines",
+        "images": 100,
+        "classes": 4,
+        "images_per_class": 25.0,
+        "images_seen": 10,
+        "scores": {"fd": 1.0},
+        "protocol": {"n_fake": 10},
+        "origin": "test",
+        "created": "2026-01-01",
+    }
     critic = build_discriminator(config.network, seed=7)
     weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
     save_source(home.source("seed-7"), facts, weights, b"png")

@@ -33,13 +33,20 @@ class StudyFolder:
         }
         self.spec = StudySpec.parse(
             {
-                "name": "phosphor-1", "target": "phosphor", "space": "quickstart", "trials": 8, "base": base,
-                "sources": ["mdi", "twemoji", "mnist"], "train_images": 1000,
+                "name": "phosphor-1",
+                "target": "phosphor",
+                "space": "quickstart",
+                "trials": 8,
+                "base": base,
+                "sources": ["mdi", "twemoji", "mnist"],
+                "train_images": 1000,
                 "digests": {"domain:phosphor": "d0", "source:mdi": "d1"},
-                "versions": {"understock": "0.1.0", "torch": "2.15"}, "created": "2026-01-02T03:04:05Z", **spec,
+                "versions": {"understock": "0.1.0", "torch": "2.15"},
+                "created": "2026-01-02T03:04:05Z",
+                **spec,
             },
             "test",
-        )  # fmt: skip
+        )
         write_spec(self.paths, self.spec)
 
     @property
@@ -48,20 +55,39 @@ class StudyFolder:
         return Evidence.of(self.home, [(self.paths, self.spec)])[0]
 
     def trial(
-        self, number: int, source: str, parts: str, fd: Sequence[float | None], *, status: Status = "completed",
-        iw: Sequence[float | None] = (), every: int = 100, grid: bool = False, pace: float = 10.0, **settings: Any,
-    ) -> None:  # fmt: skip
+        self,
+        number: int,
+        source: str,
+        parts: str,
+        fd: Sequence[float | None],
+        *,
+        status: Status = "completed",
+        iw: Sequence[float | None] = (),
+        every: int = 100,
+        grid: bool = False,
+        pace: float = 10.0,
+        **settings: Any,
+    ) -> None:
         """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields."""
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
             {
-                "images_seen": every * (i + 1), "train_seconds": pace * (i + 1), "wall_seconds": 1.2 * pace * (i + 1),
-                "fd": value, "fd_floor": 20.0, "kd": value and value / 1000, "kd_floor": 0.0,
-                "device": "cpu", "threads": 1,
-                "iw": iw[i] if i < len(iw) else None, "iw_floor": -0.1, **PROTOCOL, **COUNTS,
+                "images_seen": every * (i + 1),
+                "train_seconds": pace * (i + 1),
+                "wall_seconds": 1.2 * pace * (i + 1),
+                "fd": value,
+                "fd_floor": 20.0,
+                "kd": value and value / 1000,
+                "kd_floor": 0.0,
+                "device": "cpu",
+                "threads": 1,
+                "iw": iw[i] if i < len(iw) else None,
+                "iw_floor": -0.1,
+                **PROTOCOL,
+                **COUNTS,
             }
             for i, value in enumerate(fd)
-        ]  # fmt: skip
+        ]
         trial_config = TrialConfig.parse(config, "test")
         path = self.paths.evaluation(number)
         error = "CUDA out of memory" if status == "failed" else None
@@ -98,11 +124,20 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 
 
 CHROMIUM_FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=20000",
-    "--window-size=1700,1000", "--dump-dom",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-file-access-from-files",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=20000",
+    "--window-size=1700,1000",
+    "--dump-dom",
+]
 
 
 @pytest.fixture

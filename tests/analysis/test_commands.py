@@ -23,10 +23,25 @@ def test_every_option_that_defines_a_study_is_in_its_command(new_study):
 
 def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsys):
     before = resolve_study(
-        home, "dots", "source_by_parts", name="a", sources="seed-7", target_images=30, max_images=900, metric="iw",
-        trials=3, seed=5, sampler="grid", early_stopping=False, concurrency=3, threads_per_trial=2, workers_per_trial=4,
-        gpus_per_worker=0.0, max_minutes=0.7, memory_per_trial=3 * 2**29,
-    ).spec  # fmt: skip
+        home,
+        "dots",
+        "source_by_parts",
+        name="a",
+        sources="seed-7",
+        target_images=30,
+        max_images=900,
+        metric="iw",
+        trials=3,
+        seed=5,
+        sampler="grid",
+        early_stopping=False,
+        concurrency=3,
+        threads_per_trial=2,
+        workers_per_trial=4,
+        gpus_per_worker=0.0,
+        max_minutes=0.7,
+        memory_per_trial=3 * 2**29,
+    ).spec
     words = shlex.split(search_command(before))[1:]
     COMMANDS.main([*words, "--dry-run", "--home", str(home.root)], standalone_mode=False)
     after = StudySpec.parse(json.loads(capsys.readouterr().out)["study"], "test")

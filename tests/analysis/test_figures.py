@@ -150,9 +150,15 @@ def test_the_matrix_has_a_column_a_study_with_ranks_before_and_after(seen, study
 
 def test_intervals_of_gains_are_bars_from_low_to_high():
     gains = pd.DataFrame(
-        {"source": ["mdi"] * 2, "parts": ["both"] * 2, "cost": ["images", "seconds"], "share": [0.4, 0.3],
-         "low": [0.1, math.nan], "high": [0.9, math.nan]}
-    )  # fmt: skip
+        {
+            "source": ["mdi"] * 2,
+            "parts": ["both"] * 2,
+            "cost": ["images", "seconds"],
+            "share": [0.4, 0.3],
+            "low": [0.1, math.nan],
+            "high": [0.9, math.nan],
+        }
+    )
     images, seconds = scatter.forest(gains).data
     assert (images.error_x.array[0], images.error_x.arrayminus[0]) == pytest.approx((0.5, 0.3))
     assert (seconds.error_x.array[0], seconds.error_x.arrayminus[0]) == (0, 0)
@@ -161,9 +167,14 @@ def test_intervals_of_gains_are_bars_from_low_to_high():
 def test_sizes_have_a_line_a_source_with_bars_from_seed_to_seed(study):
     e = study.evidence
     frame = pd.DataFrame(
-        {"source": ["mdi", "mdi", "scratch"], "target_images": [1000, 100, 100], "mean": [50.0, 70, 90],
-         "low": [50.0, 60, 90], "high": [50.0, 90, 90]}
-    )  # fmt: skip
+        {
+            "source": ["mdi", "mdi", "scratch"],
+            "target_images": [1000, 100, 100],
+            "mean": [50.0, 70, 90],
+            "low": [50.0, 60, 90],
+            "high": [50.0, 90, 90],
+        }
+    )
     mdi, scratch = lines.by_target_images(frame, e.metric, e.looks).data
     assert list(mdi.x) == [100, 1000]
     assert (list(mdi.error_y.array), list(mdi.error_y.arrayminus)) == ([20, 0], [10, 0])
@@ -182,8 +193,12 @@ def test_fates_are_drawn_by_status_with_a_line_a_rung(study):
     spent = spending.best_so_far(e.rows, e.spec, e.metric)
     figure = lines.fates(spent, [100, 300, 400], e.hovers)
     assert {trace.name: len(trace.x) for trace in figure.data} == {
-        "completed": 3, "stopped": 2, "running": 1, "diverged": 1, "failed": 1,
-    }  # fmt: skip
+        "completed": 3,
+        "stopped": 2,
+        "running": 1,
+        "diverged": 1,
+        "failed": 1,
+    }
     assert [line.y0 for line in figure.layout.shapes] == [100, 300, 400]
 
 
@@ -204,8 +219,8 @@ def many_trials(study):
     for number in range(24):
         source = ("mdi", "twemoji", "scratch")[number % 3]
         rates = {"lr_g": 10 ** (-4 + number / 12), "lr_d": 10 ** (-2 - number / 16)}
-        study.trial(number, source, "none" if source == "scratch" else "both", [200 - number, 150 - number],
-                    iw=[-9, -8 + number / 10], seed=number % 2, optim=rates)  # fmt: skip
+        parts, fd, iw = "none" if source == "scratch" else "both", [200 - number, 150 - number], [-9, -8 + number / 10]
+        study.trial(number, source, parts, fd, iw=iw, seed=number % 2, optim=rates)
 
 
 def missing_metric(study):

@@ -14,10 +14,12 @@ def trials(n, seed=0):
     chosen = [sources[i] for i in rng.integers(0, 3, n)]
     frame = pd.DataFrame(
         {
-            "source": [source for source, _ in chosen], "transfer/parts": [parts for _, parts in chosen],
-            "optim/lr_g": 10 ** rng.uniform(-4, -2, n), "seed": rng.integers(0, 3, n),
+            "source": [source for source, _ in chosen],
+            "transfer/parts": [parts for _, parts in chosen],
+            "optim/lr_g": 10 ** rng.uniform(-4, -2, n),
+            "seed": rng.integers(0, 3, n),
         }
-    )  # fmt: skip
+    )
     return frame.assign(fd=np.where(frame["source"] == "mdi", 500, 3000) + rng.normal(0, 20, n))
 
 

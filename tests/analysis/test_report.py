@@ -17,9 +17,7 @@ from analysis.report import render, write_report
 from search.records.study import StudyPaths
 from spaces.errors import UserError
 
-SECTIONS = [
-    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
-]  # fmt: skip
+SECTIONS = ["answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol"]
 EVIL = "<script>alert(1)</script>"
 PLOTS = 12
 """Figures of a report on the study that the tests share."""

@@ -11,9 +11,7 @@ from analysis.contents import contents
 from analysis.evidence import Evidence
 from analysis.page import duration, plural, text
 
-ANCHORS = [
-    "answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol",
-]  # fmt: skip
+ANCHORS = ["answer", "cost", "agreement", "matrix", "networks", "sizes", "parameters", "search", "samples", "protocol"]
 
 
 def read(*studies):
@@ -125,8 +123,11 @@ def test_the_cost_of_a_score_is_told_loose_and_tight(found):
         "transfer reached, scratch never did."
     )
     assert [plot.heading for plot in section.plots] == [
-        "Against images seen", "Against seconds of training", "Against core-hours", "Speed-up by the score to reach",
-    ]  # fmt: skip
+        "Against images seen",
+        "Against seconds of training",
+        "Against core-hours",
+        "Speed-up by the score to reach",
+    ]
     assert section.sheets[0].rows[1][:3] == ["110", "200", "20"]
 
 
@@ -209,8 +210,12 @@ def test_the_source_models_grid_and_the_nearest_training_images_stand_where_they
     picture.with_suffix(".json").write_text(json.dumps(numbers))
     section = read(study)["samples"]
     assert [image.caption.split(",")[0] for image in section.images] == [
-        "trial 0 (mdi", "trial 1 (scratch", "source model mdi", "trial 0 (mdi", "top row: the 8 samples of trial 0 (mdi",
-    ]  # fmt: skip
+        "trial 0 (mdi",
+        "trial 1 (scratch",
+        "source model mdi",
+        "trial 0 (mdi",
+        "top row: the 8 samples of trial 0 (mdi",
+    ]
     assert section.images[3].caption.endswith("the source model, then after 100, 200 images seen")
     assert "in 50% of all pairs (50% is what unseen real images have): no sign of copying." in section.lead
     assert section.sheets[0].rows[0][:4] == ["generated images", "2", "1", "1.75"]
@@ -327,9 +332,19 @@ def test_a_table_of_many_rows_is_cut_and_says_where_all_are(new_study):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "–"), (float("nan"), "–"), (1234567, "1,234,567"), (400.0, "400"), (0.00012344, "0.0001234"),
-     (4023.4, "4,023"), (123456.7, "123,457"), (-2.51234, "-2.512"), (True, "True"), ("mdi", "mdi")],
-)  # fmt: skip
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (1234567, "1,234,567"),
+        (400.0, "400"),
+        (0.00012344, "0.0001234"),
+        (4023.4, "4,023"),
+        (123456.7, "123,457"),
+        (-2.51234, "-2.512"),
+        (True, "True"),
+        ("mdi", "mdi"),
+    ],
+)
 def test_values_read_with_four_digits_and_thousands_apart(value, shown):
     assert text(value) == shown
 

@@ -52,8 +52,8 @@ def test_each_source_and_size_has_its_best_configuration_over_seeds(new_study):
             ("scratch", 1000, 0, 80),
         ]
     ):
-        study.trial(number, source, "none" if source == "scratch" else "both", [200, value], seed=seed,
-                    data={"target_images": size})  # fmt: skip
+        parts = "none" if source == "scratch" else "both"
+        study.trial(number, source, parts, [200, value], seed=seed, data={"target_images": size})
     found = by_size(study.evidence.rows, [], FD).set_index(["source", "target_images"])
     assert found.loc[("mdi", 100), ["mean", "low", "high", "seeds"]].tolist() == [60, 50, 70, 2]
     assert found["mean"].tolist() == [60, 40, 90, 80]

@@ -6,8 +6,11 @@ from spaces.config import METRIC_DIRECTIONS, Protocol, TrialConfig
 from spaces.errors import UserError, lookup
 
 VALID: dict[str, Any] = {
-    "target": "cats", "source": "dogs", "network": {"resolution": 32}, "budget": {"images": 10, "eval_every_images": 5},
-}  # fmt: skip
+    "target": "cats",
+    "source": "dogs",
+    "network": {"resolution": 32},
+    "budget": {"images": 10, "eval_every_images": 5},
+}
 
 
 @pytest.mark.parametrize(
