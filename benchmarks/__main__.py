@@ -1,9 +1,10 @@
-"""Everything that can be measured side by side on this machine in a quarter of an hour.
+"""Measures everything that can be measured side by side on this machine in a quarter of an hour.
 
     make bench                # or: python -m benchmarks
 
-One table of work, ours, peers and floor; then whether speed left the results alone, and what a search costs beside its
-training. Run it on a quiet machine; every number is a median.
+It prints one table of pieces of work: the time that ours takes, that peers take, and a floor that no code could beat;
+then whether speed left the results alone, and what a search costs beside its training. Run it on a quiet machine; every
+number is a median.
 """
 
 import argparse
@@ -28,11 +29,11 @@ TABLES = (
     ("benchmarks.trial_start",),
     ("benchmarks.driver_cost", "--trials", "200"),
 )
-"""What prints a table of its own."""
+"""The benchmarks that print a table of their own: each a module and its options."""
 
 
 def main(quick: bool) -> None:
-    """Measure and print."""
+    """Measure and print everything, or with `quick` the first table alone, at its smallest size."""
     start = time.monotonic()
     print(f"{_machine()}\n", flush=True)
     sizes = step.CPU_SIZES[:1] if quick else None
@@ -45,7 +46,7 @@ def main(quick: bool) -> None:
 
 
 def _machine() -> str:
-    """The processor (or GPU), the versions and the date, in a line."""
+    """Describe the machine in a line: its processor or GPU, the versions of what runs on it, and the date."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     device = f"{len(os.sched_getaffinity(0))} cores of {model[1] if model else platform.processor()}"
     if torch.cuda.is_available():

@@ -14,7 +14,7 @@ from trainables.sources.shelf import BUILTIN
 from trainables.storage.home import Home
 
 IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 80_000}
-"""Real images shown to the critic; 160 an iteration."""
+"""How many real images each source model's critic is shown, 160 an iteration."""
 
 
 def make(name: str, home: Home) -> None:

@@ -1,10 +1,11 @@
-"""Frechet distance of two 2,048-feature moments: ours against pytorch-fid (SciPy's matrix root), torch-fidelity, torchmetrics.
+"""Times the Frechet distance of two 2,048-feature moments: ours, pytorch-fid's, torch-fidelity's and torchmetrics'.
 
     python -m benchmarks.distances
 
-All start from means and covariances. Floor, at this machine's rate of float64 products, in multiplications: d^3 / 6 for a
-Cholesky factor, d^3 / 2 for the product of it, the other covariance and it again, 2/3 d^3 for LAPACK's reduction to a
-tridiagonal matrix (half of which are products of a matrix and a vector, bound by memory).
+All start from means and covariances; pytorch-fid takes SciPy's matrix root. The floor is the time of these
+multiplications at this machine's rate of float64 products: d^3 / 6 for a Cholesky factor, d^3 / 2 for the product of
+it, the other covariance and it again, 2/3 d^3 for LAPACK's reduction to a tridiagonal matrix (half of which are
+products of a matrix and a vector, bound by memory).
 """
 
 import time
@@ -21,10 +22,11 @@ from trainables.machine.devices import use_cores
 from trainables.metrics.distances import Moments, frechet_distance
 
 D = 2048
+"""Features, as Inception has them."""
 
 
 def rows() -> list[Row]:
-    """The one row."""
+    """Measure the one row of this benchmark. Raises AssertionError if the contenders' values differ by over 1e-6."""
     use_cores(torch.get_num_threads())  # for all contenders
     mean_a, cov_a = _moments(seed=0, scale=1.0)
     mean_b, cov_b = _moments(seed=1, scale=1.3)
@@ -49,7 +51,7 @@ def rows() -> list[Row]:
 
 
 def _moments(seed: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of correlated features of full rank, with a spectrum that falls like that of Inception's."""
+    """Draw the mean (d,) and covariance (d, d) of correlated features, of full rank and a spectrum as Inception's."""
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((D, D)) * np.arange(1, D + 1) ** -0.7
     features = rng.standard_normal((2 * D, D)) @ mixing.T * scale
@@ -57,6 +59,7 @@ def _moments(seed: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _products_per_second() -> float:
+    """Measure how many multiplications a second a float64 product of matrices takes on this machine."""
     x = np.random.default_rng(0).standard_normal((D, D))
     x @ x
     start = time.perf_counter()

@@ -1,9 +1,10 @@
-"""One evaluation: 1,000 samples, their EfficientNet features, Frechet and kernel distance, as a trial takes it.
+"""Times one evaluation as a trial takes it: 1,000 samples, their EfficientNet features, Frechet and kernel distance.
 
     python -m benchmarks.evaluation
 
-The domain's own features and floors are at hand, as they are from the first evaluation of the first trial on. Floor: the
-extractor's and the generator's multiplications (by torch's formulas of flops) at this machine's rate of float32 products.
+The domain's own features and floors are at hand, as they are from the first evaluation of the first trial on. The floor
+is the time of the extractor's and the generator's multiplications (by torch's formulas of flops) at this machine's rate
+of float32 products.
 """
 
 import tempfile
@@ -30,7 +31,7 @@ PROTOCOL = Protocol(metrics=("fd", "kd"))
 
 
 def rows() -> list[Row]:
-    """The whole, and its parts."""
+    """Measure the one row of this benchmark: the whole evaluation, with its parts as the remark."""
     with tempfile.TemporaryDirectory() as folder:
         home, device = Home(Path(folder)), best_device()
         add_domain(home, "digits", "builtin:mnist", 32)
@@ -53,10 +54,9 @@ def rows() -> list[Row]:
         seconds = alternate({name: _finished(work, device) for name, work in whole.items()})
         rate = _products_per_second(device, torch.float32)
         floor = _flops(lambda: (draw(), extractor(samples))) / 2 / rate
-    return [
-        Row("evaluation: 1,000 samples, FD and KD", seconds["evaluation"], floor=floor, wanted="at most 3 s",
-            remark=f"sampling {seconds['sampling']:.2f} s, features {seconds['features']:.2f} s")
-    ]  # fmt: skip
+    work = "evaluation: 1,000 samples, FD and KD"
+    remark = f"sampling {seconds['sampling']:.2f} s, features {seconds['features']:.2f} s"
+    return [Row(work, seconds["evaluation"], floor=floor, wanted="at most 3 s", remark=remark)]
 
 
 if __name__ == "__main__":

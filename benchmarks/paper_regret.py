@@ -1,4 +1,7 @@
-"""Leave-one-target-out regret on the paper's own Tables 4 and 5, recalled and unverified: python -m benchmarks.paper_regret."""
+"""Prints what `rank` and `pick` would have lost on the paper's own targets: python -m benchmarks.paper_regret
+
+Each target of Tables 4 and 5 of Wang et al., ECCV 2018, is left out in turn. The numbers are recalled and unverified.
+"""
 
 import json
 from pathlib import Path
@@ -10,11 +13,12 @@ from spaces.config import SCRATCH
 from spaces.presets import paper
 from verbs.picking import print_regret
 
-TABLES = Path(__file__).with_name("paper_tables.json")
+PAPER_TABLES = Path(__file__).with_name("paper_tables.json")
+"""The published scores: of fine-tuning from each source, and the selector's distances."""
 
 
-def evidence(tables: Path = TABLES) -> Evidence:
-    """The published scores as trials: one a cell, both networks transferred, learning rates 1e-4."""
+def evidence(tables: Path = PAPER_TABLES) -> Evidence:
+    """Read the published scores as trials: one a cell, with both networks transferred and learning rates of 1e-4."""
     data = json.loads(tables.read_text())
     bench = Bench("fid", ("inception", 299, "", "train", 50_000, 0), Network(64, 64, 128), 32_000_000)
     tried = [

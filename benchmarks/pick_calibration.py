@@ -1,9 +1,10 @@
-"""Does `pick` claim what is so? On made-up homes whose truth is known: python -m benchmarks.pick_calibration [HOMES].
+"""Counts how often `pick` is right, on made-up homes of known truth: python -m benchmarks.pick_calibration [HOMES]
 
 Each home has trials of 3 targets x (scratch, 3 sources x 3 choices of networks) x 2 seeds, drawn from a world in which
-sources differ, targets differ by `tau` and seeds by `sigma`. `pick` is asked for a target of the home, and for one that was
-never trained on. Printed: how often the 90 % interval of pick's score relative to scratch holds the truth, how often it
-says that one arm is better than another, how often that is wrong, and how much worse the pick is than the best arm.
+sources differ, targets differ by `tau` and seeds by `sigma`. `pick` is asked for a target of the home, and for one that
+was never trained on. Printed are how often the 90 % interval of pick's score relative to scratch holds the truth, how
+often it says that one arm is better than another, how often that is wrong, and how much worse the pick is than the best
+arm.
 """
 
 import sys
@@ -24,7 +25,7 @@ BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000, 0), Network(3
 
 
 def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, dict[str, dict[Arm, float]]]:
-    """Trials of targets t0 to t2, and the true log scores of these and of t3."""
+    """Draw a home: trials of targets t0 to t2, and the true log score of each arm on these and on t3."""
     gain, of_source = -rng.uniform(0, 1), dict(zip(SOURCES, rng.normal(0, 0.3, 3), strict=True))
     of_parts = {"both": 0.0, "generator": 0.2, "discriminator": 0.5}
     evidence, truths = Evidence(BENCH), {}
@@ -46,7 +47,11 @@ def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, 
 
 
 def trial(rng: np.random.Generator, tau: float, sigma: float, target: str, seed: int) -> tuple[bool, int, int, float]:
-    """Whether the interval held the truth; claims, wrong claims; and the pick's true score over the best, as a log."""
+    """Draw a home and ask `pick` once.
+
+    Gives whether the interval held the truth, the number of claims, the number of wrong ones, and the log of the pick's
+    true score over the best arm's.
+    """
     evidence, truths = home(rng, tau, sigma)
     truth = truths[target]
     judged = judge(evidence, target, SOURCES, seed)
@@ -59,25 +64,15 @@ def trial(rng: np.random.Generator, tau: float, sigma: float, target: str, seed:
 
 
 def main(homes: int) -> None:
-    """A row a world and a kind of target."""
-    table = Table(box=None)
-    for heading in (
-        "tau",
-        "sigma",
-        "target",
-        "90 % interval holds",
-        "claims a home (of 9)",
-        "wrong claims",
-        "pick over best",
-    ):
-        table.add_column(heading)
+    """Print a row for each world and each kind of target, over so many homes."""
+    outcomes = ("90 % interval holds", "claims a home (of 9)", "wrong claims", "pick over best")
+    table = Table("tau", "sigma", "target", *outcomes, box=None)
     for tau, sigma, target in product((0.05, 0.2, 0.5), (0.03, 0.1, 0.3), ("t0", "t3")):
         rng = np.random.default_rng([int(tau * 100), int(sigma * 100)])
         held, claims, wrong, over = zip(*(trial(rng, tau, sigma, target, i) for i in range(homes)), strict=True)
-        table.add_row(
-            f"{tau}", f"{sigma}", "tried" if target == "t0" else "new", f"{np.mean(held):.0%}",
-            f"{np.mean(claims):.1f}", f"{sum(wrong) / max(1, sum(claims)):.1%}", f"{np.exp(np.mean(over)) - 1:.1%}",
-        )  # fmt: skip
+        world = (f"{tau}", f"{sigma}", "tried" if target == "t0" else "new")
+        claimed = (f"{np.mean(claims):.1f}", f"{sum(wrong) / max(1, sum(claims)):.1%}")
+        table.add_row(*world, f"{np.mean(held):.0%}", *claimed, f"{np.exp(np.mean(over)) - 1:.1%}")
     Console(width=130).print(table)
 
 

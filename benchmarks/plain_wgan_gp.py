@@ -1,7 +1,8 @@
-"""The peer of the training step: WGAN-GP as public PyTorch ports write it. float32, contiguous, in textbook order.
+"""The peer of the training step: WGAN-GP as public PyTorch ports write it, in float32 and in textbook order.
 
-Same networks and weights as ours (tensor names match, so states load), same losses, same Adam; three critic forwards a
-critic step, the penalty by double backward, each block as the paper draws it: upsample then convolve, convolve then pool.
+It has the same networks and weights as ours (tensor names match, so states load), the same losses and the same Adam.
+What differs: it takes three critic forwards a critic step, computes the penalty by double backward, and each block is
+as the paper draws it, upsample then convolve, convolve then pool.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 
 class UpBlock(nn.Module):
-    """(N, in, r, r) -> (N, out, 2r, 2r)."""
+    """The generator's residual block, with `a` channels in and `b` out: (N, a, r, r) -> (N, b, 2r, 2r)."""
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
@@ -24,14 +25,14 @@ class UpBlock(nn.Module):
         self.upsample = nn.Upsample(scale_factor=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The residual block of the paper's generator."""
+        """Compute (N, b, 2r, 2r) of x (N, a, r, r)."""
         h = self.conv1(self.upsample(F.relu(self.norm1(x))))
         h = self.conv2(F.relu(self.norm2(h)))
         return self.shortcut(self.upsample(x)) + h
 
 
 class DownBlock(nn.Module):
-    """(N, in, r, r) -> (N, out, r/2, r/2)."""
+    """The critic's residual block, with `a` channels in and `b` out: (N, a, r, r) -> (N, b, r/2, r/2)."""
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
@@ -41,14 +42,14 @@ class DownBlock(nn.Module):
         self.shortcut = nn.Conv2d(a, b, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The residual block of the paper's critic."""
+        """Compute (N, b, r/2, r/2) of x (N, a, r, r)."""
         h = self.conv1(F.relu(self.norm1(x)))
         h = F.avg_pool2d(self.conv2(F.relu(self.norm2(h))), 2)
         return self.shortcut(F.avg_pool2d(x, 2)) + h
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) -> images (N, 3, R, R) in [-1, 1]."""
+    """The generator: z (N, z_dim) -> images (N, 3, R, R) in [-1, 1]."""
 
     def __init__(self, channels: list[int], z_dim: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class Generator(nn.Module):
         self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Images."""
+        """Compute images (N, 3, R, R) of z (N, z_dim)."""
         x = self.from_z(z).view(len(z), -1, 4, 4)
         for block in self.blocks:
             x = block(x)
@@ -66,7 +67,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Images (N, 3, R, R) -> logits (N,)."""
+    """The critic: images (N, 3, R, R) in [-1, 1] -> logits (N,)."""
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class Critic(nn.Module):
         self.to_logit = nn.Linear(channels[-1] * 16, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Compute the logits (N,) of images (N, 3, R, R)."""
         x = self.from_rgb(x)
         for block in self.blocks:
             x = block(x)
@@ -83,13 +84,13 @@ class Critic(nn.Module):
 
 
 def channels(width: int, resolution: int) -> list[int]:
-    """Of the critic, at each spatial size from the resolution down to 4; the generator's are the same, reversed."""
+    """List the critic's channels at each size from the resolution down to 4; the generator's are these, reversed."""
     sizes = [resolution >> i for i in range((resolution // 4).bit_length())]
     return [width * min(8, resolution // size) for size in sizes]
 
 
 class Trainer:
-    """One iteration after another: `n_critic` critic steps and a generator step."""
+    """Trains both networks, an iteration at a time: `n_critic` critic steps and a generator step."""
 
     def __init__(
         self,
@@ -109,7 +110,10 @@ class Trainer:
         self.adam_d = torch.optim.Adam(self.critic.parameters(), lr=learning_rate, betas=(0.0, 0.9))
 
     def iteration(self, reals: Iterator[Tensor]) -> tuple[float, float]:
-        """The mean loss of the critic steps, and the generator step's; `reals` gives float (batch, 3, R, R) in [-1, 1]."""
+        """Take one iteration; `reals` gives float images (batch, 3, R, R) in [-1, 1].
+
+        Gives the mean loss of the critic steps, and the generator step's loss.
+        """
         for p in self.critic.parameters():
             p.requires_grad_(True)
         losses_d = [self._critic_step(next(reals).to(self.device)) for _ in range(self.n_critic)]

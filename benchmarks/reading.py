@@ -1,10 +1,11 @@
-"""Reading shuffled batches of 64 at 64 pixels: the mapped domain against torchvision's ImageFolder and a DataLoader.
+"""Times the reading of shuffled batches: the mapped domain against torchvision's ImageFolder and a DataLoader.
 
     python -m benchmarks.reading
 
-The same images, as uint8 tensors; ImageFolder's are JPEG files of 64 pixels, and its DataLoader has a process a core.
-Floor: as many bytes copied from one place in memory to another. Then four processes that each read the whole
-domain: the memory that they have together (proportional set sizes of its mapping, from /proc) against the file's size.
+Batches are of 64 images of 64 pixels, the same ones for both, as uint8 tensors; ImageFolder's are JPEG files of 64
+pixels, and its DataLoader has a process a core. The floor is the time in which as many bytes are copied from one place
+in memory to another. A second row has four processes that each read the whole domain: the memory that they have
+together (proportional set sizes of its mapping, from /proc) against the file's size.
 """
 
 import multiprocessing
@@ -33,11 +34,11 @@ IMAGES, RESOLUTION, BATCH, PROCESSES = 4096, 64, 64, 4
 
 
 def rows() -> list[Row]:
-    """Speed, and memory of several processes."""
+    """Measure the two rows of this benchmark: the speed of reading, and the memory of several processes."""
     with tempfile.TemporaryDirectory() as folder:
         images = _photo_like()
-        write_domain(Path(folder) / "d", images, np.zeros(IMAGES, np.int64), np.arange(IMAGES) < BATCH, origin="",
-                     resizer="")  # fmt: skip
+        labels, is_val = np.zeros(IMAGES, np.int64), np.arange(IMAGES) < BATCH
+        write_domain(Path(folder) / "d", images, labels, is_val, origin="", resizer="")
         _write_files(images, Path(folder) / "files" / "all")
         return [_speed(Path(folder)), _memory(Path(folder) / "d")]
 
@@ -59,8 +60,8 @@ def _ours(path: Path) -> Callable[[], Iterator[Tensor]]:
 
 
 def _theirs(path: Path) -> Callable[[], Iterator[Tensor]]:
-    loader = DataLoader(ImageFolder(str(path), v2.PILToTensor()), BATCH, shuffle=True, num_workers=os.cpu_count() or 1,
-                        persistent_workers=True)  # fmt: skip
+    files, workers = ImageFolder(str(path), v2.PILToTensor()), os.cpu_count() or 1
+    loader = DataLoader(files, BATCH, shuffle=True, num_workers=workers, persistent_workers=True)
     return lambda: (images for images, _ in loader)
 
 
@@ -70,7 +71,7 @@ def _drain(epoch: Callable[[], Iterator[Tensor]]) -> None:
 
 
 def _photo_like() -> NDArray[np.uint8]:
-    """Smooth colours with some noise: as large in JPEG as photos are."""
+    """Draw images of smooth colours with some noise, which as JPEG files are as large as photos: uint8 (N, 3, R, R)."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (IMAGES, 8, 8, 3), dtype=np.uint8)
     smooth = [np.asarray(Image.fromarray(c).resize((RESOLUTION, RESOLUTION), Image.Resampling.BICUBIC)) for c in coarse]
@@ -96,11 +97,12 @@ def _memory(path: Path) -> Row:
     for reader in readers:
         reader.join()
     size = (path / IMAGES_FILE).stat().st_size / 2**20
-    return Row(f"{PROCESSES} processes on one domain, together", together, {"a copy each": PROCESSES * size}, size,
-               unit="MiB", wanted="one copy")  # fmt: skip
+    work, peers = f"{PROCESSES} processes on one domain, together", {"a copy each": PROCESSES * size}
+    return Row(work, together, peers, size, unit="MiB", wanted="one copy")
 
 
 def _read_all(path: Path, ready: Barrier, done: Event, sizes: "multiprocessing.Queue[float]") -> None:
+    """Read the whole domain, and once all processes have done so, tell how much memory its file takes of this one's."""
     int(Domain.open(path).images.sum())
     domain = Domain.open(path)
     int(domain.images[:, :, ::8].sum())
@@ -112,7 +114,7 @@ def _read_all(path: Path, ready: Barrier, done: Event, sizes: "multiprocessing.Q
 
 
 def _mapped_mebibytes(path: Path) -> float:
-    """This process's proportional share of a mapped file."""
+    """Read this process's proportional share of a mapped file, in MiB."""
     mappings = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
     own = [mapping for mapping in mappings if str(path) in mapping.split("\n")[0]]
     return sum(int(match[1]) for mapping in own for match in re.finditer(r"(?m)^Pss:\s+(\d+)", mapping)) / 1024

@@ -1,7 +1,8 @@
-"""How long the report of a large study takes, and how large it is: python -m benchmarks.report_time [TRIALS EVALUATIONS]
+"""Times the report of a large study, and weighs its page: python -m benchmarks.report_time [TRIALS EVALUATIONS]
 
-The study's rows are made up (its trials were not trained), written with the project's own writer; the report is the real one.
-Prints the seconds, and the core-seconds, from the start of `understock report` to its end, and the page's size.
+The study's rows are made up (its trials were not trained) and written with the project's own writer; the report is the
+real one. Printed are the seconds, and the core-seconds, from the start of `understock report` to its end, and the
+page's size.
 """
 
 import io
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,42 +23,36 @@ from spaces.trials import parse_trial
 from trainables.storage.home import Home
 
 SOURCES = ("mdi", "mnist", "twemoji")
-PROTOCOL = {
-    "extractor": "efficientnet_lite0", "input_size": 64, "resizer": "bicubic-antialias-float", "split": "train",
-    "n_real": 4030, "n_fake": 1000, "metric_seed": 0, "kd_subset": 1000, "iw_n": 400, "floor_n": 1000,
-}  # fmt: skip
+MEASURED_WITH = {
+    "extractor": "efficientnet_lite0",
+    "input_size": 64,
+    "resizer": "bicubic-antialias-float",
+    "split": "train",
+    "n_real": 4030,
+    "n_fake": 1000,
+    "metric_seed": 0,
+    "kd_subset": 1000,
+    "iw_n": 400,
+    "floor_n": 1000,
+}
+"""What rows of the evaluations table say of how their metrics were measured."""
 
 
 def fill(home: Home, trials: int, evaluations: int) -> str:
-    """A study of so many trials and evaluations of each, some diverged and some stopped early; gives its name."""
+    """Write a study of so many trials, each with so many evaluations, one in fifty of them diverged; give its name."""
     rng, images = np.random.default_rng(0), 1600 * evaluations
     grid = _grid(rng)
-    base = {
-        "target": "phosphor", "source": "scratch", "network": {"resolution": 64},
-        "budget": {"images": images, "eval_every_images": 1600},
-    }  # fmt: skip
+    budget = {"images": images, "eval_every_images": 1600}
+    base = {"target": "phosphor", "source": "scratch", "network": {"resolution": 64}, "budget": budget}
     about = {"name": "large", "target": "phosphor", "space": "transferring_gans", "trials": trials, "sources": SOURCES}
     more = {"base": base, "train_images": 4030, "digests": {}, "versions": {}, "created": "2026-01-01T00:00:00+00:00"}
     spec = StudySpec.parse(about | more, "benchmark")
     paths = StudyPaths.of(home, spec.name)
     write_spec(paths, spec)
     for number in range(trials):
-        source = str(rng.choice([*SOURCES, "scratch"]))
-        parts = "none" if source == "scratch" else str(rng.choice(["generator", "discriminator", "both"]))
-        settings = {
-            "source": source, "transfer": {"parts": parts}, "seed": int(rng.integers(3)),
-            "data": {"target_images": int(rng.choice([500, 1000, 4030]))},
-            "optim": {"lr_g": float(10 ** rng.uniform(-5, -3)), "lr_d": float(10 ** rng.uniform(-5, -3))},
-        }  # fmt: skip
-        level = 400 + 600 * (source == "scratch") + 300 * rng.random()
-        rows = [
-            {
-                "images_seen": 1600 * (i + 1), "train_seconds": 9.0 * (i + 1), "wall_seconds": 12.0 * (i + 1),
-                "fd": level * (1 + 3 / (i + 1)) + rng.normal(0, 5), "fd_floor": 62.0, "kd": level / 90, "kd_floor": 0.01,
-                "iw": -level / 200 + rng.normal(0, 0.3), "iw_floor": -0.2, "device": "cpu", "threads": 1, **PROTOCOL,
-            }
-            for i in range(evaluations)
-        ]  # fmt: skip
+        settings = _settings(rng)
+        level = 400 + 600 * (settings["source"] == "scratch") + 300 * rng.random()
+        rows = [_row(rng, number, level) for number in range(1, evaluations + 1)]
         status = "diverged" if number % 50 == 49 else "completed"
         config = parse_trial(spec.base.model_dump() | settings, "benchmark")
         write_trial(paths.evaluation(number), config, study=spec.name, trial=number, status=status, evaluations=rows)
@@ -66,13 +62,42 @@ def fill(home: Home, trials: int, evaluations: int) -> str:
     return spec.name
 
 
+def _settings(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw a trial's settings: its source, what is transferred, its seed, its target set and its learning rates."""
+    source = str(rng.choice([*SOURCES, "scratch"]))
+    parts = "none" if source == "scratch" else str(rng.choice(["generator", "discriminator", "both"]))
+    return {
+        "source": source,
+        "transfer": {"parts": parts},
+        "seed": int(rng.integers(3)),
+        "data": {"target_images": int(rng.choice([500, 1000, 4030]))},
+        "optim": {"lr_g": float(10 ** rng.uniform(-5, -3)), "lr_d": float(10 ** rng.uniform(-5, -3))},
+    }
+
+
+def _row(rng: np.random.Generator, number: int, level: float) -> dict[str, Any]:
+    """Draw evaluation `number`, from 1 on, of a trial whose Frechet distance falls towards `level`."""
+    return {
+        "images_seen": 1600 * number,
+        "train_seconds": 9.0 * number,
+        "wall_seconds": 12.0 * number,
+        "fd": level * (1 + 3 / number) + rng.normal(0, 5),
+        "fd_floor": 62.0,
+        "kd": level / 90,
+        "kd_floor": 0.01,
+        "iw": -level / 200 + rng.normal(0, 0.3),
+        "iw_floor": -0.2,
+        "device": "cpu",
+        "threads": 1,
+        **MEASURED_WITH,
+    }
+
+
 def _grid(rng: np.random.Generator) -> bytes:
-    """A PNG as large as a grid of 64 photos of 64 pixels is."""
-    smooth = Image.fromarray(rng.integers(0, 255, (66, 66, 3), dtype=np.uint8)).resize(
-        (526, 526), Image.Resampling.BICUBIC
-    )
+    """Make a PNG as large as that of a grid of 64 photos of 64 pixels."""
+    coarse = Image.fromarray(rng.integers(0, 255, (66, 66, 3), dtype=np.uint8))
     buffer = io.BytesIO()
-    smooth.save(buffer, format="png")
+    coarse.resize((526, 526), Image.Resampling.BICUBIC).save(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -92,7 +117,7 @@ def main(trials: int, evaluations: int) -> None:
 
 
 def _cpu() -> float:
-    """Core-seconds of all child processes so far: what a quiet machine would take, also on one that is not."""
+    """Read the core-seconds of all child processes so far: what a quiet machine would take, even on one that is not."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

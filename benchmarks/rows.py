@@ -1,4 +1,4 @@
-"""What every benchmark gives: rows of one table, from contenders that take turns in one process."""
+"""The rows of one table, which benchmarks give, and the contenders behind them, which take turns in one process."""
 
 import statistics
 import time
@@ -14,20 +14,22 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """One piece of work: ours against each peer. Medians; seconds unless `unit` says otherwise."""
+    """One piece of work, ours against each peer's: medians, in seconds unless `unit` says otherwise."""
 
     work: str
+    """What is done, in words."""
     ours: float
     peers: Mapping[str, float] = field(default_factory=dict)
+    """What each peer takes for the same work, by its name."""
     floor: float | None = None
-    """What the machine could do it in, and no less; how it is found stands beside each benchmark."""
+    """The least that this machine could do it in; each benchmark's docstring says how it is found."""
     unit: str = "s"
     wanted: str = ""
-    """The target, in words."""
+    """The goal that we set ourselves, in words."""
     remark: str = ""
 
     def cells(self) -> list[str]:
-        """The row as text: work, ours, each peer with its ratio to ours, floor, wanted, remark."""
+        """Write the row as text: work, ours, each peer with its ratio to ours, floor, wanted, remark."""
         peers = "\n".join(f"{name} {_short(value)} ({value / self.ours:.2f}x)" for name, value in self.peers.items())
         floor = "" if self.floor is None else f"{_short(self.floor)} {self.unit}"
         return [self.work, f"{_short(self.ours)} {self.unit}", peers, floor, self.wanted, self.remark]
@@ -36,7 +38,10 @@ class Row:
 def alternate(
     contenders: Mapping[str, Callable[[], object]], *, repeats: int = 5, warm_up: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each contender over `repeats` rounds in which each has one turn, after `warm_up` rounds unheeded."""
+    """Time contenders, which are functions by name, in turns; give the median seconds of each.
+
+    There are `repeats` rounds, in which each has one turn, after `warm_up` rounds that do not count.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(warm_up + repeats):
         for name, work in contenders.items():
@@ -48,14 +53,14 @@ def alternate(
 
 
 def agree(values: Mapping[str, float], relative: float) -> None:
-    """Refuse to compare contenders that do not compute the same."""
+    """Raise AssertionError unless all contenders' values are the same, up to a relative difference."""
     first, *others = values.values()
     for other in others:
         np.testing.assert_allclose(other, first, rtol=relative, err_msg=str(dict(values)))
 
 
 def show(rows: Iterable[Row]) -> None:
-    """Print the table, each row as soon as it is there; plain Markdown where it goes to a file."""
+    """Print the rows as a table, each as soon as it is there; in plain Markdown where it goes to a file."""
     headings = ["work", "ours", "peers (their time over ours)", "floor", "wanted", "remark"]
     console = Console()
     if console.is_terminal:
@@ -71,4 +76,5 @@ def show(rows: Iterable[Row]) -> None:
 
 
 def _short(value: float) -> str:
+    """Write a number with three digits, or all of its whole ones."""
     return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"

@@ -1,11 +1,12 @@
-"""Speed must not buy another result: losses and Frechet distance of each precision against the plain float32 port's, over seeds.
+"""Checks that speed buys no other result: compares losses and Frechet distance with a plain float32 port's, over seeds.
 
     python -m benchmarks.same_results [--seeds 3] [--iterations 200]
 
-Width 8, 32 pixels, batch 16, 1,000 images of the icon font `phosphor`; equal initial weights a seed, each contender
-with its own z. The loss is the critic's, smoothed over 20 iterations; the distance is of 1,000 samples of the generator
-(not its average), EfficientNet features. A contender passes where its mean over the seeds is within the span of the
-port's own seeds, widened by half of that span at either end: three seeds show less than the whole of what seeds do.
+The networks have width 8 and train with batches of 16 on 1,000 images, of 32 pixels, of the icon font `phosphor`. With
+one seed all contenders start from equal weights, and each draws its own z. The loss is the critic's, smoothed over 20
+iterations; the distance is that of 1,000 samples of the generator (not its average), in EfficientNet features. A
+contender passes where its mean over the seeds is within the span of the port's own seeds, widened by half of that span
+at either end: three seeds show less than the whole of what seeds do.
 """
 
 import argparse
@@ -41,11 +42,12 @@ from trainables.training.parallel import Group
 
 WIDTH, RESOLUTION, BATCH, CRITIC_STEPS, IMAGES, LEARNING_RATE = 8, 32, 16, 5, 1_000, 1e-3
 CONTENDERS = ("plain float32", "ours float32", "ours bfloat16")
+"""Who trains, and in which precision; the first is the port that the others are held against."""
 CPU = torch.device("cpu")
 
 
 def run(folder: str, contender: str, seed: int, iterations: int) -> tuple[list[float], float]:
-    """The critic's loss at each iteration, and the distance at the end."""
+    """Train a contender; give the critic's loss at each iteration, and the distance at the end."""
     use_cores(1)
     home = Home(Path(folder))
     domain = open_domain(home, "icons")
@@ -76,13 +78,14 @@ def _config(precision: str, seed: int) -> TrialConfig:
 
 
 def _ours(batches: Iterator[Tensor], precision: str, seed: int) -> tuple[list[float], dict[str, Tensor]]:
+    """Train ours on uint8 batches (n, 3, R, R); give the critic's losses, and the generator's state."""
     learner = Finetune(_config(precision, seed), None, CPU, Group())
     losses = [float(learner.step(Batch(images))["loss_d"]) for images in batches]
     return losses, learner.generator.state_dict()
 
 
 def _plain(batches: Iterator[Tensor], precision: str, seed: int) -> tuple[list[float], dict[str, Tensor]]:
-    """The plain port, with the mean of its five critic losses, as ours gives it."""
+    """Train the plain port, and give the same of it as `_ours`: of its five critic losses an iteration, the mean."""
     torch.manual_seed(seed)
     network = _config(precision, seed).network
     trainer = plain_wgan_gp.Trainer(WIDTH, RESOLUTION, BATCH, learning_rate=LEARNING_RATE)
@@ -97,26 +100,26 @@ def main(seeds: int, iterations: int) -> None:
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         add_domain(Home(Path(folder)), "icons", "builtin:phosphor", RESOLUTION)
         jobs = list(product(CONTENDERS, range(seeds)))
-        found = dict(
-            zip(jobs, pool.map(run, *zip(*[(folder, *job, iterations) for job in jobs], strict=True)), strict=True)
-        )
+        running = {job: pool.submit(run, folder, *job, iterations) for job in jobs}
+        found = {job: future.result() for job, future in running.items()}
     curves = {c: np.array([_smooth(found[c, s][0]) for s in range(seeds)]) for c in CONTENDERS}
     distances = {c: np.array([found[c, s][1] for s in range(seeds)]) for c in CONTENDERS}
-    print(
-        f"| contender, {seeds} seeds | FD: mean (each) | within the port's seeds | critic loss: share of iterations within |"
-    )
+    headings = ("FD: mean (each)", "within the port's seeds", "critic loss: share of iterations within")
+    print(f"| contender, {seeds} seeds | {' | '.join(headings)} |")
     print("|---|---|---|---|")
     for name in CONTENDERS:
         each = ", ".join(f"{value:,.0f}" for value in distances[name])
         inside = _within(distances[name], distances[CONTENDERS[0]])
         share = _within(curves[name], curves[CONTENDERS[0]])
-        print(
-            f"| {name} | {distances[name].mean():,.0f} ({each}) | {'yes' if inside.all() else 'no'} | {share.mean():.0%} |"
-        )
+        distance, verdict = f"{distances[name].mean():,.0f} ({each})", "yes" if inside.all() else "no"
+        print(f"| {name} | {distance} | {verdict} | {share.mean():.0%} |")
 
 
 def _within(values: NDArray[np.float64], port: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the mean over seeds (the first axis) lies in the port's span, widened by half of it at either end."""
+    """Tell whether the mean over seeds, the first axis, lies in the port's span, widened by half of it at either end.
+
+    `values` and `port` are (seeds, ...); the answer is (...).
+    """
     low, high = port.min(0), port.max(0)
     slack = (high - low) / 2
     mean = values.mean(0)
@@ -124,6 +127,7 @@ def _within(values: NDArray[np.float64], port: NDArray[np.float64]) -> NDArray[n
 
 
 def _smooth(losses: list[float], window: int = 20) -> NDArray[np.float64]:
+    """Average losses (n,) over a sliding window: (n - window + 1,)."""
     return np.convolve(losses, np.full(window, 1 / window), mode="valid")
 
 

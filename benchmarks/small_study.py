@@ -1,4 +1,4 @@
-"""A study small enough to break hundreds of times: a tiny domain, tiny networks, a random space. For the benchmarks beside."""
+"""A study small enough to break hundreds of times, for other benchmarks: its domain and its networks are tiny."""
 
 import os
 import tempfile
@@ -19,6 +19,7 @@ from trainables.images.domains import write_domain
 from trainables.storage.home import Home
 
 NAME = "small"
+"""The study's name."""
 
 SPACE = """
 def space(trial, *, sources, train_images):
@@ -33,13 +34,13 @@ def space(trial, *, sources, train_images):
 
 @contextmanager
 def temporary_home() -> Iterator[Home]:
-    """A home folder that lasts as long as the block."""
+    """Make a home folder that lasts as long as the block."""
     with tempfile.TemporaryDirectory(prefix="understock-") as folder:
         yield Home.find(Path(folder))
 
 
 def small_study(home: Home, *, evaluations: int = 4, **settings: Any) -> tuple[StudyPaths, StudySpec]:
-    """A study on disk whose trials take so many evaluations of two tiny iterations each."""
+    """Write a study whose trials take so many evaluations, two tiny iterations apart; give its paths and its spec."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (48, 3, 32, 32), dtype=np.uint8)
     write_domain(

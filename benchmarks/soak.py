@@ -1,9 +1,9 @@
-"""A long study with killed processes on the way: does the driver grow, and is every trial accounted for?
+"""Asks whether the driver of a long study grows, and loses a trial, while processes are killed on the way.
 
     python -m benchmarks.soak --trials 500
 
-Runs `understock resume` on 500 small trials, 4 at once, and kills the process of a random trial now and then. Compares the
-driver's resident memory and open files at the end with those after trial 50.
+It runs `understock resume` on 500 small trials, 4 at once, and kills the process of a random trial now and then.
+Printed are the driver's resident memory and open files at the end, and their ratio to those after trial 50.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from search.records.study import StudyPaths
 def kill_now_and_then(
     paths: StudyPaths, every: float, rng: random.Random, kills: list[int], done: threading.Event
 ) -> None:
-    """Kill a process that trains a trial, every so many seconds."""
+    """Kill a process that trains a trial every so many seconds, in the mean, until `done`; `kills` gets its pid."""
     while not done.wait(rng.expovariate(1 / every)):
         running = []
         for lock in sorted(paths.root.glob("trials/*/.training"))[-20:]:

@@ -1,12 +1,12 @@
-"""The training iteration, 5 critic steps and 1 generator step: ours against a plain port and torch-mimicry's own steps.
+"""Times the training iteration, 5 critic steps and 1 generator step: ours against a plain port's and torch-mimicry's.
 
     python -m benchmarks.step                     # on the GPU if there is one, else the CPU
     python -m benchmarks.step 16 32 32            # one size: width, pixels, batch
     python -m benchmarks.step memory ours 16 32 32
 
 All contenders have the same networks, weights and data. torch-mimicry brings its own critic and generator steps and
-penalty; its networks are other ones, so its steps run on the plain port's. Floor: the multiplications of our own iteration
-(by torch's formulas of flops) at the rate of this machine's matrix products in the same precision.
+penalty; its networks are other ones, so its steps run on the plain port's. The floor is the time of our own iteration's
+multiplications (by torch's formulas of flops) at the rate of this machine's matrix products in the same precision.
 """
 
 import itertools
@@ -36,12 +36,13 @@ from trainables.training.parallel import Group
 CRITIC_STEPS = 5
 CPU_SIZES = ((16, 32, 32), (32, 32, 64))
 GPU_SIZES = ((32, 32, 64), (64, 64, 64))
+"""The sizes to measure: width, pixels and batch of each."""
 WANTED = {("cpu", 16): "2.5x", ("cpu", 32): "2.5x", ("cuda", 32): "5x", ("cuda", 64): "2.5x"}
-"""By device and width."""
+"""How much faster than the plain port we want to be, by device and width."""
 
 
 def rows(sizes: tuple[tuple[int, int, int], ...] | None = None) -> Iterator[Row]:
-    """Time and peak memory of an iteration at each size: width, pixels, batch."""
+    """Measure a row of time and a row of peak memory of an iteration at each size: width, pixels, batch."""
     device = best_device()
     use_cores(torch.get_num_threads())  # for all contenders
     for size in sizes or (CPU_SIZES if device.type == "cpu" else GPU_SIZES):
@@ -70,7 +71,7 @@ def _time(width: int, resolution: int, batch: int, device: torch.device) -> Row:
 
 
 def _memory(width: int, resolution: int, batch: int, device: torch.device) -> Row:
-    """Each contender in a process of its own, or the others' memory would hide it."""
+    """Measure peak memory, of each contender in a process of its own, or the others' memory would hide it."""
     mebibytes = {}
     for name in CONTENDERS:
         command = [sys.executable, "-m", "benchmarks.step", "memory", name, *map(str, (width, resolution, batch))]
@@ -111,7 +112,7 @@ def _plain(width: int, resolution: int, batch: int, device: torch.device) -> Cal
 
 
 def _mimicry(width: int, resolution: int, batch: int, device: torch.device) -> Callable[[], object]:
-    """The steps of mimicry's WGAN-GP, as its Trainer takes them, on the plain port's networks."""
+    """Make an iteration of mimicry's WGAN-GP steps, as its Trainer takes them, on the plain port's networks."""
     for module, *names in (
         ["tensorflow"],
         ["skimage", "io"],
@@ -153,7 +154,7 @@ def _mimicry(width: int, resolution: int, batch: int, device: torch.device) -> C
 
 
 def _blank(module: str, *names: str) -> None:
-    """An empty module in the place of one that mimicry imports for its metrics, logs and the Python of 2020, unused here."""
+    """Put an empty module in the place of one that mimicry imports and that is not used here."""
     sys.modules[module] = types.ModuleType(module)
     sys.modules[module].__spec__ = ModuleSpec(module, None)
     for name in names:
@@ -161,6 +162,7 @@ def _blank(module: str, *names: str) -> None:
 
 
 CONTENDERS = {"ours": _ours, "ours in float32": _ours_in_float32, "plain": _plain, "torch-mimicry": _mimicry}
+"""What makes a contender's iteration, a function to call, of width, pixels, batch and device."""
 
 
 def _images(n: int, resolution: int) -> Tensor:
@@ -173,14 +175,14 @@ def _real_batches(resolution: int, batch: int, device: torch.device) -> Iterator
 
 
 def _finished(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """The work with its end waited for: a GPU runs behind."""
+    """Make work that waits for its own end: a GPU runs behind."""
     if device.type == "cpu":
         return work
     return lambda: (work(), torch.cuda.synchronize(device))
 
 
 class _Counting(TorchDispatchMode):
-    """Adds up torch's own counts. Its FlopCounterMode also follows modules, by hooks that `autograd.grad` can't bear."""
+    """Adds up torch's counts of flops; its FlopCounterMode follows modules by hooks that `autograd.grad` can't bear."""
 
     flops = 0
 
@@ -192,12 +194,14 @@ class _Counting(TorchDispatchMode):
 
 
 def _flops(work: Callable[[], object]) -> int:
+    """Count the floating-point operations of some work: two a multiplication, for it comes with an addition."""
     with _Counting() as counter:
         work()
     return counter.flops
 
 
 def _products_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Measure how many multiplications a second a product of matrices takes on a device."""
     n = 2048 if device.type == "cpu" else 8192
     x = torch.randn(n, n, device=device, dtype=dtype)
     seconds = []
@@ -209,7 +213,7 @@ def _products_per_second(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _peak_mebibytes(name: str, width: int, resolution: int, batch: int) -> float:
-    """What three iterations need beyond what was there before them."""
+    """Measure the memory, in MiB, that three iterations need beyond what was there before them."""
     device = best_device()
     use_cores(torch.get_num_threads())
     work = CONTENDERS[name](width, resolution, batch, device)
@@ -226,7 +230,7 @@ def _peak_mebibytes(name: str, width: int, resolution: int, batch: int) -> float
 
 
 def _resident_peak() -> int:
-    """In bytes."""
+    """Read the most memory that this process has had, in bytes."""
     return 1024 * int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0])
 
 

@@ -1,9 +1,9 @@
-"""How long a trial takes to start, from the scheduler's decision to its first training step, and where the time goes.
+"""Times the start of a trial, from the scheduler's decision to its first training step, and tells where the time goes.
 
     python -m benchmarks.trial_start
 
-Trials of the quickstart space (width 16, 32 pixels, grafted on builtin source models), one worker, actors reused. The
-decision is when the searcher asks the ledger for a trial.
+Trials are of the quickstart space (width 16, 32 pixels, grafted on builtin source models) and have one worker; actors
+are reused. The decision is when the searcher asks the ledger for a trial.
 """
 
 import argparse
@@ -100,19 +100,15 @@ def main() -> None:
         write_spec(paths, spec)
         run_study(home, paths, spec, trainable=stamped)
         times = []
-        for number, (start, answered) in sorted(asked.items())[
-            2 * given.at_once :
-        ]:  # the first ones start their process
+        for number, (start, answered) in sorted(asked.items())[2 * given.at_once :]:  # the first start their process
             stamps = json.loads((paths.trial(number) / "stamps.json").read_text())
             marks = [start, answered, stamps["entered"], stamps["first"], stamps["second"]]
             times.append([after - before for before, after in pairwise(marks)])
     print(f"{len(times)} trials, {given.at_once} at once, after the first ones; seconds, median and 90th percentile")
     for name, values in zip(STAGES, zip(*times, strict=True), strict=True):
         print(f"{name:20}{statistics.median(values):7.3f}{np.quantile(values, 0.9):8.3f}")
-    for name, values in (
-        ("until the step begins", [sum(parts[:3]) for parts in times]),
-        ("until it is done", [sum(parts) for parts in times]),
-    ):
+    begun, ended = [sum(parts[:3]) for parts in times], [sum(parts) for parts in times]
+    for name, values in (("until the step begins", begun), ("until it is done", ended)):
         print(f"{name:20}{statistics.median(values):7.3f}{np.quantile(values, 0.9):8.3f}")
 
 

@@ -1,8 +1,9 @@
-"""What several workers a trial cost: python -m benchmarks.workers [TRIALS]
+"""Measures what several workers a trial cost: python -m benchmarks.workers [TRIALS]
 
-Trials a minute of a study whose trials are nearly nothing (one iteration, one small evaluation), one trial at a time, with one
-worker and with two on this machine; and of a trial of two workers, the seconds from Ray Train's `fit` to the first
-all-reduce, and from the last to the return, with understock's settings and with Ray Train's own. Some minutes.
+It takes some minutes, and prints two tables. One has the trials a minute of a study whose trials are nearly nothing
+(one iteration, one small evaluation), one trial at a time, with one worker and with two on this machine. The other is
+of a trial of two workers: the seconds from Ray Train's `fit` to the first all-reduce, and from the last to the return,
+with understock's settings and with Ray Train's own.
 """
 
 import os
@@ -15,10 +16,11 @@ from statistics import median
 from typing import Any
 
 START_UPS = 3
+"""How many fits in a row are timed."""
 
 
 def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
-    """From the end of the first trial to that of the last, so without Ray's own start."""
+    """Run a study; give its trials a minute from the end of the first to that of the last, without Ray's start."""
     from search.launch import begin, resolve_study
     from search.records.study import open_study
     from search.running.tune import run_study
@@ -29,9 +31,18 @@ def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
     if "mnist" not in home.names("domains"):
         add_domain(home, "mnist", "builtin:mnist", 32)
     spec = resolve_study(
-        home, "mnist", "quickstart", name=f"workers-{workers}", sources="mnist", max_images=1, trials=trials,
-        sampler="random", concurrency=1, threads_per_trial=1, workers_per_trial=workers,
-    ).spec  # fmt: skip
+        home,
+        "mnist",
+        "quickstart",
+        name=f"workers-{workers}",
+        sources="mnist",
+        max_images=1,
+        trials=trials,
+        sampler="random",
+        concurrency=1,
+        threads_per_trial=1,
+        workers_per_trial=workers,
+    ).spec
     protocol = spec.base.protocol.model_copy(update={"metrics": (spec.metric,), "n_fake": 100})
     begin(home, spec.model_copy(update={"base": spec.base.model_copy(update={"protocol": protocol})}))
     paths, spec = open_study(home, spec.name)
@@ -41,7 +52,7 @@ def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
 
 
 def start_ups(workers: int) -> None:
-    """Print, for each of some fits in a row, the seconds to the first all-reduce and from the last one to the return."""
+    """Print the seconds to the first all-reduce, and from the last one to the return, of each of some fits in a row."""
     from trainables.cluster.connection import connected
     from trainables.cluster.crew import Crew
     from trainables.cluster.workers import fit
@@ -65,7 +76,7 @@ def _step(parameters: dict[str, Any]) -> None:
         Path(parameters["file"]).write_text(str(time.time()))
 
 
-RAYS_OWN = {
+RAYS_OWN_SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "2",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1",
     "RAY_TRAIN_METRICS_ENABLED": "1",
@@ -73,7 +84,7 @@ RAYS_OWN = {
 
 
 def measured_start_ups(settings: dict[str, str]) -> tuple[float, float]:
-    """Medians over fits in a process of their own: settings are read when Ray is imported."""
+    """Run `start_ups` in a process of its own, as settings are read when Ray is imported; give the two medians."""
     root = str(Path(__file__).parent.parent)
     environment = os.environ | settings | {"PYTHONPATH": root}
     command = [sys.executable, __file__, "start-ups"]
@@ -83,13 +94,13 @@ def measured_start_ups(settings: dict[str, str]) -> tuple[float, float]:
 
 
 def main(trials: int) -> None:
-    """The table."""
+    """Measure and print both tables."""
     with tempfile.TemporaryDirectory() as folder:
         print("| workers a trial | trials a minute |\n|---|---|")
         for workers in (1, 2):
             print(f"| {workers} | {trials_a_minute(workers, trials, Path(folder)):.1f} |")
     print("\n| two workers | fit to first step, s | last step to return, s |\n|---|---|---|")
-    for name, settings in (("understock's settings", {}), ("Ray Train's own", RAYS_OWN)):
+    for name, settings in (("understock's settings", {}), ("Ray Train's own", RAYS_OWN_SETTINGS)):
         first, last = measured_start_ups(settings)
         print(f"| {name} | {first:.1f} | {last:.1f} |")
 

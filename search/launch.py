@@ -1,4 +1,4 @@
-"""From what a user asked for to a complete StudySpec, and from a spec to a study on disk. Nothing is trained here."""
+"""From what a user asked for to a complete StudySpec, and from that to a study on disk; nothing is trained here."""
 
 import datetime
 import importlib.metadata
@@ -34,15 +34,18 @@ from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, fetch, file_digest
 
 DEFAULT_TRIALS = 24
+"""How many trials a search has, unless the user says."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A study to be, an example of its trials, and what its user should know before it starts."""
+    """A study to be, and what its user should know before it starts."""
 
     spec: StudySpec
     example: TrialConfig
+    """A trial that the study might have, drawn at random."""
     notes: tuple[str, ...]
+    """What was left out or may surprise, a line each."""
 
 
 def resolve_study(
@@ -60,12 +63,14 @@ def resolve_study(
     on_cluster: bool = False,
     **settings: Any,
 ) -> Resolved:
-    """Fill in all that a user left open.
+    """Make the spec of a study of domain `target`: fill in all that a user left open, which is what is None.
 
-    `sources` are names with commas between; without them the study takes every source model of the target's resolution
-    whose network is the commonest. `on_cluster`: trials run elsewhere than on this machine. `settings` are StudySpec's
-    own fields; one that is None is left open.
-    UserError if a name is not known, a number is out of range, or the space does not fit.
+    `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
+    every source model of the target's resolution whose network is the commonest. `max_images` is each trial's budget,
+    `metric` what the search goes by. `on_cluster` says that trials run elsewhere than on this machine. `settings` are
+    StudySpec's own fields.
+
+    Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
     space_name, space_digest = _whole_path(space_name)
     space = load_space(space_name)
@@ -110,7 +115,7 @@ def resolve_study(
 
 
 def _whole_path(space: str) -> tuple[str, dict[str, str]]:
-    """A user's FILE.py:FUNCTION with the file's whole path, and the file's digest."""
+    """Give a user's FILE.py:FUNCTION with the file's whole path, and the file's digest; a named space as it is."""
     path, _, function = space.rpartition(":")
     if not path.endswith(".py") or not Path(path).is_file():
         return space, {}
@@ -119,9 +124,9 @@ def _whole_path(space: str) -> tuple[str, dict[str, str]]:
 
 
 def begin(home: Home, spec: StudySpec) -> str:
-    """Put a new study on disk, its sources in the order of their rank; or find the same one there, to go on with.
+    """Put a new study on disk, with its sources ranked for the target; or find the same one there, to go on with it.
 
-    Returns its name. UserError if a study of that name is there with other settings.
+    Returns its name. Raises UserError if a study of that name is there with other settings.
     """
     paths = StudyPaths.of(home, spec.name)
     fetch(paths.spec)
@@ -146,7 +151,7 @@ def begin(home: Home, spec: StudySpec) -> str:
 
 
 def _shown(then: Any, now: Any) -> str:
-    """The two values; of two configs, the first fields that differ."""
+    """Say which value there was and which is asked for; of two configs, those of the first field that differs."""
     while isinstance(then, Config):
         field = next(name for name in type(then).model_fields if getattr(then, name) != getattr(now, name))
         then, now = getattr(then, field), getattr(now, field)
@@ -154,9 +159,10 @@ def _shown(then: Any, now: Any) -> str:
 
 
 def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
-    """How many trials at once and with how many threads, where the user left it open: one trial a GPU, else one a core.
+    """Share this machine out, where the user left it open: one trial a GPU, or one a core where there is no GPU.
 
-    It looks at this machine alone; on a cluster a user says what its nodes have.
+    Gives GPUs a worker, trials at once, and threads a trial. It looks at this machine alone; of a cluster the user says
+    what its nodes have. Raises UserError if GPUs are asked for and there are none.
     """
     cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
     per_worker = given.get("gpus_per_worker", 1.0 if gpus else 0.0)
@@ -170,7 +176,7 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
 
 
 def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
-    """The source models of the domain's resolution whose network is the commonest, and a word on those left out."""
+    """List the source models of the domain's resolution with the commonest network, and a line for each left out."""
     found, notes = of_resolution(home, domain)
     reasons = {model.facts.name: unfit(METHODS[DEFAULT_METHOD], Given(domain, model)) for model in found}
     notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
@@ -200,6 +206,7 @@ def _base_config(
     max_images: int | None,
     metric: str | None,
 ) -> TrialConfig:
+    """Make the config that a study's trials have in common: the small preset, with what the space and the user say."""
     preset = small(domain.facts.name, domain.facts.resolution)
     values = merged(_starting_point(preset, _network(domain, models) or preset.network, precision), space.common)
     if target_images is not None:
@@ -248,7 +255,7 @@ def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str)
 
 
 def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
-    """The protocol with `metric` first; fid and kid bring the Inception extractor along, and the others keep theirs."""
+    """Put `metric` first in a protocol's fields; fid and kid bring the Inception extractor along, others do not."""
     if metric in ("fid", "kid"):
         return protocol | {"metrics": _first(metric, ("fid", "kid", "iw")), "extractor": "inception", "input_size": 299}
     return protocol | {"metrics": _first(metric, tuple(protocol["metrics"]))}
@@ -259,6 +266,6 @@ def _first(metric: str, metrics: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Of what a study's numbers depend on."""
+    """Give the versions of the packages that a study's numbers depend on, and of Python, by name."""
     packages = {name: importlib.metadata.version(name) for name in ("understock", "torch", "ray", "optuna")}
     return packages | {"python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""From a search space to trial configs: loading it, letting it suggest, laying its parameters over the study's base."""
+"""From a search space to trial configs: load it, let it suggest parameters, lay them over the study's base config."""
 
 import importlib.util
 import traceback
@@ -17,6 +17,7 @@ from spaces.suggest import COMMON_TO_ALL, SPACES, Space
 from spaces.trials import CONFIGS, parse_trial
 
 GRID_LIMIT = 10_000
+"""Combinations above which a space is refused as a grid."""
 
 _RESOLUTION = "network/resolution"
 
@@ -24,7 +25,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, 
 
 
 def load_space(space: str) -> Space:
-    """A named space, or the user's own FILE.py:FUNCTION; UserError if there is none."""
+    """Load a space by its name, or the user's own from FILE.py:FUNCTION, whose file is run.
+
+    Raises UserError if there is no such name, file or function, or if the file raises an error.
+    """
     path, _, function = space.rpartition(":")
     if not path.endswith(".py"):
         return lookup(SPACES, "space (FILE.py:FUNCTION, or a name)", space)
@@ -45,7 +49,7 @@ def load_space(space: str) -> Space:
 
 
 def _line_of(error: BaseException, path: str) -> str:
-    """ "ValueError: no such thing (FILE.py, line 7)": where in the user's file it was raised."""
+    """Say an error and where in the user's file it was raised: "ValueError: no such thing (FILE.py, line 7)"."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     if isinstance(error, SyntaxError):
         lines = [error.lineno]
@@ -67,7 +71,7 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
 
 
 def _check(config: TrialConfig, spec: StudySpec) -> None:
-    """UserError if a trial of this config could only fail."""
+    """Raise UserError if a trial of this config could only fail."""
     where = f"space {spec.space!r} suggests"
     if config.source not in (*spec.sources, SCRATCH):
         raise UserError(f"{where} source {config.source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
@@ -81,7 +85,11 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
 
 
 def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> TrialConfig:
-    """`base` with `parameters` ("optim/lr_g": 1e-4) in place of its own values."""
+    """Lay `parameters`, values by a field's path ("optim/lr_g": 1e-4), over the config `base`; give the new config.
+
+    `where` names the parameters' origin in messages. Raises UserError for a field that is unknown, out of range, or
+    common to all trials of a study.
+    """
     common = sorted(name for name in parameters if name.split("/")[0] in COMMON_TO_ALL)
     if common:
         raise UserError(
@@ -104,14 +112,20 @@ def _base_values(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:
-    """One random trial of the space, told to nobody: raises UserError now rather than in the middle of the search."""
+    """Make one random trial of the space, told to nobody: its config, and the trial as Optuna has it.
+
+    Raises UserError if the space does not fit the study: now, rather than in the middle of the search.
+    """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
     trial = study.ask()
     return trial_config(spec, space, trial), study.trials[-1]
 
 
 def grid(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
-    """Every combination that the space can suggest, as parameters; UserError if a range is continuous or there are too many."""
+    """List every combination of parameters that the space can suggest, always in the same order.
+
+    Raises UserError if a range is continuous, or if there are over GRID_LIMIT combinations.
+    """
     combinations: list[dict[str, Any]] = []
 
     def visit(trial: optuna.Trial) -> float:

@@ -1,17 +1,17 @@
-"""Which source models look near a target, before any training.
+"""The ranking of source models by how near they look to a target, before any training.
 
-The rank of a source is the mean of its ranks by four parts of its likeness to the target: fd, kd, recall and coverage. Each
-stands for a finding, and two look at each side of it:
+The rank of a source is the mean of its ranks by four parts of its likeness to the target: fd, kd, recall and coverage.
+Each stands for a finding, and two look at each side of it:
 
 - fd, the paper's selector (Wang et al., ECCV 2018, section 4.5), and kd, which asks the same and whose value does not
   depend on the number of images;
-- recall, which Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to, as a pretrained start decides which
-  modes are covered; and coverage, which asks the same with the target's own neighbourhoods (Naeem et al. 2020), so that a
-  source whose samples lie scattered can't win by the width of its balls.
+- recall, which Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to, as a pretrained start decides
+  which modes are covered; and coverage, which asks the same with the target's own neighbourhoods (Naeem et al. 2020),
+  so that a source whose samples lie scattered can't win by the width of its balls.
 
 Precision and density are measured and not counted: fine-tuning mends how samples look, and hardly which ones there are.
-Nor are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction), or
-the source's images, classes, density and own quality (the literature contradicts itself on them).
+Nor are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction),
+or the source's images, classes, density and own quality (the literature contradicts itself on them).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,20 +34,22 @@ _GOOD: Mapping[str, int] = {
     **dict.fromkeys(("fd", "fid", "kd", "kid", "domain_fd", "domain_fid", "own_fd", "own_fid"), -1),
     **dict.fromkeys(("recall", "precision", "density", "coverage"), 1),
 }
-"""The parts that have a good direction: -1 where lower is nearer, 1 where higher is."""
+"""The parts of likeness with a good direction: -1 where a lower value is nearer to the target, 1 where a higher is."""
 
 
 class RankedPart(Part):
-    """A part, and the source's place by it: 1 for the best, the mean place for equals, none where no way is good."""
+    """One part of a source model's likeness to the target, and the source's place by it."""
 
     rank: float | None = None
+    """1 for the best; equals share the mean of their places; None of a part without a good direction or a value."""
 
 
 class RankedSource(Config):
-    """A source model, its rank (the mean of its ranks by the counted parts), and every part."""
+    """A source model, its rank, and every part of its likeness to the target."""
 
     source: str
     rank: float
+    """The mean of its ranks by the counted parts: 1 at best."""
     parts: dict[str, RankedPart]
 
 
@@ -56,10 +58,11 @@ class Ranking(Config):
 
     target: str
     protocol: dict[str, Any]
-    """What the parts were measured with."""
+    """What the parts were measured with: the protocol's fields, the number of neighbours, the target's digest."""
     counted: tuple[str, ...]
-    """The parts that the rank is the mean of."""
+    """The parts that the rank is the mean of; the first is the Frechet distance."""
     rows: tuple[RankedSource, ...]
+    """The source models, nearest first."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -68,13 +71,13 @@ class Ranking(Config):
 
     @property
     def distances(self) -> dict[str, float]:
-        """Of each source, nearest by rank first: the Frechet distance of its own samples to the target."""
+        """The Frechet distance of each source's own samples to the target, by name, nearest by rank first."""
         values = {row.source: row.parts[self.counted[0]].value for row in self.rows}
         return {source: value for source, value in values.items() if value is not None}
 
 
 def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], protocol: Protocol) -> Ranking:
-    """Measure each source model's likeness to the target, or look it up, and rank them; shows its progress."""
+    """Measure each source model's likeness to the target, or look it up, and rank them; progress is shown on stderr."""
     found = {}
     with progress(f"ranking sources for {target.facts.name}", "source models") as report:
         for number, source in enumerate(sources):
@@ -90,9 +93,12 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
 
 
 def ranked_rows(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> Iterator[RankedSource]:
-    """Best first; of equals the one with the smaller distance."""
-    places = {name: places_by([parts[name].value for parts in found.values()], way) for name, way in _GOOD.items()
-              if all(name in parts for parts in found.values())}  # fmt: skip
+    """Rank source models by `found`, the parts of each; the best comes first, of equals the one at less distance.
+
+    `counted` are the parts that the rank is the mean of; every source must have them.
+    """
+    measured_of_all = [name for name in _GOOD if all(name in parts for parts in found.values())]
+    places = {name: places_by([parts[name].value for parts in found.values()], _GOOD[name]) for name in measured_of_all}
     rows = []
     for number, (source, parts) in enumerate(found.items()):
         ranked = {
@@ -109,16 +115,16 @@ def _at(places: Sequence[float] | None, number: int) -> float | None:
 
 
 def places_by(values: Sequence[float | None], way: int) -> list[float]:
-    """Places of the values, 1 for the best: the highest if `way` is 1, the lowest if -1.
+    """Give the place of each value, in their order: 1 for the best, the highest if `way` is 1, the lowest if -1.
 
-    Equals share the mean of their places; those without a value share the last ones.
+    Equal values share the mean of their places; those that are None share the last places.
     """
     costs = np.array([np.inf if value is None else -way * value for value in values])
     return [float((costs < cost).sum() + ((costs == cost).sum() + 1) / 2) for cost in costs]
 
 
 def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[str]]:
-    """The readable source models of the domain's resolution, and a word on those that can't be read."""
+    """List the shelf's source models of the domain's resolution, and a line for each one that can't be read."""
     models, notes = [], []
     for name in shelf(home):
         try:
@@ -129,9 +135,10 @@ def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[s
 
 
 def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: Protocol) -> tuple[Ranking, list[str]]:
-    """The ranking of the source models of these names, or of all that have the target's resolution, with notes.
+    """Rank the source models of these names for domain `target`, or all that have its resolution.
 
-    UserError if a name is not known, or if there is no source model to rank.
+    Gives the ranking, and a line for each source model that was left out. Raises UserError if a name is not known, or
+    if there is no source model to rank.
     """
     domain = open_domain(home, target)
     sources, notes = ([open_source(home, name) for name in names], []) if names else of_resolution(home, domain)
@@ -144,6 +151,6 @@ def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: P
 
 
 def write_ranking(path: Path, ranking: Ranking) -> None:
-    """As JSON."""
+    """Write the ranking to file `path`, as JSON."""
     with writing(path) as beside:
         beside.write_text(ranking.model_dump_json(indent=1) + "\n")

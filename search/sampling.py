@@ -1,4 +1,8 @@
-"""How Optuna draws the next trial of a study."""
+"""How Optuna draws the next trial of a study: at random, or by TPE on the best trials and the recent ones.
+
+TPE (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011) draws where good trials lie dense and others do
+not.
+"""
 
 import heapq
 import warnings
@@ -15,14 +19,14 @@ from optuna.trial import FrozenTrial, TrialState
 from search.records.study import StudySpec
 
 GOOD = 25
-"""Trials that TPE takes for good, at most."""
+"""How many trials TPE takes for good ones, at most."""
 
 RECENT = 500
-"""Of the other trials, that TPE looks at: it weighs older ones down anyway, and its time grows with their number."""
+"""How many of the other trials TPE looks at: it weighs older ones down anyway, and its time grows with their number."""
 
 
 def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
-    """The sampler of a study that has so many trials already; a grid is planned, so it draws nothing."""
+    """Make the sampler of a study with `trials_before` trials already; a grid is planned ahead, and draws nothing."""
     seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
     if spec.sampler != "tpe":
         return RandomSampler(seed=seed)
@@ -33,7 +37,7 @@ def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
 
 
 class RecentTPESampler(TPESampler):
-    """TPE on the best trials and the recent ones: the same as TPE until there are more, and no slower after that."""
+    """TPE on the best trials and the recent ones alone: TPE itself until there are more, and no slower after that."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -57,11 +61,18 @@ class RecentTPESampler(TPESampler):
 
 
 Cost = tuple[int, float, float]
-"""TPE's own order: complete trials by value, then pruned ones by how far they came and their last score."""
+"""What an ended trial is ordered by, lowest first, as in TPE itself.
+
+The first number is 0 of a complete trial, 1 of a pruned one, 2 of one that reported nothing. Complete trials go on by
+their value; pruned ones by how far they came, and then by their last score.
+"""
 
 
 class _Window:
-    """A study that shows a sampler only some of its trials. `costs` of ended trials are kept from one to the next."""
+    """A study that shows a sampler only some of its trials.
+
+    `costs`, of ended trials by number, is kept from one window to the next and filled here.
+    """
 
     def __init__(self, study: optuna.Study, costs: dict[int, Cost]) -> None:
         self._study, self._costs = study, costs
@@ -76,6 +87,7 @@ class _Window:
 
     @cached_property
     def _shown(self) -> list[FrozenTrial]:
+        """All trials while they are few; then the good, the recent and the running ones, in order."""
         trials = self._study.get_trials(deepcopy=False)
         ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         if len(ended) <= GOOD + RECENT:

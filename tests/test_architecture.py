@@ -11,15 +11,30 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ["spaces", "trainables", "search", "analysis", "verbs", "understock"]
 FLOORS = {
-    "trainables": (
-        "storage", "machine", "images", "networks", "training", "cluster", "metrics", "sources", "methods", "running",
-    ),
-    "search": ("records", "ranking", "proposals", "sampling", "launch", "picking", "running"),
-}  # fmt: skip
+    "trainables": [
+        "storage",
+        "machine",
+        "images",
+        "networks",
+        "training",
+        "cluster",
+        "metrics",
+        "sources",
+        "methods",
+        "running",
+    ],
+    "search": ["records", "ranking", "proposals", "sampling", "launch", "picking", "running"],
+}
 """From the ground up: what stands in one imports from it and from those before it alone."""
 MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")), ROOT / "understock.py"]
-RAY = ("trainables/cluster/", "trainables/running/tune_trial.py", "trainables/running/source_workers.py",
-       "search/running/tune.py", "search/running/tracking.py", "search/running/jobs.py")  # fmt: skip
+RAY = (
+    "trainables/cluster/",
+    "trainables/running/tune_trial.py",
+    "trainables/running/source_workers.py",
+    "search/running/tune.py",
+    "search/running/tracking.py",
+    "search/running/jobs.py",
+)
 EVERY_MODULE = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 

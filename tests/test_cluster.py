@@ -31,29 +31,32 @@ CLUSTER = ROOT / "cluster.yaml"
 RAYJOB = ROOT / "deploy" / "rayjob.yaml"
 
 PUBLISHED = {
-    "RayJobSpec": {
-        "activeDeadlineSeconds", "backoffLimit", "rayClusterSpec", "submitterPodTemplate", "metadata", "clusterSelector",
-        "submitterConfig", "managedBy", "deletionStrategy", "entrypoint", "runtimeEnvYAML", "jobId", "submissionMode",
-        "entrypointResources", "entrypointNumCpus", "entrypointNumGpus", "ttlSecondsAfterFinished",
-        "shutdownAfterJobFinishes", "suspend",
-    },
-    "RayClusterSpec": {
-        "suspend", "managedBy", "autoscalerOptions", "headServiceAnnotations", "enableInTreeAutoscaling",
-        "gcsFaultToleranceOptions", "headGroupSpec", "rayVersion", "workerGroupSpecs", "authOptions",
-    },
-    "AuthOptions": {"mode"},
-    "AutoscalerOptions": {
-        "resources", "image", "imagePullPolicy", "securityContext", "idleTimeoutSeconds", "upscalingMode", "version",
-        "env", "envFrom", "volumeMounts",
-    },
-    "HeadGroupSpec": {"template", "headService", "enableIngress", "rayStartParams", "serviceType"},
-    "WorkerGroupSpec": {
-        "suspend", "groupName", "replicas", "minReplicas", "maxReplicas", "idleTimeoutSeconds", "rayStartParams",
-        "template", "scaleStrategy", "numOfHosts",
-    },
-    "PodSpec": {"serviceAccountName", "tolerations", "containers", "nodeSelector", "volumes"},
-    "Container": {"name", "image", "env", "envFrom", "resources", "volumeMounts", "command", "args"},
-}  # fmt: skip
+    kind: set(fields.split())
+    for kind, fields in {
+        "RayJobSpec": (
+            "activeDeadlineSeconds backoffLimit rayClusterSpec submitterPodTemplate metadata clusterSelector "
+            "submitterConfig managedBy deletionStrategy entrypoint runtimeEnvYAML jobId submissionMode "
+            "entrypointResources entrypointNumCpus entrypointNumGpus ttlSecondsAfterFinished "
+            "shutdownAfterJobFinishes suspend"
+        ),
+        "RayClusterSpec": (
+            "suspend managedBy autoscalerOptions headServiceAnnotations enableInTreeAutoscaling "
+            "gcsFaultToleranceOptions headGroupSpec rayVersion workerGroupSpecs authOptions"
+        ),
+        "AuthOptions": "mode",
+        "AutoscalerOptions": (
+            "resources image imagePullPolicy securityContext idleTimeoutSeconds upscalingMode version env envFrom "
+            "volumeMounts"
+        ),
+        "HeadGroupSpec": "template headService enableIngress rayStartParams serviceType",
+        "WorkerGroupSpec": (
+            "suspend groupName replicas minReplicas maxReplicas idleTimeoutSeconds rayStartParams template "
+            "scaleStrategy numOfHosts"
+        ),
+        "PodSpec": "serviceAccountName tolerations containers nodeSelector volumes",
+        "Container": "name image env envFrom resources volumeMounts command args",
+    }.items()
+}
 """Field names of ray.io/v1, as in KubeRay's API reference (docs/reference/api.md of ray-project/kuberay, and for
 AuthOptions ray-project.github.io/kuberay/reference/api); of a pod those that are likely here (Kubernetes core v1). Names and the
 types that the tests below look at; not the whole resource definition."""
@@ -143,17 +146,29 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     token = tmp_path / "token"
     token.write_text("0123456789abcdef" * 4)
     environment = os.environ | {
-        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_USAGE_STATS_ENABLED": "0", "UNDERSTOCK_HOME": "/nowhere", "RAY_worker_niceness": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "UNDERSTOCK_HOME": "/nowhere",
+        "RAY_worker_niceness": "0",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # jobs are `understock ...`
-    }  # fmt: skip
+    }
     temp = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: a socket's path has 107 characters at most
     ray_start = Path(sys.executable).with_name("ray")
     command = [
-        ray_start, "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={temp}", "--node-ip-address=127.0.0.1",
-        f"--port={ports[0]}", f"--dashboard-port={ports[1]}", "--dashboard-host=127.0.0.1",
+        ray_start,
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        f"--temp-dir={temp}",
+        "--node-ip-address=127.0.0.1",
+        f"--port={ports[0]}",
+        f"--dashboard-port={ports[1]}",
+        "--dashboard-host=127.0.0.1",
         f"--dashboard-agent-listen-port={ports[2]}",
-    ]  # fmt: skip
+    ]
     log = (tmp_path / "ray.log").open("w")
     with subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True) as head:
         try:

@@ -1,4 +1,4 @@
-"""`understock domains ...`: image sets."""
+"""`understock domains ...`: the verbs that import image sets, list and show them, and remove them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,10 @@ from verbs.printing import print_json, print_table, readable
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
 
 SKIPPED_SHOWN = 10
+"""How many skipped files `add` prints."""
+
 CLASSES_SHOWN = 10
+"""How many classes `add` names."""
 
 
 @domains.command("add")
@@ -40,9 +43,16 @@ def add(
         where = Home.find(home)
         with progress(f"importing {name}", "images") as report:
             facts = add_domain(
-                where, name, what, resolution, val_fraction=val_fraction, strict=strict, replace=replace,
-                image_column=image_column, progress=report,
-            )  # fmt: skip
+                where,
+                name,
+                what,
+                resolution,
+                val_fraction=val_fraction,
+                strict=strict,
+                replace=replace,
+                image_column=image_column,
+                progress=report,
+            )
     print(
         f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {resolution} pixels, "
         f"{_classes(facts.classes, facts.class_names)}; "
@@ -65,7 +75,7 @@ def _classes(number: int, names: Sequence[str]) -> str:
 
 
 def _skipped_list(folder: Path) -> Path:
-    """The file that names every skipped one."""
+    """Give the file in a domain's folder that names every skipped file."""
     from trainables.images.domains import FACTS_FILE, SKIPPED_FILE
 
     return folder / (SKIPPED_FILE if (folder / SKIPPED_FILE).exists() else FACTS_FILE)

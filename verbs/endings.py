@@ -1,4 +1,4 @@
-"""How a verb ends when it can't go on: one line that says what to do, and an exit code."""
+"""The endings of a verb that can't go on: one line that says what to do, and an exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import typer
 from spaces.errors import UserError
 
 MISTAKE = 2
-"""Exit code of a user's mistake, as typer has it too."""
+"""Exit code after a user's mistake, the same as typer's."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, the same as in shells."""
 
 
 @contextmanager
 def if_interrupted(line: str) -> Iterator[None]:
-    """Ctrl-C inside the block ends the verb with this line on stderr; typer itself would end it without a word."""
+    """End the verb with this line on stderr if Ctrl-C comes in the block; typer itself would end it without a word."""
     try:
         yield
     except KeyboardInterrupt:
@@ -27,7 +27,7 @@ def if_interrupted(line: str) -> Iterator[None]:
 
 @contextmanager
 def writing_to(output: Path) -> Iterator[None]:
-    """An OSError inside the block becomes a UserError that names `output` and what went wrong."""
+    """Turn an OSError in the block into a UserError that names `output`, the file or folder that the block writes."""
     try:
         yield
     except OSError as error:

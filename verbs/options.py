@@ -1,4 +1,4 @@
-"""Options that several verbs have."""
+"""The options and arguments that several verbs have."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +24,7 @@ WorkingDir = Annotated[
 
 
 class Tracker(StrEnum):
-    """What `search/running/tracking.py` can feed."""
+    """The trackers that `search/running/tracking.py` can feed."""
 
     tensorboard = "tensorboard"
     mlflow = "mlflow"

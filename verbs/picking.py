@@ -1,4 +1,4 @@
-"""`understock rank`, `pick`, `train`: which source, which settings, and the training of them."""
+"""`understock rank`, `pick`, `regret`, `train`: the verbs that choose a source and settings without a search."""
 
 import sys
 import tempfile
@@ -74,7 +74,7 @@ def regret(
     as_json: AsJson = False,
     home: HomeOption = None,
 ) -> None:
-    """How rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
+    """Show how rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
     from search.picking.regret import of_home
 
     evidence, ways, notes = of_home(Home.find(home), studies or None)
@@ -129,12 +129,12 @@ def rank(target: Target, sources: Sources = None, as_json: AsJson = False, home:
 
 
 def _names(sources: str | None) -> list[str] | None:
-    """Names with commas between, each once."""
+    """Split names with commas between, each once; None for none."""
     return list(dict.fromkeys(name.strip() for name in sources.split(",") if name.strip())) if sources else None
 
 
 def _print_ranking(ranking: "Ranking") -> None:
-    """A row a part, a column a source, with the source's place by it; below, what could not be measured."""
+    """Print a row for each part of likeness, a column for each source with its place; below, what is missing."""
     rows: list[list[str]] = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
     for name in ranking.rows[0].parts:
         parts = [row.parts[name] for row in ranking.rows]
@@ -151,7 +151,7 @@ def _print_ranking(ranking: "Ranking") -> None:
 
 
 def _part(part: "RankedPart", with_floor: bool) -> str:
-    """ "1,594 (1)": a value and the source's place by it; "445 (2) [75]": with what real images score for this source."""
+    """Write a part's value and the source's place by it, "1,594 (1)"; with real images' score, "445 (2) [75]"."""
     if part.value is None:
         return "-"
     value = f"{part.value:,.4g}" if abs(part.value) < 1e4 else f"{part.value:,.0f}"
@@ -160,7 +160,7 @@ def _part(part: "RankedPart", with_floor: bool) -> str:
 
 
 def print_regret(ways: "Sequence[Way]") -> None:
-    """A row a way of choosing: what it took on each target, and how far that was from the best."""
+    """Print a row for each way of choosing: what it took on each target, and how far that was from the best."""
     targets = [choice.target for choice in ways[0].choices]
     rows = []
     for way in ways:

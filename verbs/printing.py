@@ -1,4 +1,4 @@
-"""What verbs print: tables, JSON, and on stderr what a listing has to leave out."""
+"""The printing of verbs: tables and JSON on stdout, and on stderr what a listing has to leave out."""
 
 import json
 import sys
@@ -13,31 +13,32 @@ from spaces.errors import UserError
 
 T = TypeVar("T")
 
-WIDTH = 200
-"""Characters in a line of a table that goes to a file or a pipe."""
+PIPED_WIDTH = 200
+"""How many characters a table's lines have at most when it goes to a file or a pipe."""
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table without lines; None is left blank, and floats have four digits."""
+    """Print a table without lines between its cells; None is left blank, and floats have four digits."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading)
     for row in rows:
         table.add_row(*(Text(_cell(item)) for item in row))  # Text, for brackets in a string are rich's markup
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
 def _cell(item: Any) -> str:
+    """Write a cell as text."""
     return "" if item is None else f"{item:.4g}" if isinstance(item, float) else str(item)
 
 
 def print_json(value: Any) -> None:
-    """The value, for programs; what JSON does not know as its string."""
+    """Print the value as JSON, for programs; what JSON does not know is written as `str` gives it."""
     print(json.dumps(value, indent=1, default=str))
 
 
 def readable(names: Iterable[str], read: Callable[[str], T]) -> Iterator[T]:
-    """What `read` gives for each name; a damaged one is left out, with its line on stderr."""
+    """Give what `read` gives for each name; one for which it raises UserError is left out, with its line on stderr."""
     for name in names:
         try:
             yield read(name)

@@ -1,4 +1,4 @@
-"""What came of studies: their report, two beside each other, and one while it runs."""
+"""`understock report`, `compare`, `watch`: the verbs that show what came of studies, and how one that runs is doing."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 reports = typer.Typer()
 
-Studies = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
+StudyNames = Annotated[list[str], typer.Argument(metavar="STUDY...", help="`understock status` lists them.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="A folder for png. [default: in the first study]")
 ]
@@ -24,7 +24,7 @@ Output = Annotated[
 
 @reports.command()
 def report(
-    study: Studies,
+    study: StudyNames,
     output: Output = None,
     form: Annotated[
         str | None,

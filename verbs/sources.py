@@ -1,4 +1,4 @@
-"""`understock sources ...`: source models."""
+"""`understock sources ...`: the verbs that train, add, list, show, copy out and remove source models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -47,10 +47,18 @@ def train(
         from trainables.running.source_training import train_source
 
         facts = train_source(
-            Home.find(home), domain, name or domain, preset,
-            max_images=max_images, threads=threads, seed=seed, replace=replace,
-            workers=workers, gpus_per_worker=gpus_per_worker, address=address,
-        )  # fmt: skip
+            Home.find(home),
+            domain,
+            name or domain,
+            preset,
+            max_images=max_images,
+            threads=threads,
+            seed=seed,
+            replace=replace,
+            workers=workers,
+            gpus_per_worker=gpus_per_worker,
+            address=address,
+        )
     print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
 
 
@@ -149,7 +157,7 @@ def rm(name: ExistingName, home: HomeOption = None) -> None:
 
 
 def _scores(scores: dict[str, float | None]) -> str:
-    """ "fd 310 (floor 101), kd 2.1 (floor 0)": each metric, with what real images score in place of samples."""
+    """Write each metric with its floor, what real images score: "fd 310 (floor 101), kd 2.1 (floor 0)"."""
     return ", ".join(
         f"{name} {value:.4g} (floor {scores.get(f'{name}_floor') or 0:.4g})"
         for name, value in scores.items()

@@ -1,4 +1,4 @@
-"""`understock search` and what follows from it: studies, their state and their generators."""
+"""`understock search`, `resume`, `status`, `sample`, `export`: the verbs that run a study and give what came of it."""
 
 import sys
 from collections.abc import Sequence
@@ -77,12 +77,26 @@ def search(
 
         where = Home.find(home)
         resolved = resolve_study(
-            where, target, space, name=name, sources=source, target_images=target_images, max_images=max_images,
-            metric=metric, trials=trials, seed=seed, sampler=sampler, early_stopping=early_stopping,
-            concurrency=concurrency, threads_per_trial=threads_per_trial, workers_per_trial=workers_per_trial,
-            gpus_per_worker=gpus_per_worker, max_minutes=max_minutes,
-            memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30), on_cluster=address is not None,
-        )  # fmt: skip
+            where,
+            target,
+            space,
+            name=name,
+            sources=source,
+            target_images=target_images,
+            max_images=max_images,
+            metric=metric,
+            trials=trials,
+            seed=seed,
+            sampler=sampler,
+            early_stopping=early_stopping,
+            concurrency=concurrency,
+            threads_per_trial=threads_per_trial,
+            workers_per_trial=workers_per_trial,
+            gpus_per_worker=gpus_per_worker,
+            max_minutes=max_minutes,
+            memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
+            on_cluster=address is not None,
+        )
         for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)
         if dry_run:
@@ -104,7 +118,7 @@ def resume(
 
 
 def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[str] | None) -> None:
-    """Run what is left of a study, and say how it ended: with its answer and the report's path, or with the way to go on."""
+    """Run what is left of a study, and print how it ended: its answer and the report's path, or how to go on."""
     go_on = f"go on with: understock resume {study} --home {home}"
     with if_interrupted(f"interrupted; {go_on}"):
         from analysis.answer import lines

@@ -1,4 +1,4 @@
-"""`understock search --submit`: the same command line, run on a cluster."""
+"""`understock search --submit`: the same command line, run as a job of a Ray cluster."""
 
 import os
 import sys
@@ -11,10 +11,14 @@ from spaces.errors import UserError
 from verbs.endings import INTERRUPTED
 
 _OURS = ("--submit", "--working-dir", "--address", "--home")
+"""The options that are for this machine, and don't go along as they are."""
 
 
 def submit_search(url: str, name: str, working_dir: Path | None) -> None:
-    """Submit this process's own command line, follow the job's log, and end with its exit code."""
+    """Submit this process's own command line to the cluster at `url`, follow the job's log, and end with its exit code.
+
+    `name` becomes part of the job's, and `working_dir` travels along. Raises typer.Exit unless the job ends well.
+    """
     arguments = for_the_cluster(sys.argv[1:])
     from search.running.jobs import submit
 
@@ -27,10 +31,10 @@ def submit_search(url: str, name: str, working_dir: Path | None) -> None:
 
 
 def for_the_cluster(arguments: Sequence[str]) -> list[str]:
-    """The command line without what is meant for this machine, and with what the cluster's own machines need.
+    """Make the command line for the cluster: what is meant for this machine is taken out, what it needs is put in.
 
     A home that was named goes along; $UNDERSTOCK_HOME does if it is an URL, for a folder of this machine means nothing
-    there, and the cluster has a variable of its own. UserError if --address was given too.
+    there, and the cluster has a variable of its own. Raises UserError if --address was given too.
     """
     kept, given = [], {}
     rest = iter(arguments)

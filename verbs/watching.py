@@ -1,4 +1,4 @@
-"""`understock dashboard`: a study's trials in optuna-dashboard."""
+"""`understock dashboard`: the verb that shows a study's trials in optuna-dashboard."""
 
 from typing import Annotated
 

@@ -16,7 +16,11 @@ from spaces.trials import CONFIGS, DEFAULT_METHOD, own_settings, parse_trial
 from trainables.storage.home import writing
 
 Status = Literal["running", "completed", "stopped", "diverged", "failed"]
-"""completed: the budget was spent; stopped: by the scheduler; diverged: NaN or exploding losses; failed: an error."""
+"""How a trial stands.
+
+running: it trains, or was interrupted; completed: it spent its budget; stopped: the scheduler stopped it; diverged: its
+losses became NaN or exploded; failed: it raised an error.
+"""
 
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -104,7 +108,7 @@ def row_columns(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat_config(config: TrialConfig) -> dict[str, Any]:
-    """The config's leaves by path, as the columns of the table hold them."""
+    """Lay a config out flat: its leaves by path ("optim/lr_g"), as the columns of the table hold them."""
 
     def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
         for name, value in values.items():
@@ -135,14 +139,17 @@ def config_of(row: Mapping[str, Any]) -> TrialConfig:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as a config has it, out of a row of pandas or of plain values."""
+    """Make of a cell, out of a row of pandas or of plain values, a value as configs have it: None if it is missing."""
     if value is None or value != value:
         return None
     return value.item() if hasattr(value, "item") else value
 
 
 def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """`values`, changed in place, with each parameter at its path."""
+    """Put each parameter at its path ("optim/lr_g") in nested `values`, which are changed in place and returned.
+
+    Raises UserError if a path leads through a value that is not a group of fields.
+    """
     for path, value in parameters.items():
         *parents, leaf = path.split("/")
         place = values
@@ -187,11 +194,13 @@ def write_trial(
 
 
 def load(folder: Path) -> pa.Table:
-    """All rows of a study's `evaluations/`, sorted by trial and images seen; empty, with SCHEMA, where there are none."""
+    """Read all rows of a study's `evaluations/`, sorted by trial and images seen; the columns are there without rows.
+
+    Raises UserError if a file is damaged.
+    """
     tables = [_read(path) for path in sorted(folder.glob("[!.]*.parquet"))]
-    table = pa.concat_tables(
-        [SCHEMA.empty_table(), *tables], promote_options="permissive"
-    )  # earlier versions had narrower integers
+    known = [SCHEMA.empty_table(), *tables]
+    table = pa.concat_tables(known, promote_options="permissive")  # earlier versions had narrower integers
     return table.sort_by([("trial", "ascending"), ("images_seen", "ascending")])
 
 
@@ -205,6 +214,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> pa.Table:
+    """Read one trial's file; UserError if it is missing or damaged."""
     try:
         return pq.ParquetFile(path).read(use_threads=False)  # half the time of read_table for small files
     except (pa.ArrowException, OSError) as error:

@@ -16,140 +16,146 @@ from trainables.storage.home import Home, fetch, has_process, only_process, writ
 
 
 class StudySpec(Config):
-    """Everything that defines a search; written before anything runs, and never changed."""
+    """Everything that defines a search; it is written before anything runs, and never changed."""
 
     name: Name
     target: Name
+    """The domain that a generator is wanted for."""
     space: str
-    """A name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
+    """The search space: a name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
     trials: PositiveInt
+    """How many configurations are tried."""
     seed: NonNegativeInt = 0
-    """Of the sampler. With concurrency 1, the same spec gives the same trials."""
+    """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
+    """How trials are drawn: by Optuna's TPE, at random, or every combination once."""
     early_stopping: bool = True
-    """ASHA on images seen; without it every trial spends its whole budget."""
+    """Whether ASHA (arXiv:1810.05934) stops bad trials early, by images seen; without it all spend their budget."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """ASHA keeps the best 1/reduction_factor at each rung."""
+    """ASHA keeps the best 1 / reduction_factor of the trials at each rung."""
     concurrency: PositiveInt = 1
-    """Trials at once."""
+    """How many trials run at once."""
     threads_per_trial: PositiveInt = 1
-    """CPU threads of each worker; numbers are bit-reproducible for equal threads."""
+    """CPU threads of each worker; numbers are the same to the last bit for the same number of threads."""
     workers_per_trial: PositiveInt = 1
-    """More than one goes through Ray Train."""
+    """Workers that share each trial's batches; more than one go through Ray Train."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs of each worker; less than 1 shares a GPU, 0 trains on the CPU."""
     memory_per_trial: PositiveInt | None = None
-    """Bytes that a trial's process may take, torch included; over it, the trial has failed."""
+    """Bytes that a trial's process may take, torch included; a trial that takes more has failed. None sets no limit."""
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
     train_images: PositiveInt
-    """Of the target, that a trial may train on at most."""
+    """How many of the target's images a trial may train on at most."""
     ranking: dict[str, float] = Field(default_factory=dict)
-    """Of each source: the Frechet distance of its own samples to the target, before any training."""
+    """The Frechet distance of each source's own samples to the target, by name, before any training."""
     base: AnyTrial
     """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""
     digests: dict[str, str]
-    """Of the target ("domain:NAME"), each source model ("source:NAME") and the user's own space ("space:FILE.py"), so that
-    a resumed study can't mix data."""
+    """SHA-256 of the target ("domain:NAME"), of each source model ("source:NAME") and of the user's own space
+    ("space:FILE.py"), so that a resumed study can't mix data."""
     versions: dict[str, str]
-    """Of understock, Python, torch, ray, optuna."""
+    """Versions of understock, Python, torch, ray and optuna."""
     created: str
+    """When the spec was made, in UTC, as ISO 8601."""
     max_seconds: PositiveFloat | None = None
-    """Stop after so many seconds of searching; what is unfinished then can be resumed."""
+    """Seconds of searching after which to stop; what is unfinished then can be resumed. None sets no limit."""
 
     @property
     def metric(self) -> str:
-        """The metric that the search goes by."""
+        """The metric that the search goes by, the first of the protocol's."""
         return self.base.protocol.metrics[0]
 
     @property
     def direction(self) -> Direction:
-        """Which way it gets better."""
+        """Whether a lower or a higher value of that metric is better."""
         return METRICS[self.metric].direction
 
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """Owns every file name of a study."""
+    """Where a study's files lie; every name of one is written here, and nowhere else."""
 
     root: Path
+    """The study's folder."""
 
     @classmethod
     def of(cls, home: Home, name: str) -> "StudyPaths":
-        """The paths of a study that may not exist yet."""
+        """Give the paths of study `name`, there or not. Raises UserError for a name that can't be a file's."""
         return cls(home.study(name))
 
     @property
     def spec(self) -> Path:
-        """The StudySpec, as JSON."""
+        """The file with the StudySpec, as JSON; the study exists once it is there."""
         return self.root / "study.json"
 
     @property
     def ranking(self) -> Path:
-        """How the source models ranked for the target before any training, part by part: a Ranking, as JSON."""
+        """The file with how the sources ranked for the target before any training: a Ranking, as JSON."""
         return self.root / "ranking.json"
 
     @property
     def journal(self) -> Path:
-        """Optuna's journal: which trials there are, their parameters, values and states."""
+        """The file with Optuna's journal: which trials there are, their parameters, values and states."""
         return self.root / "optuna.journal"
 
     @property
     def ray(self) -> Path:
-        """Ray Tune's own folder: logs and progress of the runs."""
+        """The folder for Ray Tune's own files: logs and progress of the runs."""
         return self.root / "ray"
 
     @property
     def evaluations(self) -> Path:
-        """One Parquet file a trial."""
+        """The folder with the evaluations table: one Parquet file a trial."""
         return self.root / "evaluations"
 
     def evaluation(self, trial: int) -> Path:
-        """The rows of a trial."""
+        """The Parquet file with a trial's rows, one an evaluation."""
         return self.evaluations / f"{trial:05d}.parquet"
 
     def trial(self, trial: int) -> Path:
-        """What a trial writes itself: its checkpoint, its best generator."""
+        """The folder with what a trial writes itself: its checkpoints, its best generator."""
         return self.root / "trials" / f"{trial:05d}"
 
     def samples(self, trial: int) -> Path:
-        """PNG grids of the same z, one an evaluation, named by images seen: `000016000.png`."""
+        """The folder with a trial's sample grids, one an evaluation and all of the same z, named by images seen."""
         return self.root / "samples" / f"{trial:05d}"
 
     @property
     def exhibits(self) -> Path:
-        """Pictures that the report shows and torch had to make: source models' grids, nearest training images."""
+        """The folder with the report's pictures that torch had to make: sources' grids, nearest training images."""
         return self.root / "exhibits"
 
     @property
     def report(self) -> Path:
-        """The report, one self-contained page."""
+        """The file with the report, one self-contained page."""
         return self.root / "report.html"
 
     def comparison(self, other: str) -> Path:
-        """The report of this study and another one."""
+        """The file with the report of this study beside the study named `other`."""
         return self.root / f"compare-{other}.html"
 
 
 def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
-    """Nobody else works on the study inside the block; UserError if somebody does."""
+    """Keep every other process off the study while the block runs. Raises UserError if one works on it already."""
     name = paths.root.name
     busy = f"study {name!r} is being run by another process; watch it with `understock status {name}`"
     return only_process(paths.root, busy)
 
 
 def is_running(paths: StudyPaths) -> bool:
-    """Whether a process of this machine, or of one that mounts the same folder, works on the study now."""
+    """Tell whether a process works on the study now, on this machine or on one that mounts the same folder."""
     return has_process(paths.root)
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:
-    """Write study.json; the study exists from here on."""
+    """Write the spec to its file; the study exists from here on."""
     with writing(paths.spec) as beside:
         beside.write_text(spec.model_dump_json(indent=1) + "\n")
 
 
 def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
-    """The paths and the spec of an existing study; UserError that lists the known ones otherwise."""
+    """Open an existing study: give its paths and its spec. Raises UserError, with the known ones, if it is unknown."""
     paths = StudyPaths.of(home, name)
     fetch(paths.spec)
     if not paths.spec.is_file():

@@ -7,8 +7,11 @@ from spaces.protocol import METRICS, Protocol
 from spaces.trials import parse_trial, parse_trial_json
 
 VALID: dict[str, Any] = {
-    "target": "cats", "source": "dogs", "network": {"resolution": 32}, "budget": {"images": 10, "eval_every_images": 5},
-}  # fmt: skip
+    "target": "cats",
+    "source": "dogs",
+    "network": {"resolution": 32},
+    "budget": {"images": 10, "eval_every_images": 5},
+}
 
 
 @pytest.mark.parametrize(

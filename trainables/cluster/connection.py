@@ -1,4 +1,4 @@
-"""The Ray cluster that trainings run on: getting to it, whether it has room for them, and what they leave behind there."""
+"""The Ray cluster that trainings run on: joining or starting it, waiting for room, removing what was left behind."""
 
 import logging
 import os
@@ -23,15 +23,18 @@ from trainables.cluster.loopback import on_loopback
 from trainables.machine.interrupts import kept_interrupts
 
 AUTOSCALER_PATIENCE = 15 * 60.0
-"""Seconds that a cluster given by its address has to bring the nodes that a training needs; ours will never bring any."""
+"""Seconds that a cluster given by its address has to bring up the nodes that a training needs.
+
+A Ray of our own, on this machine, gets none of that time: it will never bring up another node.
+"""
 
 
 @contextmanager
 def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
-    """A running Ray: the cluster at `address`, or one of our own on loopback for the block alone, with `cpus` at least and,
-    if given, `memory` bytes to share out.
+    """Have a running Ray in the block: the cluster at `address`, or one of our own on loopback, which ends with it.
 
-    UserError if there is no Ray at `address`.
+    One of our own has `cpus` CPUs at least and, if given, `memory` bytes to share out. `dashboard` serves its dashboard
+    on loopback, and prints where. Raises UserError if there is no Ray at `address`, or if ours does not come up.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -62,9 +65,10 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
 
 
 def wait_for_room(crew: Crew, what: str, patience: float) -> None:
-    """Wait until the cluster's nodes, were they idle, could hold `crew`: Ray would wait for that without an end.
+    """Wait until the cluster's nodes, were they idle, could hold `crew`; Ray itself would wait for that without an end.
 
-    A cluster that brings up nodes when needed is asked to. UserError after `patience` seconds without.
+    A cluster that brings up nodes when needed is asked to. `what` names the work in messages. Raises UserError if the
+    nodes can't hold it after `patience` seconds.
     """
     if _fits(crew):
         return
@@ -86,11 +90,13 @@ def wait_for_room(crew: Crew, what: str, patience: float) -> None:
 
 
 def _fits(crew: Crew) -> bool:
+    """Tell whether the nodes that live, were they idle, could hold all workers of the crew."""
     free = sum(min(int(node.get(kind, 0) / need) for kind, need in crew.bundle.items()) for node in _nodes())
     return free >= crew.workers
 
 
 def _nodes() -> list[dict[str, float]]:
+    """List what each living node has of each kind of resource."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
@@ -99,15 +105,16 @@ def _listed() -> str:
 
 
 def node_name() -> str:
-    """The node that this process is on: its address and the start of Ray's id for it, as one host may have several."""
+    """Name the node that this process is on by its address and the start of Ray's id: a host may have several."""
     return f"{ray.util.get_node_ip_address()}-{ray.get_runtime_context().get_node_id()[:8]}"
 
 
 def remove_orphaned_groups() -> int:
-    """Remove this job's placement groups whose maker is dead, and tell how many those were.
+    """Remove this job's placement groups whose maker is dead, and give their number.
 
-    A Ray Train controller makes one for its workers. When its trial is stopped from outside, or is killed, Ray ends the
-    controller and keeps the group, as the job goes on; Ray Train's own cleaner needs the dashboard to notice.
+    A placement group is what Ray keeps free for a set of workers; a Ray Train controller makes one for its own. When
+    its trial is stopped from outside, or is killed, Ray ends the controller but keeps the group, as the job goes on.
+    Ray Train's own cleaner would need the dashboard to notice.
     """
     job = ray.get_runtime_context().get_job_id()
     removed = 0

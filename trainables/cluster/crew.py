@@ -1,4 +1,4 @@
-"""How many workers train together, and what each of them takes."""
+"""A crew: the workers that train one model together, and what each of them takes of the machines."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ class Crew:
 
     workers: int
     threads: int
-    """CPU cores of each."""
+    """CPU cores that each worker computes on."""
     gpus: float
-    """Of each; less than 1 shares a GPU."""
+    """GPUs that each worker has: 0 computes on the CPU, less than 1 shares a GPU with others."""
 
     @property
     def device(self) -> torch.device:
-        """What each of them computes on."""
+        """The kind of device that each worker computes on."""
         return torch.device("cuda" if self.gpus else "cpu")
 
     @property
     def bundle(self) -> dict[str, float]:
-        """What Ray is to keep free for one worker."""
+        """The resources that Ray is to keep free for one worker, by Ray's names."""
         return {"CPU": self.threads, "GPU": self.gpus} if self.gpus else {"CPU": self.threads}
 
     def __str__(self) -> str:

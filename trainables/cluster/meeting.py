@@ -1,4 +1,4 @@
-"""How the workers of one training meet: at a store on the first one's own address, and on no other interface.
+"""The workers of one training meet at a store on the first worker's own address, and on no other interface.
 
 PyTorch's own way, which Ray Train takes, opens that store on every interface of the machine, to whoever can reach it.
 """
@@ -21,8 +21,9 @@ from ray.train.collective import broadcast_from_rank_zero
 def join_workers(backend: str, timeout: timedelta) -> None:
     """Make this Ray Train worker and the others the default group of torch.distributed; every worker has to call it.
 
-    They talk over the interface of their node's address: on a Ray of our own, loopback. `timeout` is how long one waits for
-    the others, here and in each operation.
+    They talk over the interface of their node's address: on a Ray of our own, loopback. `backend` is "gloo" or "nccl";
+    `timeout` is how long a worker waits for the others, here and in each later operation, before PyTorch raises an
+    error.
     """
     own, context = ray.util.get_node_ip_address(), ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
@@ -37,6 +38,6 @@ def join_workers(backend: str, timeout: timedelta) -> None:
 
 
 def _interface(address: str) -> str | None:
-    """The network interface that has an address; None where the node goes by one that it does not have itself."""
+    """Find the network interface that has an address; None where the node goes by one that it does not have itself."""
     found = psutil.net_if_addrs().items()
     return next((name for name, each in found if address in {one.address for one in each}), None)

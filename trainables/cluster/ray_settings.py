@@ -1,6 +1,7 @@
-"""What Ray reads from the environment, some of it when it is imported: so a module that imports Ray imports this one first.
+"""The settings that Ray reads from the environment, put there where the user has not set them.
 
-A process that Ray starts gets the driver's values of those that matter there, through Ray Train. What a user set stays.
+Ray reads some of them when it is imported, so a module that imports Ray imports this one first. A process that Ray
+starts gets the driver's values of those that matter there, through Ray Train.
 """
 
 import os

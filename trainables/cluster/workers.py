@@ -1,4 +1,4 @@
-"""Training on several workers, through Ray Train."""
+"""Training on several workers, through Ray Train, whose errors are told apart: the training's own, and lost workers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,11 +24,11 @@ from trainables.training.trial_files import TrialBusyError
 
 
 class CrewLostError(Exception):
-    """A worker, its node, or what steers the workers was lost. The training can go on elsewhere."""
+    """A worker, its node, or what steers the workers was lost; the training can go on elsewhere."""
 
 
 _LOST = (RayTrainError, ray.exceptions.RayError, WorkerLostError, TrialBusyError, UnreachableError)
-"""What a worker dies of, or the others of its group after it, that is no fault of the training."""
+"""The errors that are no fault of the training: of a worker that was lost, and of the others of its group after it."""
 
 
 def fit(
@@ -40,8 +40,9 @@ def fit(
 ) -> None:
     """Run `work(parameters)` on every worker of `crew`, as one torch.distributed group, until all are through.
 
-    `folder` is Ray Train's own, on storage that all nodes share. Nothing is retried: an error of `work` on any worker ends
-    all of them and is raised here; a loss is raised as CrewLostError, and who calls decides what then.
+    `folder` is for Ray Train's own files, on storage that all nodes share; `callbacks` are Ray Train's. Nothing is
+    retried: an error that `work` raises on any worker ends all of them and is raised here. Raises CrewLostError if a
+    worker was lost; the caller decides whether to go on.
     """
     backend = "nccl" if crew.gpus >= 1 else "gloo"  # workers that share a GPU can't be in one NCCL group
 
@@ -78,22 +79,22 @@ def fit(
 
 
 def _in_a_line(error: Exception) -> str:
-    """The first line and the last of what it says; a traceback may lie between."""
+    """Give the first and the last line of an error's message, in one line; a traceback may lie between them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(dict.fromkeys((lines[0], lines[-1])))[:400]
 
 
 class _JoinedByThemselves(TorchConfig):
-    """Each worker has its GPU chosen, as for any of Ray Train's; their group they make by `join_workers`."""
+    """Ray Train's settings for torch: it chooses each worker's GPU, but leaves their group to `join_workers`."""
 
     backend_cls = Backend
 
 
 class _Trainer(TorchTrainer):
-    """Without two processes that Ray Train starts beside the workers, each of which takes seconds and a core."""
+    """Ray Train's trainer without two processes that it starts beside the workers: each takes seconds and a core."""
 
     def _create_default_callbacks(self) -> list[RayTrainCallback]:
-        """All but the cleaner of placement groups: `cluster.remove_orphaned_groups` does its work, and needs no dashboard."""
+        """Leave out the cleaner of placement groups: `remove_orphaned_groups` does its work, and needs no dashboard."""
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]
         return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
 
@@ -103,7 +104,7 @@ class _Trainer(TorchTrainer):
 
 
 class _AskedByPlacementGroup(FixedScalingPolicy):
-    """As many workers as asked for; an autoscaler sees their placement group, and needs no coordinator to be told of them."""
+    """As many workers as were asked for, without a process that tells an autoscaler: it sees their placement group."""
 
     def after_controller_start(self, train_run_context: Any) -> None:
         pass

@@ -1,4 +1,7 @@
-"""A domain: square uint8 RGB images in one Arrow file that every process of a machine maps, and so shares."""
+"""A domain: square uint8 RGB images in one Arrow file, which all processes of a machine map, and so share.
+
+Its folder holds that file, the facts about it, and what is computed from it and kept.
+"""
 
 import json
 import os
@@ -25,22 +28,27 @@ from trainables.images.printable import Shown
 from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
 
 Split = Literal["train", "val"]
+"""Which images: those to train on, or those held out to validate with."""
 
 IMAGES_FILE = "domain.arrow"
+"""The images, their labels and their splits."""
 FACTS_FILE = "domain.json"
+"""The DomainFacts."""
 SHEET_FILE = "sheet.png"
+"""The contact sheet, once it was drawn."""
 SKIPPED_FILE = "skipped.txt"
-"""Every skipped file and why, a line each; where the facts can't hold them all."""
+"""Every skipped file and why, a line each; it is there only if they are too many for the facts."""
 MAX_SKIPPED_FILES = 100
-"""Skipped files that the facts name."""
+"""How many skipped files the facts name."""
 STALE_SECONDS = 3600
-"""A half-written folder this old belongs to a process that was killed: writing takes seconds."""
+"""Age at which a half-written folder must belong to a process that was killed: writing takes seconds."""
 
 
 class SkippedFile(Config):
     """A file of the origin that isn't in the domain, and why."""
 
     file: Shown
+    """The file's path, or its name in a set of many."""
     reason: Shown
 
 
@@ -49,47 +57,55 @@ class DomainFacts(Config):
 
     name: str
     resolution: PositiveInt
+    """Pixels along a side."""
     train: PositiveInt
+    """How many images there are to train on."""
     val: NonNegativeInt
+    """How many images are held out to validate with."""
     classes: PositiveInt
-    """Distinct labels; 1 where there are none."""
+    """How many distinct labels there are; 1 where there are none."""
     class_names: tuple[Shown, ...] = ()
-    """By label, where the origin names its classes; there may be more of them than labels in use."""
+    """The classes' names by label, where the origin names them; there may be more of them than labels in use."""
     images_per_class: PositiveFloat
-    """Density: training and validation images for each class."""
+    """How many images, of both splits, there are for each class, in the mean."""
     resizer: str
     """How images came to this resolution; distances between domains resized differently mislead."""
     origin: Shown
     """Where the images came from, as the user named it."""
     duplicates: NonNegativeInt = 0
-    """Images dropped because an earlier one has the same pixels."""
+    """How many images were dropped because an earlier one has the same pixels."""
     skipped: NonNegativeInt = 0
+    """How many files were not images, or could not be read."""
     skipped_files: tuple[SkippedFile, ...] = ()
-    """The first of them; `skipped.txt` has all, where there are more."""
+    """The first hundred of the skipped files; `skipped.txt` has all, where there are more."""
     notes: tuple[Shown, ...] = ()
     """What the user should know of the import, a line each."""
     digest: str
     """SHA-256 of the Arrow file."""
     created: str
-    """UTC, ISO 8601."""
+    """When it was written, in UTC, as ISO 8601."""
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A domain opened for reading. Pickles as its path, so a worker maps the file instead of receiving a copy."""
+    """A domain opened for reading. It pickles as its path, so a worker maps the file instead of receiving a copy."""
 
     path: Path
+    """The domain's folder."""
     facts: DomainFacts
     images: NDArray[np.uint8]
-    """(N, 3, R, R), a read-only view of the mapped file."""
+    """All images, RGB (N, 3, R, R): a read-only view of the mapped file."""
     labels: NDArray[np.int64]
-    """(N,), -1 for none; a view of the file as well."""
+    """The class of each image, (N,), -1 for none: a read-only view of the mapped file as well."""
     is_val: NDArray[np.bool_]
-    """(N,)"""
+    """Whether each image is held out to validate with, (N,)."""
 
     @classmethod
     def open(cls, path: Path) -> "Domain":
-        """Map the domain in folder `path`. UserError if there is none, if it is damaged, or doesn't match its facts."""
+        """Map the domain in folder `path`.
+
+        Raises UserError if there is none, if it is damaged, or if it doesn't match its facts.
+        """
         fetch(path)
         facts = read_facts(path)
         batch = _map_batch(path, _schema(facts.resolution))
@@ -104,11 +120,11 @@ class Domain:
         return cls(path, facts, images, batch.column("label").to_numpy(), is_val)
 
     def __reduce__(self) -> tuple[Callable[[Path], "Domain"], tuple[Path]]:
-        """Pickle the path alone."""
+        """Pickle the path alone; unpickling opens the domain there."""
         return Domain.open, (self.path,)
 
     def verify(self) -> None:
-        """Read the whole file; UserError unless its digest is the one in the facts."""
+        """Read the whole file of images. Raises UserError unless its digest is the one in the facts."""
         found = file_digest(self.path / IMAGES_FILE)
         if found != self.facts.digest:
             raise _damaged(self.path, f"{IMAGES_FILE} has sha256 {found}, {FACTS_FILE} says {self.facts.digest}")
@@ -119,13 +135,13 @@ class Domain:
         return bool((self.labels >= 0).all())
 
     def indices(self, split: Split) -> NDArray[np.int64]:
-        """Rows of a split, ascending."""
+        """List the rows of a split, ascending: (train,) or (val,) indices into the images."""
         return np.flatnonzero(self.is_val == (split == "val"))
 
     def subset(self, n: int | None, seed: int, split: Split = "train") -> NDArray[np.int64]:
-        """`n` rows of a split (None: all), drawn by `seed`; nested, for those of a smaller `n` come first.
+        """Draw `n` rows of a split by `seed`, (n,); None draws all. The first of them are those of any smaller `n`.
 
-        UserError if the split has fewer.
+        Raises UserError if `n` is below 1 or above the split's size.
         """
         rows = np.random.default_rng(seed).permutation(self.indices(split))
         if n is not None and not 1 <= n <= len(rows):
@@ -151,8 +167,9 @@ def write_domain(
 ) -> DomainFacts:
     """Write the domain in folder `path`, whole or not at all, in place of any that is there.
 
-    `images` is uint8 (N, 3, R, R), at least one of them for training. It may be a map of a file: it isn't copied, unless it
-    lies in memory in another order.
+    `images` is uint8 RGB (N, 3, R, R), `labels` (N,) with -1 for none, `is_val` (N,) with at least one False. `images`
+    may be a map of a file: it isn't copied, unless it lies in memory in another order. `origin`, `resizer`,
+    `duplicates` and `skipped` go into the facts, which are returned. Raises StorageError if the disk won't take it.
     """
     _remove_stale(path)
     resolution = images.shape[-1]
@@ -195,12 +212,12 @@ def write_domain(
 
 
 def open_domain(home: Home, name: str) -> Domain:
-    """The domain `name` of the home folder. UserError, with the known names, if there is none."""
+    """Open the domain `name` of a home. Raises UserError if it is damaged, or there is none (with the known names)."""
     return Domain.open(home.domain(name))
 
 
 def remove_domain(home: Home, name: str) -> None:
-    """Delete a domain, damaged or not, and everything kept beside it. UserError if there is none."""
+    """Delete a domain, damaged or not, and everything kept beside it. Raises UserError if there is none."""
     path = home.domain(name)
     fetch(path / FACTS_FILE)
     if not path.is_dir():
@@ -209,7 +226,7 @@ def remove_domain(home: Home, name: str) -> None:
 
 
 def write_contact_sheet(domain: Domain, images: int = 64) -> Path:
-    """Draw up to `images` training images, the same ones always, into the domain's folder. Returns the PNG's path."""
+    """Draw a contact sheet of up to `images` training images, the same ones always; give the path of the PNG."""
     rows = domain.subset(min(images, domain.facts.train), seed=0)
     path = domain.path / SHEET_FILE
     with writing(path) as beside:
@@ -218,7 +235,7 @@ def write_contact_sheet(domain: Domain, images: int = 64) -> Path:
 
 
 def read_facts(path: Path) -> DomainFacts:
-    """Facts of the domain in folder `path`. UserError if there is none, or if they can't be read."""
+    """Read the facts of the domain in folder `path`. Raises UserError if there is none, or if they can't be read."""
     fetch(path / FACTS_FILE)
     if not path.is_dir():
         raise _unknown(path)
@@ -230,7 +247,7 @@ def read_facts(path: Path) -> DomainFacts:
 
 
 def _map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:
-    """The one record batch of the Arrow file in `path`, mapped."""
+    """Map the one record batch of the Arrow file in folder `path`; UserError if it is missing, damaged, or another."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path / IMAGES_FILE)))
         if reader.num_record_batches != 1 or not reader.schema.equals(schema):
@@ -241,6 +258,7 @@ def _map_batch(path: Path, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _schema(resolution: int) -> pa.Schema:
+    """Give the columns of a domain's file: image, uint8 (3, R, R); label, int64; split, "train" or "val"."""
     image = pa.fixed_shape_tensor(pa.uint8(), (3, resolution, resolution), permutation=(0, 1, 2))
     return pa.schema({"image": image, "label": pa.int64(), "split": pa.string()})
 

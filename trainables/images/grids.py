@@ -1,4 +1,4 @@
-"""Contact sheets: many images in one picture."""
+"""Contact sheets: many images in one picture, row by row."""
 
 import math
 
@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 GAP = 2
-"""Pixels of white between neighbours, not scaled."""
+"""Pixels of white between neighbours, however much the images are scaled."""
 
 GRID_IMAGES = 64
-"""In the grid of a trial's or a source model's samples, at most."""
+"""How many samples of a trial or a source model its grid shows, at most."""
 
 
 def image_grid(images: NDArray[np.uint8], columns: int | None = None, scale: int = 1) -> Image.Image:
-    """A contact sheet of `images`, uint8 (N, 3, H, W), row by row on white.
+    """Draw a contact sheet of `images`, uint8 RGB (N, 3, H, W) with N at least 1, row by row on white.
 
-    `columns` is the least number that is at least the number of rows, unless given; `scale` repeats every pixel.
+    Without `columns` the sheet is as square as it can be, with no more rows than columns. `scale` is how many pixels
+    along a side each of an image's becomes.
     """
     assert images.ndim == 4, f"{images.shape=}, expected (N, 3, H, W)"
     assert len(images) > 0, "no images to show"

@@ -27,7 +27,10 @@ class Samples:
 
 
 def check_output(output: Path) -> None:
-    """UserError if samples can't be written there: wrong suffix, a folder that is there already, no parent folder."""
+    """Raise UserError if samples can't be written to `output`.
+
+    Its suffix is unknown, it is a folder that is there already, or the folder that it is to lie in is missing.
+    """
     if output.suffix not in (".png", ".npz", ""):
         raise UserError(
             f"output {output} has suffix {output.suffix!r}; give FILE.png (a grid), FILE.npz, or a new folder"
@@ -39,7 +42,11 @@ def check_output(output: Path) -> None:
 
 
 def write_samples(images: NDArray[np.uint8], output: Path) -> None:
-    """uint8 (N, 3, R, R) to a PNG grid, an .npz with key "images", or a new folder of `00000.png`, `00001.png`, ..."""
+    """Write samples, uint8 RGB (N, 3, R, R), to `output`, in a form that its suffix tells.
+
+    FILE.png is a grid of all, FILE.npz holds the array under the key "images", and a name without a suffix becomes a
+    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
+    """
     check_output(output)
     if output.suffix == ".png":
         with writing(output) as beside:

@@ -1,4 +1,4 @@
-"""What this machine computes on, and how it is fast at that."""
+"""The processor or GPU that this machine computes on, and settings that make it fast and its numbers repeatable."""
 
 import ctypes
 import sys
@@ -9,16 +9,17 @@ import torch
 from threadpoolctl import threadpool_limits
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's mallopt."""
+"""The two options of glibc's mallopt that `use_cores` sets, by their numbers in malloc.h."""
 
 
 def use_cores(threads: int) -> None:
-    """Compute on `threads` cores in this process, and keep memory that is freed for what is allocated next.
+    """Make this process compute on `threads` cores, and keep memory that is freed for what is allocated next.
 
-    NumPy and SciPy too, for more than courtesy: the last bits of a product can depend on how many threads share it.
+    NumPy and SciPy are told too, and not out of courtesy alone: the last bits of a matrix product can depend on how
+    many threads share it.
 
-    By default glibc gives large blocks back to Linux, which then fills each with zeros again: 10,000 page faults a training
-    iteration (width 16, 32 pixels, batch 32), 5 % of its time.
+    Memory is kept because glibc gives large blocks back to Linux by default, which fills each with zeros when it hands
+    it out again: 10,000 page faults a training iteration (width 16, 32 pixels, batch 32), 5 % of its time.
     """
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")
@@ -28,17 +29,20 @@ def use_cores(threads: int) -> None:
 
 
 def best_device() -> torch.device:
-    """The first CUDA device, or the CPU."""
+    """Choose the first CUDA device, or the CPU where there is none."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_name(device: torch.device) -> str:
-    """What a row of results calls it: the GPU's name, or "cpu"."""
+    """Name a device as rows of results do: the GPU's name, or "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def native_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
-    """bfloat16 where the hardware multiplies it faster than float32 (measured 1.7x at width 32 on AVX512-BF16)."""
+    """Choose the precision to train in: bfloat16 where the device's own hardware multiplies it, float32 elsewhere.
+
+    Such hardware is faster at it, by 1.7 times when measured at width 32 on a CPU with AVX512-BF16.
+    """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bfloat16" if torch.backends.mkldnn.is_available() and _cpu_has_bf16() else "float32"

@@ -1,7 +1,8 @@
-"""Ctrl-C, and SIGTERM, while something is done that they must not cut off.
+"""Ctrl-C and SIGTERM are held back while something is done that they must not cut off.
 
-Optuna's journal can't bear an interrupt while it gives its lock back. And while Ray starts processes, Python drops what a
-signal handler raises inside the hooks of a fork (those of `logging` and `random`, say), with a mere "Exception ignored in".
+There are two such things. Optuna's journal can't bear an interrupt while it gives its lock back. And while Ray starts
+processes, Python drops what a signal handler raises inside the hooks of a fork (those of `logging` and `random`, say),
+with a mere "Exception ignored in".
 """
 
 import signal
@@ -13,9 +14,10 @@ from typing import Any
 
 @contextmanager
 def handling_interrupts(handle: Callable[[int, Any], None]) -> Iterator[Mapping[int, Any]]:
-    """Ctrl-C or SIGTERM in the block calls `handle` with the signal's number and frame; gives the handlers of before.
+    """Let Ctrl-C or SIGTERM in the block call `handle` with the signal's number and frame.
 
-    Outside the main thread, which alone gets signals, it does nothing.
+    The block gets the handlers of before, by signal number; they are put back at its end. Outside the main thread,
+    which alone gets signals, nothing is done and the block gets an empty mapping.
     """
     if threading.current_thread() is not threading.main_thread():
         yield {}
@@ -30,9 +32,10 @@ def handling_interrupts(handle: Callable[[int, Any], None]) -> Iterator[Mapping[
 
 @contextmanager
 def kept_interrupts() -> Iterator[None]:
-    """Ctrl-C or SIGTERM in the block takes effect at its end, in place of any error; a second one raises where it comes.
+    """Let Ctrl-C or SIGTERM in the block take effect at its end, before any error that the block raised.
 
-    What it does then is up to the handler of before: KeyboardInterrupt, unless the program has one of its own.
+    What it does then is up to the handler of before: it raises KeyboardInterrupt, unless the program has a handler of
+    its own. A second signal does not wait, and raises KeyboardInterrupt where it comes.
     """
     came: list[int] = []
     failed: Exception | None = None

@@ -1,4 +1,4 @@
-"""How much memory a trial's process may take, checked while it trains."""
+"""The limit on the memory that a trial's process may take, checked while it trains."""
 
 import threading
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ import psutil
 from spaces.errors import UserError
 
 _EVERY_SECONDS = 0.2
+"""Seconds between two looks at the process's memory."""
 
 
 class MemoryLimit:
-    """Follows this process's resident memory; `check` raises UserError once it was over `limit` bytes.
+    """A limit of `limit` bytes on this process's resident memory: `check` raises UserError once it was over that.
 
     A thread looks, so that a peak inside an evaluation is seen too; it can't interrupt the computation, so call `check`
     between iterations.
@@ -23,7 +24,7 @@ class MemoryLimit:
 
     @contextmanager
     def watched(self) -> Iterator["MemoryLimit"]:
-        """Watch inside the block."""
+        """Watch the memory for the length of the block, in a thread."""
         done = threading.Event()
         thread = threading.Thread(target=self._watch, args=(done,), daemon=True, name="memory-limit")
         thread.start()
@@ -42,7 +43,7 @@ class MemoryLimit:
         self._peak = max(self._peak, self._process.memory_info().rss)
 
     def check(self) -> None:
-        """UserError if the process has been over the limit."""
+        """Raise UserError if the process has been over the limit at any look so far."""
         if self._peak > self._limit:
             raise UserError(
                 f"over its memory limit: the trial's process had {self._peak / 2**30:.2f} GiB, and --memory-per-trial allows "

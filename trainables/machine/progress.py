@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with the time left on a terminal, plain lines elsewhere."""
+"""The progress of long work: shown as a bar with the time left on a terminal, as plain lines elsewhere."""
 
 import sys
 import time
@@ -9,11 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY_SECONDS = 10.0
+"""Seconds between two plain lines, at least; work that is through sooner prints none."""
 
 
 @contextmanager
 def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives `report(done, total)`, to be called as often as one likes."""
+    """Show on stderr how far the work in the block is: it gets `report(done, total)`, to call as often as it likes.
+
+    `what` says what is done ("importing cats"), `unit` what is counted ("images").
+    """
     console = Console(file=sys.stderr)
     if console.is_terminal:
         columns = (
@@ -31,10 +35,10 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _plain_lines(what: str, unit: str) -> Callable[[int, int], None]:
+    """Make a `report(done, total)` that prints a line now and then, with the time left at the speed so far."""
     start = said = time.monotonic()
-    first: tuple[float, int] | None = (
-        None  # speed counts from here: a resumed training has much done at its first report
-    )
+    # speed counts from the first report: a resumed training has much done by then
+    first: tuple[float, int] | None = None
 
     def report(done: int, total: int) -> None:
         nonlocal said, first

@@ -1,4 +1,4 @@
-"""Seeded random numbers, a stream of their own for each purpose: equal seeds of two things do not make them alike."""
+"""Seeded random numbers, a stream of their own for each purpose: two purposes with equal seeds do not draw the same."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ import torch
 
 
 def random_numbers(purpose: str, *seeds: int) -> torch.Generator:
-    """A CPU generator for `purpose`, the same one for the same seeds, and unlike any other purpose's."""
+    """Make a generator on the CPU whose numbers depend on `purpose`, any words that name it, and on the seeds alone."""
     digest = hashlib.blake2b(repr((purpose, *seeds)).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest))

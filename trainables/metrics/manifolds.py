@@ -1,4 +1,4 @@
-"""How far generated images cover real ones, and real ones them, by nearest neighbours in a feature space: pure arithmetic."""
+"""Precision, recall, density and coverage by nearest neighbours in a feature space: pure arithmetic, in float64."""
 
 from collections.abc import Mapping
 
@@ -6,23 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 5
-"""k of the k-nearest-neighbour balls, as in Naeem et al. and in the ICLR 2022 study of pretrained GANs."""
+"""A ball reaches to its 5th nearest neighbour, as in Naeem et al. and the ICLR 2022 study of pretrained GANs."""
 
 
 def manifold_scores(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = NEIGHBOURS) -> Mapping[str, float]:
-    """Precision, recall, density and coverage of features `fake` (m, d) against `real` (n, d), k < n and k < m.
+    """Compute precision, recall, density and coverage of features `fake` (m, d) against `real` (n, d); k < n and k < m.
 
-    Around each vector lies a ball that reaches to its k-th nearest neighbour among its own kind, itself not counted.
-    precision: share of fakes inside a ball of the reals; recall: share of reals inside a ball of the fakes (Kynkaanniemi
-    et al. 2019, arXiv:1904.06991). density: balls of the reals that a fake lies in, over k, so above 1 where fakes crowd;
-    coverage: share of reals whose ball holds a fake (Naeem et al. 2020, arXiv:2002.09797). All grow with the counts, so
-    compare equal n and m only. Two samples of one distribution score about density 1, coverage 1 - 2^-k; precision and
-    recall fall as d grows. Euclidean, float64; a vector on the rim of a ball is outside.
+    Around each vector lies a ball that reaches to its k-th nearest neighbour among its own kind, itself not counted; a
+    vector on the rim of a ball is outside. Distances are Euclidean, in float64.
+
+    - precision: the share of fakes inside any ball of the reals, 0 to 1 (Kynkaanniemi et al. 2019, arXiv:1904.06991);
+    - recall: the share of reals inside any ball of the fakes, 0 to 1 (the same);
+    - density: the number of the reals' balls that a fake lies in, in the mean over fakes, divided by k; above 1 where
+      fakes crowd (Naeem et al. 2020, arXiv:2002.09797);
+    - coverage: the share of reals whose own ball holds a fake, 0 to 1 (Naeem et al.).
+
+    All grow with the counts, so compare equal n and m only. Two samples of one distribution score about density 1 and
+    coverage 1 - 2^-k; precision and recall fall as d grows.
     """
     assert k < min(len(real), len(fake)), f"{k=}: more vectors than neighbours are needed, {len(real)=} {len(fake)=}"
     between = squared_distances(real, fake)  # (n, m)
     real_radii, fake_radii = squared_radii(real, k), squared_radii(fake, k)
-    in_real_ball = between < real_radii[:, None]
+    in_real_ball = between < real_radii[:, None]  # (n, m)
     return {
         "precision": float(in_real_ball.any(0).mean()),
         "recall": float((between < fake_radii).any(1).mean()),
@@ -32,7 +37,7 @@ def manifold_scores(real: NDArray[np.floating], fake: NDArray[np.floating], k: i
 
 
 def squared_radii(x: NDArray[np.floating], k: int) -> NDArray[np.float64]:
-    """Squared distance of each of (n, d) vectors to its k-th nearest other, (n,)."""
+    """Compute the squared distance of each of x's vectors, (n, d), to its k-th nearest other, (n,); k < n."""
     distances = squared_distances(x, x)
     np.fill_diagonal(distances, np.inf)  # rounding leaves a vector's distance to itself at about zero, not at zero
     nearest: NDArray[np.float64] = np.partition(distances, k - 1, axis=1)[:, k - 1]
@@ -40,7 +45,7 @@ def squared_radii(x: NDArray[np.floating], k: int) -> NDArray[np.float64]:
 
 
 def squared_distances(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Squared Euclidean distances of (n, d) to (m, d) vectors, (n, m)."""
+    """Compute the squared Euclidean distances of x's vectors, (n, d), to y's, (m, d): float64 (n, m), 0 at least."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     distances: NDArray[np.float64] = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * (x @ y.T)
     return distances.clip(min=0)

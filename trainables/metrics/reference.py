@@ -1,4 +1,4 @@
-"""What is computed from a domain's real images once, and kept beside it: features, moments, floors."""
+"""What metrics need of a domain's real images is computed once and kept beside them: features, moments, numbers."""
 
 import hashlib
 import json
@@ -19,8 +19,8 @@ from trainables.storage.home import writing
 
 T = TypeVar("T")
 
-CHUNK = 1024
-"""Images that are copied out of the mapped file at a time."""
+IMAGES_AT_ONCE = 1024
+"""How many images are copied out of the mapped file at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +28,25 @@ class Reference:
     """Real images as an extractor sees them."""
 
     features: NDArray[np.float32]
-    """(n, d)"""
+    """Their features, (n, d)."""
     moments: Moments
+    """Mean and covariance of these features."""
 
 
 def once(folder: Path, name: str, depends_on: object, compute: Callable[[], float]) -> float:
-    """`compute()`, or what it gave before for the same `depends_on`, plain values; kept in `folder`/moments."""
+    """Give the number that `compute()` gives, or gave earlier for the same `depends_on`; `folder`/moments keeps it.
+
+    `name` starts the file's name. `depends_on` is plain values, as JSON takes them, that the number changes with.
+    """
     return remembered(folder, name, depends_on, compute, float)
 
 
 def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[], T], read: Callable[[Any], T]) -> T:
-    """As `once`, for whatever JSON can hold; `read` checks what it finds, and one it refuses is computed anew."""
+    """Give what `compute()` gives, or gave earlier for the same `depends_on`: as `once`, for whatever JSON can hold.
+
+    `read` makes a value of what a file holds; if it refuses that, by any ValueError, TypeError or UserError, or if the
+    file is damaged, the value is computed anew.
+    """
     path = folder / "moments" / f"{name}-{_short_digest(depends_on)}.json"
     try:
         return read(json.loads(path.read_text()))
@@ -50,20 +58,22 @@ def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[]
 
 
 def _short_digest(parts: object) -> str:
+    """Give 12 hexadecimal digits that change with plain values."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def extract(extractor: Extractor, domain: Domain, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Features of `rows` of a domain, (len(rows), d), without a copy of all its images."""
-    parts = [extractor(domain.images[rows[start : start + CHUNK]]) for start in range(0, len(rows), CHUNK)]
+    """Compute the features of a domain's images at `rows` (n,): float32 (n, d), without a copy of all the images."""
+    starts = range(0, len(rows), IMAGES_AT_ONCE)
+    parts = [extractor(domain.images[rows[start : start + IMAGES_AT_ONCE]]) for start in starts]
     return np.concatenate([np.empty((0, extractor.dims), np.float32), *parts])
 
 
 def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, n_real: int, seed: int) -> Reference:
-    """Features and moments of `n_real` images of a split drawn by `seed`, of all if it has fewer.
+    """Give features and moments of `n_real` images of a split, drawn by `seed`; of all its images if it has fewer.
 
-    Kept in `folder`/moments under a name that changes with all they depend on; a damaged file is computed anew.
-    Raises UserError if there are fewer than 2 images.
+    They are kept in `folder`/moments under a name that changes with all they depend on; of a damaged file they are
+    computed anew. Raises UserError if there are fewer than 2 images.
     """
     rows = domain.subset(None, seed, split)[:n_real]
     if len(rows) < 2:
@@ -84,7 +94,7 @@ def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, 
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Reference | None:
-    """What is stored at `path`, if it is whole: the archive's checksums, and its shapes, must be right."""
+    """Read what is stored at `path`, features of this `shape`; None if it is missing, damaged, or of other shapes."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             features, mean, spread = arrays["features"], arrays["mean"], arrays["spread"]

@@ -1,12 +1,20 @@
 """How a critic's gradient in the images depends on its weights: the second derivative that a gradient penalty needs.
 
-Let g be the logits' gradient in the images and u a direction. sum(u . g) is the logits' derivative along u, and so
-c_l . D_l t_l for every layer l: D_l its derivative, the tangent t_l how its input moves when the images move along u, the
-cotangent c_l the logits' gradient at its output. With u held fixed, the derivative of sum(u . g) in the weights is the sum
-over the layers of that of c_l . D_l t_l, with c_l and t_l held fixed.
+Let g be the gradient of the critic's logits in the images, (N, 3, R, R), and u a direction of that shape, held fixed.
+What is wanted is the derivative of the scalar sum(u * g) in the weights. PyTorch would get it by backpropagation
+through the backward pass that gave g, which takes many slow steps. Here it takes one more sweep forward:
 
-The backward pass that gave g has given the cotangents. So one sweep of tangents, in which every layer adds its share, does
-it: nothing is backpropagated through a backward pass, of which PyTorch makes many slow steps.
+1. sum(u * g) says how fast the sum of the logits changes when the images move along u.
+2. When the images move, so does the input of every layer. How it moves is the *tangent* t of that layer, of its
+   input's shape. The layer's derivative D, a linear map, makes of it the tangent of the next layer, D t.
+3. The gradient of the sum of the logits at a layer's output is the *cotangent* c of that layer, of its output's shape.
+   The backward pass that gave g has computed every cotangent on its way.
+4. A change of D by dD changes sum(u * g) by sum(c * dD t). D depends on the layer's weights and, where the layer is not
+   linear, on its input. So the derivative of sum(c * D t) in these, with t and c held fixed, is the layer's *share*,
+   and all layers' shares together are the derivative of sum(u * g). The usual backward pass takes a share in an input
+   on to the weights that made that input.
+
+So a `Sweep` carries the tangent through the layers, from the images on, and gathers a share from each that it passes.
 """
 
 from collections.abc import Sequence
@@ -24,24 +32,47 @@ _mask = torch.ops.aten.threshold_backward
 
 
 class NormState(NamedTuple):
-    """What `norm_relu` leaves behind for the sweep."""
+    """What `norm_relu` leaves behind of one call, for the sweep."""
 
     x: Tensor
-    """Its input, (N, C, H, W), that nothing else takes: its cotangent is what comes through the norm."""
+    """The input, (N, C, H, W): a view that only this norm takes, so its cotangent is what comes through the norm."""
     normed: GradientEdge
-    """Where the graph passes from the norm to ReLU, which overwrites what was there."""
+    """Where the graph passes from the norm to ReLU, to ask for the cotangent there; ReLU has overwritten the values."""
     y: Tensor
-    """The output after ReLU: which entries are on."""
+    """The output of ReLU, (N, C, H, W): positive where ReLU lets values through."""
     scale: Tensor
-    """(C,), the norm's weight."""
+    """The norm's weight, (C,), in the precision that the norm was computed with."""
     mean: Tensor
+    """Mean of each image of x over (C, H, W), (N, 1)."""
     rstd: Tensor
-    """(N, 1) each; rstd = 1 / sqrt(variance + eps)."""
+    """Reciprocal standard deviation, 1 / sqrt(variance + eps), of each image of x over (C, H, W), (N, 1)."""
     eps: float
+    """The norm's own constant, so that no variance is 0."""
+
+    def normalised(self) -> Tensor:
+        """x_hat = (x - mean) * rstd, the norm's output without scale and shift, (N, C, H, W)."""
+        n, c, h, w = self.x.shape
+        normalised: Tensor = torch.native_group_norm(self.x.detach(), None, None, n, c, h * w, 1, self.eps)[0]
+        return normalised
+
+    def jacobian(self, tangent: Tensor) -> Tensor:
+        """J t: how x_hat, which is `normalised`, moves when x moves along t; both are (N, C, H, W).
+
+        J t = rstd * (t - mean(t) - x_hat * mean(t * x_hat)), with means over each image's (C, H, W).
+        J is symmetric, so the norm's own backward pass, which multiplies by the transposed J, computes it.
+        """
+        n, c, h, w = self.x.shape
+        only_x = [True, False, False]
+        found = _norm_backward(tangent, self.x.detach(), self.mean, self.rstd, None, n, c, h * w, 1, only_x)
+        moved: Tensor = found[0]
+        return moved
 
 
 def norm_relu(norm: nn.GroupNorm, x: Tensor, trace: list[NormState] | None = None) -> Tensor:
-    """relu(norm(x)) for (N, C, H, W), normalised over (C, H, W); its state is appended to `trace`, if one is given."""
+    """Compute relu(norm(x)) for x (N, C, H, W), of the same shape; the norm has one group, all of (C, H, W).
+
+    What a sweep needs of it is appended to `trace`, if one is given.
+    """
     scale: Tensor = norm.weight
     shift: Tensor = norm.bias
     if x.device.type != "cpu":  # there the kernel wants one precision for all
@@ -59,9 +90,10 @@ def norm_relu(norm: nn.GroupNorm, x: Tensor, trace: list[NormState] | None = Non
 
 
 class Sweep:
-    """The derivative of sum(u . g), gathered while a tangent passes through the layers: `result` has it.
+    """The derivative of sum(u * g), gathered while a tangent passes through the layers; `result` has it in the end.
 
-    Cotangents are of the shape and precision of what they belong to. Runs under `torch.no_grad`.
+    Each method takes the tangent before a layer and gives the one behind it. Cotangents are of the shape and precision
+    of what they belong to. A sweep runs under `torch.no_grad`.
     """
 
     def __init__(self) -> None:
@@ -69,7 +101,7 @@ class Sweep:
         self._gradients: list[Tensor] = []
 
     def add(self, tensor: Tensor, gradient: Tensor) -> None:
-        """A layer's share: the derivative in a weight, or in an activation that depends on weights."""
+        """Add a layer's share: the derivative, of the shape of `tensor`, in a weight or in a layer's input."""
         if tensor.requires_grad:
             self._tensors.append(tensor)
             self._gradients.append(gradient)
@@ -84,45 +116,64 @@ class Sweep:
         stride: int = 1,
         padding: int = 0,
     ) -> Tensor:
-        """The tangent behind a convolution with `factor` * `weight`, given the cotangent there."""
+        """Pass a convolution with the kernel `factor` * `weight`, (O, C, k, k), of the given stride and padding.
+
+        `tangent` is (N, C, H, W); the result, of the precision of `cotangent`, and `cotangent`, at the convolution's
+        output, are (N, O, H', W').
+        """
         tangent = tangent.to(cotangent.dtype)
         if weight.requires_grad:
             shape = tuple(weight.shape)
-            gradient = conv2d_weight(tangent, shape, cotangent, stride, padding)
+            gradient = conv2d_weight(tangent, shape, cotangent, stride, padding)  # (O, C, k, k)
             self.add(weight, gradient if factor == 1 else gradient * factor)
         kernel = weight if factor == 1 else weight * factor
         return F.conv2d(tangent, kernel.to(cotangent.dtype), stride=stride, padding=padding)
 
     def norm_relu(self, tangent: Tensor, state: NormState, before: Tensor, normed: Tensor) -> Tensor:
-        """The tangent behind `norm_relu`, given the cotangents before the norm and between norm and ReLU.
+        """Pass a `norm_relu` that left `state` behind; all tensors are (N, C, H, W).
 
-        J = rstd (1 - mean_k - x_ mean_k(x_ .)) with x_ = (x - mean) rstd, means over k = CHW, is symmetric: so the kernel of
-        the norm's own backward pass computes a = J t, and the tangent is scale * a where y is on. With w = scale * normed, the
-        cotangent before is b = J w, and the derivative in x is -rstd (mean(w x_) a + mean(t x_) b + mean(t b) x_).
+        `before` is the cotangent at the norm's input, `normed` the one between norm and ReLU. The norm's scale and its
+        input each have a share; ReLU has none, for its derivative is 0 or 1 whatever the weights are.
         """
-        x, scale = state.x.detach(), state.scale.detach().view(1, -1, 1, 1)
-        n, c, h, w = x.shape
-        t = tangent.to(x.dtype)
-        a = _norm_backward(t, x, state.mean, state.rstd, None, n, c, h * w, 1, [True, False, False])[0]
-        behind: Tensor = _mask(a * scale.to(a.dtype), state.y, 0)
-        self.add(state.scale, (normed * a).sum((0, 2, 3)).to(scale.dtype))
-        x_ = torch.native_group_norm(x, None, None, n, c, h * w, 1, state.eps)[0]
-        minus_r = -state.rstd.float().view(-1, 1, 1, 1) / (c * h * w)
-        w_x = (scale * (normed * x_).sum((2, 3), keepdim=True)).sum(1, keepdim=True)
-        t_x, t_b = ((t * other).sum((1, 2, 3), keepdim=True) for other in (x_, before))
-        factors = ((minus_r * mean).to(x.dtype) for mean in (w_x, t_x, t_b))
-        dx = a.mul_(next(factors)).addcmul_(before, next(factors)).addcmul_(x_, next(factors))
-        self.add(state.x, dx)
+        scale = state.scale.detach().view(1, -1, 1, 1)  # (1, C, 1, 1)
+        t = tangent.to(state.x.dtype)
+        moved = state.jacobian(t)  # how the normalised x moves
+        behind: Tensor = _mask(moved * scale.to(moved.dtype), state.y, 0)  # through the scale, and through ReLU
+        self.add(state.scale, (normed * moved).sum((0, 2, 3)).to(scale.dtype))  # (C,)
+        self.add(state.x, _share_of_input(t, state, before, normed, moved))  # last, for it overwrites `moved`
         return behind
 
     def result(self, value: Tensor) -> Tensor:
-        """`value`, a scalar, with the gathered derivative."""
+        """Give `value`, a scalar without a graph, the gathered derivative: backward passes find it there."""
         result: Tensor = _WithGradients.apply(value, self._gradients, *self._tensors)
         return result
 
 
+def _share_of_input(t: Tensor, state: NormState, before: Tensor, normed: Tensor, moved: Tensor) -> Tensor:
+    """Compute the derivative of sum(normed * scale * J t) in the norm's input x, (N, C, H, W); all tensors are so.
+
+    J depends on x, through x_hat and rstd. Let w = scale * normed. Then J t is `moved`, which is overwritten, J w is
+    `before`, and the derivative, with means over each image's (C, H, W), is
+
+        -rstd * (mean(w * x_hat) * J t + mean(t * x_hat) * J w + mean(t * J w) * x_hat)
+    """
+    _, c, h, w = state.x.shape
+    x_hat = state.normalised()  # (N, C, H, W)
+    scale = state.scale.detach().view(1, -1, 1, 1)  # (1, C, 1, 1)
+
+    # each image's sums over (C, H, W), (N, 1, 1, 1); `factor` makes means of them
+    normed_x_hat = (normed * x_hat).sum((2, 3), keepdim=True)  # (N, C, 1, 1)
+    w_x_hat = (scale * normed_x_hat).sum(1, keepdim=True)
+    t_x_hat = (t * x_hat).sum((1, 2, 3), keepdim=True)
+    t_before = (t * before).sum((1, 2, 3), keepdim=True)
+
+    factor = -state.rstd.float().view(-1, 1, 1, 1) / (c * h * w)  # (N, 1, 1, 1)
+    of_moved, of_before, of_x_hat = ((factor * total).to(x_hat.dtype) for total in (w_x_hat, t_x_hat, t_before))
+    return moved.mul_(of_moved).addcmul_(before, of_before).addcmul_(x_hat, of_x_hat)
+
+
 class _WithGradients(Function):
-    """A scalar whose gradients are known."""
+    """A scalar whose gradients in some tensors are known beforehand."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradients: Sequence[Tensor], *tensors: Tensor) -> Tensor:

@@ -1,9 +1,15 @@
-"""The home: where domains, source models and studies lie, and how files get there whole or not at all.
+"""The home folder: where domains, source models and studies lie, and how files get there whole or not at all.
 
-A home on an object store is worked on through a folder of this machine (`trainables/storage/mirror.py` says what is consistent
-when). For the rest of the code that is four functions: `fetch` before reading what another machine may have written,
-`writing` or `writing_folder` to write, `push` after appending, `remove`. In a home of this machine alone `fetch` and
-`push` do nothing.
+A home is a folder of this machine, or lies on an object store and is worked on through a folder of this machine, its
+mirror (`trainables/storage/mirror.py` says what is consistent when). The rest of the code need not know which of the
+two it has, as long as it reads and writes through these functions:
+
+- `fetch` before reading what another machine may have written;
+- `writing` for a file and `writing_folder` for a folder, which is then there whole or not at all;
+- `push` after appending to a file in place;
+- `remove` to delete a folder.
+
+In a home of this machine alone `fetch` and `push` do nothing.
 """
 
 import errno
@@ -25,11 +31,14 @@ from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
 
 LOCK = ".lock"
-"""The file in a folder that `only_process` locks."""
+"""Name of the file that `only_process` locks, in the folder that it keeps others off."""
 
 
 def check_name(kind: str, name: str) -> str:
-    """`name`, if it can safely be a file name; UserError otherwise."""
+    """Return `name` if it can safely be a file name; `kind` is what the error calls it.
+
+    Raises UserError if it is not: no lower-case letter or digit first, other characters, or over 100 of them.
+    """
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(
             f"{kind} name {name!r} will not do: lower-case letters, digits, '.', '_' and '-', starting with a letter or "
@@ -39,25 +48,26 @@ def check_name(kind: str, name: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits. Raises OSError if it can't be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Home:
-    """Owns the first level of names: `domains/`, `sources/`, `studies/` below `root`."""
+    """A home folder; it owns the first level of names, `domains/`, `sources/` and `studies/` below `root`."""
 
     root: Path
-    """A folder of this machine: the home itself, or the mirror of one on an object store."""
+    """The folder of this machine to read and write in: the home itself, or the mirror of a home on an object store."""
     url: str | None = None
-    """s3://BUCKET/PREFIX of a home on an object store."""
+    """Where a home on an object store really is, s3://BUCKET/PREFIX; None for a home of this machine alone."""
 
     @classmethod
     def find(cls, where: str | Path | None = None) -> "Home":
-        """`where`, a path or an URL, else $UNDERSTOCK_HOME, else ~/.understock; a folder is made if missing.
+        """Find the home at `where`, a path or an s3:// URL; without it at $UNDERSTOCK_HOME, else at ~/.understock.
 
-        UserError if it can't be written, or reached.
+        A folder that is missing is made. Raises UserError if the folder can't be written, or the object store not be
+        reached.
         """
         place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
         if "://" in place:
@@ -75,20 +85,26 @@ class Home:
         return cls(root)
 
     def __str__(self) -> str:
-        """As a user names it: what `find` takes."""
+        """Give the home as its user names it, so that `find` takes it again."""
         return self.url or str(self.root)
 
     def domain(self, name: str) -> Path:
+        """Give the folder of domain `name`, there or not. Raises UserError for a name that can't be a file's."""
         return self.root / "domains" / check_name("domain", name)
 
     def source(self, name: str) -> Path:
+        """Give the folder of source model `name`, there or not. Raises UserError for a name that can't be a file's."""
         return self.root / "sources" / check_name("source model", name)
 
     def study(self, name: str) -> Path:
+        """Give the folder of study `name`, there or not. Raises UserError for a name that can't be a file's."""
         return self.root / "studies" / check_name("study", name)
 
     def names(self, kind: str) -> list[str]:
-        """Names in `kind` ("domains", "sources", "studies"), sorted; half-written ones start with a dot and are left out."""
+        """List what the home has of a `kind` ("domains", "sources", "studies"), sorted; none where the folder is missing.
+
+        Half-written folders have names that start with a dot, and are left out.
+        """
         folder = self.root / kind
         if mirror := mirror_of(folder):
             return mirror.names(kind)
@@ -100,25 +116,29 @@ class StorageError(UserError):
 
     @classmethod
     def of(cls, error: OSError, path: Path) -> "StorageError":
-        """The error in a line, about `path`."""
+        """Say in one line why `path` can't be written, and how to mend that."""
         cure = "make space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable again"
         reason = os.strerror(error.errno) if error.errno else str(error)
         return cls(f"{path} can't be written ({reason}); {cure}")
 
 
 STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+"""Which OSErrors are the disk's fault: it is full, over quota, read-only, broken, or its network mount is gone."""
 
 
 def fetch(path: Path) -> None:
-    """Make `path`, a file or a whole folder, what the object store has, where it lies in the mirror of one."""
+    """Make `path`, a file or a whole folder, what the object store has now; does nothing outside a mirror.
+
+    Raises StoreError if the store can't be reached, or what comes from it is damaged.
+    """
     if mirror := mirror_of(path):
         mirror.fetch(path)
 
 
 def snapshot(path: Path, copy: Path) -> None:
-    """Copy file `path` as it is now, in the object store where it lies in the mirror of one; `path` itself stays.
+    """Write what file `path` holds at this moment to file `copy`, and leave `path` itself as it is.
 
-    FileNotFoundError if it is not there.
+    In a mirror the content comes from the object store. Raises FileNotFoundError if `path` is not there.
     """
     content = mirror.content(path) if (mirror := mirror_of(path)) else path.read_bytes()
     with writing(copy) as beside:
@@ -126,23 +146,26 @@ def snapshot(path: Path, copy: Path) -> None:
 
 
 def push(path: Path) -> None:
-    """Give the object store what was appended to file `path` in place, where it lies in the mirror of one.
+    """Give the object store a file that was appended to in place; does nothing outside a mirror.
 
-    UserError if another process has written that file since this machine last fetched or pushed it.
+    Raises UserError if another process has written that file since this machine last fetched or pushed it.
     """
     if mirror := mirror_of(path):
         mirror.put(path, path, fenced=True)
 
 
 def remove(path: Path) -> None:
-    """Remove a folder and all that is in it, from the object store too, where it lies in the mirror of one."""
+    """Remove folder `path` and what is in it, in a mirror from the object store too. Raises OSError if it is missing."""
     if mirror := mirror_of(path):
         mirror.remove(path)
     shutil.rmtree(path)
 
 
 def bytes_below(folder: Path) -> int:
-    """The sizes of all files in `folder`, summed. What disappears meanwhile counts as nothing."""
+    """Sum the sizes of all files below `folder`, in bytes; in a mirror of those in the object store.
+
+    A file that disappears meanwhile counts as nothing.
+    """
     if mirror := mirror_of(folder):
         return mirror.size(folder)
     total = 0
@@ -166,9 +189,11 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises.
+    """Write file `path` whole or not at all: the block gets a path beside it, and writes that file.
 
-    StorageError if there is no room for it.
+    At the end the file is synced, uploaded where `path` lies in a mirror, and renamed over `path`, whose folder is made
+    if missing. If the block raises, `path` stays as it was and the other file is removed. Raises StorageError if the
+    disk won't take it: full, over quota, read-only or gone.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
@@ -186,10 +211,11 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """A fresh folder beside `path`, renamed to `path` at the end; removed if the block raises.
+    """Write folder `path` whole or not at all: the block gets a fresh folder beside it, and fills that.
 
-    A folder that is there is set aside first and removed last; a process killed between the two renames leaves both
-    beside the place, and nothing in it. StorageError if there is no room for it.
+    At the end it is renamed to `path`; if the block raises, `path` stays as it was and the fresh folder is removed. A
+    folder that is at `path` already is set aside first and removed last, so a process killed between the two renames
+    leaves both folders beside the place, and nothing in it. Raises StorageError if the disk won't take it.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -209,7 +235,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 def has_process(folder: Path) -> bool:
-    """Whether a process of this machine, or of one that mounts the same folder, is in an `only_process` block for it."""
+    """Tell whether any process is in an `only_process` block for `folder`, on this machine or on one that mounts it."""
     try:
         with (folder / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -222,9 +248,10 @@ def has_process(folder: Path) -> bool:
 
 @contextmanager
 def only_process(folder: Path, otherwise: str) -> Iterator[None]:
-    """Nobody else works on `folder`, made if missing, inside the block; UserError with `otherwise` if somebody does.
+    """Keep every other process off `folder`, which is made if missing, for the length of the block.
 
-    The lock goes with the process that holds it; on an object store, half a minute after it.
+    The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the
+    message `otherwise` if another process works on the folder already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:

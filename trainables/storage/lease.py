@@ -1,8 +1,9 @@
-"""One process at a time on a folder of an object store, wherever it runs: a small object that says who, kept fresh.
+"""Leases let one process at a time work on a folder of an object store, on whatever machine it runs.
 
-No two machines' clocks are compared. Whoever finds a lease watches it: if it moves, its holder lives, and is busy; if it
-stands still for as long as no living holder would let it, the holder is dead, and the lease is taken over, by a
-conditional write that one taker alone can win.
+A lease is a small object in that folder. It says who holds it, and its holder writes it anew every few seconds. Whoever
+finds a lease watches it: if it changes, its holder lives and is at work; if it stays the same for longer than a living
+holder would let it, the holder is dead, and the lease is taken over by a conditional write, which one taker alone can
+win. No two machines' clocks are ever compared.
 """
 
 import json
@@ -22,13 +23,13 @@ from trainables.storage.mirror import Mirror
 from trainables.storage.store import ChangedError, StoreError
 
 BEAT_SECONDS = 5.0
-"""Between two signs of life."""
+"""Seconds between two writes of a lease by its holder: its signs of life."""
 DEAD_SECONDS = 30.0
-"""Without one: whoever waits takes over after so long, and whoever can't give one has to stop."""
+"""Seconds without a sign of life after which who waits takes the lease over, and a holder that can't give one stops."""
 
 
 class Lease:
-    """The object `.lease` of a folder; held inside a `with` block."""
+    """The lease of one folder: an object named `.lease` in it. A process holds it in a `with lease.held():` block."""
 
     def __init__(self, mirror: Mirror, folder: Path, otherwise: str) -> None:
         self._mirror, self._store = mirror, mirror.store
@@ -38,10 +39,11 @@ class Lease:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """UserError with `otherwise` if somebody else lives and holds it, or takes it while the block runs.
+        """Hold the lease for the length of the block; a thread keeps it fresh.
 
-        In the latter case the main thread is interrupted first, as by Ctrl-C. The caller holds the folder's lock on this
-        machine, so a lease from this machine is that of a dead process.
+        The caller holds the folder's lock on this machine already, so a lease of this machine is that of a dead
+        process. Raises UserError with the message `otherwise` if a living process elsewhere holds it, or if one takes
+        it while the block runs: then the main thread is interrupted first, as by Ctrl-C.
         """
         self._etag = self._claim()
         beating = threading.Thread(target=self._beat, name="lease", daemon=True)
@@ -57,6 +59,7 @@ class Lease:
                 self._store.delete([self._name])
 
     def _claim(self) -> str:
+        """Write the lease as its new holder, and give its ETag; UserError if another process holds it or was faster."""
         while True:
             try:
                 return self._store.put(self._name, self._sign(), IfNoneMatch="*")
@@ -73,7 +76,7 @@ class Lease:
                 raise UserError(self._otherwise) from None
 
     def _is_dead(self, holder: dict[str, str], etag: str) -> bool:
-        """Whether the lease stands still for DEAD_SECONDS; False if it is given up meanwhile, UserError once it moves."""
+        """Watch a lease for DEAD_SECONDS: True if it stays the same, False if given up; UserError once it changes."""
         seconds = f"{DEAD_SECONDS:.0f} s"
         print(f"last run by {holder['who']}; waiting {seconds} to see whether that still lives", file=sys.stderr)
         until = time.monotonic() + DEAD_SECONDS
@@ -87,12 +90,14 @@ class Lease:
         return True
 
     def _sign(self) -> bytes:
+        """Give the lease's next content; it counts up, so that no two are alike."""
         self._beats += 1
         who = f"process {os.getpid()} on {socket.gethostname()}"
         about = {"who": who, "mirror": self._mirror.id, "holder": self._holder, "beats": self._beats}
         return json.dumps(about).encode()
 
     def _beat(self) -> None:
+        """Write the lease anew until the block is over; if it is lost, interrupt the main thread."""
         last = time.monotonic()
         while not self._over.wait(BEAT_SECONDS):
             try:
@@ -106,7 +111,7 @@ class Lease:
                 return signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it if it sleeps
 
     def _is_ours(self) -> bool:
-        """Whether the lease is our own beat, whose confirmation did not reach us."""
+        """Tell whether the lease holds our own last write, which the store took without our hearing of it."""
         found = self._store.read(self._name)
         if found is None or json.loads(found[0])["holder"] != self._holder:
             return False

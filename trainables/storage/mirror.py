@@ -1,22 +1,24 @@
-"""A home on an object store, seen through a folder of this machine: the rest of the code works on local paths.
+"""The mirror of a home on an object store: a folder of this machine, so that the rest of the code works on local paths.
 
 What is consistent when:
 
 - A file is in the store before it is in the folder. `put` uploads what was written beside its place, whole or not at
-  all, and only then is it renamed into place. So the folder is a cache: remove it whenever nothing runs on this machine.
+  all, and only then is it renamed into place. So the folder is a cache: remove it whenever nothing runs on this
+  machine.
 - `fetch` makes a path what the store has at that moment (S3 lists and reads are strongly consistent), and removes what
   came from the store and is gone there. Code that reads a path which another machine may have written fetches it first.
   Files that were never in the store, such as Ray's logs, are left alone and stay on their machine.
-- A domain and a source model change as a whole: their files are uploaded under a new version, and then one small object,
-  the manifest, names them. Readers see all of the old one, all of the new one, or nothing. Files that are added later
-  (moments, a contact sheet) are single files like any other.
+- A domain and a source model change as a whole: their files are uploaded under a new version, and then one small
+  object, the manifest, names them. Readers see all of the old one, all of the new one, or nothing. Files that are added
+  later (moments, a contact sheet) are single files like any other.
 - On a machine the files of domains and source models lie once, by their SHA-256, whatever homes, names and processes
   use them; the digest is checked when they arrive.
-- `lease` lets one process at a time work on a folder of the store, wherever it runs. `put` with `fenced` refuses to
-  replace what somebody else wrote meanwhile, so that no clock and no delay can make two drivers write one journal.
+- `trainables/storage/lease.py` lets one process at a time work on a folder of the store, wherever it runs. `put` with
+  `fenced` refuses to replace what somebody else wrote meanwhile, so that no clock and no delay can make two drivers
+  write one journal.
 
-In the store: `domains/cats.manifest`, `domains/cats@VERSION/domain.arrow`, `domains/cats/moments/...`, and studies'
-files under the names that they have in a local home.
+The store holds `domains/cats.manifest`, `domains/cats@VERSION/domain.arrow`, `domains/cats/moments/...`, and so on for
+`sources/`; the files of studies have the names that they have in a local home.
 """
 
 import fcntl
@@ -35,21 +37,23 @@ from pathlib import Path, PurePosixPath
 from trainables.storage.store import ChangedError, ObjectStore, StoreError, UnreachableError
 
 MARKER = ".mirror.json"
-"""In the root of a mirror: what it mirrors."""
+"""Name of the file in a mirror's root that says which store it mirrors, and that it is a mirror at all."""
 
 WHOLE = ("domains", "sources")
-"""Whose folders change as a whole."""
+"""The kinds whose entries change as a whole: their files lie under a version that a manifest names."""
 
 CACHE_VARIABLE = "UNDERSTOCK_CACHE"
+"""The environment variable that names the folder for mirrors; ~/.cache/understock without it."""
 
-_ATTEMPTS = 5
+_FETCHES = 5
+"""How often a fetch starts anew because the store changed under it, before it gives up."""
 
 _STALE_SECONDS = 3600
-"""Of a blob without a name: a download of a process that was killed."""
+"""Age after which content that no home uses is removed; a younger one may be on its way to its place."""
 
 
 def mirror_of(path: Path) -> "Mirror | None":
-    """The mirror that `path` lies in; None for a path of this machine alone."""
+    """Find the mirror that `path` lies in; None for a path of this machine alone."""
     for folder in path.parents:
         if (folder / MARKER).is_file():
             return _mirror_at(folder)
@@ -64,16 +68,19 @@ def _mirror_at(root: Path) -> "Mirror":
 
 @dataclass(frozen=True)
 class Mirror:
-    """The folder `root` of this machine, and the store that it mirrors."""
+    """A folder of this machine, `root`, and the object store that it mirrors."""
 
     root: Path
     store: ObjectStore
     id: str
-    """Of this folder, so that a lease can tell this machine from others."""
+    """A random name of this very folder, by which a lease tells this machine from others."""
 
     @classmethod
     def open(cls, url: str) -> "Mirror":
-        """The mirror of s3://BUCKET/PREFIX in $UNDERSTOCK_CACHE, or ~/.cache/understock. StoreError if it can't be had."""
+        """Open the mirror of s3://BUCKET/PREFIX, made if missing, in $UNDERSTOCK_CACHE, else in ~/.cache/understock.
+
+        Raises StoreError for another kind of URL, a store that can't be read, and a folder that can't be written.
+        """
         store = ObjectStore.at(url)
         store.children("domains")  # says what is wrong with bucket or credentials
         cache = Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/understock").expanduser().absolute()
@@ -95,34 +102,38 @@ class Mirror:
         return _mirror_at(root)
 
     def name(self, path: Path) -> str:
-        """The name that `path` has in the store."""
+        """Give the name that `path`, which lies in this mirror, has in the store."""
         return path.relative_to(self.root).as_posix()
 
     def names(self, kind: str) -> list[str]:
-        """Names of what is in folder `kind`, sorted, without what is hidden or half uploaded."""
+        """List what the store has in folder `kind`, sorted, without what is hidden or half uploaded."""
         folders, objects = self.store.children(kind)
         found = [item.removesuffix(".manifest") for item in objects] if kind in WHOLE else folders
         return sorted(name for name in found if name[0] != ".")
 
     def size(self, folder: Path) -> int:
-        """Bytes of the files below `folder`, in the store."""
+        """Sum the bytes of the files that the store has below `folder`."""
         return sum(item.size for item in self.store.objects(self.name(folder) + "/").values())
 
     def content(self, path: Path) -> bytes:
-        """Of a small file, as the store has it; FileNotFoundError if it does not."""
+        """Read a small file as the store has it now. Raises FileNotFoundError if it has none of that name."""
         found = self.store.read(self.name(path))
         if found is None:
             raise FileNotFoundError(f"{self.store.url}/{self.name(path)}")
         return found[0]
 
     def fetch(self, path: Path) -> None:
-        """Make `path`, a file or a folder with all that is in it, what the store has now; nothing if that is nothing."""
-        for _ in range(_ATTEMPTS):
+        """Make `path`, a file or a folder with all that is in it, what the store has now; removed if that is nothing.
+
+        Raises UnreachableError if the store changes faster than it can be read, StoreError if what comes is damaged.
+        """
+        for _ in range(_FETCHES):
             with suppress(ChangedError):  # replaced or removed since it was listed
                 return self._fetch(self.name(path))
         raise UnreachableError(f"{self.store.url}/{self.name(path)} changes faster than it can be read; try again")
 
     def _fetch(self, start: str) -> None:
+        """Bring what is missing at or below name `start`, forget what is gone; ChangedError if it changes meanwhile."""
         began, wanted = time.time(), self._wanted(start)
         missing = [name for name, file in wanted.items() if not self._is_current(name, file.mark)]
         if missing:
@@ -134,14 +145,17 @@ class Mirror:
         self._forget(start, wanted, began)
 
     def _wanted(self, start: str) -> dict[str, "_File"]:
-        """What the store has at or below a name, by name."""
+        """List what the store has at or below a name: the files, by the names that they have in a home."""
         wanted = {name: _File(name, item.etag, None) for name, item in self.store.objects(start).items()}
         wanted |= self._manifest("/".join(start.split("/")[:2]))
         below = (name for name in wanted if name == start or name.startswith(start + "/"))
         return {name: wanted[name] for name in below if not _hidden(name.removeprefix(start))}
 
     def _manifest(self, entry: str) -> dict[str, "_File"]:
-        """The files of a domain or a source model, as one object of the store names them; none where there is none."""
+        """List the files that the manifest of a domain or source model names; none if `entry` has no manifest.
+
+        StoreError if the manifest is damaged.
+        """
         kind, _, name = entry.partition("/")
         found = self.store.read(f"{entry}.manifest") if kind in WHOLE and name and name[0] != "." else None
         if found is None:
@@ -173,7 +187,10 @@ class Mirror:
             beside.unlink(missing_ok=True)
 
     def _link(self, file: "_File", beside: Path) -> None:
-        """A second name for the content with that digest, downloaded if this machine does not have it."""
+        """Link `beside` to the content with the file's digest, which is downloaded if this machine does not have it.
+
+        StoreError if what comes has another digest.
+        """
         blobs = self.root.parent / "blobs"
         blob = blobs / str(file.digest)
         with locked(blobs / ".lock" / str(file.digest)[:2]):
@@ -193,9 +210,9 @@ class Mirror:
             beside.hardlink_to(blob)
 
     def put(self, beside: Path, path: Path, *, fenced: bool = False) -> None:
-        """Upload `beside`, a file that is about to become `path`.
+        """Upload `beside`, a file that is about to be renamed to `path`, or is `path` itself.
 
-        `fenced`: StoreError if the store has another one than this mirror last saw.
+        With `fenced` it raises StoreError if the store has another content than this mirror last saw.
         """
         name, before = self.name(path), beside.stat()
         try:
@@ -213,12 +230,16 @@ class Mirror:
         self._note(name, etag, beside, before)
 
     def _condition(self, name: str) -> dict[str, str]:
+        """Give the condition of a fenced write: the store still has what this mirror last saw, if that was anything."""
         with suppress(OSError):
             return {"IfMatch": (self.root / ".state" / name).read_text().split()[0]}
         return {"IfNoneMatch": "*"}
 
     def put_folder(self, beside: Path, path: Path) -> None:
-        """Upload all of `beside`, a folder that is about to become domain or source model `path`, in place of the old one."""
+        """Upload all of `beside`, a folder that is about to replace that of domain or source model `path`.
+
+        The files go up first, under a new version; the manifest that names them makes them count.
+        """
         entry = self.name(path)
         assert entry.count("/") == 1 and entry.startswith(WHOLE), f"{entry} is no domain and no source model"
         files = sorted(file for file in beside.rglob("*") if file.is_file())
@@ -237,7 +258,7 @@ class Mirror:
             self._note(f"{entry}/{file.relative_to(beside).as_posix()}", f"sha256:{digest}", file)
 
     def remove(self, path: Path) -> None:
-        """Remove a folder from the store; of a domain or a source model the manifest first."""
+        """Remove a folder from the store; a domain or a source model loses its manifest first, so is gone at once."""
         name = self.name(path)
         if PurePosixPath(name).parts[0] in WHOLE:
             self.store.delete([f"{name}.manifest"])
@@ -246,13 +267,14 @@ class Mirror:
         shutil.rmtree(self.root / ".state" / name, ignore_errors=True)
 
     def _is_current(self, name: str, mark: str) -> bool:
-        """Whether the file here is the one that came from the store, or went there, with that mark."""
+        """Tell whether the file on this machine is the one that came from the store, or went there, with that mark."""
         try:
             return (self.root / ".state" / name).read_text() == _state(mark, (self.root / name).stat())
         except OSError:
             return False
 
     def _note(self, name: str, mark: str, file: Path, stat: os.stat_result | None = None) -> None:
+        """Write down that `file`, which is or becomes the file `name` here, has the content that the store marks so."""
         state = self.root / ".state" / name
         state.parent.mkdir(parents=True, exist_ok=True)
         beside = _beside(state)
@@ -260,7 +282,10 @@ class Mirror:
         beside.replace(state)
 
     def _forget(self, start: str, wanted: Mapping[str, "_File"], began: float) -> None:
-        """Remove here what came from the store at or below `start` and was gone there when the listing `began`."""
+        """Remove from this machine what came from the store at or below `start` and is not in its listing, `wanted`.
+
+        `began` is the time before that listing: a file that was put since is left alone.
+        """
         top = self.root / ".state" / start
         for state in [top] if top.is_file() else list(top.rglob("[!.]*")):
             name = state.relative_to(self.root / ".state").as_posix()
@@ -278,24 +303,28 @@ class Mirror:
 
 @dataclass(frozen=True)
 class _File:
+    """A file as the store has it."""
+
     key: str
-    """Its name in the store."""
+    """The name of its object in the store."""
     mark: str
-    """Another one for any other content: an ETag, or a digest."""
+    """What tells its content from any other: the object's ETag, or the digest that a manifest names."""
     digest: str | None
-    """SHA-256, where a manifest names it; its content is kept once on this machine."""
+    """SHA-256 of the content, which this machine then keeps once; None for a file that no manifest names."""
 
 
 def _state(mark: str, stat: os.stat_result) -> str:
-    """What tells a file that a process on this machine replaced or wrote to from the one that was noted."""
+    """Give what is noted of a file: the store's mark, and what changes when a process here writes to the file."""
     return f"{mark} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
 
 
 def _hidden(name: str) -> bool:
+    """Tell whether any part of a name starts with a dot."""
     return any(part.startswith(".") for part in name.split("/"))
 
 
 def _beside(path: Path) -> Path:
+    """Give a fresh hidden name in the folder of `path`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
@@ -305,7 +334,7 @@ def _digest(file: Path) -> str:
 
 
 def _sweep(blobs: Path) -> None:
-    """Remove content that no home of this machine uses any more."""
+    """Remove content that no home of this machine uses any more, and that is an hour old."""
     for entry in os.scandir(blobs):
         with suppress(FileNotFoundError):
             stat = entry.stat()
@@ -316,7 +345,7 @@ def _sweep(blobs: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """No other process of this machine is in such a block for the same `path`; waits for it."""
+    """Let one process of this machine at a time into a block for the same `path`; the others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,8 +1,9 @@
 """An S3 bucket: objects read and written whole, listed, and replaced only if they are still the ones that were seen.
 
-boto3 rather than pyarrow's or fsspec's file systems, for its ETags and conditional writes: with them a stale copy is
-noticed, and two drivers can't both write a journal. Credentials, region and endpoint come from where all AWS tools take
-them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, ..., ~/.aws, or the role of the machine.
+It is spoken to through boto3 rather than through pyarrow's or fsspec's file systems, for boto3 gives ETags (another one
+for any other content) and conditional writes: with them a stale copy is noticed, and two drivers can't both write a
+journal. Credentials, region and endpoint come from where all AWS tools take them: AWS_ACCESS_KEY_ID, AWS_PROFILE,
+AWS_ENDPOINT_URL, ..., ~/.aws, or the role of the machine.
 """
 
 import re
@@ -16,43 +17,48 @@ from typing import Any
 from spaces.errors import UserError
 
 URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/*")
+"""s3://BUCKET/PREFIX: group 1 is the bucket, group 2 the prefix without slashes at its end, if there is one."""
 
 _ATTEMPTS = 8
-"""Of a request, with growing pauses: the best part of a minute, before a store counts as out of reach."""
+"""How often boto3 tries a request, with growing pauses: most of a minute, before a store counts as out of reach."""
 
 
 class StoreError(UserError):
-    """A bucket that refuses: it is not there, or we may not."""
+    """The bucket refuses: it is not there, or we may not read or write it."""
 
 
 class UnreachableError(StoreError):
-    """A store that does not answer, or not sensibly: nobody's mistake, and worth another try later."""
+    """The store does not answer, or not sensibly: nobody's mistake, and worth another try later."""
 
 
 class ChangedError(Exception):
-    """The object is no longer (or not yet) the one that was to be replaced or read."""
+    """The object that was to be replaced or read is no longer, or not yet, the one that was expected."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as a listing or a read saw it."""
+    """An object as a listing saw it."""
 
     etag: str
-    """Another one for any other content."""
+    """The store's own mark of the content: another one for any other content."""
     size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects below `prefix` of a bucket; their names are relative to it."""
+    """The objects of a bucket whose keys start with `prefix`; the names that the methods take and give are without it.
+
+    Every method raises StoreError if the bucket refuses, and UnreachableError if it does not answer.
+    """
 
     bucket: str
     prefix: str
-    """Empty, or ending in a slash."""
+    """What keys start with: empty, or ending in a slash."""
 
     @classmethod
     def at(cls, url: str) -> "ObjectStore":
-        """The store of s3://BUCKET[/PREFIX]; UserError for any other URL."""
+        """Give the store of s3://BUCKET[/PREFIX], unasked yet. Raises StoreError, a UserError, for any other URL."""
         match = URL.fullmatch(url)
         if match is None:
             raise StoreError(f"home {url!r} will not do; expected a folder, or s3://BUCKET/PREFIX")
@@ -61,11 +67,11 @@ class ObjectStore:
 
     @property
     def url(self) -> str:
-        """As its user writes it, without a slash at the end."""
+        """The store as its user writes it, s3://BUCKET/PREFIX without a slash at the end."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def objects(self, start: str) -> dict[str, Stored]:
-        """Every object whose name starts with `start`."""
+        """List every object whose name starts with `start`, by name."""
         with self._asking():
             pages = _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + start)
             return {
@@ -75,7 +81,7 @@ class ObjectStore:
             }
 
     def children(self, folder: str) -> tuple[list[str], list[str]]:
-        """Names in `folder` alone: the folders, and the objects."""
+        """List what lies in `folder` itself and not deeper: the names of folders, and the names of objects."""
         start = f"{self.prefix}{folder}/"
         with self._asking():
             paginate = _client().get_paginator("list_objects_v2").paginate
@@ -85,7 +91,7 @@ class ObjectStore:
         return [key.removeprefix(start).rstrip("/") for key in folders], [key.removeprefix(start) for key in objects]
 
     def read(self, name: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag; None if it is not there."""
+        """Read a small object: its content and its ETag; None if it is not there."""
         with self._asking():
             try:
                 answer = _client().get_object(Bucket=self.bucket, Key=self.prefix + name)
@@ -94,14 +100,15 @@ class ObjectStore:
             return answer["Body"].read(), answer["ETag"]
 
     def download(self, name: str, path: Path) -> None:
-        """Write an object's content to `path`, as it was at one moment; ChangedError if it is gone."""
+        """Write an object's content, as it was at one moment, to file `path`. Raises ChangedError if it is gone."""
         with self._asking():
             _client().download_file(self.bucket, self.prefix + name, str(path))
 
     def put(self, name: str, content: bytes | Path, **only: str) -> str:
-        """Write an object, whole or not at all; gives its ETag.
+        """Write an object whole or not at all, and give its ETag; `content` is bytes, or the path of a file.
 
-        `only` may be `IfMatch` an ETag, or `IfNoneMatch` "*" (it is not there yet); ChangedError if that is not so.
+        `only` is a condition: `IfMatch=ETAG` (the object has it still) or `IfNoneMatch="*"` (there is no object yet).
+        Raises ChangedError if the condition does not hold.
         """
         with self._asking():
             if isinstance(content, bytes):
@@ -114,12 +121,12 @@ class ObjectStore:
         return str(answer["ETag"])
 
     def upload(self, name: str, path: Path) -> None:
-        """Write an object of any size, in parts, and whole or not at all."""
+        """Write the file at `path` as an object, of any size: it is sent in parts, and there whole or not at all."""
         with self._asking():
             _client().upload_file(str(path), self.bucket, self.prefix + name)
 
     def delete(self, names: Sequence[str]) -> None:
-        """Remove objects; one that is not there is none."""
+        """Remove objects; for one that is not there nothing is done."""
         with self._asking():
             for start in range(0, len(names), 1000):
                 objects = [{"Key": self.prefix + name} for name in names[start : start + 1000]]
@@ -127,7 +134,7 @@ class ObjectStore:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """What boto3 raises as ChangedError or StoreError, in one line."""
+        """Turn what boto3 raises in the block into ChangedError, StoreError or UnreachableError, said in one line."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
@@ -153,6 +160,7 @@ class ObjectStore:
 
 @lru_cache(maxsize=1)
 def _client() -> Any:
+    """Give this process's boto3 client; UserError if boto3 is not installed."""
     try:
         import boto3
         from botocore.config import Config

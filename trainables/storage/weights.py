@@ -13,25 +13,31 @@ from spaces.errors import UserError
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, str] | None = None) -> None:
-    """Write tensors, from any device, with what the file says of itself; the umask decides who may read it."""
+    """Write tensors of any device, shape and dtype to the file `path`; the umask decides who may read it.
+
+    `about` is what the file says of itself: safetensors' metadata, text by name.
+    """
     path.write_bytes(dump_tensors(tensors, about))  # safetensors' own save_file lets nobody but the owner read
 
 
 def dump_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
-    """What a safetensors file of these tensors holds."""
+    """Give the bytes of a safetensors file of these tensors, with `about` as its metadata."""
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(about or {}))
 
 
 def read_about(path: Path) -> dict[str, str]:
-    """What a file says of itself, without reading its tensors; UserError as `read_tensors`."""
+    """Read what a file says of itself, its metadata, without reading its tensors.
+
+    Raises UserError if it is missing, truncated, or something else (a pickle, say).
+    """
     with _opened(path) as file:
         return dict(file.metadata() or {})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file, on the CPU, and what it says of itself.
+    """Read a file's tensors, onto the CPU, and what it says of itself, its metadata.
 
-    UserError if it is missing, truncated, or something else (a pickle, say).
+    Raises UserError if it is missing, truncated, or something else (a pickle, say).
     """
     with _opened(path) as file:
         names = file.keys()
@@ -40,6 +46,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file for the block; UserError if it is missing or none."""
     try:
         with safe_open(path, framework="pt") as file:
             yield file

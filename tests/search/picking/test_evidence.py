@@ -17,8 +17,13 @@ from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
 MEASURED = {
-    "extractor": "efficientnet_lite0", "input_size": 64, "resizer": "r", "split": "train", "n_fake": 24, "metric_seed": 0,
-}  # fmt: skip
+    "extractor": "efficientnet_lite0",
+    "input_size": 64,
+    "resizer": "r",
+    "split": "train",
+    "n_fake": 24,
+    "metric_seed": 0,
+}
 
 
 @pytest.fixture
@@ -37,9 +42,14 @@ def study(home: Home, tiny_domain: str, tiny_source: SourceModel) -> Callable[..
 
 
 def tried(
-    home: Home, spec: StudySpec, number: int, curve: dict[int, float], source: str = "scratch", status: Status = "completed",
+    home: Home,
+    spec: StudySpec,
+    number: int,
+    curve: dict[int, float],
+    source: str = "scratch",
+    status: Status = "completed",
     measured: dict[str, Any] = MEASURED,
-) -> TrialConfig:  # fmt: skip
+) -> TrialConfig:
     """A trial with these scores by images seen."""
     parts = "none" if source == "scratch" else "generator"
     values = spec.base.model_dump() | {"source": source, "seed": number, "transfer": {"parts": parts}}

@@ -32,12 +32,16 @@ pytestmark = pytest.mark.ray  # slow as those, without Ray
 STEPS = 50
 CONFIG = parse_trial(
     {
-        "target": "dots", "source": "scratch", "network": {"resolution": 32, "width": 2, "z_dim": 8},
-        "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 48, "eval_every_images": 16},
+        "target": "dots",
+        "source": "scratch",
+        "network": {"resolution": 32, "width": 2, "z_dim": 8},
+        "loss": {"n_critic": 2},
+        "optim": {"batch": 4},
+        "budget": {"images": 48, "eval_every_images": 16},
         "protocol": {"metrics": ("fd",), "input_size": 32, "n_fake": 24},
     },
     "test",
-)  # fmt: skip
+)
 
 
 def run_trial(*given: Any) -> Iterator[Evaluation]:

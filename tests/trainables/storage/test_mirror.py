@@ -106,9 +106,13 @@ def test_a_replaced_domain_is_replaced_everywhere_and_leaves_nothing(
     write(there.domain(tiny_domain) / "moments" / "old.npz", "of the old images")
     open_domain(there, tiny_domain)
     write_domain(
-        home.domain(tiny_domain), np.zeros((4, 3, 32, 32), np.uint8), np.zeros(4, int), np.arange(4) > 2,
-        origin="test", resizer="none",
-    )  # fmt: skip
+        home.domain(tiny_domain),
+        np.zeros((4, 3, 32, 32), np.uint8),
+        np.zeros(4, int),
+        np.arange(4) > 2,
+        origin="test",
+        resizer="none",
+    )
     assert open_domain(there, tiny_domain).facts.train == 3
     assert not (there.domain(tiny_domain) / "moments").exists()
     assert len({name.split("/")[1] for name in objects(home)}) == 2  # the manifest, and one version

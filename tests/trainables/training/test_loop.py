@@ -49,8 +49,10 @@ def run(learner: Counting, images: int, every: int) -> Iterator[Evaluation]:
 
 def test_evaluations_come_when_their_images_are_through_and_at_the_end() -> None:
     assert [(e.images_seen, e.status) for e in run(Counting(), 70, 30)] == [
-        (30, "running"), (60, "running"), (70, "completed"),
-    ]  # fmt: skip
+        (30, "running"),
+        (60, "running"),
+        (70, "completed"),
+    ]
 
 
 def test_an_evaluation_comes_once_however_few_images_lie_between() -> None:
