@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from trainables.images.printable import printable
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, ExistingName, HomeOption
@@ -63,7 +64,7 @@ def add(
     for skipped in facts.skipped_files[:SKIPPED_SHOWN]:
         print(f"  skipped {skipped.file}: {skipped.reason}")
     if facts.skipped > SKIPPED_SHOWN:
-        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {_skipped_list(where.domain(name))}")
+        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {printable(str(_skipped_list(where.domain(name))))}")
 
 
 def _classes(number: int, names: Sequence[str]) -> str:
@@ -102,7 +103,7 @@ def show(name: ExistingName, home: HomeOption = None) -> None:
     domain = open_domain(Home.find(home), name)
     domain.verify()
     print_json(domain.facts.model_dump())
-    print(f"contact sheet: {write_contact_sheet(domain)}")
+    print(f"contact sheet: {printable(str(write_contact_sheet(domain)))}")
 
 
 @domains.command("rm")

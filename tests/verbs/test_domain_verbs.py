@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_add_names_classes_skipped_files_and_what_few_images_will_not_do_for(hom
     assert first.startswith("domain pets: 6 train and 6 val images of 32 pixels, 2 classes (\\x1b[31mdog, cat);")
     assert note.startswith("  note: few train images (6): ")
     assert skipped == "  skipped wrapper/val/\\x1b[31mdog/\\x1b]0;title\\x07.txt: not an image"
+
+
+def test_a_home_that_is_not_utf_8_is_told_of(pets: Path, tmp_path: Path) -> None:
+    where = str(tmp_path / os.fsdecode(b"home\xe9"))
+    for number in range(12):
+        (pets / f"{number}.txt").write_text("no image")
+    added = CliRunner().invoke(domains, ["add", "pets", str(pets), "--home", where])
+    shown = CliRunner().invoke(domains, ["show", "pets", "--home", where])
+    assert (added.exit_code, shown.exit_code) == (0, 0), added.output + shown.output
+    assert "more, in " in added.stdout
+    assert "home\\xe9/domains/pets/sheet.png" in shown.stdout
 
 
 def test_show_and_list_hold_no_escapes(home: Home, pets: Path) -> None:
