@@ -84,9 +84,7 @@ def add(
     width: Annotated[
         int | None, typer.Option(metavar="CHANNELS", help="At the finest resolution. [default: its tensors']")
     ] = None,
-    z_dim: Annotated[
-        int | None, typer.Option(metavar="NUMBERS", help="In a z. [default: its tensors']")
-    ] = None,
+    z_dim: Annotated[int | None, typer.Option(metavar="NUMBERS", help="In a z. [default: its tensors']")] = None,
     key_map: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
     ] = None,
@@ -94,15 +92,15 @@ def add(
     home: HomeOption = None,
 ) -> None:
     """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
+    from spaces.networks import told
     from trainables.sources.importing import add_source
 
     options = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
     network = {field: value for field, value in options.items() if value is not None}
     about = {"domain": domain, "images": images, "classes": classes}
     facts = add_source(Home.find(home), name, files, network, about, key_map=key_map, replace=replace)
-    its = facts.network
-    kind = f"{its.family} of {its.resolution} pixels, width {its.width}, z {its.z_dim}"
-    print(f"source model {facts.name} added: {' and '.join(facts.networks)}, {kind}, digest {facts.digest[:12]}")
+    parts = " and ".join(facts.networks)
+    print(f"source model {facts.name} added: {parts}, {told(facts.network)}, digest {facts.digest[:12]}")
 
 
 @sources.command("list")
