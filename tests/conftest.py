@@ -1,6 +1,7 @@
 """What every test may start from: a home with a tiny domain, a config that trains in a second, a source model."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+import understock
 from spaces.config import TrialConfig
 from spaces.networks import parse_network
 from spaces.trials import parse_trial
@@ -97,6 +99,26 @@ def new_source(home: Home) -> Callable[..., SourceModel]:
 def tiny_source(new_source: Callable[..., SourceModel]) -> SourceModel:
     """Source model "seed-7" of the same network as `tiny_config`, on the shelf; random weights."""
     return new_source("seed-7")
+
+
+@pytest.fixture
+def run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line as a user would; gives exit code, stdout, stderr."""
+    monkeypatch.setenv("UNDERSTOCK_HOME", str(home.root))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(line: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["understock", *shlex.split(line)])
+        try:
+            understock.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    return command
 
 
 BUCKET = "understock-test"

@@ -29,24 +29,6 @@ from trainables.storage.weights import write_tensors
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line as a user would; gives exit code, stdout, stderr."""
-    monkeypatch.setenv("UNDERSTOCK_HOME", str(home.root))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def command(line: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["understock", *shlex.split(line)])
-        try:
-            understock.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
-
-
 def verbs() -> list[str]:
     found = []
     groups = (
