@@ -58,3 +58,8 @@ def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
         return network.validate_python(dict(values))
     except ValidationError as error:
         raise UserError(f"{where}: {complaints(error)}") from None
+
+
+def told(network: Resnet | Dcgan) -> str:
+    """ "resnet of 64 pixels, width 64, z 128"."""
+    return f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"

@@ -40,6 +40,13 @@ def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int
         trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
 
 
+def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Which source, and how it is used: fine-tuned as in quickstart, or sampled as it is, where nothing else varies."""
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    if source == SCRATCH or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
+        quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+
+
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
     """The questions of the paper: which source, which networks, how many target images; with FreezeD beside them."""
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
@@ -71,15 +78,11 @@ def unvaried(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) 
 
 _SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000}
 
+_MINUTES = _SMALL | {"budget/images": 7_200, "budget/eval_every_images": 2_400}
+
 SPACES: Mapping[str, Space] = {
-    "quickstart": Space(
-        quickstart,
-        _SMALL
-        | {
-            "budget/images": 7_200,
-            "budget/eval_every_images": 2_400,
-        },
-    ),
+    "quickstart": Space(quickstart, _MINUTES),
+    "methods": Space(methods, _MINUTES),
     "transferring_gans": Space(
         transferring_gans,
         {"budget/images": 1_600_000, "budget/eval_every_images": 80_000},

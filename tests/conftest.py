@@ -1,6 +1,7 @@
 """What every test may start from: a home with a tiny domain, a config that trains in a second, a source model."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 import torch
 
+import understock
 from spaces.config import TrialConfig
-from spaces.networks import Resnet
+from spaces.networks import parse_network
 from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
 from trainables.networks.families import build_discriminator, build_generator
@@ -73,19 +75,50 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
 
 
 @pytest.fixture
-def tiny_source(home: Home) -> SourceModel:
+def new_source(home: Home) -> Callable[..., SourceModel]:
+    """Puts a source model with random weights on the shelf; a ResNet like `tiny_config`'s, with a critic, unless told else."""
+
+    def make(name: str, *, seed: int = 7, critic: bool = True, domain: str = "lines", **network: Any) -> SourceModel:
+        config = parse_network(NETWORK | network, "test")
+        generator = build_generator(config, seed)
+        set_standing_statistics(generator)
+        facts = {
+            "name": name, "domain": domain, "images": 100, "classes": 4, "images_per_class": 25.0,
+            "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
+        }  # fmt: skip
+        weights = {"generator": generator.state_dict()}
+        if critic:
+            weights["discriminator"] = build_discriminator(config, seed).state_dict()
+        save_source(home.source(name), facts, Model(dict.fromkeys(weights, config), weights), b"png")
+        return open_source(home, name)
+
+    return make
+
+
+@pytest.fixture
+def tiny_source(new_source: Callable[..., SourceModel]) -> SourceModel:
     """Source model "seed-7" of the same network as `tiny_config`, on the shelf; random weights."""
-    network = Resnet.model_validate(NETWORK)
-    generator = build_generator(network, seed=7)
-    set_standing_statistics(generator)
-    facts = {
-        "name": "seed-7", "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
-        "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
-    }  # fmt: skip
-    critic = build_discriminator(network, seed=7)
-    weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
-    save_source(home.source("seed-7"), facts, Model(dict.fromkeys(weights, network), weights), b"png")
-    return open_source(home, "seed-7")
+    return new_source("seed-7")
+
+
+@pytest.fixture
+def run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line as a user would; gives exit code, stdout, stderr."""
+    monkeypatch.setenv("UNDERSTOCK_HOME", str(home.root))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(line: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["understock", *shlex.split(line)])
+        try:
+            understock.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    return command
 
 
 BUCKET = "understock-test"

@@ -29,24 +29,6 @@ from trainables.storage.weights import write_tensors
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line as a user would; gives exit code, stdout, stderr."""
-    monkeypatch.setenv("UNDERSTOCK_HOME", str(home.root))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def command(line: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["understock", *shlex.split(line)])
-        try:
-            understock.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
-
-
 def verbs() -> list[str]:
     found = []
     groups = (
@@ -100,7 +82,9 @@ MISTAKES = {
     "sources add new {tmp}/pickle.pt --domain x --images 1": "never read",
     "sources add new {tmp}/cut.safetensors --domain x --images 1": "not a whole safetensors file",
     "sources add new {tmp}/nowhere --domain x --images 1": "missing",
-    "sources add new {tmp}/pickle.pt --domain x --images 1 --resolution 48": "got 48",
+    "sources add new {model} --domain x --images 1 --resolution 48": "got 48",
+    "sources add new {model} --domain x --images 1 --family stylegan9": "unknown family of networks; known: dcgan, resnet",
+    "sources add new {model} --domain x --images 1 --family dcgan": "by its tensors a resnet of resolution 32, width 2, z_dim 8",
     "sources add new {tmp}/both --domain x --images 0": "images: Input should be greater than 0, got 0",
     "sources add new {tmp}/both --domain x --images 1 --classes 0": "classes: Input should be greater than 0, got 0",
     "sources show nope": "known: ",
@@ -108,7 +92,7 @@ MISTAKES = {
     "sources export seed-7 -o {tmp}/pickle.pt/out": "(not a folder: ",
     "sources rm nope": "nope",
     "search nope": "nope",
-    "search dots --space nope": "known: quickstart, source_by_parts, transferring_gans",
+    "search dots --space nope": "known: methods, quickstart, source_by_parts, transferring_gans",
     "search dots --sources seed-7 --trials 0": "trials: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --workers-per-trial 0": "workers_per_trial: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --threads-per-trial 0": "threads_per_trial: Input should be greater than 0, got 0",
@@ -164,7 +148,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     _make_traps(tmp_path, home)
     if " begun" in line:
         _begin_study(home, tiny_source)
-    code, _, complaint = run(line.replace("{tmp}", str(tmp_path)))
+    model = str(home.source("seed-7") / "generator.safetensors")
+    code, _, complaint = run(line.replace("{tmp}", str(tmp_path)).replace("{model}", model))
     assert code == 2, complaint
     assert complaint.startswith("understock: ")
     assert len(complaint.splitlines()) == 1, complaint
@@ -217,8 +202,8 @@ def test_a_source_model_is_trained_exported_and_added_again(run: Run, tiny_domai
     assert (code, "160 images seen" in said) == (0, True)
     assert run(f"sources export dots -o {tmp_path / 'out'}")[0] == 0
     files = " ".join(str(tmp_path / "out" / f"{part}.safetensors") for part in ("generator", "discriminator"))
-    added = run(f"sources add again {files} --domain dots --images 40 --resolution 32 --width 16")
-    assert added[0] == 0, added
+    added = run(f"sources add again {files} --domain dots --images 40")
+    assert "resnet of 32 pixels, width 16, z 128" in added[1], added
     assert {"again", "dots"} <= {item["name"] for item in json.loads(run("sources list --json")[1])}
 
 

@@ -74,12 +74,17 @@ def add(
     domain: Annotated[str, typer.Option(metavar="NAME", help="What it was trained on.")],
     images: Annotated[int, typer.Option(metavar="COUNT", help="Training images of that domain.")],
     classes: Annotated[int, typer.Option(metavar="COUNT", help="Classes of that domain.")] = 1,
-    resolution: Annotated[int, typer.Option(metavar="PIXELS")] = 64,
-    width: Annotated[int, typer.Option(metavar="CHANNELS", help="At the finest resolution.")] = 64,
-    z_dim: Annotated[int, typer.Option(metavar="NUMBERS")] = 128,
     family: Annotated[
-        str, typer.Option(metavar="resnet|dcgan", help="The WGAN-GP ResNet, or the plain DCGAN.")
-    ] = "resnet",
+        str | None,
+        typer.Option(metavar="resnet|dcgan", help="The WGAN-GP ResNet, or the plain DCGAN. [default: its tensors']"),
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Along a side. [default: its tensors']")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(metavar="CHANNELS", help="At the finest resolution. [default: its tensors']")
+    ] = None,
+    z_dim: Annotated[int | None, typer.Option(metavar="NUMBERS", help="In a z. [default: its tensors']")] = None,
     key_map: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
     ] = None,
@@ -87,14 +92,15 @@ def add(
     home: HomeOption = None,
 ) -> None:
     """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
-    from spaces.networks import parse_network
+    from spaces.networks import told
     from trainables.sources.importing import add_source
 
-    values = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
-    network = parse_network(values, f"source model {name!r}")
+    options = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
+    network = {field: value for field, value in options.items() if value is not None}
     about = {"domain": domain, "images": images, "classes": classes}
     facts = add_source(Home.find(home), name, files, network, about, key_map=key_map, replace=replace)
-    print(f"source model {facts.name} added, digest {facts.digest[:12]}")
+    parts = " and ".join(facts.networks)
+    print(f"source model {facts.name} added: {parts}, {told(facts.network)}, digest {facts.digest[:12]}")
 
 
 @sources.command("list")

@@ -12,7 +12,7 @@ New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 
 def test_an_unknown_space_lists_the_known() -> None:
-    with pytest.raises(UserError, match=r"unknown space .*'quikstart'; known: quickstart, source_by_parts"):
+    with pytest.raises(UserError, match=r"unknown space .*'quikstart'; known: methods, quickstart"):
         load_space("quikstart")
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from search.proposals import overlaid
 from spaces.config import SCRATCH
+from spaces.errors import UserError
 from spaces.presets import PRESETS
 from spaces.suggest import SPACES
 from spaces.trials import parse_trial
@@ -40,3 +41,26 @@ def test_transferring_gans_offers_only_target_sizes_that_are_there() -> None:
     trial = optuna.create_study().ask()
     SPACES["transferring_gans"].suggest(trial, sources=SOURCES, train_images=3_000)
     assert trial.distributions["data/target_images"].choices == (1_000, 3_000)
+
+
+def test_a_source_as_it_is_has_nothing_to_vary_and_scratch_is_only_trained() -> None:
+    study, base = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)), PRESETS["small"]("cats", 32)
+    varied: dict[tuple[str, str], set[str]] = {}
+    for _ in range(60):
+        trial = study.ask()
+        SPACES["methods"].suggest(trial, sources=SOURCES, train_images=2_000)
+        config = overlaid(base, trial.params, "methods")
+        varied.setdefault((config.source, config.method), set()).update(trial.params)
+    tuned = {"source", "optim/lr_g", "optim/lr_d"}
+    expected = {(SCRATCH, "finetune"): tuned}
+    for source in SOURCES:
+        expected |= {(source, "as_is"): {"source", "method"}}
+        expected |= {(source, "finetune"): {*tuned, "method", "transfer/parts"}}
+    assert varied == expected
+
+
+def test_a_space_that_varies_what_the_method_does_not_have_is_refused_in_a_line() -> None:
+    parameters = {"source": "dogs", "method": "as_is", "optim/lr_g": 1e-3}
+    with pytest.raises(UserError, match="space 'mine': 'optim' is no setting of method 'as_is'") as refused:
+        overlaid(PRESETS["small"]("cats", 32), parameters, "space 'mine'")
+    assert len(str(refused.value).splitlines()) == 1

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
+from spaces.networks import told
 from trainables.images.batches import Batch
 from trainables.images.samples import Samples
 from trainables.methods.method import Given, Method, Needs
@@ -25,7 +26,10 @@ class AsIs:
         assert given.source is not None, f"{config.source=} has no model"
         facts = given.source.facts
         if facts.network != config.network:
-            raise UserError(f"source {facts.name!r} is {facts.network!r}, the config says network {config.network!r}")
+            raise UserError(
+                f"source {facts.name!r} is a {told(facts.network)}, the config's network a {told(config.network)}; nothing is "
+                "trained that could make up for it, so give the source's own network"
+            )
         whole = given.source.model()
         self.iterations = 0
         self.origin = f"source {facts.name} as it is"

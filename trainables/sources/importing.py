@@ -10,9 +10,10 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
+from spaces.networks import parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, build_generator
+from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, AnyNetwork, build_generator
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceError, SourceFacts, check_fits, check_new, save_source
@@ -36,7 +37,7 @@ def add_source(
     home: Home,
     name: str,
     files: Sequence[Path],
-    network: AnyNetwork,
+    network: Mapping[str, object],
     domain: Mapping[str, object],
     *,
     key_map: Path | None = None,
@@ -56,10 +57,13 @@ def add_source(
     check_new(home, name, replace=replace)
     about = _Training.parse(domain, f"source model {name!r}")
     weights = _by_network(files, _read_key_map(key_map))
-    missing = {key: t for key, t in build_generator(network, 0).state_dict().items() if _is_statistic(key)}
+    seen = _read_off(weights[GENERATOR])
+    where = f"source model {name!r} from {', '.join(map(str, files))}{_in_words(seen)}"
+    config = _network(seen, network, where)
+    missing = {key: t for key, t in build_generator(config, 0).state_dict().items() if _is_statistic(key)}
     weights[GENERATOR] = missing | weights[GENERATOR]
-    model = Model(dict.fromkeys(weights, network), weights)
-    check_fits(model, f"source model {name!r} from {', '.join(map(str, files))}")
+    model = Model(dict.fromkeys(weights, config), weights)
+    check_fits(model, where)
     generator = model.network(GENERATOR)
     set_standing_statistics(generator)
     weights[GENERATOR] = generator.state_dict()
@@ -75,6 +79,34 @@ def add_source(
     samples = io.BytesIO()
     image_grid(sample(generator, GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
     return save_source(home.source(name), facts, model, samples.getvalue())
+
+
+def _read_off(generator: Mapping[str, Tensor]) -> dict[str, object]:
+    """The family and config that a generator's tensors give away; nothing if they are of no family."""
+    for family, known in FAMILIES.items():
+        fields = known.fields(generator)
+        if "z_dim" in fields:  # so it is where z enters a generator of this family
+            return {"family": family, **fields}
+    return {}
+
+
+def _in_words(seen: Mapping[str, object]) -> str:
+    """ ", by its tensors a dcgan of resolution 64, width 64, z_dim 100", for an error to say."""
+    if not seen:
+        return ""
+    fields = [f"{field} {seen[field]}" for field in ("resolution", "width", "z_dim") if field in seen]
+    return f", by its tensors a {seen['family']} of {', '.join(fields)}"
+
+
+def _network(seen: Mapping[str, object], given: Mapping[str, object], where: str) -> AnyNetwork:
+    """The config of the networks: what is given, and for the rest what their tensors give away."""
+    if not seen and "family" not in given:
+        raise SourceError(
+            f"{where}: its tensors are those of no generator known here, a {' or a '.join(FAMILIES)}; give a --key-map "
+            "FILE.json of {their name: our name, or null to drop it}"
+        )
+    of_this_family = given.get("family", seen.get("family")) == seen.get("family")
+    return parse_network({**(seen if of_this_family else {}), **given}, where)
 
 
 def _is_statistic(key: str) -> bool:

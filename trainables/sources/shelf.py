@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spaces.config import SCRATCH
 from spaces.errors import UserError
-from spaces.networks import NetworkConfig
+from spaces.networks import NetworkConfig, told
 from spaces.records import Config, Name
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, empty_network
 from trainables.networks.models import Model
@@ -170,9 +170,8 @@ def check_fits(model: Model, where: str) -> None:
             here = tuple(ours[name].shape) if name in ours else "not known"
             if there != here:
                 raise SourceError(
-                    f"{where}: {part}.{name} is {there} in the file, {here} in a {network.family} of {network.resolution} "
-                    f"pixels, width {network.width}, z {network.z_dim}; give the right --family, --resolution, --width, "
-                    "--z-dim, or a key map"
+                    f"{where}: {part}.{name} is {there} in the file, {here} in a {told(network)}; give the right --family, "
+                    "--resolution, --width, --z-dim, or a key map"
                 )
 
 

@@ -22,7 +22,8 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str,
 
 def dump_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
     """Give the bytes of a safetensors file of these tensors, with `about` as its metadata."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(about or {}))
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain, dict(about or {}) if about or plain else None)  # of {} and {} it makes what it can't read
 
 
 def read_about(path: Path) -> dict[str, str]:

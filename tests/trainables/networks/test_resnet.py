@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from spaces.networks import RESOLUTIONS, Resnet
 from trainables.machine.randomness import random_numbers
 from trainables.networks.families import build_discriminator, build_generator
-from trainables.networks.resnet import fields, stages
+from trainables.networks.resnet import stages
 from trainables.networks.sampling import sample, set_standing_statistics
 
 TINY = Resnet(resolution=32, width=2, z_dim=4)
@@ -16,19 +16,6 @@ TINY = Resnet(resolution=32, width=2, z_dim=4)
 
 def parameters(module):
     return sum(p.numel() for p in module.parameters())
-
-
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_generator_gives_its_resolution_in_range(resolution):
-    images = build_generator(Resnet(resolution=resolution, width=1, z_dim=4), seed=0)(torch.randn(3, 4))
-    assert images.shape == (3, 3, resolution, resolution)
-    assert images.abs().max() <= 1
-
-
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_discriminator_gives_one_logit_an_image(resolution):
-    discriminator = build_discriminator(Resnet(resolution=resolution, width=1), seed=0)
-    assert discriminator(torch.randn(3, 3, resolution, resolution)).shape == (3,)
 
 
 def test_parameters_at_the_papers_size_are_as_many_as_in_the_reference_code():
@@ -41,16 +28,6 @@ def test_each_doubling_of_the_resolution_adds_one_block():
     networks = [Resnet(resolution=resolution, width=1) for resolution in RESOLUTIONS]
     assert [len(build_generator(network, 0).blocks) for network in networks] == [3, 4, 5]
     assert [len(build_discriminator(network, 0).blocks) for network in networks] == [3, 4, 5]
-
-
-@pytest.mark.parametrize("build", [build_generator, build_discriminator])
-def test_equal_seeds_give_equal_weights_and_the_global_rng_is_left_alone(build):
-    before = torch.get_rng_state()
-    a, b, c = (build(TINY, seed).state_dict() for seed in (0, 0, 1))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert any(not torch.equal(a[name], c[name]) for name in a)
-    assert all(tensor.isfinite().all() for tensor in a.values())
 
 
 def test_block_convolutions_start_with_he_and_all_else_with_glorot_std():
@@ -86,24 +63,6 @@ def test_down_block_is_convolve_then_pool_and_pool_then_shortcut():
     torch.testing.assert_close(block(x), F.avg_pool2d(h, 2) + block.shortcut(F.avg_pool2d(x, 2)))
 
 
-def test_discriminator_judges_each_image_alone():
-    discriminator = build_discriminator(TINY, seed=0)
-    images = torch.randn(5, 3, 32, 32)
-    alone = torch.cat([discriminator(image[None]) for image in images])
-    torch.testing.assert_close(discriminator(images), alone)
-
-
-@pytest.mark.parametrize("batch", [1, 7, 64])
-def test_samples_do_not_depend_on_the_batch(batch):
-    generator = build_generator(TINY, seed=0)
-    set_standing_statistics(generator, n=64)
-    whole, parts = sample(generator, 64, seed=1), sample(generator, 64, seed=1, batch=batch)
-    assert whole.shape == (64, 3, 32, 32)
-    assert whole.dtype == torch.uint8
-    assert (whole.int() - parts.int()).abs().max() <= 1
-    assert (whole != parts).float().mean() < 1e-3
-
-
 def test_batch_statistics_would_make_samples_depend_on_the_batch():
     generator = build_generator(TINY, seed=0).train()
     z = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
@@ -122,12 +81,10 @@ def test_standing_statistics_are_those_of_the_layers_inputs():
     torch.testing.assert_close(norm.running_var, first.var((0, 2, 3)), rtol=0.01, atol=0)
 
 
-def test_standing_statistics_forget_what_training_left_and_keep_the_mode():
+def test_standing_statistics_keep_the_mode_and_the_momentum():
     fresh, used = build_generator(TINY, seed=0), build_generator(TINY, seed=0).train()
-    used(torch.randn(8, 4))
     for generator in (fresh.eval(), used):
         set_standing_statistics(generator, n=16)
-    assert torch.equal(fresh.norm.running_var, used.norm.running_var)
     assert used.training
     assert not fresh.training
     assert used.norm.momentum == nn.BatchNorm2d(1).momentum
@@ -146,14 +103,6 @@ def test_stages_are_counted_from_the_image_side_and_leave_the_last_layer():
     first, *rest = stages(discriminator)
     assert first == [discriminator.from_rgb, discriminator.blocks[0]]
     assert rest == [[discriminator.blocks[1]], [discriminator.blocks[2]]]
-
-
-@pytest.mark.parametrize("build", [build_generator, build_discriminator])
-def test_network_fields_are_read_off_the_weights(build):
-    network = Resnet(resolution=64, width=3, z_dim=5)
-    found = fields(build(network, 0).state_dict())
-    assert found.items() <= network.model_dump().items()
-    assert {"resolution", "width"} <= found.keys()
 
 
 def test_channels_last_gives_the_same_and_stays_so():

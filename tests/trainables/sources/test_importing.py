@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from spaces.errors import UserError
-from spaces.networks import Resnet
-from trainables.networks.families import build_discriminator, build_generator
+from spaces.networks import RESOLUTIONS, Resnet, parse_network
+from trainables.networks.families import FAMILIES, build_discriminator, build_generator
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.importing import add_source
 from trainables.sources.shelf import SourceError, open_source
@@ -31,7 +31,7 @@ def both(tmp_path: Path) -> Path:
 
 
 def test_running_statistics_are_computed_where_the_file_has_none(home: Home, both: Path) -> None:
-    facts = add_source(home, "faces", [both], NETWORK, ABOUT)
+    facts = add_source(home, "faces", [both], {}, ABOUT)
     expected, found = build_generator(NETWORK, seed=1), build_generator(NETWORK, seed=2)
     set_standing_statistics(expected)
     found.load_state_dict(open_source(home, "faces").weights()["generator"])
@@ -47,25 +47,47 @@ def test_a_key_map_renames_and_drops(home: Home, both: Path, tmp_path: Path) -> 
     mapping = {name: name.replace("G/", "generator.") for name in theirs if name.startswith("G/")} | {"step": None}
     (tmp_path / "map.json").write_text(json.dumps(mapping))
     with pytest.raises(SourceError, match="belongs to neither generator nor discriminator"):
-        add_source(home, "faces", [tmp_path / "theirs.safetensors"], NETWORK, ABOUT)
-    add_source(home, "faces", [tmp_path / "theirs.safetensors"], NETWORK, ABOUT, key_map=tmp_path / "map.json")
+        add_source(home, "faces", [tmp_path / "theirs.safetensors"], {}, ABOUT)
+    add_source(home, "faces", [tmp_path / "theirs.safetensors"], {}, ABOUT, key_map=tmp_path / "map.json")
     assert open_source(home, "faces").facts.domain == "faces"
 
 
 def test_weights_of_another_network_are_refused_and_nothing_is_left(home: Home, both: Path) -> None:
     with pytest.raises(SourceError, match=r"is \(.*\) in the file, \(.*\) in a resnet of 32 pixels, width 4"):
-        add_source(home, "faces", [both], Resnet(resolution=32, width=4, z_dim=8), ABOUT)
+        add_source(home, "faces", [both], {"width": 4}, ABOUT)
     assert not home.source("faces").exists()
 
 
 def test_a_key_map_that_is_no_json_object_is_refused(home: Home, both: Path, tmp_path: Path) -> None:
     (tmp_path / "map.json").write_text("[1]")
     with pytest.raises(SourceError, match="not a JSON object"):
-        add_source(home, "faces", [both], NETWORK, ABOUT, key_map=tmp_path / "map.json")
+        add_source(home, "faces", [both], {}, ABOUT, key_map=tmp_path / "map.json")
 
 
 @pytest.mark.parametrize("fact", ["images", "classes"])
 def test_a_domain_of_nothing_is_refused(home: Home, both: Path, fact: str) -> None:
     with pytest.raises(UserError, match=f"source model 'faces': {fact}: Input should be greater than 0, got 0"):
-        add_source(home, "faces", [both], NETWORK, ABOUT | {fact: 0})
+        add_source(home, "faces", [both], {}, ABOUT | {fact: 0})
     assert not home.source("faces").exists()
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_and_config_are_read_off_the_tensors(home: Home, tmp_path: Path, family: str, resolution: int) -> None:
+    network = parse_network({"family": family, "resolution": resolution, "width": 2, "z_dim": 5}, "test")
+    save_file(build_generator(network, seed=1).state_dict(), tmp_path / "generator.safetensors")
+    assert add_source(home, "read", [tmp_path / "generator.safetensors"], {}, ABOUT).network == network
+
+
+def test_what_is_given_goes_before_what_is_read_off_and_the_refusal_says_both(home: Home, both: Path) -> None:
+    with pytest.raises(SourceError) as refused:
+        add_source(home, "faces", [both], {"family": "dcgan", "resolution": 64}, ABOUT)
+    assert "by its tensors a resnet of resolution 32, width 2, z_dim 8" in str(refused.value)
+    assert "in a dcgan of 64 pixels" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_tensors_of_no_family_are_refused_with_the_known_ones(home: Home, tmp_path: Path) -> None:
+    save_file({"style.weight": torch.zeros(2, 2)}, tmp_path / "strange.safetensors")
+    with pytest.raises(SourceError, match=r"of no generator known here, a resnet or a dcgan; give a --key-map"):
+        add_source(home, "faces", [tmp_path / "strange.safetensors"], {}, ABOUT)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from spaces.errors import UserError
-from trainables.storage.weights import read_tensors, write_tensors
+from trainables.storage.weights import dump_tensors, read_tensors, write_tensors
 
 
 @pytest.mark.parametrize("content", [b"", b"short", pickle.dumps({"generator": 1})])
@@ -30,6 +31,13 @@ def test_tensors_come_back_bit_for_bit_with_what_the_file_says_of_itself(tmp_pat
     found, about = read_tensors(tmp_path / "t.safetensors")
     assert about == {"config": "{}"}
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("about", [{}, {"config": "{}"}])
+def test_no_tensors_at_all_come_back_as_none(tmp_path: Path, about: dict[str, str]) -> None:
+    write_tensors({}, tmp_path / "t.safetensors", about)
+    assert read_tensors(tmp_path / "t.safetensors") == ({}, about)
+    assert load(dump_tensors({}, about)) == {}
 
 
 def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:

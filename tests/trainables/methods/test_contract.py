@@ -1,0 +1,274 @@
+"""What holds for every method, whatever it does: a method that is not in `CASES`, or breaks a promise, fails here."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from analysis.winner import export_model
+from search.records.results import LOSSES, load, read_rows, write_trial
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from spaces.trials import CONFIGS, own_settings, parse_trial
+from trainables.images.domains import open_domain, write_domain
+from trainables.methods.method import Given, Needs, unfit
+from trainables.methods.registry import METHODS, method_of, open_sampler
+from trainables.running.given import gather
+from trainables.running.trial import run_trial
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+from trainables.training.checkpoints import last_state, recorded, restore
+from trainables.training.learner import Learner
+from trainables.training.loop import Evaluation, evaluations
+from trainables.training.parallel import Group
+from trainables.training.trial_files import TrialFiles
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method's tiny trial on domain "dots"."""
+
+    settings: Mapping[str, Any]
+    """Fields of its config beside target, budget and protocol."""
+    moves: frozenset[str]
+    """The owners of what a step changes in the learner's state, "generator" of "generator.to_rgb.weight"."""
+
+
+RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
+DCGAN = {"family": "dcgan", **RESNET}
+PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
+GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
+
+CASES: Mapping[str, Case] = {
+    "finetune": Case(
+        {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}, moves=GAN
+    ),
+    "finetune, dcgan": Case({"source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
+    "finetune, scratch": Case({"source": "scratch", "network": DCGAN, **PLAIN}, moves=GAN),
+    "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
+    "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
+}
+COMMON = {
+    "target": "dots",
+    "protocol": {"metrics": ("fd",), "input_size": 32, "n_fake": 24},
+    "budget": {"images": 32, "eval_every_images": 16},
+}
+
+EVERY_CASE = pytest.mark.parametrize("case", CASES)
+EVERY_METHOD = pytest.mark.parametrize("method", METHODS)
+
+
+def config_of(case: str, **fields: Any) -> TrialConfig:
+    return parse_trial({**COMMON, **CASES[case].settings, **fields}, "test")
+
+
+def files_in(folder: Path) -> TrialFiles:
+    return TrialFiles(folder, folder / "samples")
+
+
+def run(case: str, home: Home, folder: Path) -> list[Evaluation]:
+    return list(evaluations(run_trial(config_of(case), home, files_in(folder), CPU)))
+
+
+def run_broken(case: str, home: Home, folder: Path) -> list[Evaluation]:
+    """As `run`, killed after the first evaluation and taken up again; gives what the second process did."""
+    begun = evaluations(run_trial(config_of(case), home, files_in(folder), CPU))
+    next(begun)
+    del begun
+    return run(case, home, folder)
+
+
+def learner_of(case: str, home: Home) -> Learner:
+    config = config_of(case)
+    return method_of(config.method).build(config, gather(config, home), CPU, Group())
+
+
+def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
+    """All but the seconds."""
+    return [{k: v for k, v in each.as_dict().items() if not k.endswith("_seconds")} for each in found]
+
+
+@pytest.fixture(autouse=True)
+def shelf(tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
+    new_source("seed-7")
+    new_source("plain", family="dcgan")
+
+
+def test_every_method_has_a_case_here() -> None:
+    assert {config_of(case).method for case in CASES} == METHODS.keys()
+
+
+def test_both_registries_have_the_same_methods_with_the_same_configs() -> None:
+    assert {name: method.config for name, method in METHODS.items()} == CONFIGS
+
+
+@EVERY_METHOD
+def test_a_config_says_which_method_it_is_of(method: str) -> None:
+    assert CONFIGS[method].model_fields["method"].default == method
+
+
+@EVERY_CASE
+def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(case: str, home: Home, tmp_path: Path) -> None:
+    unbroken, resumed = run(case, home, tmp_path / "a"), run_broken(case, home, tmp_path / "b")
+    assert len(unbroken) == (2 if CASES[case].moves else 1)
+    assert numbers(unbroken) == numbers(resumed)
+    one, other = (last_state(files_in(tmp_path / name)) for name in "ab")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    samples = [open_sampler(files_in(tmp_path / name).model)(8, seed=1).images for name in "ab"]
+    assert torch.equal(*samples)
+
+
+@EVERY_CASE
+def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
+    case: str, home: Home, tmp_path: Path
+) -> None:
+    run(case, home, tmp_path / "trial")
+    files, learner = files_in(tmp_path / "trial"), learner_of(case, home)
+    restore(learner, files, config_of(case))
+    expected = learner.sample(8, seed=3).images
+    assert expected.shape == (8, 3, 32, 32) and expected.dtype == torch.uint8
+    export_model(files.model, tmp_path / "exported")
+    for path in (files.model, tmp_path / "exported"):
+        sampler = open_sampler(path)
+        assert torch.equal(sampler(8, seed=3).images, expected), path
+        assert not torch.equal(sampler(8, seed=4).images, expected), path
+
+
+@EVERY_CASE
+def test_a_step_changes_what_it_should_and_gives_finite_scalars(case: str, home: Home) -> None:
+    config, moves = config_of(case), CASES[case].moves
+    learner, given = learner_of(case, home), gather(config, home)
+    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+    scored = learner.sample(4, seed=0).images
+    batches = method_of(config.method).batches(config, given, 0, CPU)
+    assert (learner.images_per_iteration > 0) == bool(moves)
+    losses = learner.step(next(batches)) if moves else {}
+    assert bool(losses) == bool(moves)
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    after = learner.state_dict()
+    changed = [name for name in after if name not in before or not torch.equal(after[name], before[name])]
+    assert {name.partition(".")[0] for name in changed} == moves
+    assert torch.equal(learner.sample(4, seed=0).images, scored) == (not moves)
+    if given.source is not None:
+        given.source.weights()  # SourceError if a byte of them has changed
+
+
+@EVERY_CASE
+@pytest.mark.parametrize("train", [run, run_broken])
+def test_losses_arrive_in_the_table_under_their_own_names(
+    case: str, home: Home, tmp_path: Path, train: Callable[[str, Home, Path], list[Evaluation]]
+) -> None:
+    found = train(case, home, tmp_path / "trial")
+    assert [row.losses for row in found] == [row.losses for row in recorded(files_in(tmp_path / "trial"))]
+    config, table = config_of(case), tmp_path / "table"
+    table.mkdir()
+    rows = [evaluation.row() for evaluation in found]
+    write_trial(table / "0.parquet", config, study="s", trial=0, status="completed", evaluations=rows)
+    names = [set(evaluation.losses) for evaluation in found]
+    assert all(bool(each) == bool(CASES[case].moves) for each in names)
+    assert [row.get(LOSSES, {}) for row in read_rows(table / "0.parquet")] == [dict(each.losses) for each in found]
+    for name in names[0]:
+        assert load(table).column(name).to_pylist() == [evaluation.losses[name] for evaluation in found]
+
+
+def refusal(values: Mapping[str, Any]) -> str:
+    with pytest.raises(UserError) as refused:
+        parse_trial(values, "here")
+    assert len(str(refused.value).splitlines()) == 1
+    assert str(refused.value).startswith("here: ")
+    return str(refused.value)
+
+
+@EVERY_CASE
+def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
+    values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
+    assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
+    assert "unknown method 'nonsense'; known: as_is, finetune" in refusal({**values, "method": "nonsense"})
+    own = own_settings(CONFIGS[method])
+    for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
+        said = refusal({**values, foreign: {}})
+        assert f"{foreign!r} is no setting of method {method!r}, which has: {', '.join(own)}" in said
+
+
+def given_from(home: Home, source: SourceModel | None) -> Given:
+    return Given(open_domain(home, "dots"), source)
+
+
+@EVERY_METHOD
+def test_a_method_fits_a_source_with_all_that_there_is(
+    method: str, home: Home, new_source: Callable[..., SourceModel]
+) -> None:
+    for family in METHODS[method].needs.families or ("resnet", "dcgan"):
+        assert unfit(METHODS[method], given_from(home, new_source("x", family=family))) is None
+
+
+def test_why_a_method_is_unfit_is_said_in_a_line(home: Home, new_source: Callable[..., SourceModel]) -> None:
+    as_is, source, dcgan = METHODS["as_is"], new_source("x", critic=False), new_source("y", family="dcgan")
+    large, own = new_source("z", resolution=64), new_source("w", domain="dots")
+    reasons = {
+        "it needs a source, and source 'scratch' is none": (as_is.needs, None),
+        "source 'x' has no discriminator; it has: generator": (Needs(networks=("generator", "discriminator")), source),
+        "source 'y' is a dcgan; the method works on: resnet": (Needs(families=("resnet",)), dcgan),
+        "the images of source 'x', domain 'lines', are not in the home": (Needs(source_images=True), source),
+        "source 'z' has 64 pixels, domain 'dots' 32; add the domain again with --resolution 64": (as_is.needs, large),
+    }
+    for reason, (needs, each) in reasons.items():
+        assert unfit(replace(as_is, needs=needs), given_from(home, each)) == reason
+    there = gather(config_of("as_is", source="w"), home)
+    assert there.source_images is not None, own
+    assert unfit(replace(as_is, needs=Needs(source_images=True)), there) is None
+
+
+def test_a_method_that_needs_labels_is_unfit_for_a_domain_without(home: Home) -> None:
+    needs_labels = replace(METHODS["finetune"], needs=Needs(labels=True))
+    assert unfit(needs_labels, given_from(home, None)) is None
+    images, none = np.zeros((8, 3, 32, 32), np.uint8), np.full(8, -1)
+    write_domain(home.domain("bare"), images, none, np.arange(8) < 2, origin="test", resizer="none")
+    reason = unfit(needs_labels, Given(open_domain(home, "bare")))
+    assert reason == "domain 'bare' has images without a class; import it from class folders"
+
+
+def test_a_trial_of_an_unfit_method_is_refused_in_a_line(
+    home: Home, tmp_path: Path, new_source: Callable[..., SourceModel]
+) -> None:
+    new_source("large", resolution=64)
+    with pytest.raises(UserError, match="method 'as_is' can't be used: source 'large' has 64 pixels") as refused:
+        config = config_of("as_is", source="large", network={**RESNET, "resolution": 64})
+        list(run_trial(config, home, files_in(tmp_path), CPU))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def worker(rank: int, home: str, folder: Path) -> None:
+    """Every case as one of two workers; the second one's files lie elsewhere: it has to do without them."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+    found = {case: [e.as_dict() for e in run(case, Home.find(home), folder / f"{case}-{rank}")] for case in CASES}
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+@pytest.mark.ray  # slow as those, without Ray
+def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
+    mp.spawn(worker, (str(home.root), tmp_path), nprocs=2)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    for case in CASES:
+        one = run(case, home, tmp_path / f"{case}-alone")
+        exactly = not CASES[case].moves
+        for alone, shared, other in zip(one, first[case], second[case], strict=True):
+            assert (alone.status, alone.images_seen) == (shared["status"], shared["images_seen"]), case
+            assert shared["losses"] == other["losses"] and other["metrics"] == {}, case
+            assert shared["losses"] == pytest.approx(dict(alone.losses), rel=1e-3), case
+            assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
+        assert not files_in(tmp_path / f"{case}-1").model.exists(), case
+        images = [open_sampler(files_in(tmp_path / f"{case}-{who}").model)(8, seed=1).images for who in ("alone", 0)]
+        assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
