@@ -162,6 +162,14 @@ def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     return last_rows(rows)[columns].reset_index(drop=True)
 
 
+def arms(table: pa.Table) -> list[dict[str, str | None]]:
+    """The config columns that the `way` of each trial was told from, for programs; None where its method has no such."""
+    last = last_rows(evaluations(table))[list(ARM)].astype(object)
+    return [
+        {str(name): value for name, value in row.items()} for row in last.where(last.notna(), None).to_dict("records")
+    ]
+
+
 def ranking(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The trials that have a score, best first; of equals, the earlier one."""
     scored = trials[~trials["status"].isin(NO_SCORE) & trials[metric.name].notna()]

@@ -154,7 +154,7 @@ def status(
     """Show a study's trials, also while it runs. Example: understock status cats-quickstart --json"""
     from rich.filesize import decimal
 
-    from analysis.tables import trials_frame
+    from analysis.tables import arms, trials_frame
     from search.records.results import load
     from search.records.study import open_study
 
@@ -162,11 +162,12 @@ def status(
     if study is None:
         return print_json(where.names("studies")) if as_json else print("\n".join(where.names("studies")))
     paths, spec = open_study(where, study)
-    frame = trials_frame(load(paths.evaluations), spec)
+    table = load(paths.evaluations)
+    frame = trials_frame(table, spec)
     frame = frame.astype(object).where(frame.notna(), None)
     size = bytes_below(paths.root)
     if as_json:
-        trials = frame.to_dict("records")
+        trials = [row | arm for row, arm in zip(frame.to_dict("records"), arms(table), strict=True)]
         return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
     print_table(list(frame.columns), frame.values.tolist())
     return print(f"{decimal(size)} in {paths.root}")

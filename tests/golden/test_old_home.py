@@ -14,7 +14,7 @@ import pytest
 from golden_numbers import machine
 
 from analysis.study_data import StudyData
-from analysis.tables import trials_frame
+from analysis.tables import arms, trials_frame
 from analysis.winner import model_path
 from search.picking.recommendation import recommend
 from search.records.results import load
@@ -45,6 +45,8 @@ def test_its_table_reads_as_it_did(old: Home) -> None:
     assert frame["fd"].tolist() == [trial["fd"] for trial in SAID["trials"]]
     assert frame["source"].tolist() == [trial["source"] for trial in SAID["trials"]]
     assert frame["status"].tolist() == [trial["status"] for trial in SAID["trials"]]
+    found = [(arm["method"], arm["transfer/parts"]) for arm in arms(load(paths.evaluations))]
+    assert found == [("finetune", trial["transfer/parts"]) for trial in SAID["trials"]]
     assert frame["optim/lr_g"].tolist() == [trial["optim/lr_g"] for trial in SAID["trials"]]
 
 
