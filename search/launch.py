@@ -14,6 +14,7 @@ import torch
 
 from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
+from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
 from spaces.config import SCRATCH, Budget, TrialConfig
@@ -121,7 +122,7 @@ def _whole_path(space: str) -> tuple[str, dict[str, str]]:
 def begin(home: Home, spec: StudySpec) -> str:
     """Put a new study on disk, its sources in the order of their rank; or find the same one there, to go on with.
 
-    Returns its name. UserError if a study of that name is there with other settings.
+    Returns its name. UserError if a study of that name is there with other settings, or if the data change meanwhile.
     """
     paths = StudyPaths.of(home, spec.name)
     fetch(paths.spec)
@@ -129,6 +130,7 @@ def begin(home: Home, spec: StudySpec) -> str:
         with only_driver(paths):
             models = [open_source(home, name) for name in spec.sources]
             ranking = rank_sources(home, open_domain(home, spec.target), models, spec.base.protocol)
+            check_unchanged(home, spec)  # ranking takes minutes
             write_ranking(paths.ranking, ranking)
             write_spec(paths, spec.model_copy(update={"sources": ranking.order, "ranking": ranking.distances}))
         return spec.name
@@ -146,10 +148,13 @@ def begin(home: Home, spec: StudySpec) -> str:
 
 
 def _shown(then: Any, now: Any) -> str:
-    """The two values; of two configs, the first fields that differ."""
+    """The two values; of two configs the first fields that differ, of two mappings the entries that do."""
     while isinstance(then, Config):
         field = next(name for name in type(then).model_fields if getattr(then, name) != getattr(now, name))
         then, now = getattr(then, field), getattr(now, field)
+    if isinstance(then, dict):
+        differ = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+        then, now = ({key: values.get(key) for key in differ} for values in (then, now))
     return f"it has {then!r}, asked for {now!r}"
 
 

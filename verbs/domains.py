@@ -7,8 +7,9 @@ import typer
 
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted
-from verbs.options import AsJson, ExistingName, HomeOption
+from verbs.options import AsJson, ExistingName, Force, HomeOption
 from verbs.printing import print_json, print_table, readable
+from verbs.replacing import end_studies
 
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
 
@@ -28,6 +29,7 @@ def add(
     image_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a Parquet file. [default: image, or the only one of bytes]")
     ] = None,
+    force: Force = False,
     home: HomeOption = None,
 ) -> None:
     """Import images as a domain. Example: understock domains add cats photos/cats --resolution 64"""
@@ -36,6 +38,7 @@ def add(
         from trainables.machine.progress import progress
 
         where = Home.find(home)
+        end_studies(where, "domain", name, force=force, replace=replace)
         with progress(f"importing {name}", "images") as report:
             facts = add_domain(
                 where, name, what, resolution, val_fraction=val_fraction, strict=strict, replace=replace,
@@ -83,9 +86,11 @@ def show(name: ExistingName, home: HomeOption = None) -> None:
 
 
 @domains.command("rm")
-def rm(name: ExistingName, home: HomeOption = None) -> None:
+def rm(name: ExistingName, force: Force = False, home: HomeOption = None) -> None:
     """Remove a domain. Example: understock domains rm cats"""
     from trainables.images.domains import remove_domain
 
-    remove_domain(Home.find(home), name)
+    where = Home.find(home)
+    end_studies(where, "domain", name, force=force)
+    remove_domain(where, name)
     print(f"domain {name} removed")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.launch import begin, versions
+from search.records.inputs import stopped
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
 from search.running.ledger import Ledger
 from spaces.config import SCRATCH, TrialConfig
@@ -16,6 +17,7 @@ from spaces.suggest import UNVARIED
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain
 from trainables.machine.devices import best_device, device_name, use_cores
+from trainables.running.given import ChangedDataError
 from trainables.running.source_training import shown
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
@@ -58,8 +60,8 @@ def default_name(target: str, path: Path) -> str:
 def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = None) -> tuple[StudyPaths, StudySpec]:
     """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
 
-    UserError if the config does not fit what is there, if a study of that name is another one, if another process trains
-    it, or if the training diverged.
+    UserError if the config does not fit what is there, if that is not what an earlier call began with, if a study of that
+    name is another one, if another process trains it, or if the training diverged.
     """
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
@@ -69,7 +71,10 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
         asked = ledger.ask()
         if asked is not None:
             number, config = asked
-            last = _train(home, ledger, number, config, threads)
+            try:
+                last = _train(home, ledger, number, config, threads)
+            except ChangedDataError as error:
+                raise stopped(name, error) from error
             ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
             if last.status == "diverged":
                 raise UserError(
@@ -109,7 +114,7 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
     machine = {"device": device_name(device), "threads": threads}
     files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
     return shown(
-        run_trial(config, home, files, device),
+        run_trial(config, home, files, device, ledger.spec.digests),
         f"training {ledger.spec.name}",
         record=lambda evaluation: ledger.record(number, config, evaluation.row() | machine),
     )
