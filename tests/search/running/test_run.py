@@ -13,8 +13,8 @@ from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
 from search.running.live import View
 from search.running.run import Run
-from spaces.trials import parse_trial_json
 from spaces.errors import UserError
+from spaces.trials import parse_trial_json
 from trainables.running.given import ChangedDataError
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE
 from trainables.storage.home import Home, StorageError
