@@ -29,7 +29,7 @@ from trainables.machine.devices import best_device, native_precision
 from trainables.methods.method import Given, unfit
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
-from trainables.metrics.iw import MIN_IMAGES
+from trainables.metrics.iw import measurable
 from trainables.networks.families import AnyNetwork, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, fetch, file_digest
@@ -77,7 +77,7 @@ def resolve_study(
     shares = _shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
-    base = _base_config(domain, space, models, precision, target_images, max_images, metric)
+    base, left_out = _base_config(domain, space, models, precision, target_images, max_images, metric)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {
@@ -107,7 +107,7 @@ def resolve_study(
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
-    return Resolved(spec, probe(spec, space)[0], notes)
+    return Resolved(spec, probe(spec, space)[0], notes if left_out is None else (*notes, left_out))
 
 
 def _whole_path(space: str) -> tuple[str, dict[str, str]]:
@@ -125,6 +125,7 @@ def begin(home: Home, spec: StudySpec) -> str:
     Returns its name. UserError if a study of that name is there with other settings, or if the data change meanwhile.
     """
     paths = StudyPaths.of(home, spec.name)
+    home.check_writable()
     fetch(paths.spec)
     if not paths.spec.exists():
         with only_driver(paths):
@@ -204,7 +205,8 @@ def _base_config(
     target_images: int | None,
     max_images: int | None,
     metric: str | None,
-) -> TrialConfig:
+) -> tuple[TrialConfig, str | None]:
+    """What all trials have in common, and a word on the metric that the domain is too small for."""
     preset = small(domain.facts.name, domain.facts.resolution)
     values = merged(_starting_point(preset, _network(domain, models) or preset.network, precision), space.common)
     if target_images is not None:
@@ -217,12 +219,8 @@ def _base_config(
         values["protocol"] = _protocol_for(metric, values["protocol"])
     base = parse_trial(values, "search")
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
-    if "iw" in base.protocol.metrics and domain.facts.val < MIN_IMAGES:
-        raise UserError(
-            f"domain {domain.facts.name!r} has {domain.facts.val} val images, and metric iw needs {MIN_IMAGES} at least; "
-            "import it again with a larger --val-fraction"
-        )
-    return base
+    protocol, left_out = measurable(base.protocol, domain.facts)
+    return base.model_copy(update={"protocol": protocol}), left_out
 
 
 def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None:

@@ -1,11 +1,12 @@
 """`understock domains ...`: image sets."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trainables.storage.home import Home
+from trainables.storage.home import Home, StorageError
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, ExistingName, Force, HomeOption
 from verbs.printing import print_json, print_table, readable
@@ -82,7 +83,10 @@ def show(name: ExistingName, home: HomeOption = None) -> None:
     domain = open_domain(Home.find(home), name)
     domain.verify()
     print_json(domain.facts.model_dump())
-    print(f"contact sheet: {write_contact_sheet(domain)}")
+    try:
+        print(f"contact sheet: {write_contact_sheet(domain)}")
+    except StorageError as error:  # of a home that may only be read the facts are worth showing
+        print(f"no contact sheet: {error}", file=sys.stderr)
 
 
 @domains.command("rm")

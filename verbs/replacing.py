@@ -14,6 +14,7 @@ def end_studies(home: Home, kind: Literal["domain", "source"], name: str, *, for
     from search.records.inputs import check_unclaimed
 
     if not replace and name in home.names(f"{kind}s"):
-        return
+        return home.check_writable()
     if line := check_unclaimed(home, kind, name, force=force):
         print(f"note: {line}", file=sys.stderr)
+    return None

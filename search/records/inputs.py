@@ -42,8 +42,9 @@ def stopped(study: str, error: ChangedDataError) -> UserError:
 def check_unclaimed(home: Home, kind: Kind, name: str, *, force: bool) -> str | None:
     """UserError if an unfinished study needs the domain or source model of that name, which is to be replaced or removed.
 
-    With `force` it is a line that says which studies end; None if there are none.
+    Or if the home can't be written at all. With `force` it is a line that says which studies end; None if there are none.
     """
+    home.check_writable()
     there = home.names("domains") if kind == "domain" else shelf(home)
     unfinished = list(_unfinished(home, kind, name)) if name in there else []
     if not unfinished:

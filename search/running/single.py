@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from spaces.suggest import UNVARIED
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain
 from trainables.machine.devices import best_device, device_name, use_cores
+from trainables.metrics.iw import measurable
 from trainables.running.given import ChangedDataError
 from trainables.running.source_training import shown
 from trainables.running.trial import run_trial
@@ -63,6 +65,10 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     UserError if the config does not fit what is there, if that is not what an earlier call began with, if a study of that
     name is another one, if another process trains it, or if the training diverged.
     """
+    protocol, left_out = measurable(config.protocol, open_domain(home, config.target).facts)
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
+        config = config.model_copy(update={"protocol": protocol})
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
     paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))

@@ -14,6 +14,7 @@ from trainables.cluster.crew import Crew
 from trainables.images.domains import open_domain
 from trainables.machine.devices import native_precision, use_cores
 from trainables.machine.progress import progress
+from trainables.metrics.iw import measurable
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceError, SourceFacts, check_new, save_source
@@ -108,7 +109,12 @@ def _config(
     home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
 ) -> TrialConfig:
     preset = preset or ("paper" if crew.gpus else "small")
-    values = lookup(PRESETS, "preset", preset)(domain, open_domain(home, domain).facts.resolution).model_dump()
+    facts = open_domain(home, domain).facts
+    config = lookup(PRESETS, "preset", preset)(domain, facts.resolution)
+    protocol, left_out = measurable(config.protocol, facts)
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
+    values = config.model_dump() | {"protocol": protocol.model_dump()}
     if max_images is not None:
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.

@@ -24,6 +24,9 @@ from spaces.records import NAME_PATTERN
 from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
 
+SPEC = "study.json"
+"""The file that makes a folder of `studies/` a study."""
+
 LOCK = ".lock"
 """The file in a folder that `only_process` locks."""
 
@@ -57,7 +60,7 @@ class Home:
     def find(cls, where: str | Path | None = None) -> "Home":
         """`where`, a path or an URL, else $UNDERSTOCK_HOME, else ~/.understock; a folder is made if missing.
 
-        UserError if it can't be written, or reached.
+        UserError if it can't be made, or reached. One that can't be written may be read.
         """
         place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
         if "://" in place:
@@ -66,13 +69,18 @@ class Home:
         root = Path(place).expanduser().absolute()
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=root):
+            os.listdir(root)
+        except OSError as error:
+            raise _unwritable(root, error) from None
+        return cls(root)
+
+    def check_writable(self) -> None:
+        """UserError before anything is done whose outcome could not be kept."""
+        try:
+            with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise UserError(
-                f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
-            ) from None
-        return cls(root)
+            raise _unwritable(self.root, error) from None
 
     def __str__(self) -> str:
         """As a user names it: what `find` takes."""
@@ -88,11 +96,22 @@ class Home:
         return self.root / "studies" / check_name("study", name)
 
     def names(self, kind: str) -> list[str]:
-        """Names in `kind` ("domains", "sources", "studies"), sorted; half-written ones start with a dot and are left out."""
+        """Names in `kind` ("domains", "sources", "studies"), sorted; what else lies there is left out.
+
+        That is whatever could have no such name, as half-written ones, and a study's folder before there is a study.
+        """
         folder = self.root / kind
         if mirror := mirror_of(folder):
-            return mirror.names(kind)
-        return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
+            return [name for name in mirror.names(kind) if re.fullmatch(NAME_PATTERN, name)]
+        there = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        begun = [path for path in there if kind != "studies" or (path / SPEC).is_file()]
+        return sorted(path.name for path in begun if re.fullmatch(NAME_PATTERN, path.name))
+
+
+def _unwritable(root: Path, error: OSError) -> UserError:
+    return UserError(
+        f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
+    )
 
 
 class StorageError(UserError):
@@ -106,7 +125,7 @@ class StorageError(UserError):
         return cls(f"{path} can't be written ({reason}); {cure}")
 
 
-STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 
 
 def fetch(path: Path) -> None:
@@ -173,27 +192,32 @@ def writing(path: Path) -> Iterator[Path]:
             raise
         raise StorageError.of(error, path) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that can't be written
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """A fresh folder beside `path`, renamed to `path` at the end; removed if the block raises.
+    """A fresh folder beside `path`, renamed to `path` at the end; removed if the block raises. StorageError if there is no room.
 
     A folder that is there is set aside first and removed last; a process killed between the two renames leaves both
     beside the place, and nothing in it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    beside.mkdir()
     old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.mkdir()
         yield beside
         if mirror := mirror_of(path):
             mirror.put_folder(beside, path)
         if path.exists():
             path.replace(old)
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError.of(error, path) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -217,8 +241,14 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
 
     The lock goes with the process that holds it; on an object store, half a minute after it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / LOCK).open("w")
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError.of(error, folder / LOCK) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
