@@ -14,6 +14,7 @@ import torch
 
 from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
+from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
 from spaces.config import SCRATCH, Budget, TrialConfig
@@ -28,7 +29,7 @@ from trainables.machine.devices import best_device, native_precision
 from trainables.methods.method import Given, unfit
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
-from trainables.metrics.iw import MIN_IMAGES
+from trainables.metrics.iw import measurable
 from trainables.networks.families import AnyNetwork, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, fetch, file_digest
@@ -81,7 +82,7 @@ def resolve_study(
     shares = _shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
-    base = _base_config(domain, space, models, precision, target_images, max_images, metric)
+    base, left_out = _base_config(domain, space, models, precision, target_images, max_images, metric)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {
@@ -111,7 +112,7 @@ def resolve_study(
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
-    return Resolved(spec, probe(spec, space)[0], notes)
+    return Resolved(spec, probe(spec, space)[0], notes if left_out is None else (*notes, left_out))
 
 
 def _whole_path(space: str) -> tuple[str, dict[str, str]]:
@@ -126,14 +127,17 @@ def _whole_path(space: str) -> tuple[str, dict[str, str]]:
 def begin(home: Home, spec: StudySpec) -> str:
     """Put a new study on disk, with its sources ranked for the target; or find the same one there, to go on with it.
 
-    Returns its name. Raises UserError if a study of that name is there with other settings.
+    Returns its name. Raises UserError if a study of that name is there with other settings, or if the data change
+    meanwhile.
     """
     paths = StudyPaths.of(home, spec.name)
+    home.check_writable()
     fetch(paths.spec)
     if not paths.spec.exists():
         with only_driver(paths):
             models = [open_source(home, name) for name in spec.sources]
             ranking = rank_sources(home, open_domain(home, spec.target), models, spec.base.protocol)
+            check_unchanged(home, spec)  # ranking takes minutes
             write_ranking(paths.ranking, ranking)
             write_spec(paths, spec.model_copy(update={"sources": ranking.order, "ranking": ranking.distances}))
         return spec.name
@@ -151,10 +155,13 @@ def begin(home: Home, spec: StudySpec) -> str:
 
 
 def _shown(then: Any, now: Any) -> str:
-    """Say which value there was and which is asked for; of two configs, those of the first field that differs."""
+    """Say which value there was and which is asked for: of two configs the first fields that differ, of mappings the entries."""
     while isinstance(then, Config):
         field = next(name for name in type(then).model_fields if getattr(then, name) != getattr(now, name))
         then, now = getattr(then, field), getattr(now, field)
+    if isinstance(then, dict):
+        differ = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+        then, now = ({key: values.get(key) for key in differ} for values in (then, now))
     return f"it has {then!r}, asked for {now!r}"
 
 
@@ -205,8 +212,11 @@ def _base_config(
     target_images: int | None,
     max_images: int | None,
     metric: str | None,
-) -> TrialConfig:
-    """Make the config that a study's trials have in common: the small preset, with what the space and the user say."""
+) -> tuple[TrialConfig, str | None]:
+    """Make the config that a study's trials have in common: the small preset, with what the space and the user say.
+
+    With it comes a line on the metric that the domain is too small for, if there is one.
+    """
     preset = small(domain.facts.name, domain.facts.resolution)
     values = merged(_starting_point(preset, _network(domain, models) or preset.network, precision), space.common)
     if target_images is not None:
@@ -219,12 +229,8 @@ def _base_config(
         values["protocol"] = _protocol_for(metric, values["protocol"])
     base = parse_trial(values, "search")
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
-    if "iw" in base.protocol.metrics and domain.facts.val < MIN_IMAGES:
-        raise UserError(
-            f"domain {domain.facts.name!r} has {domain.facts.val} val images, and metric iw needs {MIN_IMAGES} at least; "
-            "import it again with a larger --val-fraction"
-        )
-    return base
+    protocol, left_out = measurable(base.protocol, domain.facts)
+    return base.model_copy(update={"protocol": protocol}), left_out
 
 
 def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None:

@@ -20,7 +20,7 @@ import typer
 from PIL import Image
 
 import understock
-from search.launch import resolve_study
+from search.launch import begin, resolve_study
 from search.records.study import StudyPaths, write_spec
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
@@ -371,3 +371,100 @@ def test_what_a_search_leaves_out_is_noted(run: Run, home: Home, tiny_domain: st
     assert left_out
     assert all(line.startswith("note: ") for line in notes.splitlines())
     assert all(repr(name) in notes or name in notes for name in left_out)
+
+
+NEEDED = {
+    "domains add dots {tmp}/images --resolution 32 --replace": "domain 'dots'",
+    "domains rm dots": "domain 'dots'",
+    "sources add seed-7 {tmp}/both --domain x --images 1 --replace": "source model 'seed-7'",
+    "sources train dots --name seed-7 --max-images 16 --replace": "source model 'seed-7'",
+    "sources rm seed-7": "source model 'seed-7'",
+}
+
+
+@pytest.mark.parametrize("line", NEEDED)
+def test_what_an_unfinished_study_needs_is_replaced_and_removed_by_force_alone(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path, line: str
+) -> None:
+    write_spec(StudyPaths.of(home, "begun"), resolve_study(home, "dots", "quickstart", sources="seed-7").spec)
+    (tmp_path / "images").mkdir()
+    for shade in range(8):
+        Image.new("RGB", (32, 32), (shade, 0, 0)).save(tmp_path / "images" / f"{shade}.png")
+    tensors = {f"{part}.{name}": t for part, own in tiny_source.weights().items() for name, t in own.items()}
+    write_tensors(tensors, tmp_path / "both")
+    line = line.replace("{tmp}", str(tmp_path)) + (" --resolution 32 --width 2 --z-dim 8" if "both" in line else "")
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
+    code, said, complaint = run(line)
+    assert (code, said, complaint.count("\n")) == (2, "", 1)
+    assert (
+        f"{NEEDED[next(key for key in NEEDED if key.split()[:3] == line.split()[:3])]} is what an unfinished"
+        in complaint
+    )
+    assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
+    code, _, complaint = run(f"{line} --force")
+    assert code == 0, complaint
+    assert "this ends: dots-quickstart (0 of 24 trials are through)\n" in complaint
+
+
+def test_a_new_source_does_not_hide_a_builtin_one_that_an_unfinished_study_needs(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
+) -> None:
+    write_spec(StudyPaths.of(home, "begun"), resolve_study(home, "dots", "quickstart", sources="mnist").spec)
+    code, _, complaint = run(f"sources add mnist {tmp_path / 'nowhere'} --domain x --images 1")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "source model 'mnist' is what an unfinished study was planned with: dots-quickstart" in complaint
+
+
+READING = ("domains list", "domains show dots", "sources list", "sources show seed-7", "status", "status begun",
+           "rank dots --sources seed-7", "search dots --sources seed-7 --dry-run")  # fmt: skip
+
+
+def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is_refused(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
+) -> None:
+    write_spec(StudyPaths.of(home, "begun"), resolve_study(home, "dots", "quickstart", sources="seed-7").spec)
+    if subprocess.run(["mount", "--bind", home.root, home.root], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    subprocess.run(["mount", "-o", "remount,ro,bind", home.root], check=True)
+    try:
+        for line in READING:
+            code, said, complaint = run(line)
+            assert (code, bool(said)) == (0, True), f"{line}: {complaint}"
+        for line in ("domains add new builtin:mdi", "domains rm dots", "sources rm seed-7", "sources train dots",
+                     "search dots --sources seed-7 --name new"):  # fmt: skip
+            code, _, complaint = run(line)
+            assert code == 2, line
+            assert complaint.splitlines()[-1].startswith(f"understock: home {home.root} can't be written (Read-only"), (
+                line
+            )
+    finally:
+        subprocess.run(["umount", "-l", home.root], check=True)
+
+
+def test_strangers_in_the_home_s_folders_stop_no_verb(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    for kind in ("domains", "sources", "studies"):
+        for stray in ("lost+found", "backup"):
+            (home.root / kind / stray).mkdir(parents=True)
+        (home.root / kind / "notes.txt").write_text("")
+    for line in ("domains list", "sources list", "status", "search dots --dry-run"):
+        code, said, complaint = run(line)
+        assert code == 0 and said, f"{line}: {complaint}"
+        assert "lost+found" not in said + complaint
+    assert run("status --json")[1] == "[]\n"
+
+
+def test_a_study_whose_ranking_failed_is_none_and_the_same_command_begins_it(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    weights = home.source("seed-7") / "generator.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    code, _, complaint = run("search dots --sources seed-7 --name x --trials 1")
+    assert code == 2 and "were changed or damaged" in complaint
+    assert run("status x")[2].endswith("known: none yet\n")
+    assert json.loads(run("status --json")[1]) == []
+    weights.write_bytes(whole)
+    assert begin(home, resolve_study(home, "dots", "quickstart", sources="seed-7", name="x", trials=1).spec) == "x"
+    assert json.loads(run("status --json")[1]) == ["x"]

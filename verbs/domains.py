@@ -1,5 +1,6 @@
 """`understock domains ...`: the verbs that import image sets, list and show them, and remove them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +8,11 @@ from typing import Annotated
 import typer
 
 from trainables.images.printable import printable
-from trainables.storage.home import Home
+from trainables.storage.home import Home, StorageError
 from verbs.endings import if_interrupted
-from verbs.options import AsJson, ExistingName, HomeOption
+from verbs.options import AsJson, ExistingName, Force, HomeOption
 from verbs.printing import print_json, print_table, readable
+from verbs.replacing import end_studies
 
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
 
@@ -34,6 +36,7 @@ def add(
     image_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of Parquet files. [default: image, or the only one of bytes]")
     ] = None,
+    force: Force = False,
     home: HomeOption = None,
 ) -> None:
     """Import images as a domain. Example: understock domains add cats photos/cats --resolution 64"""
@@ -42,6 +45,7 @@ def add(
         from trainables.machine.progress import progress
 
         where = Home.find(home)
+        end_studies(where, "domain", name, force=force, replace=replace)
         with progress(f"importing {name}", "images") as report:
             facts = add_domain(
                 where,
@@ -103,13 +107,18 @@ def show(name: ExistingName, home: HomeOption = None) -> None:
     domain = open_domain(Home.find(home), name)
     domain.verify()
     print_json(domain.facts.model_dump())
-    print(f"contact sheet: {printable(str(write_contact_sheet(domain)))}")
+    try:
+        print(f"contact sheet: {printable(str(write_contact_sheet(domain)))}")
+    except StorageError as error:  # of a home that may only be read the facts are worth showing
+        print(f"no contact sheet: {error}", file=sys.stderr)
 
 
 @domains.command("rm")
-def rm(name: ExistingName, home: HomeOption = None) -> None:
+def rm(name: ExistingName, force: Force = False, home: HomeOption = None) -> None:
     """Remove a domain. Example: understock domains rm cats"""
     from trainables.images.domains import remove_domain
 
-    remove_domain(Home.find(home), name)
+    where = Home.find(home)
+    end_studies(where, "domain", name, force=force)
+    remove_domain(where, name)
     print(f"domain {name} removed")

@@ -13,6 +13,7 @@ HomeOption = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Force = Annotated[bool, typer.Option("--force", help="Even if unfinished studies need the old one; names them.")]
 Submit = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]"),

@@ -7,8 +7,9 @@ import typer
 
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, ExistingName, HomeOption
+from verbs.options import AsJson, ExistingName, Force, HomeOption
 from verbs.printing import print_json, print_table, readable
+from verbs.replacing import end_studies
 
 sources = typer.Typer(no_args_is_help=True, help="Source models: pretrained GANs, the shelf to choose from.")
 
@@ -40,14 +41,17 @@ def train(
     ] = None,
     seed: int = 0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
+    force: Force = False,
     home: HomeOption = None,
 ) -> None:
     """Train a source model; goes on where it was cut off. Example: understock sources train dogs --max-images 160000"""
     with if_interrupted("interrupted; the same command goes on"):
         from trainables.running.source_training import train_source
 
+        where = Home.find(home)
+        end_studies(where, "source", name or domain, force=force, replace=replace)
         facts = train_source(
-            Home.find(home),
+            where,
             domain,
             name or domain,
             preset,
@@ -89,6 +93,7 @@ def add(
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
+    force: Force = False,
     home: HomeOption = None,
 ) -> None:
     """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
@@ -98,7 +103,9 @@ def add(
     options = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
     network = {field: value for field, value in options.items() if value is not None}
     about = {"domain": domain, "images": images, "classes": classes}
-    facts = add_source(Home.find(home), name, files, network, about, key_map=key_map, replace=replace)
+    where = Home.find(home)
+    end_studies(where, "source", name, force=force, replace=replace)
+    facts = add_source(where, name, files, network, about, key_map=key_map, replace=replace)
     parts = " and ".join(facts.networks)
     print(f"source model {facts.name} added: {parts}, {told(facts.network)}, digest {facts.digest[:12]}")
 
@@ -154,11 +161,14 @@ def export(
 
 
 @sources.command("rm")
-def rm(name: ExistingName, home: HomeOption = None) -> None:
+def rm(name: ExistingName, force: Force = False, home: HomeOption = None) -> None:
     """Remove a source model from the home. Example: understock sources rm dogs"""
     from trainables.sources.shelf import remove_source
 
-    remove_source(Home.find(home), name)
+    where = Home.find(home)
+    if name in where.names("sources"):
+        end_studies(where, "source", name, force=force)
+    remove_source(where, name)
     print(f"source model {name} removed")
 
 

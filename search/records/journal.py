@@ -4,20 +4,23 @@ This is the one module that knows how Optuna keeps that file and how it numbers 
 trial by its number in the study.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.records.results import Status
+from spaces.errors import UserError
 from spaces.protocol import Direction
 from trainables.machine.interrupts import kept_interrupts
-from trainables.storage.home import fetch, push
+from trainables.storage.home import fetch, push, writing
 
 STATES: Mapping[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -45,9 +48,10 @@ class Journal:
         fetch(path)
         _mend(path)
         self._path, self._storage = path, JournalStorage(_File(str(path)))
-        self.study = optuna.create_study(
-            storage=self._storage, study_name=name, direction=direction, load_if_exists=True
-        )
+        try:
+            self.study = optuna.load_study(storage=self._storage, study_name=name)
+        except KeyError:
+            self.study = optuna.create_study(storage=self._storage, study_name=name, direction=direction)
         self._study_id = self._storage.get_study_id_from_name(name)
 
     @property
@@ -101,9 +105,66 @@ class Journal:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
+class DamagedJournalError(UserError):
+    """A journal that does not hold what was written to it."""
+
+
+def read_trials(path: Path, name: str, direction: Direction | None = None) -> list[FrozenTrial]:
+    """The trials in the journal of study `name`, which stays as it is; none if there is no journal, or nothing in it.
+
+    A last line that a killed process did not finish is left out. DamagedJournalError if another line is not whole, or if
+    Optuna can make nothing of them, or if they are of another study.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    logs = list(_parsed(lines))
+    try:
+        storage = JournalStorage(_Lines(logs))
+    except Exception as error:  # what Optuna makes of lines that it did not write can be anything
+        raise DamagedJournalError(
+            f"Optuna can't read it: {type(error).__name__} {' '.join(str(error).split())}"
+        ) from None
+    found = storage.get_all_studies()
+    if lines and ([study.study_name for study in found] != [name]):
+        raise DamagedJournalError(
+            f"it has the studies {[study.study_name for study in found]}, expected {name!r} alone"
+        )
+    if found and direction and found[0].directions != [StudyDirection[direction.upper()]]:
+        raise DamagedJournalError(f"its scores are to {found[0].directions[0].name.lower()}, expected to {direction}")
+    return [trial for study in found for trial in storage.get_all_trials(study._study_id)]
+
+
+def _parsed(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise DamagedJournalError(f"line {number} of {len(lines)} is not JSON: {error}") from None
+
+
+def write_journal(path: Path, name: str, direction: Direction, trials: Sequence[FrozenTrial]) -> None:
+    """Write a journal of these trials, numbered in their order, over what was there; nothing is left to be planned."""
+    with writing(path) as beside:
+        study = optuna.create_study(storage=JournalStorage(_File(str(beside))), study_name=name, direction=direction)
+        study.add_trials(trials)
+        study.set_user_attr("planned", True)
+
+
 def is_score(value: float | None) -> TypeGuard[float]:
     """Whether trials can be compared by this value: it is there, and finite."""
     return value is not None and math.isfinite(value)
+
+
+class _Lines(BaseJournalBackend):
+    """What a journal's lines say, to be read alone."""
+
+    def __init__(self, lines: Sequence[dict[str, Any]]) -> None:
+        self._lines = lines
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        return iter(self._lines[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise PermissionError(f"a journal that is read alone was to be written: {logs}")
 
 
 class _File(JournalFileBackend):

@@ -97,6 +97,11 @@ SCHEMA = pa.schema({**_ROW_FIELDS, **_COLUMNS})
 """Every column but the losses'. A config column is named by the field's path: `source`, `transfer/parts`, `optim/lr_g`."""
 
 
+def is_final(status: Status) -> bool:
+    """Whether a trial of that status is through."""
+    return status != "running"
+
+
 def is_evaluation(row: Mapping[str, Any]) -> bool:
     """Whether a row is of an evaluation; a trial that has none yet has one row all the same."""
     return bool(row["images_seen"]) or row["iterations"] is not None

@@ -12,7 +12,7 @@ from spaces.errors import UserError
 from spaces.protocol import METRICS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
-from trainables.storage.home import Home, fetch, has_process, only_process, writing
+from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
 
 
 class StudySpec(Config):
@@ -87,7 +87,7 @@ class StudyPaths:
     @property
     def spec(self) -> Path:
         """The file with the StudySpec, as JSON; the study exists once it is there."""
-        return self.root / "study.json"
+        return self.root / SPEC
 
     @property
     def ranking(self) -> Path:

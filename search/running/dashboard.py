@@ -10,7 +10,9 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from search.records.journal import DamagedJournalError, read_trials
 from search.records.study import StudyPaths
+from search.running.damage import check_parameters, read_table
 from spaces.errors import UserError
 from trainables.storage.home import snapshot
 
@@ -23,14 +25,14 @@ class ReadOnlyJournal(JournalFileBackend):
 
     def __init__(self, journal: Path) -> None:
         self._journal, self._folder = journal, tempfile.TemporaryDirectory(prefix="understock-")
-        self._copy, self._read = Path(self._folder.name) / journal.name, 0.0
+        self.copy, self._read = Path(self._folder.name) / journal.name, 0.0
         self._refresh()
-        super().__init__(str(self._copy))
+        super().__init__(str(self.copy))
 
     def _refresh(self) -> None:
-        if time.monotonic() - self._read > REFRESH_SECONDS or not self._copy.exists():
+        if time.monotonic() - self._read > REFRESH_SECONDS or not self.copy.exists():
             try:
-                snapshot(self._journal, self._copy)
+                snapshot(self._journal, self.copy)
             except FileNotFoundError:
                 raise UserError(
                     f"study {self._journal.parent.name!r} has not run yet: there is nothing to show"
@@ -45,11 +47,23 @@ class ReadOnlyJournal(JournalFileBackend):
         raise PermissionError("the journal of a study is only shown here; nothing is changed")
 
 
+def checked_journal(paths: StudyPaths) -> ReadOnlyJournal:
+    """The study's journal, to be shown; UserError if it does not say what the evaluations table says."""
+    table = read_table(paths, "")  # before the journal, which has each trial before the table has it
+    journal = ReadOnlyJournal(paths.journal)
+    try:
+        check_parameters(read_trials(journal.copy, paths.root.name), table)
+    except DamagedJournalError as damage:
+        name = paths.root.name
+        raise UserError(f"{paths.journal} is damaged ({damage}); mend it with: understock resume {name}") from None
+    return journal
+
+
 def serve(paths: StudyPaths, host: str, port: int) -> None:
-    """Serve optuna-dashboard on the study's journal until Ctrl-C; UserError if the port can't be had."""
+    """Serve optuna-dashboard on the study's journal until Ctrl-C; UserError if it is damaged, or the port can't be had."""
     from optuna_dashboard import run_server
 
-    storage = JournalStorage(ReadOnlyJournal(paths.journal))
+    storage = JournalStorage(checked_journal(paths))
     print(f"http://{host}:{port}/dashboard shows study {paths.root.name}; Ctrl-C ends it", file=sys.stderr)
     try:
         run_server(storage, host=host, port=port)

@@ -16,6 +16,7 @@ from search.proposals import load_space
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, row_columns, write_trial
 from search.records.study import StudyPaths, StudySpec
+from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
 from search.running.suggested import first_trials, suggested_config
 from search.sampling import sampler
@@ -32,10 +33,15 @@ class Ledger:
     """Asks for trials, records what comes of them in journal and table, and knows which are left to do."""
 
     def __init__(self, paths: StudyPaths, spec: StudySpec) -> None:
-        """Open the study's journal and table, or begin them, and make good what a killed process left undone in them."""
+        """Open the study's journal and table, or begin them, and make good what a killed process left undone in them.
+
+        A journal that is damaged is made anew from the table; UserError, before anything is written, if that can't be.
+        """
         self.paths, self.spec, self.space = paths, spec, load_space(spec.space)
-        self._journal = Journal(paths.journal, spec.name, spec.direction)
+        fetch(paths.journal)
         fetch(paths.evaluations)
+        mend_journal(paths, spec, self.space)
+        self._journal = Journal(paths.journal, spec.name, spec.direction)
         self.study = self._journal.study
         self.study.sampler = sampler(spec, len(self._journal.trials()))
         if not self._journal.planned:

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from search.records.journal import STATES, Journal
-from search.records.results import read_rows, write_trial
+from search.records.results import is_evaluation, read_rows, write_trial
 from search.records.study import StudyPaths, StudySpec
 from search.running.suggested import suggested_config
 from spaces.errors import UserError
@@ -24,6 +24,9 @@ def tell_what_ended(journal: Journal, paths: StudyPaths, spec: StudySpec) -> Non
         rows = rows_on_disk(paths, trial.number)
         if rows and rows[-1]["status"] in STATES:
             last = rows[-1]
+            journal.score(
+                trial.number, {row["images_seen"]: row.get(spec.metric) for row in rows if is_evaluation(row)}
+            )
             journal.end(trial.number, last["status"], last.get(spec.metric), last["error"])
             forget_fallback(_files(paths, trial.number))
 

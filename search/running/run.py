@@ -13,23 +13,29 @@ from search.records.results import Status
 from search.running.ledger import Ledger
 from search.running.live import View
 from spaces.config import TrialConfig
-from trainables.running.tune_trial import OUT_OF_STORAGE, TrialJob
+from spaces.errors import UserError
+from trainables.running.given import ChangedDataError
+from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE, TrialJob
 from trainables.storage.home import Home, StorageError
 
 Halt = Literal["interrupted", "time is up"]
-"""Why a run ends before its study does, other than for an error of the disk."""
+"""Why a run ends before its study does, other than for an error of the disk or for changed data."""
+
+_HALTING: Mapping[str, type[UserError]] = {OUT_OF_STORAGE: StorageError, DATA_CHANGED: ChangedDataError}
+"""What halts a run, by the status with which a trial reports it."""
 
 
 class Run:
     """Knows which of Tune's trials is which of the ledger's, tells ledger and view of them, and halts when it must.
 
-    Once the run is `halted` it writes nothing more. An error of the disk, here or in a trial, halts the run rather than
-    fail the trial: all that is on disk stays, and the trial is taken up again once there is space.
+    Once the run is `halted` it writes nothing more. An error of the disk, here or in a trial, or data that are not those
+    the trial was planned with, halt the run rather than fail the trial: all that is on disk stays, and the trial is taken up
+    again once there is space, or the data are back.
     """
 
     def __init__(self, home: Home, ledger: Ledger, view: View) -> None:
         self.ledger = ledger
-        self.halted: Halt | StorageError | None = None
+        self.halted: Halt | UserError | None = None
         self._home, self._view = home, view
         self._open: dict[str, tuple[int, TrialConfig]] = {}
         """The number and config of each trial that Tune runs, by Tune's id."""
@@ -51,6 +57,7 @@ class Run:
 
     def _job(self, number: int, config: TrialConfig, evaluated: int) -> TrialJob:
         spec, paths = self.ledger.spec, self.ledger.paths
+        needed = [f"domain:{config.target}", f"source:{config.source}"]
         return TrialJob(
             number=number,
             reference=self.ledger.is_reference(number),
@@ -63,6 +70,7 @@ class Run:
             workers=spec.workers_per_trial,
             gpus_per_worker=spec.gpus_per_worker,
             memory=spec.memory_per_trial,
+            digests={what: spec.digests[what] for what in needed if what in spec.digests},
         )
 
     def note(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -87,11 +95,11 @@ class Run:
         self._view.lost(number, times, limit)
 
     def end(self, trial_id: str, last: Mapping[str, Any], error: str | None = None) -> None:
-        """Close a trial; or, if the disk let it down, halt the run and leave the trial open."""
+        """Close a trial; or, if the disk let it down or its data have changed, halt the run and leave the trial open."""
         if self.halted or trial_id not in self._open:
             return
-        if last.get("status") == OUT_OF_STORAGE and error is None:
-            self.halted = StorageError(str(last["error"]))
+        if (halting := _HALTING.get(last.get("status", ""))) and error is None:
+            self.halted = halting(str(last["error"]))
             return
         number, config = self._open[trial_id]
         status = "failed" if error else _status(last)

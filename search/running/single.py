@@ -4,10 +4,12 @@ import datetime
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from search.launch import begin, versions
+from search.records.inputs import stopped
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
 from search.running.ledger import Ledger
 from spaces.config import SCRATCH, TrialConfig
@@ -16,6 +18,8 @@ from spaces.suggest import UNVARIED
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain
 from trainables.machine.devices import best_device, device_name, use_cores
+from trainables.metrics.iw import measurable
+from trainables.running.given import ChangedDataError
 from trainables.running.source_training import shown
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
@@ -58,9 +62,13 @@ def default_name(target: str, path: Path) -> str:
 def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = None) -> tuple[StudyPaths, StudySpec]:
     """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
 
-    UserError if the config does not fit what is there, if a study of that name is another one, if another process trains
-    it, or if the training diverged.
+    UserError if the config does not fit what is there, if that is not what an earlier call began with, if a study of that
+    name is another one, if another process trains it, or if the training diverged.
     """
+    protocol, left_out = measurable(config.protocol, open_domain(home, config.target).facts)
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
+        config = config.model_copy(update={"protocol": protocol})
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
     paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
@@ -69,7 +77,10 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
         asked = ledger.ask()
         if asked is not None:
             number, config = asked
-            last = _train(home, ledger, number, config, threads)
+            try:
+                last = _train(home, ledger, number, config, threads)
+            except ChangedDataError as error:
+                raise stopped(name, error) from error
             ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
             if last.status == "diverged":
                 raise UserError(
@@ -109,7 +120,7 @@ def _train(home: Home, ledger: Ledger, number: int, config: TrialConfig, threads
     machine = {"device": device_name(device), "threads": threads}
     files = TrialFiles(ledger.paths.trial(number), ledger.paths.samples(number))
     return shown(
-        run_trial(config, home, files, device),
+        run_trial(config, home, files, device, ledger.spec.digests),
         f"training {ledger.spec.name}",
         record=lambda evaluation: ledger.record(number, config, evaluation.row() | machine),
     )

@@ -31,6 +31,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.records.inputs import check_unchanged, stopped
 from search.records.study import StudyPaths, StudySpec, only_driver
 from search.running.ledger import Ledger
 from search.running.live import View
@@ -39,11 +40,10 @@ from search.running.tracking import trackers
 from spaces.errors import UserError
 from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
 from trainables.cluster.crew import Crew
-from trainables.images.domains import open_domain
 from trainables.machine.interrupts import handling_interrupts
+from trainables.running.given import ChangedDataError
 from trainables.running.tune_trial import resources, tune_trial
-from trainables.sources.shelf import open_source
-from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError, file_digest
+from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError
 
 INFRASTRUCTURE_RETRIES = 3
 """How often a trial whose process or node was lost is taken up again from its last checkpoint.
@@ -74,12 +74,12 @@ def run_study(
 ) -> Outcome:
     """Run what is left of a study: all of a new one, nothing of a finished one.
 
-    UserError if another process runs it, its data, source models or space have changed, there is no Ray at `address`, or
-    the disk is full.
+    UserError if another process runs it, its data, source models or space have changed or change meanwhile, there is no
+    Ray at `address`, or the disk is full.
     """
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
-    with _full_disk(paths), only_driver(paths):
+    with _halting_errors(paths), only_driver(paths):
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
@@ -87,22 +87,24 @@ def run_study(
             run = Run(home, ledger, view)
             with suppress(_Halted), _signals(run):
                 _tuner(run, trainable, also).fit()
-        if isinstance(run.halted, StorageError):
+        if isinstance(run.halted, UserError):
             raise run.halted
         return (run.halted or "interrupted") if ledger.to_do else "complete"
 
 
 @contextmanager
-def _full_disk(paths: StudyPaths) -> Iterator[None]:
-    """Turn an error of the disk in the block into one line that says how to go on."""
+def _halting_errors(paths: StudyPaths) -> Iterator[None]:
+    """Turn an error of the disk in the block, or changed data, into one line that says how to go on."""
+    name = paths.root.name
     try:
         yield
+    except ChangedDataError as error:
+        raise stopped(name, error) from error
     except (OSError, StorageError) as error:
         if isinstance(error, OSError):
             if error.errno not in STORAGE_ERRNOS:
                 raise
             error = StorageError.of(error, Path(error.filename or paths.root))
-        name = paths.root.name
         raise UserError(f"study {name!r} stopped: {error}, then go on with: understock resume {name}") from error
 
 
@@ -131,21 +133,6 @@ def _signals(run: Run) -> Iterator[None]:
 
     with handling_interrupts(halt):
         yield
-
-
-def check_unchanged(home: Home, spec: StudySpec) -> None:
-    """UserError if the study's domain, a source model or its space's file is not the one that it started with."""
-    for what, digest in spec.digests.items():
-        kind, _, name = what.partition(":")
-        if kind == "space":
-            found = file_digest(Path(name)) if Path(name).is_file() else "missing"
-        else:
-            found = (open_domain(home, name) if kind == "domain" else open_source(home, name)).facts.digest
-        if found != digest:
-            raise UserError(
-                f"study {spec.name!r}: {kind} {name!r} has changed since it started (digest {found[:12]}, was "
-                f"{digest[:12]}); start a new study with another --name"
-            )
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from search.launch import begin, resolve_study
+from search.records.inputs import check_unchanged
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
-from search.running.tune import check_unchanged
 from spaces.errors import UserError
 from trainables.images.domains import open_domain, write_domain
 from trainables.sources.shelf import SourceModel, open_source, shelf

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.networks import RESOLUTIONS, Resnet
-from spaces.protocol import IwProtocol
+from spaces.protocol import IwProtocol, Protocol
+from trainables.images.domains import DomainFacts
 from trainables.images.pixels import to_float
 from trainables.machine.randomness import random_numbers
 from trainables.networks.families import build_discriminator
@@ -17,6 +18,23 @@ from trainables.training.losses import LOSSES
 
 MIN_IMAGES = 4
 """Fewest images of either side, real and generated: half of them train the critic, half are scored."""
+
+
+def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str | None]:
+    """The protocol without IW, and why, where a domain has too few images for it; else the protocol as it is.
+
+    UserError if IW is what the protocol goes by.
+    """
+    if "iw" not in protocol.metrics or min(domain.train, domain.val) >= MIN_IMAGES:
+        return protocol, None
+    why = (
+        f"domain {domain.name!r} has {domain.train} train and {domain.val} val images, and metric iw needs {MIN_IMAGES} of "
+        "each at least"
+    )
+    if protocol.metrics[0] == "iw":
+        raise UserError(f"{why}; import it again with another --val-fraction, or go by another metric")
+    metrics = tuple(name for name in protocol.metrics if name != "iw")
+    return protocol.model_copy(update={"metrics": metrics}), f"iw is left out: {why}"
 
 
 def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol, device: torch.device) -> float:

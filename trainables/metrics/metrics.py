@@ -79,9 +79,24 @@ class EvalContext:
         return min(len(self.generated), len(self.rows(self._other_split)) + len(self.reference.features) // 2)
 
     @property
+    def manifold_n(self) -> int:
+        """Images of each side for neighbourhoods, whose measures grow with the count of either: of the reference, generated,
+        and held out. Where the other split has too few to hold out, the reference gives half of what is missing.
+        """
+        real = len(self.reference.features)
+        return min(len(self.generated), real, (real + len(self.rows(self._other_split))) // 2)
+
+    @property
+    def manifold_floor_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of the reference, and of real images in the place of generated ones, `manifold_n` of each and none in both."""
+        n, real = self.manifold_n, self.reference.features
+        held_out = extract(self._extractor, self.domain, self.rows(self._other_split)[:n])
+        return real[:n], np.concatenate([held_out, real[len(real) - (n - len(held_out)) :]])
+
+    @property
     def iw_n(self) -> int:
         """Images of each side that IW's critic gets."""
-        return min(self.protocol.iw.images, len(self.generated), len(self.rows("val")))
+        return min(self.protocol.iw.images, len(self.generated), len(self.rows("val")), len(self.rows("train")))
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """The rows of a split, in the order that the protocol's seed gives."""
@@ -154,7 +169,7 @@ def _with_floor(context: EvalContext, name: str, distance: Distance) -> dict[str
 
     def floor() -> float:
         held_out, real = context.floor_features
-        return distance(context, held_out, real) if len(held_out) >= 2 else math.nan
+        return distance(context, held_out, real) if min(len(held_out), len(real)) >= 2 else math.nan
 
     value = distance(context, context.features, None) if len(context.features) >= 2 else math.nan
     return {name: value, f"{name}_floor": context.once(f"{name}-floor", floor, *context.feature_space, context.floor_n)}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from spaces.errors import UserError
 from trainables.images.domains import Domain, Split
 from trainables.metrics.distances import Moments
 from trainables.metrics.features import Extractor
-from trainables.storage.home import writing
+from trainables.storage.home import StorageError, writing
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[]
         return read(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, UserError):  # none yet, or damaged
         value = compute()
-    with writing(path) as beside:
+    with suppress(StorageError), writing(path) as beside:  # of a home that can't be written it is computed each time
         beside.write_text(json.dumps(value))
     return value
 
@@ -88,7 +89,7 @@ def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, 
         return stored
     features = extract(extractor, domain, rows)
     moments = Moments.of(features)
-    with writing(path) as beside, beside.open("wb") as file:
+    with suppress(StorageError), writing(path) as beside, beside.open("wb") as file:
         np.savez(file, features=features, mean=moments.mean, spread=moments.spread)
     return Reference(features, moments)
 

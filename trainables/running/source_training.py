@@ -11,13 +11,14 @@ from spaces.errors import lookup
 from spaces.presets import PRESETS
 from spaces.trials import parse_trial
 from trainables.cluster.crew import Crew
-from trainables.images.domains import open_domain
+from trainables.images.domains import DomainFacts, open_domain
 from trainables.machine.devices import native_precision, use_cores
 from trainables.machine.progress import progress
+from trainables.metrics.iw import measurable
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceError, SourceFacts, check_new, save_source
-from trainables.storage.home import Home, only_process, remove
+from trainables.storage.home import Home, fetch, only_process, remove, writing
 from trainables.training.loop import Evaluation, Progress
 from trainables.training.trial_files import TrialFiles
 
@@ -49,8 +50,9 @@ def train_source(
     files = _training_files(home, name)
     busy = f"source model {name!r} is being trained by another process; wait for it, or give this one another --name"
     with only_process(files.folder, busy):
+        images = _same_images(home, config.target, name, files)
         last = _train(config, home, name, files, crew, address)
-        facts = _shelve(home, name, config, files, last)
+        facts = _shelve(home, name, config, images, files, last)
         remove(files.folder)
     return facts
 
@@ -108,7 +110,12 @@ def _config(
     home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
 ) -> TrialConfig:
     preset = preset or ("paper" if crew.gpus else "small")
-    values = lookup(PRESETS, "preset", preset)(domain, open_domain(home, domain).facts.resolution).model_dump()
+    facts = open_domain(home, domain).facts
+    config = lookup(PRESETS, "preset", preset)(domain, facts.resolution)
+    protocol, left_out = measurable(config.protocol, facts)
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
+    values = config.model_dump() | {"protocol": protocol.model_dump()}
     if max_images is not None:
         values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // 4)}
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
@@ -122,9 +129,24 @@ def _training_files(home: Home, name: str) -> TrialFiles:
     return TrialFiles(folder, folder / "samples")
 
 
-def _shelve(home: Home, name: str, config: TrialConfig, files: TrialFiles, last: Evaluation) -> SourceFacts:
-    """The model of a finished training, on the shelf."""
-    domain = open_domain(home, config.target).facts
+def _same_images(home: Home, domain: str, name: str, files: TrialFiles) -> DomainFacts:
+    """The facts of the domain; SourceError if it is another than the one that a training which was cut off began with."""
+    facts, noted = open_domain(home, domain).facts, files.folder / "domain.digest"
+    fetch(noted)
+    if noted.is_file() and (before := noted.read_text()) != facts.digest:
+        raise SourceError(
+            f"source model {name!r} was begun with other images of domain {domain!r} (digest {before[:12]}, now "
+            f"{facts.digest[:12]}); add those again, give this one another --name, or remove {files.folder}"
+        )
+    with writing(noted) as beside:
+        beside.write_text(facts.digest)
+    return facts
+
+
+def _shelve(
+    home: Home, name: str, config: TrialConfig, domain: DomainFacts, files: TrialFiles, last: Evaluation
+) -> SourceFacts:
+    """The model of a finished training, on the shelf, with the facts of the domain that it was trained on."""
     latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
     return save_source(
         home.source(name),

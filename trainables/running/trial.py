@@ -1,7 +1,7 @@
 """One trial from its config to its last evaluation, resumable at each: what a worker runs, with or without Ray."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -26,18 +26,24 @@ from trainables.training.trial_files import TrialFiles
 
 
 def run_trial(
-    config: TrialConfig, home: Home, files: TrialFiles, device: torch.device
+    config: TrialConfig,
+    home: Home,
+    files: TrialFiles,
+    device: torch.device,
+    planned: Mapping[str, str] | None = None,
 ) -> Iterator[Progress | Evaluation]:
     """Train `config`, yielding evaluations, and between them its progress; what was evaluated before comes first.
 
     Each evaluation is on disk before it comes out: kill the process at any moment, call again, and on the CPU the
     numbers equal an unbroken run's, bit for bit. A damaged checkpoint counts as missing, and the next evaluation's record
     has a "note" of it.
-    UserError if the config does not fit what is there; TrialBusyError if another process still trains the trial.
+    `planned` has the digests of the data that the trial was planned with, as `gather` takes them.
+    UserError if the config does not fit what is there, ChangedDataError if that is not what was planned; TrialBusyError if
+    another process still trains the trial.
     """
     group = Group.current()
     with files.locked() if group.rank == 0 else nullcontext():
-        method, given = method_of(config.method), gather(config, home)
+        method, given = method_of(config.method), gather(config, home, planned)
         if reason := unfit(method, given):
             raise UserError(f"method {config.method!r} can't be used: {reason}")
         if group.rank == 0:

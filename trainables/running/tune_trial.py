@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
@@ -27,6 +27,7 @@ from trainables.cluster.crew import Crew
 from trainables.cluster.workers import CrewLostError, fit
 from trainables.machine.devices import device_name, use_cores
 from trainables.machine.memory import MemoryLimit
+from trainables.running.given import ChangedDataError
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home, StorageError, writing
 from trainables.storage.store import UnreachableError
@@ -35,6 +36,9 @@ from trainables.training.trial_files import TrialBusyError, TrialFiles
 
 OUT_OF_STORAGE = "out of storage"
 """Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
+
+DATA_CHANGED = "data changed"
+"""Status that a trial reports when the home has other data than it was planned with: with those it can go on later."""
 
 _WAITING_BYTES = 300 * 2**20
 """Memory of a trial's actor that only waits for its workers."""
@@ -61,6 +65,8 @@ class TrialJob:
     gpus_per_worker: float
     memory: int | None = None
     """Bytes that the trial's process may take."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of the target and the source that the trial was planned with, as in the study's spec."""
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters to give to Tune."""
@@ -84,14 +90,15 @@ class TrialJob:
         machine = {"device": device_name(device), "threads": self.threads, "node": node_name()}
         config = parse_trial_json(self.config, f"trial {self.number}")
         with MemoryLimit(self.memory or sys.maxsize).watched() as memory:
-            for item in run_trial(config, Home.find(self.home), self.files, device):
+            for item in run_trial(config, Home.find(self.home), self.files, device, self.digests):
                 if isinstance(item, Evaluation):
                     yield item.row() | machine | {"status": item.status}
                 if not isinstance(item, Evaluation) or item.status == "running":
                     memory.check()
 
     def ending(self, error: Exception) -> dict[str, Any]:
-        """The row that ends a trial with an error of its own or for the disk's; one of the infrastructure is raised again.
+        """The row that ends a trial with an error of its own, of the disk or for changed data; one of the infrastructure is
+        raised again.
 
         A bug's traceback goes into a file.
         """
@@ -99,6 +106,8 @@ class TrialJob:
             raise error  # busy: an earlier process of this trial still lives
         if isinstance(error, StorageError):
             return {"status": OUT_OF_STORAGE, "error": str(error)}
+        if isinstance(error, ChangedDataError):
+            return {"status": DATA_CHANGED, "error": str(error)}
         if isinstance(error, UserError):
             return {"status": "failed", "error": str(error)}
         path = self.files.error

@@ -25,7 +25,7 @@ from trainables.networks.sampling import critic_logits, sample
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
-_VERSION = 1
+_VERSION = 2
 """Of what is measured; parts that another version left are measured anew."""
 
 
@@ -110,6 +110,8 @@ class _Comparison:
         """Of as many images of the source's domain as the source makes, for the distance falls with their count."""
         if self.own is None:
             return Part(value=None, floor=floor, note=why_not)
+        if self.own.facts.train < 2:
+            return Part(value=None, floor=floor, note=f"its domain {self.own.facts.name!r} has 1 training image")
         protocol, wanted = self.protocol, len(context.generated)
         assert context.extractor is not None, "a context of distances has one"
         theirs = reference(self.own, self.own.path, context.extractor, "train", wanted, protocol.seed)
@@ -160,15 +162,14 @@ def compared(context: EvalContext) -> dict[str, Part]:
 
 def _manifold_parts(context: EvalContext) -> dict[str, Part]:
     """Of equally many images on every side: generated, real, and real ones held out for the floor."""
-    n = context.floor_n
+    n = context.manifold_n
     if n <= NEIGHBOURS:
         note = f"{n} images of each kind; it needs {NEIGHBOURS + 1} at least"
         return {name: Part(value=None, note=note) for name in _MANIFOLD}
     scores = manifold_scores(context.reference.features[:n], context.features[:n])
 
     def floor() -> dict[str, float]:
-        held_out, real = context.floor_features
-        return dict(manifold_scores(real[:n], held_out))
+        return dict(manifold_scores(*context.manifold_floor_features))
 
     depends_on = [_VERSION, context.domain.facts.digest, context.protocol.seed, *context.feature_space, n]
     floors: dict[str, float] = remembered(context.domain_folder, "manifold-floor", depends_on, floor, dict)

@@ -30,6 +30,9 @@ from spaces.records import NAME_PATTERN
 from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
 
+SPEC = "study.json"
+"""The file that makes a folder of `studies/` a study."""
+
 LOCK = ".lock"
 """Name of the file that `only_process` locks, in the folder that it keeps others off."""
 
@@ -66,8 +69,8 @@ class Home:
     def find(cls, where: str | Path | None = None) -> "Home":
         """Find the home at `where`, a path or an s3:// URL; without it at $UNDERSTOCK_HOME, else at ~/.understock.
 
-        A folder that is missing is made. Raises UserError if the folder can't be written, or the object store not be
-        reached.
+        A folder that is missing is made. Raises UserError if it can't be made, or if the object store can't be reached. A
+        home that can't be written may be read.
         """
         place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
         if "://" in place:
@@ -76,13 +79,18 @@ class Home:
         root = Path(place).expanduser().absolute()
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=root):
+            os.listdir(root)
+        except OSError as error:
+            raise _unwritable(root, error) from None
+        return cls(root)
+
+    def check_writable(self) -> None:
+        """UserError before anything is done whose outcome could not be kept."""
+        try:
+            with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise UserError(
-                f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
-            ) from None
-        return cls(root)
+            raise _unwritable(self.root, error) from None
 
     def __str__(self) -> str:
         """Give the home as its user names it, so that `find` takes it again."""
@@ -103,12 +111,21 @@ class Home:
     def names(self, kind: str) -> list[str]:
         """List what the home has of a `kind` ("domains", "sources", "studies"), sorted; none where the folder is missing.
 
-        Half-written folders have names that start with a dot, and are left out.
+        What else lies there is left out: whatever could have no such name, as half-written folders, and a study's folder
+        before there is a study.
         """
         folder = self.root / kind
         if mirror := mirror_of(folder):
-            return mirror.names(kind)
-        return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
+            return [name for name in mirror.names(kind) if re.fullmatch(NAME_PATTERN, name)]
+        there = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        begun = [path for path in there if kind != "studies" or (path / SPEC).is_file()]
+        return sorted(path.name for path in begun if re.fullmatch(NAME_PATTERN, path.name))
+
+
+def _unwritable(root: Path, error: OSError) -> UserError:
+    return UserError(
+        f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
+    )
 
 
 class StorageError(UserError):
@@ -122,8 +139,8 @@ class StorageError(UserError):
         return cls(f"{path} can't be written ({reason}); {cure}")
 
 
-STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
-"""Which OSErrors are the disk's fault: it is full, over quota, read-only, broken, or its network mount is gone."""
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+"""Which OSErrors are the disk's fault: it is full, over quota, read-only, not ours, broken, or its network mount is gone."""
 
 
 def fetch(path: Path) -> None:
@@ -206,7 +223,8 @@ def writing(path: Path) -> Iterator[Path]:
                 mirror.put(beside, path)
             beside.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that can't be written
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -253,8 +271,10 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the
     message `otherwise` if another process works on the folder already.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
+    with storage_errors(folder / LOCK):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / LOCK).open("w")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -101,6 +101,13 @@ def recorded(files: TrialFiles) -> list[Evaluation]:
     return _history(whole[1]) if whole else []
 
 
+def recorded_config(files: TrialFiles) -> TrialConfig | None:
+    """The config that a trial's newest whole checkpoint was trained with; None if there is no such checkpoint."""
+    fetch(files.folder)
+    whole = next(filter(None, map(_read, _newest_first(files))), None)
+    return parse_trial_json(whole[1]["config"], str(files.folder)) if whole else None
+
+
 def last_state(files: TrialFiles) -> dict[str, Tensor]:
     """The learner's state in a trial's newest whole checkpoint; UserError if there is none."""
     fetch(files.folder)

@@ -19,6 +19,7 @@ from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
 from search.running.tune import INFRASTRUCTURE_RETRIES, run_study
 from spaces.errors import UserError
+from trainables.images.domains import open_domain, write_domain
 from trainables.storage.home import Home, writing
 from trainables.training.checkpoints import recorded
 from trainables.training.trial_files import TrialFiles
@@ -282,3 +283,24 @@ def test_a_damaged_last_checkpoint_costs_one_evaluation(
     assert check_records(paths, spec) == {0: "completed"}
     notes = {row["images_seen"]: row["note"] for row in rows_of(paths, 0) if row["note"]}
     assert notes == {8 * last: f"{newest.name} damaged: went on from {8 * (last - 1)} images"}
+
+
+def test_other_images_under_the_target_s_name_halt_the_search_and_fail_no_trial(home: Home, new_study: New) -> None:
+    paths, spec = new_study(trials=3, **LONG)
+    old = open_domain(home, "dots")
+    images = np.array(old.images)
+
+    def replace() -> None:
+        until(lambda: grids(paths, 0))
+        write_domain(old.path, 255 - images, old.labels, old.is_val, origin="test", resizer="none")
+
+    said = r"study 's' stopped: domain 'dots' is another than its trials were planned with .*resume s, or .*--name$"
+    with meanwhile(replace), pytest.raises(UserError, match=said):
+        run_study(home, paths, spec)
+    rows = load(paths.evaluations).to_pylist()
+    assert {(row["trial"], row["status"]) for row in rows} == {(0, "completed"), (1, "running")}
+    with pytest.raises(UserError, match="has changed since it started"):
+        run_study(home, paths, spec)
+    write_domain(old.path, images, old.labels, old.is_val, origin="test", resizer="none")
+    assert run_study(home, paths, spec) == "complete"
+    assert check_records(paths, spec) == {0: "completed", 1: "completed", 2: "completed"}

@@ -13,8 +13,10 @@ from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
 from search.running.live import View
 from search.running.run import Run
+from spaces.errors import UserError
 from spaces.trials import parse_trial_json
-from trainables.running.tune_trial import OUT_OF_STORAGE
+from trainables.running.given import ChangedDataError
+from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE
 from trainables.storage.home import Home, StorageError
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
@@ -92,14 +94,22 @@ def test_a_trial_ends_as_its_last_report_says(
     assert not run.halted
 
 
-def test_a_trial_that_found_no_room_on_its_disk_halts_the_run_and_stays_open(
-    new_run: Callable[..., Run], screen: io.StringIO
+def test_a_job_has_the_digests_of_its_own_data_alone(new_run: Callable[..., Run]) -> None:
+    run = new_run()
+    jobs = [run.start(tune_id) or pytest.fail("nothing to do") for tune_id in ("a", "b")]
+    assert [sorted(job.digests) for job in jobs] == [["domain:dots", "source:seed-7"], ["domain:dots"]]
+    assert jobs[0].digests["source:seed-7"] == run.ledger.spec.digests["source:seed-7"]
+
+
+@pytest.mark.parametrize(("status", "halting"), [(OUT_OF_STORAGE, StorageError), (DATA_CHANGED, ChangedDataError)])
+def test_a_trial_without_room_on_its_disk_or_with_other_data_halts_the_run_and_stays_open(
+    new_run: Callable[..., Run], screen: io.StringIO, status: str, halting: type[UserError]
 ) -> None:
     run = new_run()
     run.start("a")
     run.note("a", report(8, 3.0))
-    run.end("a", {"status": OUT_OF_STORAGE, "error": "/disk can't be written"})
-    assert isinstance(run.halted, StorageError)
+    run.end("a", {"status": status, "error": "why"})
+    assert isinstance(run.halted, halting) and str(run.halted) == "why"
     assert run.start("b") is None
     assert not run.note("a", report(16, 2.0))
     run.end("a", report(16, 2.0, "completed"))

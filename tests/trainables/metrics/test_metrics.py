@@ -149,3 +149,15 @@ def test_a_domain_without_validation_images_has_a_floor_of_its_own_halves_and_no
     assert [len(part) for part in bare.floor_features] == [10, 10]
     with pytest.raises(UserError, match="iw: 0 real images"):
         METRIC_FUNCTIONS["iw"](bare)
+
+
+@pytest.mark.parametrize(("train", "val"), [(58, 2), (40, 0), (41, 3), (30, 60), (80, 40)])
+def test_neighbourhoods_are_measured_with_equally_many_images_on_every_side(context, train, val, tmp_path):
+    images = stripes(train + val, 0)
+    is_val = np.arange(train + val) >= train
+    write_domain(tmp_path / "d", images, np.zeros(train + val, np.int64), is_val, origin="test", resizer="none")
+    own = Domain.open(tmp_path / "d")
+    context = dataclasses.replace(context, domain=own, domain_folder=own.path)
+    real, held_out = context.manifold_floor_features
+    assert len(real) == len(held_out) == context.manifold_n == min(60, train, (train + val) // 2)
+    assert not {row.tobytes() for row in real} & {row.tobytes() for row in held_out}  # no image is on both sides

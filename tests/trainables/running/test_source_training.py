@@ -1,11 +1,13 @@
 import fcntl
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
 import trainables.running.source_training as under_test
 from spaces.errors import UserError
+from trainables.images.domains import open_domain, write_domain
 from trainables.sources.shelf import SourceError, open_source, shelf
 from trainables.storage.home import Home
 from trainables.training.loop import Evaluation, evaluations
@@ -45,6 +47,27 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
     one, other = (open_source(home, name).weights()["generator"] for name in ("unbroken", "broken"))
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert not list(home.source("broken").parent.glob(".training-*"))
+
+
+def test_a_training_that_was_cut_off_does_not_go_on_with_other_images(
+    home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> Iterator[Evaluation]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut_off, pytest.raises(KeyboardInterrupt):
+        cut_off.setattr(under_test, "run_trial", interrupted)
+        train(home, "one")
+    old = open_domain(home, "dots")
+    images = np.array(old.images)
+    write_domain(old.path, 255 - images, old.labels, old.is_val, origin="test", resizer="none")
+    with pytest.raises(
+        SourceError, match=r"'one' was begun with other images of domain 'dots' .digest .*--name, or remove"
+    ):
+        train(home, "one")
+    write_domain(old.path, images, old.labels, old.is_val, origin="test", resizer="none")
+    train(home, "one")
+    assert open_source(home, "one").facts.images_seen == IMAGES
 
 
 def test_a_taken_name_is_refused_before_any_training(home: Home, tiny_domain: str) -> None:

@@ -14,9 +14,13 @@ import torch
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from trainables.images.domains import open_domain, remove_domain, write_domain
 from trainables.methods.registry import open_sampler
+from trainables.networks.models import Model
 from trainables.running import trial
-from trainables.sources.shelf import SourceModel
+from trainables.running.given import ChangedDataError
+from trainables.running.tune_trial import DATA_CHANGED, TrialJob
+from trainables.sources.shelf import SourceModel, open_source, remove_source, save_source
 from trainables.storage.home import Home
 from trainables.training.checkpoints import last_state
 from trainables.training.loop import Evaluation, evaluations
@@ -166,3 +170,63 @@ def test_divergence_is_a_status(home: Home, tiny_config: Make, files: TrialFiles
     config = tiny_config(optim={"batch": 4, "lr_g": 1e6, "lr_d": 1e6}, budget=LONG)
     *_, last = run_trial(config, home, files, CPU)
     assert last.status == "diverged"
+
+
+def changed(home: Home, what: str) -> None:
+    """Other data under the name that a trial was planned with, or none."""
+    if what == "domain replaced":
+        old = open_domain(home, "dots")
+        write_domain(old.path, 255 - old.images, old.labels, old.is_val, origin="test", resizer="none")
+    elif what == "domain removed":
+        remove_domain(home, "dots")
+    elif what == "source replaced":
+        old = open_source(home, "seed-7")
+        weights = {name: {key: t + 1 for key, t in tensors.items()} for name, tensors in old.weights().items()}
+        facts = old.facts.model_dump(exclude={"digest", "networks"})
+        save_source(old.path, facts, Model(old.facts.networks, weights), b"png")
+    else:
+        remove_source(home, "seed-7")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("domain replaced", r"domain 'dots' is another than its trials were planned with \(digest .{12}, was .{12}\)"),
+        ("domain removed", "domain 'dots', which its trials were planned with, can't be had any more .unknown domain"),
+        ("source replaced", "source model 'seed-7' is another than"),
+        ("source removed", "source model 'seed-7', which its trials .* any more .unknown source model"),
+    ],
+)
+def test_a_trial_does_not_go_on_with_other_data_than_it_was_planned_with(
+    home: Home, tiny_config: Make, tiny_source: SourceModel, files: TrialFiles, what: str, said: str
+) -> None:
+    config = tiny_config(source="seed-7")
+    planned = {"domain:dots": open_domain(home, "dots").facts.digest, "source:seed-7": tiny_source.facts.digest}
+    trial = run_trial(config, home, files, CPU, planned)
+    next(trial)  # and then it is cut off
+    trial.close()
+    changed(home, what)
+    before = {path: path.read_bytes() for path in files.folder.glob("*.safetensors")}
+    with pytest.raises(ChangedDataError, match=said) as error:
+        next(run_trial(config, home, files, CPU, planned))
+    assert {path: path.read_bytes() for path in files.folder.glob("*.safetensors")} == before
+    job = TrialJob(0, False, 0, config.model_dump_json(), str(home), "t", "s", 1, 1, 0.0, digests=planned)
+    assert job.ending(error.value) == {"status": DATA_CHANGED, "error": str(error.value)}
+    with pytest.raises(ChangedDataError, match=said):
+        next(job.rows())
+
+
+def test_a_job_of_an_earlier_version_names_no_digests_and_takes_what_is_there(home: Home, tiny_config: Make) -> None:
+    job = TrialJob(0, False, 0, tiny_config().model_dump_json(), str(home), "t", "s", 1, 1, 0.0)
+    changed(home, "domain replaced")
+    assert [row["status"] for row in job.rows()] == ["running", "completed"]
+
+
+def test_images_that_are_replaced_while_a_trial_trains_change_nothing_of_it(
+    home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path
+) -> None:
+    unbroken = list(run_trial(tiny_config(), home, TrialFiles(tmp_path / "c", tmp_path / "d"), CPU))
+    trial = run_trial(tiny_config(), home, files, CPU)
+    first = next(trial)
+    changed(home, "domain replaced")
+    assert without_seconds([first, *trial]) == without_seconds(unbroken)

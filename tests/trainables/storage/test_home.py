@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spaces.errors import UserError
-from trainables.storage.home import Home, StorageError, claim, writing, writing_folder
+from trainables.storage.home import Home, StorageError, claim, only_process, writing, writing_folder
 
 
 @pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
@@ -109,3 +109,39 @@ def test_half_written_folders_are_not_listed(home: Home) -> None:
     (home.root / "domains" / ".cats.x1").mkdir(parents=True)
     home.domain("dogs").mkdir()
     assert home.names("domains") == ["dogs"]
+
+
+def test_what_else_lies_in_a_home_is_not_listed(home: Home) -> None:
+    for kind in ("domains", "sources", "studies"):
+        for stray in ("lost+found", "@eaDir", "Cats", ".Trash"):
+            (home.root / kind / stray).mkdir(parents=True)
+        (home.root / kind / "a-file").write_text("")
+    home.study("begun").mkdir()
+    home.study("real").mkdir()
+    (home.study("real") / "study.json").write_text("{}")
+    assert [home.names(kind) for kind in ("domains", "sources", "studies")] == [[], [], ["real"]]
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A home's folder on a disk that is mounted to be read alone."""
+    (tmp_path / "ro" / "domains").mkdir(parents=True)
+    folder = str(tmp_path / "ro")
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    yield tmp_path / "ro"
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_home_that_can_only_be_read_is_found_and_refuses_each_way_to_write_in_a_line(read_only: Path) -> None:
+    home = Home.find(read_only)
+    assert home.names("domains") == []
+    with pytest.raises(UserError, match=r"ro can't be written \(Read-only file system\); give another with --home"):
+        home.check_writable()
+    with pytest.raises(StorageError, match="can't be written"), writing(home.root / "a") as beside:
+        beside.write_text("")
+    with pytest.raises(StorageError, match="can't be written"), writing_folder(home.domain("a")):
+        pytest.fail("nothing can be written there")
+    with pytest.raises(StorageError, match="can't be written"), only_process(home.study("a"), "busy"):
+        pytest.fail("nothing can be locked there")
