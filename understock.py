@@ -5,7 +5,15 @@ so that help is instant.
 """
 
 import sys
+from pathlib import Path
 
+sys.path.insert(0, ROOT := str(Path(__file__).resolve().parent))  # a project's own `trainables` may be on the path
+from trainables.machine.imports import ours_first
+
+sys.path.remove(ROOT)
+ours_first(ROOT)()
+
+# isort: split
 import typer
 
 from spaces.errors import UserError
@@ -18,8 +26,9 @@ from verbs.studies import studies
 from verbs.watching import watching
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
-)
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0],
+    rich_markup_mode=None,  # its tables cut the names of options, and it takes "[default: ...]" for markup
+)  # fmt: skip
 app.add_typer(studies)
 app.add_typer(evidence)
 app.add_typer(watching)

@@ -10,11 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OURS = ("spaces", "trainables", "search", "analysis", "verbs", "understock.py")
-RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import understock; print(understock.__file__); understock.main()"
+RUN = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); import understock; print(understock.__file__); understock.main()"
+)
 
 
 def tracked(*below: str) -> list[str]:
-    listed = subprocess.run(["git", "ls-files", "-z", "--", *below], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *below], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
@@ -25,7 +29,18 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in tracked("pyproject.toml", "README.md", *OURS):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(wheels), "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(wheels),
+        ".",
+    ]
     subprocess.run(command, cwd=source, check=True)
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

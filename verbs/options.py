@@ -15,11 +15,19 @@ HomeOption = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Submit = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]"),
+    typer.Option(
+        metavar="URL",
+        help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]",
+        rich_help_panel="Where it runs",
+    ),
 ]
 WorkingDir = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="With --submit: travels along, for a --space FILE.py:FUNCTION in it."),
+    typer.Option(
+        metavar="FOLDER",
+        help="With --submit: travels along, for a --space FILE.py:FUNCTION in it.",
+        rich_help_panel="Where it runs",
+    ),
 ]
 
 

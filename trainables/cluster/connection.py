@@ -5,7 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
@@ -20,7 +21,11 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from spaces.errors import UserError
 from trainables.cluster.crew import Crew
 from trainables.cluster.loopback import on_loopback
+from trainables.machine.imports import ours_first
 from trainables.machine.interrupts import kept_interrupts
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+"""Where our packages are."""
 
 AUTOSCALER_PATIENCE = 15 * 60.0
 """Seconds that a cluster given by its address has to bring the nodes that a training needs; ours will never bring any."""
@@ -31,6 +36,9 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
     """A running Ray: the cluster at `address`, or one of our own on loopback for the block alone, with `cpus` at least and,
     if given, `memory` bytes to share out.
 
+    Ray has its workers import from the driver's working directory before all else: that is ours meanwhile. Through a
+    runtime environment, which a working directory of a job comes in by, the workers are told to, at a second for each.
+
     UserError if there is no Ray at `address`.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -40,8 +48,9 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
         options |= {"dashboard_host": "127.0.0.1"} | ({"_memory": memory} if memory else {})
     if address or dashboard:
         options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
+        options["runtime_env"]["worker_process_setup_hook"] = ours_first(str(_ROOT), str(Path.cwd()))
     try:
-        with nullcontext() if address else on_loopback(), kept_interrupts():
+        with nullcontext() if address else on_loopback(), kept_interrupts(), chdir(_ROOT):
             context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
     except KeyboardInterrupt:
         ray.shutdown()
