@@ -23,7 +23,8 @@ RECENT = 500
 
 def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
     """The sampler of a study that has so many trials already; a grid is planned, so it draws nothing."""
-    seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
+    # a resumed search goes on, rather than draw the same numbers again; NumPy takes 32 bits
+    seed = (spec.seed + 1_000_003 * trials_before) % 2**32
     if spec.sampler != "tpe":
         return RandomSampler(seed=seed)
     startup = max(5, spec.trials // 4)

@@ -6,10 +6,22 @@ from typing import Annotated
 
 import typer
 
+
+def given(value: str | None) -> str | None:
+    """A callback: what an option was given, unless that is nothing, as where a shell's variable is not set."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; give a value, or leave the option out")
+    return value
+
+
 HomeOption = Annotated[
     str | None,
     typer.Option(
-        "--home", metavar="FOLDER|s3://...", envvar="UNDERSTOCK_HOME", help="Home folder. [default: ~/.understock]"
+        "--home",
+        metavar="FOLDER|s3://...",
+        envvar="UNDERSTOCK_HOME",
+        callback=given,
+        help="Home folder. [default: ~/.understock]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -17,6 +29,7 @@ Submit = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
+        callback=given,
         help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]",
         rich_help_panel="Where it runs",
     ),

@@ -10,7 +10,7 @@ import typer
 from trainables.storage.home import Home, bytes_below
 from verbs.endings import if_interrupted, writing_to
 from verbs.help import Headed
-from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir
+from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given
 from verbs.printing import in_a_line, print_json, print_table
 from verbs.submission import submit_search
 
@@ -54,10 +54,19 @@ def search(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--sources", metavar="A,B", help="Source models. [default: all that fit]", rich_help_panel=STUDY),
+        typer.Option(
+            "--sources",
+            metavar="A,B",
+            callback=given,
+            help="Source models. [default: all that fit]",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the study. [default: TARGET-SPACE]", rich_help_panel=STUDY)
+        str | None,
+        typer.Option(
+            metavar="NAME", callback=given, help="Of the study. [default: TARGET-SPACE]", rich_help_panel=STUDY
+        ),
     ] = None,
     sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
@@ -69,20 +78,37 @@ def search(
     ] = 1,
     gpus_per_worker: Annotated[
         float | None,
-        typer.Option(metavar="GPUS", help="[default: 1 where there is one, else 0]", rich_help_panel=SHARE),
+        typer.Option(
+            min=0, max=10_000, metavar="GPUS", help="[default: 1 where there is one, else 0]", rich_help_panel=SHARE
+        ),
     ] = None,
     memory_per_trial: Annotated[
         float | None,
-        typer.Option(metavar="GIB", help="A trial over it has failed. [default: no limit]", rich_help_panel=SHARE),
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            metavar="GIB",
+            help="A trial over it has failed. [default: no limit]",
+            rich_help_panel=SHARE,
+        ),
     ] = None,
     max_minutes: Annotated[
         float | None,
-        typer.Option(metavar="MINUTES", help="Stop after so many minutes; resume goes on.", rich_help_panel=SHARE),
+        typer.Option(
+            min=0,
+            max=100_000_000,
+            metavar="MINUTES",
+            help="Stop after so many minutes; resume goes on.",
+            rich_help_panel=SHARE,
+        ),
     ] = None,
     address: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="A running Ray cluster. [default: Ray on this machine]", rich_help_panel=WHERE
+            metavar="ADDRESS",
+            callback=given,
+            help="A running Ray cluster. [default: Ray on this machine]",
+            rich_help_panel=WHERE,
         ),
     ] = None,
     dashboard: Annotated[
@@ -95,7 +121,7 @@ def search(
     home: HomeOption = None,
 ) -> None:
     """Find the best source, networks and settings. Example: understock search cats --space quickstart --trials 24"""
-    if submit:
+    if submit is not None:
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
@@ -119,7 +145,9 @@ def search(
 @studies.command()
 def resume(
     study: StudyName,
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", callback=given, help="A running Ray cluster.")
+    ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
     track: Track = None,
     home: HomeOption = None,
@@ -193,7 +221,7 @@ def sample(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), FILE.npz, or a new folder.")
     ],
-    n: Annotated[int, typer.Option("-n", min=1, metavar="COUNT")] = 64,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT")] = 64,
     seed: Annotated[int, typer.Option(help="Of z: the same seed, the same z.")] = 0,
     home: HomeOption = None,
 ) -> None:

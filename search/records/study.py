@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from spaces.errors import UserError
 from spaces.protocol import METRICS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
 from trainables.storage.home import Home, fetch, has_process, only_process, writing
+
+AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
 
 class StudySpec(Config):
@@ -22,19 +24,19 @@ class StudySpec(Config):
     target: Name
     space: str
     """A name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
-    trials: PositiveInt
-    seed: NonNegativeInt = 0
+    trials: Annotated[int, Field(gt=0, le=1_000_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of the sampler. With concurrency 1, the same spec gives the same trials."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     early_stopping: bool = True
     """ASHA on images seen; without it every trial spends its whole budget."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """ASHA keeps the best 1/reduction_factor at each rung."""
-    concurrency: PositiveInt = 1
+    concurrency: AtOnce = 1
     """Trials at once."""
-    threads_per_trial: PositiveInt = 1
+    threads_per_trial: AtOnce = 1
     """CPU threads of each worker; numbers are bit-reproducible for equal threads."""
-    workers_per_trial: PositiveInt = 1
+    workers_per_trial: AtOnce = 1
     """More than one goes through Ray Train."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     memory_per_trial: PositiveInt | None = None
