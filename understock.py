@@ -17,16 +17,18 @@ ours_first(ROOT)()
 import typer
 
 from spaces.errors import UserError
+from verbs.commands import Verbs
 from verbs.domains import domains
-from verbs.endings import MISTAKE
+from verbs.endings import MISTAKE, open_streams
 from verbs.evidence import evidence
 from verbs.picking import picking
+from verbs.printing import in_a_line
 from verbs.sources import sources
 from verbs.studies import studies
 from verbs.watching import watching
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0],
+    cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0],
     rich_markup_mode=None,  # its tables cut the names of options, and it takes "[default: ...]" for markup
 )  # fmt: skip
 app.add_typer(studies)
@@ -39,20 +41,24 @@ app.add_typer(sources, name="sources")
 
 def main() -> None:
     """Run the command line. A user's mistake, in values or in usage, is one line on stderr and exit code 2."""
+    open_streams()
     try:
-        code = app(prog_name="understock", standalone_mode=False)
+        code = app(prog_name="understock", standalone_mode=False) or 0
+        sys.stdout.flush()
     except UserError as error:
-        print(f"understock: {error}", file=sys.stderr)
-        code = MISTAKE
+        code = _mistake(str(error), MISTAKE)
     except typer.TyperException as error:
+        code = error.exit_code
         if message := error.format_message().rstrip("."):  # none where help was printed, for want of a verb
             context = getattr(error, "ctx", None)
-            print(
-                f"understock: {message}; see: {context.command_path if context else 'understock'} --help",
-                file=sys.stderr,
-            )
-        code = error.exit_code
+            _mistake(f"{message}; see: {context.command_path if context else 'understock'} --help", code)
     sys.exit(code)
+
+
+def _mistake(message: str, code: int) -> int:
+    if message:  # none where nobody reads any more
+        print(f"understock: {in_a_line(message)}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -34,8 +34,10 @@ def add(
     with if_interrupted("interrupted; nothing was imported"):
         from trainables.images.importing.importers import add_domain
         from trainables.machine.progress import progress
+        from trainables.storage.places import expanded
 
         where = Home.find(home)
+        expanded(what, "give another folder")
         with progress(f"importing {name}", "images") as report:
             facts = add_domain(
                 where, name, what, resolution, val_fraction=val_fraction, strict=strict, replace=replace,

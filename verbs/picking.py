@@ -1,7 +1,6 @@
 """`understock rank`, `pick`, `train`: which source, which settings, and the training of them."""
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from spaces.errors import UserError
 from trainables.storage.home import Home
-from verbs.endings import if_interrupted, writing_to
+from verbs.endings import check_output, if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption, Target, given
 from verbs.printing import print_json, print_table
 
@@ -54,8 +53,7 @@ def pick(
         raise UserError("a search has --trials or --hours, one of them, above 0")
     with if_interrupted("interrupted; nothing was written"):
         if output:
-            with writing_to(output), tempfile.TemporaryFile(dir=output.absolute().parent):
-                pass  # now, rather than after a minute's work
+            check_output(output)
         from search.picking.recommendation import recommend, write_recommendation
 
         picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from trainables.storage.home import Home, bytes_below
+from verbs.commands import Headed
 from verbs.endings import if_interrupted, writing_to
-from verbs.help import Headed
 from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given
 from verbs.printing import in_a_line, print_json, print_table
 from verbs.submission import submit_search

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -23,6 +24,7 @@ from spaces.errors import UserError
 from spaces.records import NAME_PATTERN
 from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
+from trainables.storage.places import expanded, output_file
 
 LOCK = ".lock"
 """The file in a folder that `only_process` locks."""
@@ -63,8 +65,9 @@ class Home:
         if "://" in place:
             mirror = Mirror.open(place)
             return cls(mirror.root, mirror.store.url)
-        root = Path(place).expanduser().absolute()
+        root = expanded(place, "name a folder with --home PATH or UNDERSTOCK_HOME")
         try:
+            root = root.absolute()
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
                 pass
@@ -157,13 +160,17 @@ def bytes_below(folder: Path) -> int:
 def writing(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, synced and renamed over `path` at the end; removed if the block raises.
 
-    StorageError if there is no room for it.
+    A link stays, and what it leads to is written; a file that is replaced keeps its mode. StorageError if there is no room
+    for it, UserError if what is there is no file.
     """
+    path = output_file(path)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with beside.open("rb") as file:
+            if path.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
         if mirror := mirror_of(path):
             mirror.put(beside, path)

@@ -1,8 +1,18 @@
-"""The help of a verb that has many options."""
+"""What typer's own commands lack: headings in the help of a verb with many options, and a word where Ctrl-C ends a verb."""
 
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+
+from verbs.endings import if_interrupted
+
+
+class Verbs(TyperGroup):
+    """All verbs. One that has nothing to say about Ctrl-C ends with a plain line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with if_interrupted("interrupted"):
+            return super().invoke(ctx)
 
 
 class Headed(TyperCommand):
