@@ -48,10 +48,11 @@ def main() -> None:
     except UserError as error:
         code = _mistake(str(error), MISTAKE)
     except typer.TyperException as error:
-        code = error.exit_code
-        if message := error.format_message().rstrip("."):  # none where help was printed, for want of a verb
-            context = getattr(error, "ctx", None)
-            _mistake(f"{message}; see: {context.command_path if context else 'understock'} --help", code)
+        code, message, context = error.exit_code, error.format_message(), getattr(error, "ctx", None)
+        if context and message == context.get_help():  # for want of a verb
+            print(message)
+        else:
+            _mistake(f"{message.rstrip('.')}; see: {context.command_path if context else 'understock'} --help", code)
     sys.exit(code)
 
 

@@ -151,7 +151,9 @@ MISTAKES = {
     "sample begun:0 -n 1000000000 -o {tmp}/grid.png": "'-n'",
     "search dots --sources seed-7 --space {tmp}/quits.py:exits": "SystemExit: 3 ({tmp}/quits.py, line 4)",
     "search dots --sources seed-7 --space {tmp}/quits.py:interrupts": "KeyboardInterrupt: it says so ({tmp}/quits.py, line 6)",
-    "search dots --sources seed-7 --space {tmp}/interrupts.py:space": "KeyboardInterrupt:  ({tmp}/interrupts.py, line 1)",
+    "search dots --sources seed-7 --space {tmp}/interrupts.py:space": "KeyboardInterrupt: ({tmp}/interrupts.py, line 1)",
+    "domains list --home ~nobody-here/x": "~nobody-here/x: there is no such home directory; name a folder with --home",
+    "domains add cats ~nobody-here/x": "~nobody-here/x: there is no such home directory; give another folder",
     "dashboard nope": "unknown study 'nope'",
     "dashboard begun": "study 'begun' has not run yet",
     "domains list --home gs://bucket/x": "expected a folder, or s3://BUCKET/PREFIX",
@@ -213,6 +215,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(complaint.splitlines()) == 1, complaint
     assert MISTAKES[line].replace("{tmp}", str(tmp_path)) in complaint
     assert set(home.names("studies")) <= {"begun"}
+
+
+def test_no_home_directory_is_one_line_that_says_what_to_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.delenv("UNDERSTOCK_HOME")
+    code, _, complaint = run("domains list")
+    assert (code, len(complaint.splitlines())) == (2, 1), complaint
+    assert "home /proc/nowhere/.understock can't be written" in complaint
+    assert "give another with --home PATH or UNDERSTOCK_HOME" in complaint
 
 
 def _make_traps(folder: Path, home: Home) -> None:

@@ -1,4 +1,4 @@
-"""Our packages have everyday names, and a user's project has files and folders of those names too: ours are imported."""
+"""A user's surroundings: files and folders with our packages' everyday names, no home directory, a long TMPDIR."""
 
 import os
 import shutil
@@ -79,3 +79,17 @@ def test_trials_run_where_space_and_folders_have_the_names_of_our_packages(
     assert ended.returncode == 0, ended.stderr
     last = {row["trial"]: row["status"] for row in load(paths.evaluations).to_pylist()}
     assert set(last.values()) <= {"completed", "stopped"}, ended.stderr
+
+
+@pytest.mark.ray
+def test_a_study_runs_without_a_home_directory_and_with_a_long_tmpdir(
+    new_study: Callable[..., tuple[StudyPaths, StudySpec]], home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, _ = new_study(trials=1)
+    (tmp_path / ("long" * 20)).mkdir()
+    surroundings = {"HOME": "/proc/nowhere", "RAY_AUTH_MODE": "token", "TMPDIR": str(tmp_path / ("long" * 20))}
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    ended = understock("resume", "s", "--home", str(home.root), cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert [row["status"] for row in load(paths.evaluations).to_pylist()][-1] == "completed"
