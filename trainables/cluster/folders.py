@@ -11,7 +11,7 @@ from pathlib import Path
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 
 # isort: split
-from ray._raylet import AuthenticationTokenLoader
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from spaces.errors import UserError
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ray.tune.execution import class_cache
 
+import search.running.tune  # noqa: F401 (what it does to Ray Tune)
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec
 from trainables.storage.home import Home
@@ -53,6 +55,16 @@ def test_a_verb_imports_ours_whatever_lies_on_pythonpath(home: Home, tmp_path: P
     shutil.rmtree(folder / "scipy")  # a library's name is the user's own to give there
     ended = understock("sources", "list", "--home", str(home.root), cwd=tmp_path, path=folder)
     assert (ended.returncode, "mdi" in ended.stdout) == (0, True), ended.stderr
+
+
+def test_the_keys_of_a_bucket_are_in_no_runtime_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    for name in keys:
+        monkeypatch.setenv(name, "a secret")
+    actor = class_cache._ActorClassCache().get(type("Trainable", (), {}))
+    given = actor._default_options["runtime_env"]["env_vars"]
+    assert "PL_DISABLE_FORK" in given  # the place is the right one
+    assert "a secret" not in given.values()
 
 
 @pytest.fixture
