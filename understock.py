@@ -5,21 +5,32 @@ so that help is instant.
 """
 
 import sys
+from pathlib import Path
 
+sys.path.insert(0, ROOT := str(Path(__file__).resolve().parent))  # a project's own `trainables` may be on the path
+from trainables.machine.imports import ours_first
+
+sys.path.remove(ROOT)
+ours_first(ROOT)()
+
+# isort: split
 import typer
 
 from spaces.errors import UserError
+from verbs.commands import Verbs
 from verbs.domains import domains
-from verbs.endings import MISTAKE
+from verbs.endings import MISTAKE, open_streams
 from verbs.picking import picking
+from verbs.printing import in_a_line
 from verbs.reports import reports
 from verbs.sources import sources
 from verbs.studies import studies
 from verbs.watching import watching
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
-)
+    cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0],
+    rich_markup_mode=None,  # its tables cut the names of options, and it takes "[default: ...]" for markup
+)  # fmt: skip
 app.add_typer(studies)
 app.add_typer(reports)
 app.add_typer(watching)
@@ -30,20 +41,25 @@ app.add_typer(sources, name="sources")
 
 def main() -> None:
     """Run the command line. A user's mistake, in values or in usage, is one line on stderr and exit code 2."""
+    open_streams()
     try:
-        code = app(prog_name="understock", standalone_mode=False)
+        code = app(prog_name="understock", standalone_mode=False) or 0
+        sys.stdout.flush()
     except UserError as error:
-        print(f"understock: {error}", file=sys.stderr)
-        code = MISTAKE
+        code = _mistake(str(error), MISTAKE)
     except typer.TyperException as error:
-        if message := error.format_message().rstrip("."):  # none where help was printed, for want of a verb
-            context = getattr(error, "ctx", None)
-            print(
-                f"understock: {message}; see: {context.command_path if context else 'understock'} --help",
-                file=sys.stderr,
-            )
-        code = error.exit_code
+        code, message, context = error.exit_code, error.format_message(), getattr(error, "ctx", None)
+        if context and message == context.get_help():  # for want of a verb
+            print(message)
+        else:
+            _mistake(f"{message.rstrip('.')}; see: {context.command_path if context else 'understock'} --help", code)
     sys.exit(code)
+
+
+def _mistake(message: str, code: int) -> int:
+    if message:  # none where nobody reads any more
+        print(f"understock: {in_a_line(message)}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

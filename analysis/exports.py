@@ -17,6 +17,7 @@ from spaces.errors import UserError, lookup
 from trainables.storage.home import writing
 
 Studies = Sequence[StudyData]
+Writer = Callable[[Studies, Path], Path]
 
 
 def export(studies: Studies, output: Path | None, form: str | None) -> Path:
@@ -24,13 +25,19 @@ def export(studies: Studies, output: Path | None, form: str | None) -> Path:
 
     Without `output` it goes to the first study's folder. UserError for an unknown form.
     """
+    write, place = destination(studies, output, form)
+    return write(studies, place)
+
+
+def destination(studies: Studies, output: Path | None, form: str | None) -> tuple[Writer, Path]:
+    """What writes the report in that form, and where to; UserError as `export` raises it."""
     ending = output.suffix.removeprefix(".") if output else ""
     form = form or (ending if ending in FORMATS else "html")
     write = lookup(FORMATS, "format", form)
     place = output or studies[0].paths.report.with_suffix("" if form == "png" else f".{form}")
     if place.is_dir() and form != "png":
         raise UserError(f"output {place} is a folder, not a file; give a file name such as {place / f'report.{form}'}")
-    return write(studies, place)
+    return write, place
 
 
 def _html(studies: Studies, output: Path) -> Path:
@@ -105,7 +112,7 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-FORMATS: Mapping[str, Callable[[Studies, Path], Path]] = {
+FORMATS: Mapping[str, Writer] = {
     "html": _html,
     "png": _png,
     "md": _markdown,

@@ -174,8 +174,8 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
     cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
     per_worker = given.get("gpus_per_worker", 1.0 if gpus else 0.0)
     workers = max(1, given.get("workers_per_trial", 1))
-    at_once = gpus / per_worker / workers if per_worker else cores / workers / max(1, given.get("threads_per_trial", 1))
-    concurrency = given.get("concurrency", max(1, int(at_once)))
+    held = int(gpus / per_worker) if per_worker else cores // max(1, given.get("threads_per_trial", 1))
+    concurrency = given.get("concurrency", max(1, held // workers))
     if per_worker and not gpus and not on_cluster:
         raise UserError(f"--gpus-per-worker {per_worker:g}: this machine has no GPU; leave it out")
     threads = max(1, cores // max(1, concurrency * workers))

@@ -3,7 +3,8 @@
 import importlib.util
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
 from spaces.trials import CONFIGS, parse_trial
+from trainables.machine.interrupts import kept_interrupts
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
@@ -37,15 +39,26 @@ def load_space(space: str) -> Space:
     module_spec = importlib.util.spec_from_file_location("user_space", path)
     assert module_spec is not None and module_spec.loader is not None, f"{path=}"
     module = importlib.util.module_from_spec(module_spec)
-    try:
+    with _users_own(f"space {space!r}", path):
         module_spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise UserError(f"space {space!r}: {_line_of(error, path)}") from error
     suggest = getattr(module, function, None)
     if not callable(suggest):
         there = sorted(name for name, value in vars(module).items() if callable(value) and name[0] != "_")
         raise UserError(f"space {space!r}: {path} has no function {function!r}; it has: {', '.join(there) or 'none'}")
     return Space(suggest)
+
+
+@contextmanager
+def _users_own(what: str, path: str) -> Iterator[None]:
+    """Whatever the user's code in the block raises, SystemExit and KeyboardInterrupt too, becomes a UserError.
+
+    Ctrl-C in the block takes effect at its end, so that it is not taken for the code's own.
+    """
+    with kept_interrupts():
+        try:
+            yield
+        except BaseException as error:
+            raise UserError(f"{what}: {_line_of(error, path)}") from error
 
 
 def _line_of(error: BaseException, path: str) -> str:
@@ -61,10 +74,8 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
 
     UserError if the function raises, or suggests a field that is unknown, out of range, or common to all trials.
     """
-    try:
+    with _users_own(f"space {spec.space!r} failed", spec.space.rpartition(":")[0]):
         space.suggest(trial, sources=list(spec.sources), train_images=spec.train_images)
-    except (Exception, SystemExit) as error:
-        raise UserError(f"space {spec.space!r} failed: {_line_of(error, spec.space.rpartition(':')[0])}") from error
     config = overlaid(spec.base, trial.params, f"space {spec.space!r}")
     _check(config, spec)
     return config

@@ -27,7 +27,8 @@ RECENT = 500
 
 def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
     """Make the sampler of a study with `trials_before` trials already; a grid is planned ahead, and draws nothing."""
-    seed = spec.seed + 1_000_003 * trials_before  # a resumed search goes on, rather than draw the same numbers again
+    # a resumed search goes on, rather than draw the same numbers again; NumPy takes 32 bits
+    seed = (spec.seed + 1_000_003 * trials_before) % 2**32
     if spec.sampler != "tpe":
         return RandomSampler(seed=seed)
     startup = max(5, spec.trials // 4)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, PositiveInt, Tag, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from spaces.errors import UserError
 from spaces.records import KIND, Config, complaints
 
 RESOLUTIONS = (32, 64, 128)
+
+Channels = Annotated[int, Field(gt=0, le=1024)]
+"""More, and a network's weights alone would take tens of GB."""
 
 
 class Resnet(Config):
@@ -17,9 +20,9 @@ class Resnet(Config):
     family: Literal["resnet"] = "resnet"
     resolution: Literal[32, 64, 128] = 64
     """Pixels along a side."""
-    width: PositiveInt = 64
+    width: Channels = 64
     """Channels at the finest resolution; they double at each halving, up to 8 times (512 in the paper)."""
-    z_dim: PositiveInt = 128
+    z_dim: Channels = 128
 
 
 class Dcgan(Config):
@@ -28,9 +31,9 @@ class Dcgan(Config):
     family: Literal["dcgan"] = "dcgan"
     resolution: Literal[32, 64, 128] = 64
     """Pixels along a side."""
-    width: PositiveInt = 64
+    width: Channels = 64
     """Channels at half the resolution; they double at each halving, without an end (512 at 4 pixels for 64)."""
-    z_dim: PositiveInt = 100
+    z_dim: Channels = 100
 
 
 def _family(network: Any) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from spaces.errors import UserError
 
@@ -16,10 +16,22 @@ KIND = "kind "
 """How the tag of a union's member begins; complaints leave it out, as it is no field."""
 
 
-class Config(BaseModel):
-    """A frozen record that refuses unknown fields."""
+LARGEST = 2**63 - 1
+"""The largest whole number that the tables of results can hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+class Config(BaseModel):
+    """A frozen record that refuses unknown fields, and numbers that are not finite or that no table can hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _fits_a_table(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise ValueError(f"{name} should be at most {LARGEST}, got {value:.4g}")
+        return self
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], where: str) -> Self:

@@ -106,6 +106,38 @@ MISTAKES = {
     "search dots --submit 127.0.0.1:8265": "expected the Ray dashboard's address, such as http://127.0.0.1:8265",
     "search dots --submit http://127.0.0.1:9 --address auto": "exclude each other",
     "search dots --submit http://127.0.0.1:9": "no Ray dashboard to submit to at http://127.0.0.1:9",
+    "search dots --submit ''": "'--submit': it is empty",
+    "search dots --address ''": "'--address': it is empty",
+    "search dots --sources ''": "'--sources': it is empty",
+    "domains list --home ''": "(env var: 'UNDERSTOCK_HOME'): it is empty",
+    "search dots --sources seed-7 --memory-per-trial nan": "Input should be",
+    "search dots --sources seed-7 --memory-per-trial 1e300": "'--memory-per-trial'",
+    "search dots --sources seed-7 --gpus-per-worker nan": "Input should be",
+    "search dots --sources seed-7 --max-minutes inf": "Input should be less than",
+    "search dots --sources seed-7 --seed 4294967296": "seed: Input should be less than 4294967296",
+    "search dots --sources seed-7 --trials 1e28": "'--trials': Input should be a valid integer",
+    f"search dots --sources seed-7 --trials {10**28}": "trials: Input should be less than or equal to 1000000",
+    f"search dots --sources seed-7 --max-images {10**30}": "images should be at most 9223372036854775807, got 1e+30",
+    f"search dots --sources seed-7 --threads-per-trial {10**400}": "threads_per_trial: Input should be",
+    f"search dots --sources seed-7 --workers-per-trial {10**400}": "workers_per_trial: Input should be",
+    f"sources train dots --max-images {10**30}": "should be at most",
+    f"sources train dots --threads {10**30}": "'--threads'",
+    f"sources train dots --seed {10**30}": "seed should be at most",
+    "sources train dots --gpus-per-worker nan": "'--gpus-per-worker'",
+    "sources add new {tmp}/both --domain x --images 1 --width 1000000": "width: Input should be less than or equal to 1024",
+    "sources add new {tmp}/both --domain x --images 1 --z-dim 1000000": "z_dim: Input should be less than or equal to 1024",
+    "domains add cats {tmp}/images --val-fraction nan": "validation fraction nan will not do",
+    "pick dots --hours nan": "'--hours'",
+    "pick dots --hours inf": "'--hours'",
+    f"pick dots --trials {10**30}": "'--trials'",
+    f"train dots --config {{tmp}}/pickle.pt --threads {10**30}": "'--threads'",
+    "train dots --config {tmp}/huge.json": "images should be at most 9223372036854775807, got 1e+30",
+    "sample begun:0 -n 1000000000 -o {tmp}/grid.png": "'-n'",
+    "search dots --sources seed-7 --space {tmp}/quits.py:exits": "SystemExit: 3 ({tmp}/quits.py, line 4)",
+    "search dots --sources seed-7 --space {tmp}/quits.py:interrupts": "KeyboardInterrupt: it says so ({tmp}/quits.py, line 6)",
+    "search dots --sources seed-7 --space {tmp}/interrupts.py:space": "KeyboardInterrupt: ({tmp}/interrupts.py, line 1)",
+    "domains list --home ~nobody-here/x": "~nobody-here/x: there is no such home directory; name a folder with --home",
+    "domains add cats ~nobody-here/x": "~nobody-here/x: there is no such home directory; give another folder",
     "dashboard nope": "unknown study 'nope'",
     "dashboard begun": "study 'begun' has not run yet",
     "domains list --home gs://bucket/x": "expected a folder, or s3://BUCKET/PREFIX",
@@ -141,6 +173,19 @@ MISTAKES = {
 }
 
 
+QUITS = """import sys
+
+def exits(trial, **about):
+    sys.exit(3)
+def interrupts(trial, **about):
+    raise KeyboardInterrupt("it says so")
+"""
+
+HUGE = json.dumps(
+    {"target": "dots", "source": "scratch", "network": {}, "budget": {"images": 10**30, "eval_every_images": 1}}
+)
+
+
 @pytest.mark.parametrize("line", MISTAKES)
 def test_a_mistake_is_one_line_and_exit_code_2(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path, line: str
@@ -153,7 +198,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert code == 2, complaint
     assert complaint.startswith("understock: ")
     assert len(complaint.splitlines()) == 1, complaint
-    assert MISTAKES[line] in complaint
+    assert MISTAKES[line].replace("{tmp}", str(tmp_path)) in complaint
+    assert set(home.names("studies")) <= {"begun"}
+
+
+def test_no_home_directory_is_one_line_that_says_what_to_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.delenv("UNDERSTOCK_HOME")
+    code, _, complaint = run("domains list")
+    assert (code, len(complaint.splitlines())) == (2, 1), complaint
+    assert "home /proc/nowhere/.understock can't be written" in complaint
+    assert "give another with --home PATH or UNDERSTOCK_HOME" in complaint
 
 
 def _make_traps(folder: Path, home: Home) -> None:
@@ -161,6 +216,9 @@ def _make_traps(folder: Path, home: Home) -> None:
         (folder / name).mkdir()
     (folder / "texts" / "a.txt").write_text("not an image")
     Image.new("RGB", (40, 40)).save(folder / "images" / "a.png")
+    (folder / "quits.py").write_text(QUITS)
+    (folder / "interrupts.py").write_text("raise KeyboardInterrupt")
+    (folder / "huge.json").write_text(HUGE)
     (folder / "cut.parquet").write_bytes(b"PAR1 and then nothing")
     (folder / "pickle.pt").write_bytes(pickle.dumps({"generator.x": 1}))
     (folder / "cut.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{}")

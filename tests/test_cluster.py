@@ -223,8 +223,9 @@ def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     """One cluster for all, for its start is what costs: a job to its end, one with a mistake, one that is left and stopped."""
     folder = tmp_path / "space"
     folder.mkdir()
-    (folder / "mine.py").write_text(SPACE)
-    settings = "--sources seed-7 --space mine.py:space --trials 1 --concurrency 1 --threads-per-trial 1 --max-images"
+    (folder / "spaces.py").write_text(SPACE)
+    (folder / "trainables.py").write_text("raise ImportError('the wrong one')")  # it travels along, and is not imported
+    settings = "--sources seed-7 --space spaces.py:space --trials 1 --concurrency 1 --threads-per-trial 1 --max-images"
     here = ["--home", str(home.root)]
 
     def start(*command: str) -> "subprocess.Popen[str]":

@@ -43,8 +43,10 @@ def add(
     with if_interrupted("interrupted; nothing was imported"):
         from trainables.images.importing.importers import add_domain
         from trainables.machine.progress import progress
+        from trainables.storage.places import expanded
 
         where = Home.find(home)
+        expanded(what, "give another folder")
         end_studies(where, "domain", name, force=force, replace=replace)
         with progress(f"importing {name}", "images") as report:
             facts = add_domain(

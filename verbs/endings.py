@@ -1,13 +1,17 @@
 """The endings of a verb that can't go on: one line that says what to do, and an exit code."""
 
+import io
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
 
 from spaces.errors import UserError
+from trainables.storage.places import output_file
 
 MISTAKE = 2
 """Exit code after a user's mistake, the same as typer's."""
@@ -36,3 +40,61 @@ def writing_to(output: Path) -> Iterator[None]:
         raise UserError(
             f"output {output} can't be written ({reason}{where}); give another place with --output"
         ) from None
+
+
+def check_output(output: Path) -> None:
+    """UserError now, rather than after minutes of work, if a file can't be written there."""
+    with writing_to(output):
+        folder = output_file(output).absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+class UnsaidError(UserError):
+    """What was printed can't be written: the disk is full, say, or nobody reads any more."""
+
+
+class _Printed(io.TextIOWrapper):
+    """Standard output whose errors are told from those of any other file."""
+
+    def write(self, text: str, /) -> int:
+        with _unsaid():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _unsaid():
+            super().flush()
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left, and what Python flushes at its end
+        if isinstance(error, BrokenPipeError):
+            raise UnsaidError from None
+        raise UnsaidError(f"what was printed can't be written ({error.strerror})") from None
+
+
+def open_streams() -> None:
+    """Give what is printed a place in any case: a stream that was closed goes nowhere, before a file gets its number, and
+    what a terminal's alphabet lacks is shown escaped."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                while (got := os.open(os.devnull, os.O_RDWR)) < number:
+                    pass
+                if got > number:
+                    os.close(got)
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    if type(sys.stdout) is io.TextIOWrapper and sys.stdout is sys.__stdout__:
+        out = sys.stdout
+        sys.stdout = _Printed(
+            out.buffer, out.encoding, out.errors, line_buffering=out.line_buffering, write_through=out.write_through
+        )

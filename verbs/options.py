@@ -6,21 +6,42 @@ from typing import Annotated
 
 import typer
 
+
+def given(value: str | None) -> str | None:
+    """A callback: what an option was given, unless that is nothing, as where a shell's variable is not set."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; give a value, or leave the option out")
+    return value
+
+
 HomeOption = Annotated[
     str | None,
     typer.Option(
-        "--home", metavar="FOLDER|s3://...", envvar="UNDERSTOCK_HOME", help="Home folder. [default: ~/.understock]"
+        "--home",
+        metavar="FOLDER|s3://...",
+        envvar="UNDERSTOCK_HOME",
+        callback=given,
+        help="Home folder. [default: ~/.understock]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Force = Annotated[bool, typer.Option("--force", help="Even if unfinished studies need the old one; names them.")]
 Submit = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]"),
+    typer.Option(
+        metavar="URL",
+        callback=given,
+        help="Run it as a job of the Ray cluster whose dashboard is there. [http://HOST:8265]",
+        rich_help_panel="Where it runs",
+    ),
 ]
 WorkingDir = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="With --submit: travels along, for a --space FILE.py:FUNCTION in it."),
+    typer.Option(
+        metavar="FOLDER",
+        help="With --submit: travels along, for a --space FILE.py:FUNCTION in it.",
+        rich_help_panel="Where it runs",
+    ),
 ]
 
 

@@ -1,7 +1,6 @@
 """`understock rank`, `pick`, `regret`, `train`: the verbs that choose a source and settings without a search."""
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +8,8 @@ import typer
 
 from spaces.errors import UserError
 from trainables.storage.home import Home
-from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption, Target
+from verbs.endings import check_output, if_interrupted, writing_to
+from verbs.options import AsJson, HomeOption, Target, given
 from verbs.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,7 +22,9 @@ picking = typer.Typer()
 
 Sources = Annotated[
     str | None,
-    typer.Option("--sources", metavar="A,B", help="Source models. [default: all of the target's resolution]"),
+    typer.Option(
+        "--sources", metavar="A,B", callback=given, help="Source models. [default: all of the target's resolution]"
+    ),
 ]
 
 
@@ -32,10 +33,14 @@ def pick(
     target: Target,
     sources: Sources = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, metavar="COUNT", help="Of a search to come: what would it gain? [default: 24]")
+        int | None,
+        typer.Option(
+            min=1, max=1_000_000, metavar="COUNT", help="Of a search to come: what would it gain? [default: 24]"
+        ),
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(metavar="HOURS", help="The same by its length, one trial at a time.")
+        float | None,
+        typer.Option(max=100_000, metavar="HOURS", help="The same by its length, one trial at a time."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it for `understock train`.")
@@ -48,8 +53,7 @@ def pick(
         raise UserError("a search has --trials or --hours, one of them, above 0")
     with if_interrupted("interrupted; nothing was written"):
         if output:
-            with writing_to(output), tempfile.TemporaryFile(dir=output.absolute().parent):
-                pass  # now, rather than after a minute's work
+            check_output(output)
         from search.picking.recommendation import recommend, write_recommendation
 
         picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
@@ -96,9 +100,12 @@ def train(
         int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the config's]")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the study that it becomes. [default: TARGET-FILE]")
+        str | None,
+        typer.Option(metavar="NAME", callback=given, help="Of the study that it becomes. [default: TARGET-FILE]"),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, metavar="CORES", help="CPU threads. [default: all]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads. [default: all]")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Train one configuration; goes on where it was cut off. Example: understock train cats --config pick.json"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainables.storage.home import Home
-from verbs.endings import writing_to
+from verbs.endings import check_output, writing_to
 from verbs.options import HomeOption, StudyName
 from verbs.printing import print_table
 
@@ -33,12 +33,16 @@ def report(
     home: HomeOption = None,
 ) -> None:
     """Write the report of one study or several. Example: understock report cats-quickstart dogs-quickstart -o report.html"""
-    from analysis.exports import export
+    from analysis.exports import destination, export
 
     studies = read(Home.find(home), list(dict.fromkeys(study)))
+    _, place = destination(studies, output, form)
+    if not place.is_dir():  # which PNGs may go to
+        check_output(place)
     make_exhibits(studies)
-    with writing_to(output or studies[0].paths.report):
-        print(export(studies, output, form))
+    with writing_to(place):
+        written = export(studies, output, form)
+    print(written)
 
 
 @reports.command()
@@ -53,13 +57,15 @@ def compare(
     from analysis.exports import export
 
     studies = read(Home.find(home), [one, other])
+    place = output or studies[0].paths.comparison(other)
+    check_output(place)
     found = compared(*studies)
     print_table(["", one, other], found.rows)
     print(f"careful: {found.caution}" if found.caution else found.verdict)
     make_exhibits(studies)
-    place = output or studies[0].paths.comparison(other)
     with writing_to(place):
-        print(f"report of both: {export(studies, place, None)}")
+        written = export(studies, place, None)
+    print(f"report of both: {written}")
 
 
 @reports.command()

@@ -7,7 +7,7 @@ import typer
 
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, ExistingName, Force, HomeOption
+from verbs.options import AsJson, ExistingName, Force, HomeOption, given
 from verbs.printing import print_json, print_table, readable
 from verbs.replacing import end_studies
 
@@ -18,7 +18,8 @@ sources = typer.Typer(no_args_is_help=True, help="Source models: pretrained GANs
 def train(
     domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain; `understock domains list` lists them.")],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the source model. [default: the domain's]")
+        str | None,
+        typer.Option(metavar="NAME", callback=given, help="Name of the source model. [default: the domain's]"),
     ] = None,
     preset: Annotated[
         str | None,
@@ -28,16 +29,19 @@ def train(
         int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the preset's]")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, metavar="CORES", help="CPU threads of each worker. [default: all, shared out]")
+        int | None,
+        typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads of each worker. [default: all, shared out]"),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, metavar="WORKERS", help="Over 1 shares each batch out, through Ray Train.")
+        int, typer.Option(min=1, max=10_000, metavar="WORKERS", help="Over 1 shares each batch out, through Ray Train.")
     ] = 1,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(min=0, metavar="GPUS", help="[default: 1 where there are enough, else 0]")
+        float | None,
+        typer.Option(min=0, max=10_000, metavar="GPUS", help="[default: 1 where there are enough, else 0]"),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Train on this Ray cluster. [default: on this machine]")
+        str | None,
+        typer.Option(metavar="ADDRESS", callback=given, help="Train on this Ray cluster. [default: on this machine]"),
     ] = None,
     seed: int = 0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,

@@ -8,61 +8,112 @@ from typing import Annotated
 import typer
 
 from trainables.storage.home import Home, bytes_below
+from verbs.commands import Headed
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir
-from verbs.printing import print_json, print_table
+from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given
+from verbs.printing import in_a_line, print_json, print_table
 from verbs.submission import submit_search
 
 studies = typer.Typer()
+
+STUDY, SHARE, WHERE = "What to search", "What each trial takes", "Where it runs"
+"""Headings of the options of `search`."""
 
 StudyTrial = Annotated[
     str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial's generator, or that trial's.")
 ]
 
 
-@studies.command()
+@studies.command(cls=Headed)
 def search(
     target: Target,
     space: Annotated[
-        str, typer.Option(metavar="SPACE", help="A search space by name, or FILE.py:FUNCTION.")
+        str, typer.Option(metavar="SPACE", help="A search space by name, or FILE.py:FUNCTION.", rich_help_panel=STUDY)
     ] = "quickstart",
     trials: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Configurations to try. [default: 24, or a whole grid]")
+        int | None,
+        typer.Option(
+            metavar="COUNT", help="Configurations to try. [default: 24, or a whole grid]", rich_help_panel=STUDY
+        ),
     ] = None,
     target_images: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]")
+        int | None,
+        typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]", rich_help_panel=STUDY),
     ] = None,
     max_images: Annotated[
-        int | None, typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]")
+        int | None,
+        typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]", rich_help_panel=STUDY),
     ] = None,
-    metric: Annotated[str | None, typer.Option(metavar="fd|kd|iw|fid|kid", help="What to go by. [default: fd]")] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    metric: Annotated[
+        str | None, typer.Option(metavar="fd|kd|iw|fid|kid", help="What to go by. [default: fd]", rich_help_panel=STUDY)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampler.", rich_help_panel=STUDY)] = 0,
     concurrency: Annotated[
-        int | None, typer.Option(metavar="TRIALS", help="At once. [default: one a core, or one a GPU]")
+        int | None,
+        typer.Option(metavar="TRIALS", help="At once. [default: one a core, or one a GPU]", rich_help_panel=SHARE),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--sources", metavar="A,B", help="Source models. [default: all that fit]")
+        str | None,
+        typer.Option(
+            "--sources",
+            metavar="A,B",
+            callback=given,
+            help="Source models. [default: all that fit]",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the study. [default: TARGET-SPACE]")] = None,
-    sampler: Annotated[str, typer.Option(metavar="tpe|random|grid")] = "tpe",
-    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).")] = True,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", callback=given, help="Of the study. [default: TARGET-SPACE]", rich_help_panel=STUDY
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
+    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
     threads_per_trial: Annotated[
-        int | None, typer.Option(metavar="CORES", help="[default: cores / concurrency]")
+        int | None, typer.Option(metavar="CORES", help="[default: cores / concurrency]", rich_help_panel=SHARE)
     ] = None,
-    workers_per_trial: Annotated[int, typer.Option(metavar="WORKERS", help="Over 1 goes through Ray Train.")] = 1,
+    workers_per_trial: Annotated[
+        int, typer.Option(metavar="WORKERS", help="Over 1 goes through Ray Train.", rich_help_panel=SHARE)
+    ] = 1,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(metavar="GPUS", help="[default: 1 where there is one, else 0]")
+        float | None,
+        typer.Option(
+            min=0, max=10_000, metavar="GPUS", help="[default: 1 where there is one, else 0]", rich_help_panel=SHARE
+        ),
     ] = None,
     memory_per_trial: Annotated[
-        float | None, typer.Option(metavar="GIB", help="A trial over it has failed. [default: no limit]")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            metavar="GIB",
+            help="A trial over it has failed. [default: no limit]",
+            rich_help_panel=SHARE,
+        ),
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="Stop after so many minutes; resume goes on.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=100_000_000,
+            metavar="MINUTES",
+            help="Stop after so many minutes; resume goes on.",
+            rich_help_panel=SHARE,
+        ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster. [default: Ray on this machine]")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            callback=given,
+            help="A running Ray cluster. [default: Ray on this machine]",
+            rich_help_panel=WHERE,
+        ),
     ] = None,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.", rich_help_panel=WHERE)
+    ] = False,
     track: Track = None,
     submit: Submit = None,
     working_dir: WorkingDir = None,
@@ -70,7 +121,7 @@ def search(
     home: HomeOption = None,
 ) -> None:
     """Find the best source, networks and settings. Example: understock search cats --space quickstart --trials 24"""
-    if submit:
+    if submit is not None:
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
@@ -108,7 +159,9 @@ def search(
 @studies.command()
 def resume(
     study: StudyName,
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", callback=given, help="A running Ray cluster.")
+    ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the Ray dashboard on loopback.")] = False,
     track: Track = None,
     home: HomeOption = None,
@@ -169,7 +222,11 @@ def status(
     if as_json:
         trials = [row | arm for row, arm in zip(frame.to_dict("records"), arms(table), strict=True)]
         return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
+    errors = frame.pop("error")
     print_table(list(frame.columns), frame.values.tolist())
+    for trial, error in zip(frame["trial"], errors, strict=True):
+        if error:
+            print(f"trial {trial}: {in_a_line(error)}")
     return print(f"{decimal(size)} in {paths.root}")
 
 
@@ -179,7 +236,7 @@ def sample(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), FILE.npz, or a new folder.")
     ],
-    n: Annotated[int, typer.Option("-n", min=1, metavar="COUNT")] = 64,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT")] = 64,
     seed: Annotated[int, typer.Option(help="Of z: the same seed, the same z.")] = 0,
     home: HomeOption = None,
 ) -> None:

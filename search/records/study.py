@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from spaces.errors import UserError
 from spaces.protocol import METRICS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
 from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
+
+AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
 
 class StudySpec(Config):
@@ -23,9 +25,9 @@ class StudySpec(Config):
     """The domain that a generator is wanted for."""
     space: str
     """The search space: a name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
-    trials: PositiveInt
+    trials: Annotated[int, Field(gt=0, le=1_000_000)]
     """How many configurations are tried."""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     """How trials are drawn: by Optuna's TPE, at random, or every combination once."""
@@ -33,11 +35,11 @@ class StudySpec(Config):
     """Whether ASHA (arXiv:1810.05934) stops bad trials early, by images seen; without it all spend their budget."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """ASHA keeps the best 1 / reduction_factor of the trials at each rung."""
-    concurrency: PositiveInt = 1
+    concurrency: AtOnce = 1
     """How many trials run at once."""
-    threads_per_trial: PositiveInt = 1
+    threads_per_trial: AtOnce = 1
     """CPU threads of each worker; numbers are the same to the last bit for the same number of threads."""
-    workers_per_trial: PositiveInt = 1
+    workers_per_trial: AtOnce = 1
     """Workers that share each trial's batches; more than one go through Ray Train."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     """GPUs of each worker; less than 1 shares a GPU, 0 trains on the CPU."""

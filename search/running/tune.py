@@ -27,6 +27,7 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 
 # isort: split
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -44,6 +45,10 @@ from trainables.machine.interrupts import handling_interrupts
 from trainables.running.given import ChangedDataError
 from trainables.running.tune_trial import resources, tune_trial
 from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError
+
+# Tune would put the keys of a bucket into the trials' runtime environments, which Ray writes to logs that last. The workers of
+# this machine have them by inheritance, and every node of a cluster has its own.
+class_cache.ENV_VARS_TO_PROPAGATE = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")}
 
 INFRASTRUCTURE_RETRIES = 3
 """How often a trial whose process or node was lost is taken up again from its last checkpoint.

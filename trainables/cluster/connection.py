@@ -2,10 +2,12 @@
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
@@ -19,14 +21,21 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from spaces.errors import UserError
 from trainables.cluster.crew import Crew
+from trainables.cluster.folders import own_token, ray_folder
 from trainables.cluster.loopback import on_loopback
+from trainables.machine.imports import ours_first
 from trainables.machine.interrupts import kept_interrupts
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+"""Where our packages are."""
 
 AUTOSCALER_PATIENCE = 15 * 60.0
 """Seconds that a cluster given by its address has to bring up the nodes that a training needs.
 
 A Ray of our own, on this machine, gets none of that time: it will never bring up another node.
 """
+
+_PROBE_SECONDS = 5.0
 
 
 @contextmanager
@@ -35,17 +44,56 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
 
     One of our own has `cpus` CPUs at least and, if given, `memory` bytes to share out. `dashboard` serves its dashboard
     on loopback, and prints where. Raises UserError if there is no Ray at `address`, or if ours does not come up.
+
+    Ray has its workers import from the driver's working directory before all else: that is ours meanwhile. Through a
+    runtime environment, which a working directory of a job comes in by, the workers are told to, at a second for each.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        options |= {"num_cpus": max(os.cpu_count() or 1, cpus), "include_dashboard": dashboard}
-        options |= {"dashboard_host": "127.0.0.1"} | ({"_memory": memory} if memory else {})
     if address or dashboard:
         options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
+        options["runtime_env"]["worker_process_setup_hook"] = ours_first(str(_ROOT), str(Path.cwd()))
+    if address:
+        _reachable(address)
+    ours: AbstractContextManager[dict[str, Any]] = nullcontext({}) if address else _of_our_own(cpus, memory, dashboard)
+    with ours as own:
+        context = _begun(address, options | own)
+        if dashboard:
+            print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _of_our_own(cpus: int, memory: int, dashboard: bool) -> Iterator[dict[str, Any]]:
+    """What Ray is to be told of a cluster on this machine, and what that needs."""
+    options: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, cpus), "include_dashboard": dashboard}
+    options |= {"dashboard_host": "127.0.0.1"} | ({"_memory": memory} if memory else {})
+    with ray_folder() as folder, own_token(folder):
+        yield options | {"_temp_dir": str(folder)}
+
+
+def _reachable(address: str) -> None:
+    """UserError if nothing listens at HOST:PORT: Ray would try for minutes. What else an address may be, Ray knows."""
+    host, _, port = address.rpartition(":")
+    if "//" in address or not host or not port.isdecimal():
+        return
     try:
-        with nullcontext() if address else on_loopback(), kept_interrupts():
-            context = ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+            pass
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(
+            f"no Ray to work with at {address}: {getattr(error, 'strerror', None) or error or 'no answer'}; see `ray status`"
+        ) from None
+
+
+def _begun(address: str | None, options: dict[str, Any]) -> Any:
+    """Ray's context, of a cluster that was joined or started; UserError if it can't be."""
+    try:
+        with nullcontext() if address else on_loopback(), kept_interrupts(), chdir(_ROOT):
+            return ray.init(address=address or "local", **options)  # not whatever cluster $RAY_ADDRESS names
     except KeyboardInterrupt:
         ray.shutdown()
         raise
@@ -56,12 +104,6 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
         if "timed out during startup" not in str(error):  # Ray has no class of its own for that
             raise
         raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
-    if dashboard:
-        print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def wait_for_room(crew: Crew, what: str, patience: float) -> None:

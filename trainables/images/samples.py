@@ -11,6 +11,7 @@ from torch import Tensor
 from spaces.errors import UserError
 from trainables.images.grids import image_grid
 from trainables.storage.home import writing, writing_folder
+from trainables.storage.places import output_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ def check_output(output: Path) -> None:
         raise UserError(f"output folder {output} is there already; give one that is not")
     if not output.absolute().parent.is_dir():
         raise UserError(f"output {output}: there is no folder {output.absolute().parent}")
+    if output.suffix:
+        output_file(output)
 
 
 def write_samples(images: NDArray[np.uint8], output: Path) -> None:

@@ -26,6 +26,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 
 from spaces.errors import UserError, lookup
 from trainables.storage.home import Home, fetch, file_digest, writing
+from trainables.storage.places import expanded
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Digest of the file at URL_INCEPTION_V3: TensorFlow's inception-2015-12-05, converted; pytorch-fid has the same."""
@@ -116,7 +117,7 @@ def _inception_file(home: Home) -> Path:
     UserError if the user's is not there, or the download fails.
     """
     if given := os.environ.get(INCEPTION_VARIABLE):
-        path = Path(given).expanduser()
+        path = expanded(given, f"name the file with {INCEPTION_VARIABLE}")
         if not path.is_file():
             raise UserError(f"{INCEPTION_VARIABLE} names {path}, which is no file; download it from {URL_INCEPTION_V3}")
         return path

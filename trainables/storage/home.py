@@ -19,6 +19,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -29,6 +30,7 @@ from spaces.errors import UserError
 from spaces.records import NAME_PATTERN
 from trainables.storage.lease import Lease
 from trainables.storage.mirror import Mirror, mirror_of
+from trainables.storage.places import expanded, output_file
 
 SPEC = "study.json"
 """The file that makes a folder of `studies/` a study."""
@@ -76,8 +78,9 @@ class Home:
         if "://" in place:
             mirror = Mirror.open(place)
             return cls(mirror.root, mirror.store.url)
-        root = Path(place).expanduser().absolute()
+        root = expanded(place, "name a folder with --home PATH or UNDERSTOCK_HOME")
         try:
+            root = root.absolute()
             root.mkdir(parents=True, exist_ok=True)
             os.listdir(root)
         except OSError as error:
@@ -209,15 +212,19 @@ def writing(path: Path) -> Iterator[Path]:
     """Write file `path` whole or not at all: the block gets a path beside it, and writes that file.
 
     At the end the file is synced, uploaded where `path` lies in a mirror, and renamed over `path`, whose folder is made
-    if missing. If the block raises, `path` stays as it was and the other file is removed. Raises StorageError if the
-    disk won't take it: full, over quota, read-only or gone.
+    if missing. A link stays, and what it leads to is written; a file that is replaced keeps its mode. If the block raises,
+    `path` stays as it was and the other file is removed. Raises StorageError if the disk won't take it: full, over quota,
+    read-only or gone; UserError if what is there is no file.
     """
+    path = output_file(path)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield beside
             with beside.open("rb") as file:
+                if path.exists():
+                    os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
                 os.fsync(file.fileno())
             if mirror := mirror_of(path):
                 mirror.put(beside, path)

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from trainables.storage.places import expanded
 from trainables.storage.store import ChangedError, ObjectStore, StoreError, UnreachableError
 
 MARKER = ".mirror.json"
@@ -83,7 +84,8 @@ class Mirror:
         """
         store = ObjectStore.at(url)
         store.children("domains")  # says what is wrong with bucket or credentials
-        cache = Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/understock").expanduser().absolute()
+        cache = Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/understock")
+        cache = expanded(cache, f"name a folder with {CACHE_VARIABLE}").absolute()
         # one per server, too: buckets of the same name on two of them are two
         where = f"{store.url} {os.environ.get('AWS_ENDPOINT_URL_S3') or os.environ.get('AWS_ENDPOINT_URL')}"
         root = cache / f"{store.bucket}-{hashlib.sha256(where.encode()).hexdigest()[:16]}"
