@@ -28,9 +28,13 @@ from verbs.studies import studies
 from verbs.watching import watching
 
 app = typer.Typer(
-    cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0],
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=__doc__.split("\n")[0],
     rich_markup_mode=None,  # its tables cut the names of options, and it takes "[default: ...]" for markup
-)  # fmt: skip
+)
 app.add_typer(studies)
 app.add_typer(reports)
 app.add_typer(watching)

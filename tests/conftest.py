@@ -33,9 +33,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
 PROTOCOL = {
-    "metrics": ("fd", "iw"), "input_size": 32, "n_fake": 24,
+    "metrics": ("fd", "iw"),
+    "input_size": 32,
+    "n_fake": 24,
     "iw": {"width": 2, "steps": 2, "batch": 4, "images": 16},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +68,14 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
 
     def config(**fields: Any) -> TrialConfig:
         values = {
-            "target": tiny_domain, "source": "scratch", "network": NETWORK, "protocol": PROTOCOL,
-            "loss": {"n_critic": 2}, "optim": {"batch": 4}, "budget": {"images": 32, "eval_every_images": 16},
-        } | fields  # fmt: skip
+            "target": tiny_domain,
+            "source": "scratch",
+            "network": NETWORK,
+            "protocol": PROTOCOL,
+            "loss": {"n_critic": 2},
+            "optim": {"batch": 4},
+            "budget": {"images": 32, "eval_every_images": 16},
+        } | fields
         return parse_trial(values, "test")
 
     return config
@@ -83,9 +90,17 @@ def new_source(home: Home) -> Callable[..., SourceModel]:
         generator = build_generator(config, seed)
         set_standing_statistics(generator)
         facts = {
-            "name": name, "domain": domain, "images": 100, "classes": 4, "images_per_class": 25.0,
-            "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
-        }  # fmt: skip
+            "name": name,
+            "domain": domain,
+            "images": 100,
+            "classes": 4,
+            "images_per_class": 25.0,
+            "images_seen": 10,
+            "scores": {"fd": 1.0},
+            "protocol": {"n_fake": 10},
+            "origin": "test",
+            "created": "2026-01-01",
+        }
         weights = {"generator": generator.state_dict()}
         if critic:
             weights["discriminator"] = build_discriminator(config, seed).state_dict()

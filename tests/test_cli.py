@@ -473,8 +473,16 @@ def test_a_new_source_does_not_hide_a_builtin_one_that_an_unfinished_study_needs
     assert "source model 'mnist' is what an unfinished study was planned with: dots-quickstart" in complaint
 
 
-READING = ("domains list", "domains show dots", "sources list", "sources show seed-7", "status", "status begun",
-           "rank dots --sources seed-7", "search dots --sources seed-7 --dry-run")  # fmt: skip
+READING = (
+    "domains list",
+    "domains show dots",
+    "sources list",
+    "sources show seed-7",
+    "status",
+    "status begun",
+    "rank dots --sources seed-7",
+    "search dots --sources seed-7 --dry-run",
+)
 
 
 def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is_refused(
@@ -488,8 +496,13 @@ def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is
         for line in READING:
             code, said, complaint = run(line)
             assert (code, bool(said)) == (0, True), f"{line}: {complaint}"
-        for line in ("domains add new builtin:mdi", "domains rm dots", "sources rm seed-7", "sources train dots",
-                     "search dots --sources seed-7 --name new"):  # fmt: skip
+        for line in (
+            "domains add new builtin:mdi",
+            "domains rm dots",
+            "sources rm seed-7",
+            "sources train dots",
+            "search dots --sources seed-7 --name new",
+        ):
             code, _, complaint = run(line)
             assert code == 2, line
             assert complaint.splitlines()[-1].startswith(f"understock: home {home.root} can't be written (Read-only"), (

@@ -120,9 +120,11 @@ class _Fit:
         factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx / sigma**2).astype(np.float64)
         half = np.linalg.solve(factor, data.xr / sigma**2)
         log_evidence = (
-            -data.n * np.log(sigma) - np.log(sd).sum() - np.log(np.diag(factor)).sum()
+            -data.n * np.log(sigma)
+            - np.log(sd).sum()
+            - np.log(np.diag(factor)).sum()
             - 0.5 * (data.rr / sigma**2 - half @ half)
-        )  # fmt: skip
+        )
         return cls(design.prior_mean + np.linalg.solve(factor.T, half), factor, float(log_evidence))
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:

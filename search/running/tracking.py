@@ -82,9 +82,21 @@ class _Tracker(tune.Callback):
 
 
 _TUNES_OWN = {
-    "config", "done", "pid", "hostname", "node_ip", "date", "timestamp", "time_this_iter_s", "time_total_s",
-    "time_since_restore", "iterations_since_restore", "trial_id", "experiment_tag", "origin",
-}  # fmt: skip
+    "config",
+    "done",
+    "pid",
+    "hostname",
+    "node_ip",
+    "date",
+    "timestamp",
+    "time_this_iter_s",
+    "time_total_s",
+    "time_since_restore",
+    "iterations_since_restore",
+    "trial_id",
+    "experiment_tag",
+    "origin",
+}
 """What Tune adds to a result, and what no tracker can draw."""
 
 

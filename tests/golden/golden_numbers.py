@@ -86,9 +86,17 @@ def make_home(root: Path) -> Home:
     generator = build_generator(network, seed=7)
     set_standing_statistics(generator)
     facts = {
-        "name": "seed-7", "domain": "lines", "images": 100, "classes": 4, "images_per_class": 25.0,
-        "images_seen": 10, "scores": {"fd": 1.0}, "protocol": {"n_fake": 10}, "origin": "test", "created": "2026-01-01",
-    }  # fmt: skip
+        "name": "seed-7",
+        "domain": "lines",
+        "images": 100,
+        "classes": 4,
+        "images_per_class": 25.0,
+        "images_seen": 10,
+        "scores": {"fd": 1.0},
+        "protocol": {"n_fake": 10},
+        "origin": "test",
+        "created": "2026-01-01",
+    }
     critic = build_discriminator(network, seed=7)
     weights = {"generator": generator.state_dict(), "discriminator": critic.state_dict()}
     save_source(home.source("seed-7"), facts, Model(dict.fromkeys(weights, network), weights), b"png")

@@ -76,9 +76,12 @@ def test_a_search_leaves_iw_out_where_there_are_too_few_images_for_it(
 
 
 def test_a_study_of_twenty_images_runs_to_its_end(
-    home: Home, tiny_config: Callable[..., TrialConfig], tiny_source: SourceModel, few: Callable[[int, int], str],
+    home: Home,
+    tiny_config: Callable[..., TrialConfig],
+    tiny_source: SourceModel,
+    few: Callable[[int, int], str],
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     config = tiny_config(target=few(18, 2), source="seed-7", transfer={"parts": "both"}, optim={"batch": 32})
     paths, spec = train_one(home, config, "small", threads=1)
     assert capsys.readouterr().err.startswith("note: iw is left out: domain 'few' has 18 train and 2 val images")

@@ -28,19 +28,34 @@ def tutorial(seed: int) -> dict[str, dict[str, Tensor]]:
     torch.manual_seed(seed)
     up, down, norm = nn.ConvTranspose2d, nn.Conv2d, nn.BatchNorm2d
     generator = [
-        up(Z, WIDTH * 4, 4, 1, 0, bias=False), norm(WIDTH * 4), nn.ReLU(),
-        up(WIDTH * 4, WIDTH * 2, 4, 2, 1, bias=False), norm(WIDTH * 2), nn.ReLU(),
-        up(WIDTH * 2, WIDTH, 4, 2, 1, bias=False), norm(WIDTH), nn.ReLU(),
-        up(WIDTH, 3, 4, 2, 1, bias=False), nn.Tanh(),
-    ]  # fmt: skip
+        up(Z, WIDTH * 4, 4, 1, 0, bias=False),
+        norm(WIDTH * 4),
+        nn.ReLU(),
+        up(WIDTH * 4, WIDTH * 2, 4, 2, 1, bias=False),
+        norm(WIDTH * 2),
+        nn.ReLU(),
+        up(WIDTH * 2, WIDTH, 4, 2, 1, bias=False),
+        norm(WIDTH),
+        nn.ReLU(),
+        up(WIDTH, 3, 4, 2, 1, bias=False),
+        nn.Tanh(),
+    ]
     critic = [
-        down(3, WIDTH, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
-        down(WIDTH, WIDTH * 2, 4, 2, 1, bias=False), norm(WIDTH * 2), nn.LeakyReLU(0.2),
-        down(WIDTH * 2, WIDTH * 4, 4, 2, 1, bias=False), norm(WIDTH * 4), nn.LeakyReLU(0.2),
-        down(WIDTH * 4, 1, 4, 1, 0, bias=False), nn.Sigmoid(),
-    ]  # fmt: skip
-    return {name: nn.ModuleDict({"main": nn.Sequential(*layers)}).state_dict()
-            for name, layers in {"generator": generator, "discriminator": critic}.items()}  # fmt: skip
+        down(3, WIDTH, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2),
+        down(WIDTH, WIDTH * 2, 4, 2, 1, bias=False),
+        norm(WIDTH * 2),
+        nn.LeakyReLU(0.2),
+        down(WIDTH * 2, WIDTH * 4, 4, 2, 1, bias=False),
+        norm(WIDTH * 4),
+        nn.LeakyReLU(0.2),
+        down(WIDTH * 4, 1, 4, 1, 0, bias=False),
+        nn.Sigmoid(),
+    ]
+    return {
+        name: nn.ModuleDict({"main": nn.Sequential(*layers)}).state_dict()
+        for name, layers in {"generator": generator, "discriminator": critic}.items()
+    }
 
 
 def saved(folder: Path, kind: str, seed: int = 0) -> str:
@@ -76,11 +91,15 @@ def write_config(tmp_path: Path, tiny_domain: str) -> Callable[..., str]:
     def write(**fields: Any) -> str:
         network = {"family": "dcgan", "resolution": 32, "width": WIDTH, "z_dim": Z}
         values = {
-            "target": tiny_domain, "source": "faces", "network": network,
-            "loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8},
+            "target": tiny_domain,
+            "source": "faces",
+            "network": network,
+            "loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1},
+            "optim": {"batch": 8},
             "protocol": {"metrics": ("fd",), "input_size": 32, "n_fake": 24},
-            "budget": {"images": 32, "eval_every_images": 16}, **fields,
-        }  # fmt: skip
+            "budget": {"images": 32, "eval_every_images": 16},
+            **fields,
+        }
         (tmp_path / "config.json").write_text(json.dumps(values))
         return f"train {tiny_domain} --config {tmp_path / 'config.json'} --threads 1 --name t"
 

@@ -19,9 +19,14 @@ import understock
 
 ROOT = Path(understock.__file__).parent
 VERBS = [
-    "report five -o", "report five --format md -o", "report five --format csv -o", "report five --format parquet -o",
-    "compare five begun -o", "sample five -o", "pick dots -o",
-]  # fmt: skip
+    "report five -o",
+    "report five --format md -o",
+    "report five --format csv -o",
+    "report five --format parquet -o",
+    "compare five begun -o",
+    "sample five -o",
+    "pick dots -o",
+]
 KINDS = {"device": "device", "pipe": "pipe", "socket": "socket", "link": "device"}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

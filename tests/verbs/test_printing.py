@@ -53,18 +53,48 @@ for verb in sys.argv[1:]:
         assert not stop.code
 """
 VERBS = [
-    "search", "resume", "status", "sample", "export", "report", "compare", "watch", "pick", "regret", "train", "rank",
-    "dashboard", "domains", "domains add", "sources", "sources train", "sources add", "sources export",
-]  # fmt: skip
+    "search",
+    "resume",
+    "status",
+    "sample",
+    "export",
+    "report",
+    "compare",
+    "watch",
+    "pick",
+    "regret",
+    "train",
+    "rank",
+    "dashboard",
+    "domains",
+    "domains add",
+    "sources",
+    "sources train",
+    "sources add",
+    "sources export",
+]
 OPTIONS = [
-    "--early-stopping / --no-early-stopping", "--threads-per-trial CORES", "--workers-per-trial WORKERS",
-    "--memory-per-trial GIB", "--gpus-per-worker GPUS", "--track tensorboard|mlflow|wandb", "--image-column NAME",
-    "--val-fraction 0..1", "--home FOLDER|s3://...", "--format html|png|md|csv|parquet", "--key-map FILE.json",
-]  # fmt: skip
+    "--early-stopping / --no-early-stopping",
+    "--threads-per-trial CORES",
+    "--workers-per-trial WORKERS",
+    "--memory-per-trial GIB",
+    "--gpus-per-worker GPUS",
+    "--track tensorboard|mlflow|wandb",
+    "--image-column NAME",
+    "--val-fraction 0..1",
+    "--home FOLDER|s3://...",
+    "--format html|png|md|csv|parquet",
+    "--key-map FILE.json",
+]
 DEFAULTS = [
-    "[default: cores / concurrency]", "[default: 1 where there is one, else 0]", "[default: no limit]",
-    "[default: ~/.understock]", "[default: all of the home]", "[default: TARGET-SPACE]", "[default: 0.1]",
-]  # fmt: skip
+    "[default: cores / concurrency]",
+    "[default: 1 where there is one, else 0]",
+    "[default: no limit]",
+    "[default: ~/.understock]",
+    "[default: all of the home]",
+    "[default: TARGET-SPACE]",
+    "[default: 0.1]",
+]
 
 
 @WIDTHS
@@ -124,9 +154,13 @@ def test_a_wide_table_goes_on_below_with_its_first_column(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_table(["name", "number", "another", "words"], [["a", 0.000123456, 7, "one two three four five six"]])
     assert capsys.readouterr().out.splitlines() == [
-        "name  number     another", "a     0.0001235  7", "",
-        "name  words", "a     one two three four", "      five six",
-    ]  # fmt: skip
+        "name  number     another",
+        "a     0.0001235  7",
+        "",
+        "name  words",
+        "a     one two three four",
+        "      five six",
+    ]
 
 
 def test_what_others_wrote_is_one_line_and_steers_no_terminal() -> None:

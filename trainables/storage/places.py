@@ -7,9 +7,13 @@ from pathlib import Path
 from spaces.errors import UserError
 
 _KINDS = {
-    stat.S_IFDIR: "folder", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket",
+    stat.S_IFDIR: "folder",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
     stat.S_IFLNK: "link to itself",
-}  # fmt: skip
+}
 
 
 def expanded(path: str | Path, way_out: str) -> Path:

@@ -24,11 +24,13 @@ Make = Callable[..., TrialConfig]
 @pytest.fixture
 def config(tiny_domain: str) -> Callable[..., TrialConfig]:
     values = {
-        "target": tiny_domain, "method": "as_is", "source": "seed-7",
+        "target": tiny_domain,
+        "method": "as_is",
+        "source": "seed-7",
         "network": {"resolution": 32, "width": 2, "z_dim": 8},
         "protocol": {"metrics": ("fd",), "input_size": 32, "n_fake": 24},
         "budget": {"images": 32, "eval_every_images": 16},
-    }  # fmt: skip
+    }
     return lambda **fields: parse_trial(values | fields, "test")
 
 

@@ -60,8 +60,12 @@ def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_confi
         first(n, tiny_config(budget={"images": 160, "eval_every_images": 16}), home, files)
         sizes.append(sum(path.stat().st_size for path in files.folder.rglob("*.*")))
     assert {path.name for path in files.folder.iterdir()} == {
-        "checkpoint-0.safetensors", "checkpoint-1.safetensors", "model", "best", ".training",
-    }  # fmt: skip
+        "checkpoint-0.safetensors",
+        "checkpoint-1.safetensors",
+        "model",
+        "best",
+        ".training",
+    }
     assert sizes[1] - sizes[0] < 6_000  # the histories, no tensors
 
 

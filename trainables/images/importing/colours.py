@@ -47,9 +47,13 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
         if PROFILE_MODES.get(kind) != mode:
             return None
         transform = ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
             ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )  # fmt: skip
+        )
         return None if mode == "RGB" and _leaves_alone(transform) else transform
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None

@@ -21,10 +21,18 @@ HEAD = 64
 """Bytes from which a file's format is known."""
 
 STARTS = (
-    (pngs.START, "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"), (b"\xff\x0a", "JPEG XL"), (b"\0\0\0\x0cJXL ", "JPEG XL"), (b"8BPS", "Photoshop"),
-    (b"<svg", "SVG"), (b"%PDF", "PDF"),
-)  # fmt: skip
+    (pngs.START, "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"8BPS", "Photoshop"),
+    (b"<svg", "SVG"),
+    (b"%PDF", "PDF"),
+)
 """How files begin that hold pictures."""
 
 

@@ -22,9 +22,17 @@ from spaces.errors import UserError
 from trainables.images.domains import Split
 
 SPLITS: Mapping[str, Split] = {
-    "train": "train", "val": "val", "valid": "val", "validation": "val", "test": "val", "training": "train",
-    "testing": "val", "dev": "val", "eval": "val", "evaluation": "val",
-}  # fmt: skip
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "val",
+    "training": "train",
+    "testing": "val",
+    "dev": "val",
+    "eval": "val",
+    "evaluation": "val",
+}
 """What splits are called, in lower case; Hugging Face's words."""
 
 _WORDS = "|".join(sorted(SPLITS, key=len, reverse=True))

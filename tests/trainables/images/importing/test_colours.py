@@ -134,8 +134,15 @@ def test_a_grey_profile_is_applied_to_8_and_16_bits():
 
 
 @pytest.mark.parametrize("suffix", ["JPEG", "TIFF"])
-@pytest.mark.parametrize(("ink", "colour"), [((0, 0, 0, 0), (255, 255, 255)), ((255, 0, 0, 0), (255, 0, 0)),
-                                             ((0, 0, 255, 0), (255, 255, 255)), ((0, 0, 0, 255), (0, 0, 0))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ink", "colour"),
+    [
+        ((0, 0, 0, 0), (255, 255, 255)),
+        ((255, 0, 0, 0), (255, 0, 0)),
+        ((0, 0, 255, 0), (255, 255, 255)),
+        ((0, 0, 0, 255), (0, 0, 0)),
+    ],
+)
 def test_cmyk_is_printed_with_its_own_inks(suffix, ink, colour):
     data = saved(
         Image.new("CMYK", (32, 32), ink), suffix, icc_profile=inks(), **({"quality": 100} if suffix == "JPEG" else {})
@@ -214,8 +221,17 @@ def test_a_transparent_value_is_white_at_every_depth(depth, kind, pixels, key, e
 
 def tiff_of_grey(white_is_zero, bits, values):
     """A little-endian TIFF, 32 x 32, without compression."""
-    tags = [(256, 32), (257, 32), (258, bits), (259, 1), (262, 0 if white_is_zero else 1), (273, 8), (277, 1), (278, 32),
-            (279, len(values))]  # fmt: skip
+    tags = [
+        (256, 32),
+        (257, 32),
+        (258, bits),
+        (259, 1),
+        (262, 0 if white_is_zero else 1),
+        (273, 8),
+        (277, 1),
+        (278, 32),
+        (279, len(values)),
+    ]
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     return b"II*\0" + struct.pack("<I", 8 + len(values)) + values + directory + bytes(4)
 

@@ -125,9 +125,20 @@ def test_the_split_goes_by_content(home, folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("n", "val_fraction", "val"),
-    [(1, 0.5, 0), (2, 0.001, 1), (2, 0.999, 1), (3, 0.001, 1), (3, 0.999, 2), (5, 0, 0), (7, 0.001, 1), (8, 0.001, 4),
-     (10, 0.1, 4), (60, 0.001, 4), (10, 0, 0)],
-)  # fmt: skip
+    [
+        (1, 0.5, 0),
+        (2, 0.001, 1),
+        (2, 0.999, 1),
+        (3, 0.001, 1),
+        (3, 0.999, 2),
+        (5, 0, 0),
+        (7, 0.001, 1),
+        (8, 0.001, 4),
+        (10, 0.1, 4),
+        (60, 0.001, 4),
+        (10, 0, 0),
+    ],
+)
 def test_few_images_leave_enough_on_either_side(home, tmp_path, n, val_fraction, val):
     for i in range(n):
         save(i, tmp_path / "few" / f"{i}.png")
@@ -135,8 +146,9 @@ def test_few_images_leave_enough_on_either_side(home, tmp_path, n, val_fraction,
     assert (facts.train, facts.val) == (n - val, val)
 
 
-@pytest.mark.parametrize(("n", "notes"), [(5, ["few val images (1)", "few train images (4)"]),
-                                          (10, ["few train images (6)"]), (20, [])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "notes"), [(5, ["few val images (1)", "few train images (4)"]), (10, ["few train images (6)"]), (20, [])]
+)
 def test_what_few_images_will_not_do_for_is_said_at_once(home, tmp_path, n, notes):
     for i in range(n):
         save(i, tmp_path / "few" / f"{i}.png")
