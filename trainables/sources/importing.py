@@ -56,6 +56,7 @@ def add_source(
     """
     check_new(home, name, replace=replace)
     about = _Training.parse(domain, f"source model {name!r}")
+    parse_network(network, f"source model {name!r}")  # before files are read: what is given is within its limits
     weights = _by_network(files, _read_key_map(key_map))
     seen = _read_off(weights[GENERATOR])
     where = f"source model {name!r} from {', '.join(map(str, files))}{_in_words(seen)}"
