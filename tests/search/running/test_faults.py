@@ -150,7 +150,9 @@ def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(h
 
 def test_what_is_a_trial_s_own_fault_is_not_retried(home: Home, new_study: New) -> None:
     paths, spec = new_study(trials=4, **LONG)
-    (paths.samples(0) / "000000024.png").mkdir(parents=True)  # the third evaluation of trial 0 can't put its grid there
+    paths.samples(0).mkdir(parents=True)
+    grid = paths.samples(0) / "000000024.png"  # the third evaluation of trial 0 can't put it where this leads
+    grid.symlink_to("/proc/nowhere/grid.png")
 
     def break_the_metric() -> None:  # while trial 1 trains
         until(lambda: len(grids(paths, 1)) >= 3)
@@ -166,7 +168,7 @@ def test_what_is_a_trial_s_own_fault_is_not_retried(home: Home, new_study: New) 
         assert run_study(home, paths, spec) == "complete"
     statuses = check_records(paths, spec)
     assert statuses[0] == "failed"
-    assert "IsADirectoryError" in str(rows_of(paths, 0)[-1]["error"])
+    assert "FileNotFoundError" in str(rows_of(paths, 0)[-1]["error"])
     assert [row["images_seen"] for row in rows_of(paths, 0)] == [8, 16]
     assert "Traceback" in (paths.trial(0) / "error.txt").read_text()
     assert statuses[1] == "diverged"
