@@ -18,7 +18,7 @@ from spaces.networks import NetworkConfig
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
 from trainables.networks.families import GENERATOR, AnyNetwork, empty_network
-from trainables.storage.home import writing_folder
+from trainables.storage.home import file_digest, writing_folder
 from trainables.storage.weights import read_tensors, write_tensors
 
 FACTS = "model.json"
@@ -48,14 +48,18 @@ class ModelFacts(Config):
     """Whose sampler draws from it."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The configuration of the trial that made it; empty where none did."""
+    digests: dict[str, str] = Field(default_factory=dict)
+    """The SHA-256 of each network's file."""
 
 
 def write_model(folder: Path, model: Model, *, method: str, config: Mapping[str, Any]) -> None:
     """Write the model as a folder, whole or not at all, in place of any that is there."""
-    facts = ModelFacts(networks=dict(model.networks), method=method, config=dict(config))
     with writing_folder(folder) as beside:
+        digests = {}
         for name in model.networks:
             write_tensors(model.weights[name], beside / f"{name}.safetensors")
+            digests[name] = file_digest(beside / f"{name}.safetensors")
+        facts = ModelFacts(networks=dict(model.networks), method=method, config=dict(config), digests=digests)
         (beside / FACTS).write_text(facts.model_dump_json(indent=1) + "\n")
 
 
@@ -72,6 +76,12 @@ def read_model(path: Path) -> tuple[Model, ModelFacts]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} holds no model: {FACTS} can't be read ({error})") from None
     weights = {name: read_tensors(path / f"{name}.safetensors")[0] for name in facts.networks}
+    for name, digest in facts.digests.items():
+        if file_digest(path / f"{name}.safetensors") != digest:
+            raise UserError(
+                f"{path} is no whole model: {name}.safetensors is not the one that {FACTS} names; it was changed, or is being "
+                "written: try again, or resume the study"
+            )
     return Model(facts.networks, weights), facts
 
 

@@ -11,6 +11,7 @@ What is consistent when:
 - A domain and a source model change as a whole: their files are uploaded under a new version, and then one small
   object, the manifest, names them. Readers see all of the old one, all of the new one, or nothing. Files that are added
   later (moments, a contact sheet) are single files like any other.
+- A trial's model is a folder of single files; `model.json`, the last to go up, has the digests of the others.
 - On a machine the files of domains and source models lie once, by their SHA-256, whatever homes, names and processes
   use them; the digest is checked when they arrive.
 - `trainables/storage/lease.py` lets one process at a time work on a folder of the store, wherever it runs. `put` with
@@ -238,13 +239,19 @@ class Mirror:
         return {"IfNoneMatch": "*"}
 
     def put_folder(self, beside: Path, path: Path) -> None:
-        """Upload all of `beside`, a folder that is about to replace that of domain or source model `path`.
+        """Upload all of `beside`, a folder that is about to replace `path`.
 
-        The files go up first, under a new version; the manifest that names them makes them count.
+        Those of a domain or source model go up first, under a new version; the manifest that names them makes them count. Those
+        of any other folder, as a trial's model, go up one by one in the order of their names: what is read there has to tell
+        by itself whether it is whole.
         """
         entry = self.name(path)
-        assert entry.count("/") == 1 and entry.startswith(WHOLE), f"{entry} is no domain and no source model"
         files = sorted(file for file in beside.rglob("*") if file.is_file())
+        if PurePosixPath(entry).parts[0] not in WHOLE:
+            for file in files:
+                self.put(file, path / file.relative_to(beside))
+            return
+        assert entry.count("/") == 1, f"{entry} is no domain and no source model"
         digests = {file.relative_to(beside).as_posix(): _digest(file) for file in files}
         version = secrets.token_hex(6)
         for file in files:

@@ -162,6 +162,18 @@ def test_an_unknown_family_is_refused_with_the_known_ones_in_a_line() -> None:
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_a_model_whose_networks_are_of_two_moments_is_refused(tmp_path: Path) -> None:
+    network = parse_network({"resolution": 32, "width": 2, "z_dim": 8}, "test")
+    for seed in (0, 1):
+        weights = {"generator": build_network("generator", network, seed).state_dict()}
+        write_model(tmp_path / str(seed), Model({"generator": network}, weights), method="finetune", config={})
+    (tmp_path / "1" / "generator.safetensors").replace(tmp_path / "0" / "generator.safetensors")
+    with pytest.raises(
+        UserError, match=r"no whole model: generator\.safetensors is not the one that model\.json names"
+    ):
+        read_model(tmp_path / "0")
+
+
 @EVERY_FAMILY
 def test_a_model_written_and_read_samples_the_same(family: str, tmp_path: Path) -> None:
     model = model_of(network(family))

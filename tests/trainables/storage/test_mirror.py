@@ -10,9 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from spaces.errors import UserError
+from spaces.networks import Resnet
 from trainables.images.domains import open_domain, remove_domain, write_domain
+from trainables.networks.families import build_generator
+from trainables.networks.models import Model, read_model, write_model
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage import lease, store
 from trainables.storage.home import Home, bytes_below, claim, fetch, only_process, push, remove, writing, writing_folder
@@ -126,6 +130,22 @@ def test_a_source_model_is_had_on_another_machine(machine: Machine, tiny_source:
     there = open_source(machine("b"), "seed-7")
     ours, theirs = tiny_source.weights()["generator"], there.weights()["generator"]
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_trials_model_is_had_on_another_machine_and_replaced_there(machine: Machine) -> None:
+    for seed in (0, 1):
+        there, here = machine("b"), machine("a")
+        model = Path("studies/s/trials/00000/model")
+        write_model(here.root / model, tiny_model(seed), method="finetune", config={})
+        fetch(there.root / model)
+        found, _ = read_model(there.root / model)
+        expected = tiny_model(seed).weights["generator"]
+        assert all(torch.equal(found.weights["generator"][name], tensor) for name, tensor in expected.items())
+
+
+def tiny_model(seed: int) -> Model:
+    network = Resnet(resolution=32, width=2, z_dim=8)
+    return Model({"generator": network}, {"generator": build_generator(network, seed).state_dict()})
 
 
 def test_processes_that_start_at_once_download_a_domain_once(
