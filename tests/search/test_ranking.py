@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from search.launch import begin, resolve_study
 from search.ranking import Ranking, places_by, rank_shelf, rank_sources
@@ -12,6 +13,7 @@ from spaces.errors import UserError
 from spaces.networks import Resnet
 from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain, write_domain
+from trainables.images.samples import Samples
 from trainables.networks.families import build_discriminator, build_generator
 from trainables.networks.models import Model
 from trainables.networks.resnet import Generator
@@ -175,7 +177,9 @@ def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: 
     for name in set(names) - {target}:
         other = open_domain(home, name)
         images = other.images[other.subset(1_000, seed=0)]
-        context = EvalContext(images, domain, domain.path, protocol, extractor, best_device())
+        context = EvalContext(
+            Samples(torch.from_numpy(images)), domain, domain.path, protocol, extractor, best_device()
+        )
         found[name] = compared(context)
     from search.ranking import ranked_rows
 
