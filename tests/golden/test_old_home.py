@@ -66,6 +66,7 @@ def test_its_evidence_gives_the_same_pick(old: Home) -> None:
     assert same(picked["score"], said["score"])
 
 
+@pytest.mark.slow  # on as many threads as it had, which the fast tests share
 def test_a_training_that_it_began_goes_on_and_ends_as_an_unbroken_one(old: Home) -> None:
     paths, spec = open_study(old, "begun")
     config = spec.base

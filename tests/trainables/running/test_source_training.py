@@ -28,6 +28,7 @@ def test_a_trained_source_knows_its_facts(home: Home, tiny_domain: str) -> None:
     assert facts.protocol["extractor"] == "efficientnet_lite0"
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
     home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_weights(
     assert not list(home.source("broken").parent.glob(".training-*"))
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_off_does_not_go_on_with_other_images(
     home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
