@@ -115,11 +115,6 @@ class Protocol(Config):
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()
 
-    @property
-    def metric(self) -> Metric:
-        """The metric that a search goes by."""
-        return METRICS[self.metrics[0]]
-
     def named(self, features: str) -> str:
         """What the distance "fd" or "kd" is called in this protocol's features: "fid" and "kid" in Inception's."""
         return features.replace("d", "id") if self.extractor == "inception" else features

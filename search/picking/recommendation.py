@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from search.launch import resolve_study
+from search.launch import DEFAULT_TRIALS, resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Evidence, Network, gather
 from search.picking.pick import (
@@ -31,8 +31,6 @@ from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
-
-DEFAULT_TRIALS = 24
 
 
 class Recommendation(Config):

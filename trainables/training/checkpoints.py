@@ -19,7 +19,7 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS
 from spaces.trials import parse_trial_json
-from trainables.networks.models import write_model
+from trainables.networks.models import Model, write_model
 from trainables.storage.home import fetch, writing
 from trainables.storage.weights import dump_tensors, read_about, read_tensors, write_tensors
 from trainables.training.learner import Learner
@@ -38,7 +38,7 @@ def save(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], con
     if history[-1].status != "diverged":
         model = learner.model()
         for path in (files.model, files.best) if _is_best(history, config) else (files.model,):
-            write_model(path, model, method=config.method, config=config.model_dump(mode="json"))
+            _write(model, path, config)
     with writing(files.slots[len(history) % 2]) as beside:
         write_tensors(state, beside, about | {"digest": _digest(state, about)})
 
@@ -46,7 +46,11 @@ def save(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], con
 def make_good(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], config: TrialConfig) -> None:
     """Write the model of a restored learner where it is missing: a process was killed while it took the old one's place."""
     if history[-1].status != "diverged" and not files.model.is_dir():
-        write_model(files.model, learner.model(), method=config.method, config=config.model_dump(mode="json"))
+        _write(learner.model(), files.model, config)
+
+
+def _write(model: Model, folder: Path, config: TrialConfig) -> None:
+    write_model(folder, model, method=config.method, config=config.model_dump(mode="json"))
 
 
 def _is_best(history: Sequence[Evaluation], config: TrialConfig) -> bool:
