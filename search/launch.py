@@ -21,6 +21,7 @@ from spaces.config import SCRATCH, Budget, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.presets import small
+from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.suggest import Space
 from spaces.trials import DEFAULT_METHOD, parse_trial
@@ -36,6 +37,9 @@ from trainables.storage.home import Home, fetch, file_digest
 
 DEFAULT_TRIALS = 24
 """How many trials a search has, unless the user says."""
+
+RUNG_IMAGES = 256
+"""How many images a trial is judged by at a rung; `benchmarks/rungs.py` shows how well."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ def _base_config(
         values["data"]["target_images"] = target_images
     if max_images is not None:
         share = values["budget"]["images"] // values["budget"]["eval_every_images"]
-        values["budget"] = {"images": max_images, "eval_every_images": max(1, max_images // max(1, share))}
+        values["budget"] |= {"images": max_images, "eval_every_images": max(1, max_images // max(1, share))}
     if metric is not None:
         values["protocol"] = _protocol_for(metric, values["protocol"])
     base = parse_trial(values, "search")
@@ -255,8 +259,12 @@ def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None
 def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str) -> dict[str, Any]:
     """The defaults of a trial with such a network. The precision is written down, so that a study has one wherever it is
     resumed."""
-    budget = Budget(images=preset.budget.images, eval_every_images=preset.budget.images // 9)
-    values = FinetuneConfig(target=preset.target, source=SCRATCH, network=network, budget=budget).model_dump()
+    images = preset.budget.images
+    budget = Budget(images=images, eval_every_images=images // 9, eval_growth=3, eval_start=True)
+    protocol = Protocol(n_rung=RUNG_IMAGES)
+    values = FinetuneConfig(
+        target=preset.target, source=SCRATCH, network=network, budget=budget, protocol=protocol
+    ).model_dump()
     return merged(values, {**family_of(network).settings, "optim/precision": precision})
 
 

@@ -23,6 +23,21 @@ class Budget(Config):
 
     images: PositiveInt
     eval_every_images: PositiveInt
+    """Images seen at the first evaluation after the start."""
+    eval_growth: PositiveInt = 1
+    """1 spaces evaluations evenly; with g, each comes after g times as many images as the one before."""
+    eval_start: bool = False
+    """Whether the untrained learner is evaluated too, after 0 images. Searches do it; earlier versions did not."""
+
+    def next_evaluation(self, images: int) -> int:
+        """Images seen at the evaluation that comes after so many images; never more than the budget."""
+        if self.eval_growth == 1:
+            due = (images // self.eval_every_images + 1) * self.eval_every_images
+        else:
+            due = self.eval_every_images
+            while due <= images:
+                due *= self.eval_growth
+        return min(due, self.images)
 
 
 class TrialConfig(Config):

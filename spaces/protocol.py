@@ -73,6 +73,7 @@ RECORD: Mapping[str, Fact] = {
     "split": Fact(str, "split compared with", must_agree=True),
     "n_real": Fact(int, "real images"),
     "n_fake": Fact(int, "generated images", must_agree=True),
+    "n_drawn": Fact(int, "images drawn, of which distances are carried on to that many"),
     "metric_seed": Fact(int, "seed of the metrics", must_agree=True),
     "kd_subset": Fact(int, "images in a subset of KD"),
     "iw_n": Fact(int, "images of either kind for IW"),
@@ -111,6 +112,10 @@ class Protocol(Config):
     n_real: PositiveInt = 10_000
     """Real images at most; the same ones always (seeded)."""
     n_fake: PositiveInt = 1_000
+    n_rung: PositiveInt | None = None
+    """Images that are drawn at a rung, which is an evaluation before the last: there the first metric alone is measured, and a
+    Frechet distance is carried on from so many images to `n_fake`. None measures everything of `n_fake` images at every
+    evaluation, as earlier versions did."""
     seed: NonNegativeInt = 0
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()

@@ -29,12 +29,16 @@ class Space:
 
     suggest: Suggest
     common: Mapping[str, Any] = field(default_factory=dict)
+    transfer_first: Mapping[str, Any] = field(default_factory=dict)
+    """What each source is tried with before anything is searched: what did best where it was measured."""
+    scratch_first: Sequence[Mapping[str, Any]] = ({},)
+    """The same from scratch, a trial each: as much tuning as the sources get between them."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
     """GANs of minutes on one core: which source, which networks, which learning rates."""
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
-    trial.suggest_float("optim/lr_g", 2e-4, 4e-3, log=True)
+    trial.suggest_float("optim/lr_g", 5e-5, 4e-3, log=True)
     trial.suggest_float("optim/lr_d", 2e-4, 4e-3, log=True)
     if source != SCRATCH:
         trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
@@ -76,20 +80,24 @@ def unvaried(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) 
     """Nothing varies: the study's own configuration, once. What `understock train` runs."""
 
 
-_SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000}
+_SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000, "loss/n_critic": 1}
+"""One critic step a generator step: chosen by measurement, see docs/recipe.md."""
 
-_MINUTES = _SMALL | {"budget/images": 7_200, "budget/eval_every_images": 2_400}
+_MINUTES = _SMALL | {"budget/images": 9_216, "budget/eval_every_images": 3_072}
+
+_GOOD: Mapping[str, float] = {"optim/lr_g": 2e-4, "optim/lr_d": 1e-3}
+_GOOD_FROM_SCRATCH = [{"optim/lr_g": g, "optim/lr_d": d} for g, d in ((1e-3, 1e-3), (5e-4, 2e-3), (2e-4, 1e-3))]
 
 SPACES: Mapping[str, Space] = {
-    "quickstart": Space(quickstart, _MINUTES),
-    "methods": Space(methods, _MINUTES),
+    "quickstart": Space(quickstart, _MINUTES, {**_GOOD, "transfer/parts": "both"}, _GOOD_FROM_SCRATCH),
+    "methods": Space(methods, _MINUTES, {**_GOOD, "method": "finetune", "transfer/parts": "both"}, _GOOD_FROM_SCRATCH),
     "transferring_gans": Space(
         transferring_gans,
-        {"budget/images": 1_600_000, "budget/eval_every_images": 80_000},
+        {"budget/images": 1_600_000, "budget/eval_every_images": 80_000, "budget/eval_growth": 1},
     ),
     "source_by_parts": Space(
         source_by_parts,
-        _SMALL | {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3, "budget/images": 64_000, "budget/eval_every_images": 16_000},
+        _SMALL | _GOOD | {"budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
     ),
     UNVARIED: Space(unvaried),
 }

@@ -50,8 +50,9 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
     if max_images is None:
         return config
     evaluations = max(1, config.budget.images // config.budget.eval_every_images)
-    budget = {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
-    return parse_trial(config.model_dump() | {"budget": budget}, f"config {path}")
+    values = config.model_dump()
+    values["budget"] |= {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
+    return parse_trial(values, f"config {path}")
 
 
 def default_name(target: str, path: Path) -> str:

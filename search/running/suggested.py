@@ -4,7 +4,7 @@ from typing import Any
 
 from search.proposals import grid, probe, trial_config
 from search.records.study import StudySpec
-from spaces.config import TrialConfig
+from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
 
@@ -12,13 +12,19 @@ from spaces.suggest import Space
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     """The parameters, or some of them, of the trials that come first: all cells of a grid, which is planned whole.
 
-    Any other search first tries each source once, in the order of the spec, and then training from scratch.
+    Any other search first tries each source once, in the order of the spec, and then training from scratch, with what the
+    space names for that.
     """
     if spec.sampler == "grid":
         return grid(spec, space)[: spec.trials]
     _, trial = probe(spec, space)
     choices = getattr(trial.distributions.get("source"), "choices", ())
-    return [{"source": source} for source in choices][: spec.trials]
+    planned = [
+        {"source": source} | dict(values)
+        for source in choices
+        for values in (space.scratch_first if source == SCRATCH else (space.transfer_first,))
+    ]
+    return planned[: spec.trials]
 
 
 def suggested_config(spec: StudySpec, space: Space, trial: Any) -> tuple[TrialConfig, str | None]:

@@ -77,7 +77,7 @@ def test_begin_writes_the_study_once_and_then_finds_it(home: Home, tiny_domain: 
 
 def test_a_taken_name_with_other_settings_is_refused(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     begin(home, resolve(home))
-    with pytest.raises(UserError, match=r"another base \(it has 7200, asked for 900\).*--name"):
+    with pytest.raises(UserError, match=r"another base \(it has 9216, asked for 900\).*--name"):
         begin(home, resolve(home, max_images=900))
 
 

@@ -20,6 +20,7 @@ from trainables.metrics.distances import (
     KERNEL_SUBSETS,
     Moments,
     frechet_distance,
+    frechet_distance_at,
     kernel_distance,
     kernel_within,
 )
@@ -45,7 +46,7 @@ class EvalContext:
 
     @cached_property
     def generated(self) -> NDArray[np.uint8]:
-        """The generated images, (n_fake, 3, R, R)."""
+        """The generated images, (n, 3, R, R): n_fake, or fewer at a rung."""
         return self.samples.images.numpy()
 
     @cached_property
@@ -58,7 +59,7 @@ class EvalContext:
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
-        """Of the generated images, (n_fake, d)."""
+        """Of the generated images, (n, d)."""
         return self._extractor(self.generated)
 
     @cached_property
@@ -74,9 +75,14 @@ class EvalContext:
         return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
 
     @property
+    def n_scored(self) -> int:
+        """Of how many generated images the scores are: all, or at a rung what distances are carried on to."""
+        return len(self.generated) if self.protocol.n_rung is None else self.protocol.n_fake
+
+    @property
     def floor_n(self) -> int:
         """As many real images as were generated, or as near as the domain allows."""
-        return min(len(self.generated), len(self.rows(self._other_split)) + len(self.reference.features) // 2)
+        return min(self.n_scored, len(self.rows(self._other_split)) + len(self.reference.features) // 2)
 
     @property
     def manifold_n(self) -> int:
@@ -176,7 +182,9 @@ def _with_floor(context: EvalContext, name: str, distance: Distance) -> dict[str
 
 
 def _frechet(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
-    return frechet_distance(Moments.of(features), context.reference.moments if real is None else Moments.of(real))
+    if real is not None:
+        return frechet_distance(Moments.of(features), Moments.of(real))
+    return frechet_distance_at(context.n_scored, features, context.reference.moments)
 
 
 def _kernel(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
@@ -215,14 +223,16 @@ def measure(context: EvalContext) -> Measurement:
 
 
 def _record(context: EvalContext) -> dict[str, Any]:
-    protocol, extractor, n_fake = context.protocol, context.extractor, len(context.generated)
-    record: dict[str, Any] = {"n_fake": n_fake, "metric_seed": protocol.seed}
+    protocol, extractor, drawn = context.protocol, context.extractor, len(context.generated)
+    record: dict[str, Any] = {"n_fake": context.n_scored, "metric_seed": protocol.seed}
+    if protocol.n_rung is not None:
+        record["n_drawn"] = drawn
     if extractor is not None and any(METRICS[name].features for name in protocol.metrics):
         n_real = len(context.reference.features)
         record |= {"extractor": extractor.name, "input_size": extractor.input_size, "resizer": extractor.resizer}
         record |= {"split": protocol.split, "n_real": n_real, "floor_n": context.floor_n}
         if {"kd", "kid"} & set(protocol.metrics):
-            record["kd_subset"] = min(KERNEL_SUBSET_SIZE, n_real, n_fake)
+            record["kd_subset"] = min(KERNEL_SUBSET_SIZE, n_real, drawn)
     if "iw" in protocol.metrics:
         record["iw_n"] = context.iw_n
     return dict.fromkeys(RECORD) | record

@@ -57,7 +57,7 @@ def run_trial(
         yield from history
         if history and history[-1].status != "running":
             return
-        spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else Spent()
+        spent = Spent(history[-1].train_seconds, history[-1].wall_seconds) if history else None
         evaluate = Evaluator(config, given.target, home, files, device, group)
         batches = method.batches(config, given, learner.iterations, device)
         for item in train(learner, batches, config.budget, evaluate, spent):
@@ -90,7 +90,11 @@ def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group) -> 
 
 
 class Evaluator:
-    """Scores a learner by the trial's protocol, and leaves a grid of its samples, from the same z in every trial."""
+    """Scores a learner by the trial's protocol, and leaves a grid of its samples, from the same z in every trial.
+
+    At a rung it measures what a scheduler goes by, and no more: the protocol's first metric, of as few images as the
+    protocol allows there. All of it is measured at the trial's end.
+    """
 
     def __init__(
         self, config: TrialConfig, domain: Domain, home: Home, files: TrialFiles, device: torch.device, group: Group
@@ -102,13 +106,17 @@ class Evaluator:
             load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
         )
 
-    def __call__(self, learner: Learner) -> tuple[dict[str, float], dict[str, Any]]:
+    def __call__(self, learner: Learner, last: bool) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and their record, on rank 0; nothing on other workers."""
         if self._extractor is None:
             return {}, {}
-        samples = learner.sample(self._protocol.n_fake, self._protocol.seed)
+        protocol, drawn = self._protocol, self._protocol.n_fake
+        if protocol.n_rung is not None and not last:
+            protocol = protocol.model_copy(update={"metrics": protocol.metrics[:1]})
+            drawn = min(drawn, protocol.n_rung)
+        samples = learner.sample(drawn, protocol.seed)
         with writing(self._files.samples / f"{images_seen(learner):09d}.png") as beside:
             image_grid(samples.images[:GRID_IMAGES].numpy()).save(beside, format="png")
-        context = EvalContext(samples, self._domain, self._folder, self._protocol, self._extractor, self._device)
+        context = EvalContext(samples, self._domain, self._folder, protocol, self._extractor, self._device)
         measured = measure(context)
         return dict(measured.values), {**measured.record, "origin": learner.origin}

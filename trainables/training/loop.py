@@ -55,8 +55,8 @@ class Evaluation:
         return counted | {**self.metrics, **self.record}
 
 
-Evaluate = Callable[[Learner], tuple[Mapping[str, float], Mapping[str, Any]]]
-"""Metrics and the protocol they were measured with."""
+Evaluate = Callable[[Learner, bool], tuple[Mapping[str, float], Mapping[str, Any]]]
+"""Of a learner, and whether this is its last evaluation: metrics, and the protocol they were measured with."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,23 @@ def evaluations(items: Iterable[Progress | Evaluation]) -> Iterator[Evaluation]:
 def train(
     learner: Learner, batches: Iterator[Batch], budget: Budget, evaluate: Evaluate, spent: Spent | None = None
 ) -> Iterator[Progress | Evaluation]:
-    """Train until the budget is spent, yielding an evaluation whenever another `eval_every_images` are through.
+    """Train until the budget is spent, yielding an evaluation whenever the budget says that one is due.
 
     The last evaluation has status "completed", or "diverged" as soon as a loss is not finite or beyond EXPLODED; where
-    losses are on another device than the CPU, at the evaluation. A learner that has nothing to train is evaluated once.
+    losses are on another device than the CPU, at the evaluation. A learner that has nothing to train is evaluated once. `spent`
+    is what earlier runs of the same trial took, which evaluated the untrained learner; None at a trial's start.
     """
     clock = _Clock(spent or Spent())
     if not learner.images_per_iteration:
         yield clock.evaluated(learner, evaluate, {}, "completed")
         return
+    if budget.eval_start and spent is None:
+        yield clock.evaluated(learner, evaluate, {}, "running")
+        clock.resume()
     whole = math.ceil(budget.images / learner.images_per_iteration)
     losses: list[Mapping[str, Tensor]] = []
+    due = budget.next_evaluation(images_seen(learner))
     while images_seen(learner) < budget.images:
-        due = (images_seen(learner) // budget.eval_every_images + 1) * budget.eval_every_images
         yield Progress(learner.iterations + 1, whole)
         losses.append(learner.step(next(batches)))
         done = images_seen(learner) >= budget.images
@@ -108,7 +112,7 @@ def train(
             return
         yield clock.evaluated(learner, evaluate, _means(losses), "completed" if done else "running")
         clock.resume()
-        losses = []
+        losses, due = [], budget.next_evaluation(images_seen(learner))
 
 
 class _Clock:
@@ -125,7 +129,7 @@ class _Clock:
     ) -> Evaluation:
         """Evaluate, and give the evaluation with what everything has cost up to here."""
         self._paused = time.perf_counter()
-        metrics, record = evaluate(learner)
+        metrics, record = evaluate(learner, status == "completed")
         return Evaluation(
             status=status,
             images_seen=images_seen(learner),
@@ -142,7 +146,7 @@ class _Clock:
         self._elsewhere += time.perf_counter() - self._paused
 
 
-def _unmeasured(learner: Learner) -> tuple[Mapping[str, float], Mapping[str, Any]]:
+def _unmeasured(learner: Learner, last: bool) -> tuple[Mapping[str, float], Mapping[str, Any]]:
     """No metrics: those of a diverged learner say nothing."""
     return {}, {}
 

@@ -40,7 +40,9 @@ class Counting:
 
 
 def items(learner: Counting, images: int, every: int) -> Iterator[Progress | Evaluation]:
-    return train(learner, BATCHES, Budget(images=images, eval_every_images=every), lambda _: ({"fd": 1.0}, {"seed": 0}))
+    return train(
+        learner, BATCHES, Budget(images=images, eval_every_images=every), lambda *_: ({"fd": 1.0}, {"seed": 0})
+    )
 
 
 def run(learner: Counting, images: int, every: int) -> Iterator[Evaluation]:
@@ -85,7 +87,7 @@ def test_a_spent_budget_trains_no_more() -> None:
 
 def test_seconds_go_on_from_earlier_runs() -> None:
     budget = Budget(images=10, eval_every_images=10)
-    (only,) = evaluations(train(Counting(), BATCHES, budget, lambda _: ({}, {}), Spent(100.0, 200.0)))
+    (only,) = evaluations(train(Counting(), BATCHES, budget, lambda *_: ({}, {}), Spent(100.0, 200.0)))
     assert 100 < only.train_seconds < 110
     assert 200 < only.wall_seconds < 210
 

@@ -14,7 +14,7 @@ from trainables.images.samples import Samples
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network, family_of
 from trainables.networks.models import Model
-from trainables.networks.sampling import ZSampler, sample, set_standing_statistics
+from trainables.networks.sampling import DRAFT, STANDING, ZSampler, sample, set_standing_statistics
 from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
 from trainables.sources.shelf import SourceModel
 from trainables.training.average import averaging, follow
@@ -41,7 +41,8 @@ class Finetune:
         self.generator.to(**layout)  # type: ignore[call-overload]
         self.discriminator.to(**layout)  # type: ignore[call-overload]
         self.average = averaging(self.generator)
-        self._standing_since: int | None = None
+        self._standing = (-1, 0)
+        """After how many iterations the average's standing statistics were taken, and over how many z."""
         for network in (self.generator, self.discriminator):  # not the average: the first worker samples from it alone
             self.group.agree_on_statistics(network)
         optim = config.optim
@@ -134,19 +135,25 @@ class Finetune:
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the averaged generator with its standing statistics; equal seeds take equal z in every trial."""
-        return Samples(sample(self._standing(), n, seed))
+        at_rung = n <= (self.config.protocol.n_rung or 0) and n < self.config.protocol.n_fake
+        return Samples(sample(self._with_statistics(DRAFT if at_rung else STANDING), n, seed))
 
     def model(self) -> Model:
         """The averaged generator with its standing statistics, and the critic."""
-        networks = {GENERATOR: self._standing(), DISCRIMINATOR: self.discriminator}
+        as_scored = self._standing[0] == self.iterations
+        networks = {
+            GENERATOR: self._with_statistics(DRAFT if as_scored else STANDING),
+            DISCRIMINATOR: self.discriminator,
+        }
         weights = {name: module.state_dict() for name, module in networks.items()}
         return Model(dict.fromkeys(networks, self.config.network), weights)
 
-    def _standing(self) -> nn.Module:
-        """The average with the standing statistics of its weights as they are now."""
-        if self._standing_since != self.iterations:
-            set_standing_statistics(self.average)
-            self._standing_since = self.iterations
+    def _with_statistics(self, least: int) -> nn.Module:
+        """The average with the standing statistics of its weights as they are now, over so many z or more."""
+        since, z = self._standing
+        if since != self.iterations or z < least:
+            set_standing_statistics(self.average, n=least)
+            self._standing = (self.iterations, least)
         return self.average
 
     @property
@@ -164,7 +171,7 @@ class Finetune:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state_dict`, for a learner of the same config."""
         self.iterations = load_state(state, self._networks, self._optimisers)
-        self._standing_since = None
+        self._standing = (-1, 0)
 
 
 def _check_penalty(config: FinetuneConfig) -> None:
