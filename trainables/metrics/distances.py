@@ -72,28 +72,40 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     return max(float(shift + a.variance + b.variance - 2 * trace), 0.0)
 
 
-def frechet_distance_at(n: int, features: NDArray[np.floating], b: Moments) -> float:
-    """Estimate from feature vectors, (m, d), the Frechet distance to `b` of n of them, n at least m.
+def frechet_distance_at(features: NDArray[np.floating], b: Moments, carry: float) -> float:
+    """Estimate from few feature vectors, (m, d), the Frechet distance to `b` of more of them.
 
-    The distance falls with the number of vectors, about as a + c m^-p. The distances of the quarters, the halves and the
-    whole (means of 4, 2 and 1) fix the three numbers, and the curve is read off at n. Within a few percent of what n
-    vectors give (`benchmarks/rungs.py`); below 8 vectors the distance is given as it is. That the bias of FID can be extrapolated is due to Chong and Forsyth, CVPR 2020,
-    arXiv:1911.07023, who take p = 1, which holds for m far above d.
+    The distance falls with the number of vectors, and what it falls from m/2 to m says how steeply: it is carried on by
+    `carry` times that much, which is `carry_of` real images. That FID's bias can be extrapolated is due to Chong and
+    Forsyth, CVPR 2020, arXiv:1911.07023; real images for a guide, in the place of their law 1/n, are needed where vectors
+    are fewer than features. `benchmarks/rungs.py` shows how near it comes. Below 4 vectors nothing is carried on.
     """
-    m = len(features) // 4 * 4
-    if len(features) >= n or m < 8:
-        return frechet_distance(Moments.of(features), b)
+    whole = frechet_distance(Moments.of(features), b)
+    return max(whole - carry * max(_of_halves(features, b) - whole, 0.0), 0.0) if len(features) >= 4 else whole
 
-    def mean_of(parts: int) -> float:
-        return float(np.mean([frechet_distance(Moments.of(part), b) for part in np.split(features[:m], parts)]))
 
-    quarter, half, whole = (mean_of(parts) for parts in (4, 2, 1))
-    if not quarter > half > whole:
-        return whole
-    # half - whole over quarter - half is 2^-p; the bounds are far outside of what was ever seen
-    p = -np.log2(np.clip((half - whole) / (quarter - half), 0.3, 0.98))
-    c = (half - whole) / ((m / 2) ** -p - m**-p)
-    return max(float(whole - c * (m**-p - n**-p)), 0.0)
+def carry_of(real: NDArray[np.floating], m: int, n: int) -> float:
+    """How many times more the Frechet distance of real images to others falls from m of them to n than from m/2 to m.
+
+    `real` are the features, (N, d), of a domain's images in random order; the first n are compared with the others. Where
+    they are too few for that, it falls like m^(-1/3), about as photos were seen to do near their floor.
+    """
+    if m < 4 or n <= m:
+        return 0.0
+    if len(real) < 2 * n:
+        at_half, at_m, at_n = (size ** (-1 / 3) for size in (m / 2, m, n))
+        return (at_m - at_n) / (at_half - at_m)
+    others = Moments.of(real[n:])
+    at_m, at_n = (frechet_distance(Moments.of(real[:size]), others) for size in (m, n))
+    return (at_m - at_n) / (_of_halves(real[:m], others) - at_m)
+
+
+def _of_halves(features: NDArray[np.floating], b: Moments) -> float:
+    """The mean distance of two halves."""
+    half = len(features) // 2
+    return float(
+        np.mean([frechet_distance(Moments.of(part), b) for part in (features[:half], features[half : 2 * half])])
+    )
 
 
 def _similar(a: Moments, b: Moments) -> NDArray[np.float64]:

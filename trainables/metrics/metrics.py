@@ -19,6 +19,7 @@ from trainables.metrics.distances import (
     KERNEL_SUBSET_SIZE,
     KERNEL_SUBSETS,
     Moments,
+    carry_of,
     frechet_distance,
     frechet_distance_at,
     kernel_distance,
@@ -184,7 +185,13 @@ def _with_floor(context: EvalContext, name: str, distance: Distance) -> dict[str
 def _frechet(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:
     if real is not None:
         return frechet_distance(Moments.of(features), Moments.of(real))
-    return frechet_distance_at(context.n_scored, features, context.reference.moments)
+    few, many = len(features), context.n_scored
+    if few >= many:
+        return frechet_distance(Moments.of(features), context.reference.moments)
+    carry = context.once(
+        "carry", lambda: carry_of(context.reference.features, few, many), *context.feature_space, few, many
+    )
+    return frechet_distance_at(features, context.reference.moments, carry)
 
 
 def _kernel(context: EvalContext, features: NDArray[np.float32], real: NDArray[np.float32] | None) -> float:

@@ -17,7 +17,6 @@ from trainables.machine.randomness import random_numbers
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
 
-
 STANDING = 1024
 """z that batch norm's statistics are taken over, wherever a generator is scored in full or given out."""
 DRAFT = 256

@@ -5,7 +5,14 @@ import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from trainables.metrics.distances import Moments, frechet_distance, kernel_distance, kernel_within
+from trainables.metrics.distances import (
+    Moments,
+    carry_of,
+    frechet_distance,
+    frechet_distance_at,
+    kernel_distance,
+    kernel_within,
+)
 
 
 def sample(n, d, seed, shift=0.0, scale=1.0):
@@ -118,3 +125,32 @@ def test_a_known_within_term_changes_nothing():
     x, y = sample(50, 20, seed=1), sample(80, 20, seed=2)
     within = kernel_within(y, subsets=10, size=50, seed=3)
     assert kernel_distance(x, y, subsets=10, seed=3, within_y=within) == kernel_distance(x, y, subsets=10, seed=3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5], ids=["the same distribution", "another"])
+def test_a_distance_of_fewer_vectors_than_features_is_carried_on_to_about_that_of_many(scale):
+    real, fake = sample(3000, 400, seed=1), sample(1000, 400, seed=2, scale=scale)
+    moments = Moments.of(real)
+    few, many = (frechet_distance(Moments.of(fake[:n]), moments) for n in (128, 1000))
+    carried = frechet_distance_at(fake[:128], moments, carry_of(real, 128, 1000))
+    assert abs(carried - many) < 0.25 * (few - many)
+
+
+def test_what_is_carried_on_is_the_fall_from_half_of_the_vectors_to_all():
+    """In one dimension with a real variance of 0 the distance is the mean square, by hand."""
+    features, real = np.array([[4.0], [-2.0], [3.0], [1.0]]), Moments(np.zeros(1), np.zeros((1, 1)), 2)
+    half = np.mean([1 + 18, 4 + 2])  # squared means and variances of the halves
+    whole = 1.5**2 + 7.0
+    assert frechet_distance_at(features, real, 0.5) == pytest.approx(whole - 0.5 * (half - whole))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_of_very_few_vectors_the_distance_is_given_as_it_is(n):
+    features, real = sample(n, 5, seed=1), Moments.of(sample(60, 5, seed=2))
+    assert frechet_distance_at(features, real, 1.0) == frechet_distance(Moments.of(features), real)
+
+
+def test_real_images_too_few_to_tell_are_taken_to_fall_by_the_cube_root():
+    halving = (1 / 128) ** (1 / 3) - (1 / 256) ** (1 / 3)
+    assert carry_of(sample(300, 5, seed=1), 256, 1000) == pytest.approx(((1 / 256) ** (1 / 3) - 0.1) / halving)
+    assert carry_of(sample(300, 5, seed=1), 256, 256) == 0

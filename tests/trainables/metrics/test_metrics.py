@@ -120,7 +120,7 @@ def test_a_measurement_names_what_its_numbers_depend_on(context):
     assert measured.values.keys() == {"fd", "fd_floor", "kd", "kd_floor", "iw", "iw_floor"}
     assert measured.record == {
         **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
-        **{"n_fake": 60, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 60},
+        **{"n_fake": 60, "n_drawn": None, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 60},
     }
 
 
@@ -161,3 +161,13 @@ def test_neighbourhoods_are_measured_with_equally_many_images_on_every_side(cont
     real, held_out = context.manifold_floor_features
     assert len(real) == len(held_out) == context.manifold_n == min(60, train, (train + val) // 2)
     assert not {row.tobytes() for row in real} & {row.tobytes() for row in held_out}  # no image is on both sides
+
+
+def test_at_a_rung_a_distance_is_carried_on_to_the_count_of_the_protocol(context):
+    whole = METRIC_FUNCTIONS["fd"](with_protocol(context, n_fake=60))
+    rung = with_generated(with_protocol(context, n_fake=60, n_rung=20), context.generated[:20])
+    measured = measure(dataclasses.replace(rung, protocol=rung.protocol.model_copy(update={"metrics": ("fd",)})))
+    plain = METRIC_FUNCTIONS["fd"](with_generated(context, context.generated[:20]))
+    assert (measured.record["n_fake"], measured.record["n_drawn"], measured.record["floor_n"]) == (60, 20, 60)
+    assert measured.values["fd_floor"] == whole["fd_floor"] < plain["fd_floor"]
+    assert measured.values["fd"] < plain["fd"]

@@ -95,6 +95,36 @@ def test_every_evaluation_leaves_a_grid_and_says_how_it_was_measured(
     assert {"fd", "fd_floor", "iw", "iw_floor"} == evaluations[-1].metrics.keys()
 
 
+def test_a_rung_measures_one_number_of_few_images_and_the_end_all_of_it(
+    home: Home, tiny_config: Make, files: TrialFiles
+) -> None:
+    protocol = tiny_config().protocol.model_dump() | {"n_rung": 8}
+    budget = {"images": 48, "eval_every_images": 16, "eval_start": True}
+    *rungs, last = run_trial(tiny_config(protocol=protocol, budget=budget), home, files, CPU)
+    assert [(e.images_seen, e.record["n_drawn"], e.record["n_fake"]) for e in rungs] == [
+        (n, 8, 24) for n in (0, 16, 32)
+    ]
+    assert all(e.metrics.keys() == {"fd", "fd_floor"} for e in rungs)
+    assert (last.record["n_drawn"], last.record["n_fake"]) == (24, 24)
+    assert last.metrics.keys() == {"fd", "fd_floor", "iw", "iw_floor"}
+
+
+def test_a_trial_with_rungs_that_was_killed_ends_like_an_unbroken_one(
+    home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path
+) -> None:
+    protocol = tiny_config().protocol.model_dump() | {"n_rung": 8}
+    budget = {"images": 54, "eval_every_images": 16, "eval_growth": 2, "eval_start": True}
+    config = tiny_config(protocol=protocol, budget=budget)
+    unbroken = list(run_trial(config, home, files, CPU))
+    for stop in (1, 2, 3):
+        other = TrialFiles(tmp_path / f"{stop}", tmp_path / f"{stop}-samples")
+        begun = run_trial(config, home, other, CPU)
+        for _ in range(stop):
+            next(begun)
+        begun.close()
+        assert without_seconds(list(run_trial(config, home, other, CPU))) == without_seconds(unbroken)
+
+
 def test_the_generator_file_samples_what_the_trial_was_scored_on(
     home: Home, tiny_config: Make, files: TrialFiles
 ) -> None:

@@ -110,3 +110,31 @@ def test_a_learner_that_has_nothing_to_train_is_evaluated_once() -> None:
     learner.images_per_iteration = 0
     (only,) = items(learner, 100, 30)
     assert (only.status, only.images_seen, only.metrics) == ("completed", 0, {"fd": 1.0})  # type: ignore[union-attr]
+
+
+def counted(budget: Budget, learner: Counting | None = None, spent: Spent | None = None) -> list[tuple[int, bool]]:
+    """Images seen at each evaluation, and whether the evaluation was told to be the last."""
+    told: list[bool] = []
+
+    def evaluate(_: object, last: bool) -> tuple[dict[str, float], dict[str, int]]:
+        told.append(last)
+        return {}, {}
+
+    seen = [e.images_seen for e in evaluations(train(learner or Counting(), BATCHES, budget, evaluate, spent))]
+    return list(zip(seen, told, strict=True))
+
+
+def test_evaluations_may_begin_with_the_untrained_learner_and_grow_apart() -> None:
+    budget = Budget(images=300, eval_every_images=30, eval_growth=3, eval_start=True)
+    assert counted(budget) == [(0, False), (30, False), (90, False), (270, False), (300, True)]
+
+
+def test_the_last_evaluation_is_told_so_once_where_the_growth_meets_the_budget() -> None:
+    assert counted(Budget(images=90, eval_every_images=30, eval_growth=3)) == [(30, False), (90, True)]
+
+
+def test_a_resumed_trial_does_not_evaluate_its_start_again() -> None:
+    learner = Counting()
+    learner.iterations = 4
+    budget = Budget(images=60, eval_every_images=20, eval_start=True)
+    assert counted(budget, learner, Spent(1.0, 1.0)) == [(60, True)]
