@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 from collections import Counter
@@ -37,6 +38,9 @@ from trainables.storage.home import Home, fetch, file_digest
 
 DEFAULT_TRIALS = 24
 """How many trials a search has, unless the user says."""
+
+SETTLED_STEPS = 500
+"""Generator steps before which a rung is called early."""
 
 RUNG_IMAGES = 256
 """How many images a trial is judged by at a rung; `benchmarks/rungs.py` shows how well."""
@@ -116,7 +120,23 @@ def resolve_study(
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
-    return Resolved(spec, probe(spec, space)[0], notes if left_out is None else (*notes, left_out))
+    example = probe(spec, space)[0]
+    surprises = (left_out, _early_rung(spec, example))
+    return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
+
+
+def _early_rung(spec: StudySpec, example: TrialConfig) -> str | None:
+    """A word on a first rung so early that what is stopped there may have become the best."""
+    if not spec.early_stopping or not isinstance(example, FinetuneConfig):
+        return None
+    budget, per_step = example.budget, example.optim.batch * example.loss.n_critic
+    first, whole = (math.ceil(images / per_step) for images in (budget.eval_every_images, budget.images))
+    if first >= SETTLED_STEPS or first >= whole:
+        return None
+    return (
+        f"early stopping first decides after {first:,} of {whole:,} generator steps, where scores tell sources apart better than "
+        "learning rates; to wait longer, give more --max-images or --no-early-stopping"
+    )
 
 
 def _whole_path(space: str) -> tuple[str, dict[str, str]]:

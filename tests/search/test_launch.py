@@ -147,3 +147,15 @@ def test_a_gpu_that_is_not_there_is_refused_unless_a_cluster_has_it(
         resolve(home, gpus_per_worker=1.0)
     spec = resolve(home, gpus_per_worker=1.0, concurrency=8, on_cluster=True)
     assert (spec.gpus_per_worker, spec.base.optim.precision) == (1.0, "bfloat16")
+
+
+def test_a_first_rung_before_the_scores_settle_is_named_in_generator_steps(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    def notes(**settings: object) -> list[str]:
+        resolved = resolve_study(home, tiny_domain, "quickstart", sources="seed-7", **settings)  # type: ignore[arg-type]
+        return [note for note in resolved.notes if "generator steps" in note]
+
+    (early,) = notes(max_images=9_216)
+    assert "after 48 of 144 generator steps" in early
+    assert notes(max_images=120_000) == notes(early_stopping=False) == []
