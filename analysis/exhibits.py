@@ -1,6 +1,5 @@
 """Pictures that torch has to make for a report: made once, where the models and images are, and kept with the study."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from search.records.study import StudyPaths
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 from trainables.storage.home import fetch
+from trainables.storage.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
         return None
     picture = _neighbours_picture(paths, trial, latest)
     try:
-        found = json.loads(picture.with_suffix(".json").read_text())
+        found = read_json(picture.with_suffix(".json"))
         return Neighbours(picture, found["samples"], found["held_out"], found["train_images"], found["extractor"])
     except (OSError, ValueError, KeyError):
         return None

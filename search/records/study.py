@@ -1,6 +1,5 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from spaces.protocol import METRICS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
 from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
+from trainables.storage.json_files import read_json
 
 AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
@@ -164,7 +164,7 @@ def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
         known = ", ".join(home.names("studies")) or "none yet"
         raise UserError(f"unknown study {name!r} in {home}; known: {known}")
     try:
-        data = json.loads(paths.spec.read_text())
+        data = read_json(paths.spec)
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
     for path in (paths.evaluations, paths.ranking, paths.exhibits):
