@@ -107,6 +107,11 @@ class StudyPaths:
         return self.root / "ray"
 
     @property
+    def log(self) -> Path:
+        """The file with what Ray said while the study ran, tracebacks of lost processes too; it is kept."""
+        return self.root / "ray.log"
+
+    @property
     def evaluations(self) -> Path:
         """The folder with the evaluations table: one Parquet file a trial."""
         return self.root / "evaluations"

@@ -81,12 +81,17 @@ class View:
             self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
         return True
 
-    def lost(self, number: int, times: int, limit: int) -> None:
+    def lost(self, number: int, times: int, limit: int, reason: str) -> None:
         """Show that a trial's process was lost, `times` in a row without an evaluation in between; it is taken up again."""
         self._trials[number]["status"] = f"lost, retry {times} of {limit}"
         self._say(
-            f"trial {number}: its process was lost; it goes on from its last evaluation (retry {times} of {limit})"
+            f"trial {number}: its process was lost ({reason}); it goes on from its last evaluation (retry {times} of {limit})"
         )
+
+    def set_aside(self, number: int, error: str) -> None:
+        """Show that a trial came to nothing, and that it depends on the others whether it has failed."""
+        self._trials[number]["status"] = "set aside"
+        self._say(f"trial {number}: {error}; set aside until another trial reports something")
 
     def ended(self, number: int, status: str, error: str | None) -> None:
         """Show that a trial is through, and why."""

@@ -23,6 +23,7 @@ from spaces.errors import UserError
 from trainables.cluster.crew import Crew
 from trainables.cluster.folders import own_token, ray_folder
 from trainables.cluster.loopback import on_loopback
+from trainables.cluster.ray_log import logged
 from trainables.machine.imports import ours_first
 from trainables.machine.interrupts import kept_interrupts
 
@@ -39,11 +40,12 @@ _PROBE_SECONDS = 5.0
 
 
 @contextmanager
-def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
+def connected(address: str | None, cpus: int, log: Path, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
     """Have a running Ray in the block: the cluster at `address`, or one of our own on loopback, which ends with it.
 
-    One of our own has `cpus` CPUs at least and, if given, `memory` bytes to share out. `dashboard` serves its dashboard
-    on loopback, and prints where. Raises UserError if there is no Ray at `address`, or if ours does not come up.
+    What Ray says meanwhile goes to the file `log`. One of our own has `cpus` CPUs at least and, if given, `memory` bytes to
+    share out. `dashboard` serves its dashboard on loopback, and prints where. Raises UserError if there is no Ray at
+    `address`, or if ours does not come up.
 
     Ray has its workers import from the driver's working directory before all else: that is ours meanwhile. Through a
     runtime environment, which a working directory of a job comes in by, the workers are told to, at a second for each.
@@ -60,10 +62,11 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
         context = _begun(address, options | own)
         if dashboard:
             print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
-        try:
-            yield
-        finally:
-            ray.shutdown()
+        with logged(log):
+            try:
+                yield
+            finally:
+                ray.shutdown()
 
 
 @contextmanager

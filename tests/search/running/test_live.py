@@ -41,11 +41,11 @@ def test_a_resumed_trial_is_shown_where_it_stands(new_study: New) -> None:
     screen = io.StringIO()
     with View(spec, {}, Console(file=screen, width=140)) as view:
         view.started(0, spec.base, [{"images_seen": 8, "fd": 30.0}, {"images_seen": 16, "fd": 20.0}])
-        view.lost(0, 1, 3)
+        view.lost(0, 1, 3, "why")
         view.evaluated(0, {"images_seen": 24, "fd": 25.0, "note": "checkpoint-1.safetensors damaged"})
     said = screen.getvalue()
     assert "trial 0: goes on at 16 images" in said
-    assert "its process was lost; it goes on from its last evaluation (retry 1 of 3)" in said
+    assert "its process was lost (why); it goes on from its last evaluation (retry 1 of 3)" in said
     assert "trial 0: checkpoint-1.safetensors damaged" in said
     assert view._best == (20.0, "trial 0, scratch, 16 images")
 

@@ -65,5 +65,5 @@ def test_a_token_lies_in_rays_folder_where_there_is_no_home_directory(
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "[::1]:9", "127.0.0.1:99999"])
 def test_an_address_where_nothing_is_is_a_line_at_once(address: str) -> None:
-    with pytest.raises(UserError, match="no Ray to work with at"), connected(address, 1):
+    with pytest.raises(UserError, match="no Ray to work with at"), connected(address, 1, Path("/dev/null")):
         pass
