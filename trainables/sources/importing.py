@@ -16,7 +16,7 @@ from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, Any
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceError, SourceFacts, check_finite, check_fits, check_new, save_source
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim
 from trainables.storage.json_files import read_json
 from trainables.storage.weights import read_tensors
 
@@ -55,15 +55,34 @@ def add_source(
     from the weights. `domain` gives the facts "domain", "images", "classes", and may give "images_seen".
 
     Raises UserError for facts that can't be, and SourceError for a key map that names what no file has or two tensors
-    alike, and for the first tensor which does not fit `network`, with both shapes, or is not finite.
+    alike, and for the first tensor which does not fit `network`, with both shapes, or is not finite. Of several processes
+    that make one name, one does; UserError for the others.
     """
     check_new(home, name, replace=replace)
     about = _Training.parse(domain, f"source model {name!r}")
     parse_network(network, f"source model {name!r}")  # before files are read: what is given is within its limits
+    with claim(home, "sources", name, replace=replace):
+        model = _read_model(name, files, network, key_map)
+        facts = {
+            **about.model_dump(),
+            "name": name,
+            "images_per_class": about.images / about.classes,
+            "scores": {},
+            "protocol": {},
+            "origin": f"added from {', '.join(str(path.absolute()) for path in files)}",
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        samples = io.BytesIO()
+        image_grid(sample(model.network(GENERATOR), GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
+        return save_source(home.source(name), facts, model, samples.getvalue())
+
+
+def _read_model(name: str, files: Sequence[Path], given: Mapping[str, object], key_map: Path | None) -> Model:
+    """The model in the files, whole and finite, with statistics of its batch norm."""
     weights = _by_network(files, _read_key_map(key_map))
     seen = _read_off(weights[GENERATOR])
     where = f"source model {name!r} from {', '.join(map(str, files))}{_in_words(seen)}"
-    config = _network(seen, network, where)
+    config = _network(seen, given, where)
     missing = {key: t for key, t in build_generator(config, 0).state_dict().items() if _is_statistic(key)}
     weights[GENERATOR] = missing | weights[GENERATOR]
     model = Model(dict.fromkeys(weights, config), weights)
@@ -73,18 +92,7 @@ def add_source(
     set_standing_statistics(generator)
     weights[GENERATOR] = generator.state_dict()
     check_finite(model, where)  # the statistics too
-    facts = {
-        **about.model_dump(),
-        "name": name,
-        "images_per_class": about.images / about.classes,
-        "scores": {},
-        "protocol": {},
-        "origin": f"added from {', '.join(str(path.absolute()) for path in files)}",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-    samples = io.BytesIO()
-    image_grid(sample(generator, GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
-    return save_source(home.source(name), facts, model, samples.getvalue())
+    return model
 
 
 def _read_off(generator: Mapping[str, Tensor]) -> dict[str, object]:

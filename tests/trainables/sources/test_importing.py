@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,15 @@ def test_weights_that_are_not_finite_are_refused_with_their_tensor(
     with pytest.raises(SourceError, match=f"{name} has 1 of .* values that are NaN or infinite"):
         add_source(home, "faces", [both], {}, ABOUT)
     assert not home.source("faces").exists()
+
+
+def test_of_several_that_add_one_name_at_once_one_does_and_the_others_say_so(home: Home, both: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        added = [
+            pool.submit(add_source, home, "faces", [both], {}, ABOUT | {"images": 100 + number}) for number in range(4)
+        ]
+    ended = [future.exception() for future in added]
+    (winner,) = (future.result() for future, error in zip(added, ended, strict=True) if error is None)
+    assert open_source(home, "faces").facts == winner
+    assert all("faces" in str(error) and isinstance(error, UserError) for error in ended if error), ended
+    open_source(home, "faces").weights()
