@@ -80,6 +80,8 @@ class StudyPaths:
 
     root: Path
     """The study's folder."""
+    beside: Path | None = None
+    """Where a report's pictures go instead, if the study's folder can't be written."""
 
     @classmethod
     def of(cls, home: Home, name: str) -> "StudyPaths":
@@ -131,7 +133,7 @@ class StudyPaths:
     @property
     def exhibits(self) -> Path:
         """The folder with the report's pictures that torch had to make: sources' grids, nearest training images."""
-        return self.root / "exhibits"
+        return self.beside or self.root / "exhibits"
 
     @property
     def report(self) -> Path:
