@@ -1,8 +1,10 @@
 """Pictures that torch has to make for a report: made once, where the models and images are, and kept with the study."""
 
-import json
+import shutil
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.study_data import StudyData
@@ -10,7 +12,8 @@ from analysis.tables import AS_IS, WAY
 from search.records.study import StudyPaths
 from spaces.config import SCRATCH
 from spaces.errors import UserError
-from trainables.storage.home import fetch
+from trainables.storage.home import StorageError, fetch, storage_errors
+from trainables.storage.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,28 @@ def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
         return None
     picture = _neighbours_picture(paths, trial, latest)
     try:
-        found = json.loads(picture.with_suffix(".json").read_text())
+        found = read_json(picture.with_suffix(".json"))
         return Neighbours(picture, found["samples"], found["held_out"], found["train_images"], found["extractor"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+@contextmanager
+def writable(study: StudyData) -> Iterator[StudyData]:
+    """The study with a place for its exhibits: its own, or for the length of the block a copy, if that can't be written."""
+    own = study.paths.exhibits
+    try:
+        with storage_errors(own):
+            own.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=own):
+                pass
+    except StorageError:
+        with tempfile.TemporaryDirectory(prefix="understock-") as folder:
+            if own.is_dir():
+                shutil.copytree(own, folder, dirs_exist_ok=True)
+            yield replace(study, paths=replace(study.paths, beside=Path(folder)))
+    else:
+        yield study
 
 
 def prepare(study: StudyData) -> Iterator[str]:

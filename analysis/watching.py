@@ -1,11 +1,13 @@
 """A study's report as a page that renews itself: a small server on loopback, by Python's own http.server."""
 
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from analysis.progress import progress
 from analysis.report import render
@@ -63,15 +65,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.headers.get("Host", "").rpartition(":")[0] not in ("localhost", HOST):
+        if _host_of(self.headers.get("Host", "")) not in ("localhost", HOST):
             # another name that resolves to this machine, as a page elsewhere could have found
             return self._send(HTTPStatus.FORBIDDEN, b"This page is for this machine alone.")
         if self.path != "/":
             return self._send(HTTPStatus.NOT_FOUND, b"There is one page: /")
-        state = self.server.page.state()
-        if self.headers.get("If-None-Match") == state:
-            return self._send(HTTPStatus.NOT_MODIFIED, b"")
         try:
+            state = self.server.page.state()
+            if self.headers.get("If-None-Match") == state:
+                return self._send(HTTPStatus.NOT_MODIFIED, b"")
             return self._send(HTTPStatus.OK, self.server.page(state), "text/html; charset=utf-8", state)
         except UserError as error:
             return self._send(HTTPStatus.SERVICE_UNAVAILABLE, str(error).encode())
@@ -89,6 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing of a request: the terminal is its user's."""
 
 
+def _host_of(header: str) -> str:
+    """The host of a Host header, whose port is left out where it is 80, or by who forwards the page."""
+    host, colon, port = header.rpartition(":")
+    return host if colon and port.isdecimal() else header
+
+
 class Watcher(ThreadingHTTPServer):
     """Serves one study's live page on loopback, to this machine only, until `shutdown`."""
 
@@ -103,6 +111,11 @@ class Watcher(ThreadingHTTPServer):
             if port is not None:
                 raise UserError(f"port {port} can't be had ({error}); give another --port, or none") from None
             super().__init__((HOST, 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no error; one of ours is told in full, and the server goes on."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

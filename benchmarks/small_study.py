@@ -13,8 +13,9 @@ import numpy as np
 
 from search.launch import resolve_study
 from search.records.study import StudyPaths, StudySpec, write_spec
-from spaces.config import Budget, TrialConfig
+from spaces.config import Budget
 from spaces.protocol import IwProtocol
+from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
 from trainables.storage.home import Home
 
@@ -58,7 +59,7 @@ def small_study(home: Home, *, evaluations: int = 4, **settings: Any) -> tuple[S
         "budget": Budget(images=8 * evaluations, eval_every_images=8),
         "optim": spec.base.optim.model_copy(update={"precision": "float32"}),
     }
-    base = TrialConfig.model_validate(spec.base.model_copy(update=changes).model_dump())
+    base = parse_trial(spec.base.model_copy(update=changes).model_dump(), NAME)
     spec = spec.model_copy(update={"base": base})
     paths = StudyPaths.of(home, NAME)
     write_spec(paths, spec)

@@ -57,7 +57,7 @@ def start_ups(workers: int) -> None:
     from trainables.cluster.crew import Crew
     from trainables.cluster.workers import fit
 
-    with connected(None, workers), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, connected(None, workers, Path(folder) / "ray.log"):
         for _ in range(START_UPS):
             start = time.time()
             fit(_step, {"file": f"{folder}/stepped"}, Crew(workers, 1, 0.0), Path(folder))

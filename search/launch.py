@@ -17,7 +17,7 @@ from search.proposals import grid, load_space, probe
 from search.ranking import of_resolution, rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
-from search.records.study import StudyPaths, StudySpec, only_driver, open_study, write_spec
+from search.records.study import StudyPaths, StudySpec, open_study, write_spec
 from spaces.config import SCRATCH, Budget, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
@@ -34,7 +34,7 @@ from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
 from trainables.networks.families import AnyNetwork, family_of
 from trainables.sources.shelf import SourceModel, open_source
-from trainables.storage.home import Home, fetch, file_digest
+from trainables.storage.home import Home, claim, fetch, file_digest
 
 DEFAULT_TRIALS = 24
 """How many trials a search has, unless the user says."""
@@ -151,14 +151,14 @@ def _whole_path(space: str) -> tuple[str, dict[str, str]]:
 def begin(home: Home, spec: StudySpec) -> str:
     """Put a new study on disk, with its sources ranked for the target; or find the same one there, to go on with it.
 
-    Returns its name. Raises UserError if a study of that name is there with other settings, or if the data change
-    meanwhile.
+    Returns its name. Raises UserError if a study of that name is there with other settings, if another process begins
+    one, or if the data change meanwhile.
     """
     paths = StudyPaths.of(home, spec.name)
     home.check_writable()
     fetch(paths.spec)
     if not paths.spec.exists():
-        with only_driver(paths):
+        with claim(home, "studies", spec.name):
             models = [open_source(home, name) for name in spec.sources]
             ranking = rank_sources(home, open_domain(home, spec.target), models, spec.base.protocol)
             check_unchanged(home, spec)  # ranking takes minutes

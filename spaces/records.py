@@ -1,6 +1,7 @@
 """What every configuration and record is made of: frozen, validated, and refused in one line where it does not hold."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
@@ -16,6 +17,9 @@ KIND = "kind "
 """How the tag of a union's member begins; complaints leave it out, as it is no field."""
 
 
+_SAID = 5
+"""How many of a config's bad fields its refusal names."""
+
 LARGEST = 2**63 - 1
 """The largest whole number that the tables of results can hold."""
 
@@ -30,7 +34,7 @@ class Config(BaseModel):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, int) and abs(value) > LARGEST:
-                raise ValueError(f"{name} should be at most {LARGEST}, got {value:.4g}")
+                raise ValueError(f"{name} should be at most {LARGEST}, got {Decimal(value):.4g}")
         return self
 
     @classmethod
@@ -44,10 +48,12 @@ class Config(BaseModel):
 
 def complaints(error: ValidationError) -> str:
     """What is wrong with each field, in one line: its path, the reason, and the value where there is one."""
-    return "; ".join(_complaint(item["loc"], item["msg"], item["type"], item["input"]) for item in error.errors())
+    said = [_complaint(item["loc"], item["msg"], item["type"], item["input"]) for item in error.errors()]
+    more = [f"and {len(said) - _SAID} more"] if len(said) > _SAID else []
+    return "; ".join(said[:_SAID] + more)
 
 
 def _complaint(location: tuple[int | str, ...], message: str, kind: str, value: Any) -> str:
     path = "/".join(str(part) for part in location if not str(part).startswith(KIND))
-    got = "" if kind == "missing" or not path else f", got {value!r}"
+    got = "" if kind == "missing" or not path else f", got {value!r:.200}"
     return f"{path or 'config'}: {message.removeprefix('Value error, ')}{got}"

@@ -1,6 +1,5 @@
 """From values to a trial's configuration: which methods there are, each with the config of its trials."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
 """What values without a method are of: files from before there was another."""
@@ -38,7 +38,7 @@ def parse_trial(values: Mapping[str, Any], where: str) -> TrialConfig:
 def parse_trial_json(text: str, where: str) -> TrialConfig:
     """As `parse_trial`, from the JSON that a config was written as."""
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except ValueError as error:
         raise UserError(f"{where} is not JSON ({error})") from None
     return parse_trial(values, where)

@@ -30,6 +30,7 @@ MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")),
 RAY = (
     "trainables/cluster/",
     "trainables/running/tune_trial.py",
+    "trainables/running/tune_entry.py",
     "trainables/running/source_workers.py",
     "search/running/tune.py",
     "search/running/tracking.py",

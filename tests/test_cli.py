@@ -1,6 +1,5 @@
 """Every mistake that a user can make at the command line ends in one line that helps, and exit code 2."""
 
-import fcntl
 import json
 import os
 import pickle
@@ -23,7 +22,7 @@ import understock
 from search.launch import begin, resolve_study
 from search.records.study import StudyPaths, write_spec
 from trainables.sources.shelf import SourceModel
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim
 from trainables.storage.weights import write_tensors
 
 Run = Callable[..., tuple[int, str, str]]
@@ -351,13 +350,10 @@ def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.Fixture
 
 
 def test_a_training_that_another_process_runs_is_refused(run: Run, home: Home, tiny_domain: str) -> None:
-    folder = home.source("dots").with_name(".training-dots")
-    folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with claim(home, "sources", "dots"):
         code, _, complaint = run("sources train dots --max-images 160 --threads 1")
     assert code == 2
-    assert complaint.startswith("understock: source model 'dots' is being trained by another process")
+    assert complaint.startswith("understock: source model 'dots' is being made by another process")
 
 
 @pytest.mark.parametrize("kind", ["domains", "sources"])

@@ -264,3 +264,15 @@ def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     assert stopped.returncode == 0, said + complaint
     wait_until(lambda: not is_running(paths), lambda: "its driver lives")
     assert [row["status"] for row in load(paths.evaluations).to_pylist()][-1] == "running"  # and can be resumed
+
+    direct = ["understock", "search", "dots", *settings.split(), "8", "--address", cluster["address"], *here]
+    (tmp_path / "wrong").write_text("f" * 64)
+    cluster["RAY_AUTH_TOKEN_PATH"], right = str(tmp_path / "wrong"), cluster["RAY_AUTH_TOKEN_PATH"]
+    refused = start(*direct, "--name", "refused")
+    said, complaint = refused.communicate(timeout=300)
+    assert (refused.returncode, "Traceback" in complaint) == (2, False), said + complaint
+    assert "no Ray to work with at" in complaint.splitlines()[-1]
+    cluster["RAY_AUTH_TOKEN_PATH"] = right
+    joined = start(*direct, "--name", "joined")
+    said, complaint = joined.communicate(timeout=300)
+    assert (joined.returncode, "1/1 trials" in said) == (0, True), said + complaint

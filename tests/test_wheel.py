@@ -1,12 +1,22 @@
 """Whoever installs the wheel, as the nodes of a cluster do, has all that a checkout has."""
 
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+
+SPACE = """
+def tiny(trial, *, sources, train_images):
+    trial.suggest_categorical("source", ["seed-7"])
+    trial.suggest_categorical("loss/n_critic", [1])
+    trial.suggest_categorical("optim/batch", [4])
+    trial.suggest_int("seed", 0, 1)
+"""
 
 ROOT = Path(__file__).parent.parent
 OURS = ("spaces", "trainables", "search", "analysis", "verbs", "understock.py")
@@ -61,3 +71,32 @@ def test_a_report_is_written_from_the_wheel_alone(unpacked: Path, tmp_path: Path
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == [str(unpacked / "understock.py"), str(tmp_path / "five.html")]
     assert (tmp_path / "five.html").stat().st_size > 100_000
+
+
+@pytest.mark.ray
+def test_a_study_is_searched_and_watched_from_the_wheel_alone(unpacked: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests" / "golden" / "home", tmp_path / "home")
+    (tmp_path / "mine.py").write_text(SPACE)
+
+    def understock(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-I", "-c", RUN, str(unpacked), *words, "--home", str(tmp_path / "home")]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    search = "search dots --sources seed-7 --space mine.py:tiny --trials 1 --max-images 8 --name s"
+    with understock(*search.split()) as process:
+        try:
+            out, err = process.communicate(timeout=500)
+        finally:
+            process.terminate()
+    assert process.returncode == 0, err
+    assert out.splitlines()[0] == str(unpacked / "understock.py")
+    assert (tmp_path / "home" / "studies" / "s" / "report.html").is_file()
+    with understock("watch", "s", "--port", "0") as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        address = server.stdout.readline().split(" at ")[1].split()[0]
+        page = urllib.request.urlopen(address, timeout=60).read().decode()
+        server.send_signal(signal.SIGINT)
+        _, err = server.communicate(timeout=30)
+    assert "1 of 1 trials are through" in page
+    assert (server.returncode, "Traceback" in err) == (0, False), err

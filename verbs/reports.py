@@ -1,6 +1,8 @@
 """`understock report`, `compare`, `watch`: the verbs that show what came of studies, and how one that runs is doing."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,9 +41,8 @@ def report(
     _, place = destination(studies, output, form)
     if not place.is_dir():  # which PNGs may go to
         check_output(place)
-    make_exhibits(studies)
-    with writing_to(place):
-        written = export(studies, output, form)
+    with exhibited(studies) as shown, writing_to(place):
+        written = export(shown, output, form)
     print(written)
 
 
@@ -62,9 +63,8 @@ def compare(
     found = compared(*studies)
     print_table(["", one, other], found.rows)
     print(f"careful: {found.caution}" if found.caution else found.verdict)
-    make_exhibits(studies)
-    with writing_to(place):
-        written = export(studies, place, None)
+    with exhibited(studies) as shown, writing_to(place):
+        written = export(shown, place, None)
     print(f"report of both: {written}")
 
 
@@ -95,10 +95,18 @@ def read(home: Home, names: list[str]) -> "list[StudyData]":
     return StudyData.of(home, [open_study(home, name) for name in names])
 
 
-def make_exhibits(studies: "list[StudyData]") -> None:
-    """Make the pictures of a report that torch has to make, where they are missing; says on stderr what could not be made."""
-    from analysis.exhibits import prepare
+@contextmanager
+def exhibited(studies: "list[StudyData]") -> "Iterator[list[StudyData]]":
+    """The studies with the pictures of a report that torch has to make, made where they were missing.
 
-    for item in studies:
-        for line in prepare(item):
-            print(f"note: {line}", file=sys.stderr)
+    They go into each study's folder, or last as long as the block where that can't be written. What could not be made is
+    said on stderr.
+    """
+    from analysis.exhibits import prepare, writable
+
+    with ExitStack() as stack:
+        shown = [stack.enter_context(writable(item)) for item in studies]
+        for item in shown:
+            for line in prepare(item):
+                print(f"note: {line}", file=sys.stderr)
+        yield shown

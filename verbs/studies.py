@@ -180,7 +180,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from search.records.results import load
         from search.records.study import open_study
         from search.running.tune import run_study
-        from verbs.reports import make_exhibits, read
+        from verbs.reports import exhibited, read
 
         paths, spec = open_study(home, study)
         outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=track or ())
@@ -193,9 +193,8 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
         print("\n".join(lines(load(paths.evaluations), spec)))
-        found = read(home, [study])
-        make_exhibits(found)
-        return print(f"report: {write_report(found)}")
+        with exhibited(read(home, [study])) as found:
+            return print(f"report: {write_report(found)}")
 
 
 @studies.command()

@@ -1,6 +1,5 @@
 """Sources against targets: what each source came to in each study, beside the rank it had before any training."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.protocol import Metric
+from trainables.storage.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def before(file: Path, spec: StudySpec) -> Before:
         distances = {"fd": dict(spec.ranking)} if names else {}
         return Before({name: place + 1.0 for place, name in enumerate(names)}, distances)
     try:
-        rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"]
+        rows: list[dict[str, Any]] = read_json(file)["rows"]
         order = sorted(rows, key=lambda row: float(row["rank"]))
         parts: dict[str, dict[str, float]] = {}
         for row in rows:

@@ -1,6 +1,5 @@
 """What earlier studies of a home say, laid side by side: only trials measured alike, each by one score."""
 
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from spaces.protocol import METRICS, RECORD
 from trainables.images.domains import read_facts
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
+from trainables.storage.json_files import read_json
 
 PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
@@ -158,7 +158,7 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Evide
 def _ranks(paths: StudyPaths) -> dict[str, float]:
     """The combined ranks that a study began with; none of a study from before there were any."""
     try:
-        rows = json.loads(paths.ranking.read_text())["rows"]
+        rows = read_json(paths.ranking)["rows"]
         return {row["source"]: float(row["rank"]) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -4,7 +4,6 @@ This is the one module that knows how Optuna keeps that file and how it numbers 
 trial by its number in the study.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.records.results import Status
 from spaces.errors import UserError
+from spaces.plain_json import parse_json
 from spaces.protocol import Direction
 from trainables.machine.interrupts import kept_interrupts
 from trainables.storage.home import fetch, push, writing
@@ -136,7 +136,7 @@ def read_trials(path: Path, name: str, direction: Direction | None = None) -> li
 def _parsed(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
-            yield json.loads(line)
+            yield parse_json(line, finite=False)
         except ValueError as error:
             raise DamagedJournalError(f"line {number} of {len(lines)} is not JSON: {error}") from None
 

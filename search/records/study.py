@@ -1,6 +1,5 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from spaces.protocol import METRICS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
 from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
+from trainables.storage.json_files import read_json
 
 AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
@@ -80,6 +80,8 @@ class StudyPaths:
 
     root: Path
     """The study's folder."""
+    beside: Path | None = None
+    """Where a report's pictures go instead, if the study's folder can't be written."""
 
     @classmethod
     def of(cls, home: Home, name: str) -> "StudyPaths":
@@ -107,6 +109,11 @@ class StudyPaths:
         return self.root / "ray"
 
     @property
+    def log(self) -> Path:
+        """The file with what Ray said while the study ran, tracebacks of lost processes too; it is kept."""
+        return self.root / "ray.log"
+
+    @property
     def evaluations(self) -> Path:
         """The folder with the evaluations table: one Parquet file a trial."""
         return self.root / "evaluations"
@@ -126,7 +133,7 @@ class StudyPaths:
     @property
     def exhibits(self) -> Path:
         """The folder with the report's pictures that torch had to make: sources' grids, nearest training images."""
-        return self.root / "exhibits"
+        return self.beside or self.root / "exhibits"
 
     @property
     def report(self) -> Path:
@@ -164,7 +171,7 @@ def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
         known = ", ".join(home.names("studies")) or "none yet"
         raise UserError(f"unknown study {name!r} in {home}; known: {known}")
     try:
-        data = json.loads(paths.spec.read_text())
+        data = read_json(paths.spec)
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
     for path in (paths.evaluations, paths.ranking, paths.exhibits):

@@ -81,12 +81,17 @@ class View:
             self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
         return True
 
-    def lost(self, number: int, times: int, limit: int) -> None:
+    def lost(self, number: int, times: int, limit: int, reason: str) -> None:
         """Show that a trial's process was lost, `times` in a row without an evaluation in between; it is taken up again."""
         self._trials[number]["status"] = f"lost, retry {times} of {limit}"
         self._say(
-            f"trial {number}: its process was lost; it goes on from its last evaluation (retry {times} of {limit})"
+            f"trial {number}: its process was lost ({reason}); it goes on from its last evaluation (retry {times} of {limit})"
         )
+
+    def set_aside(self, number: int, error: str) -> None:
+        """Show that a trial came to nothing, and that it depends on the others whether it has failed."""
+        self._trials[number]["status"] = "set aside"
+        self._say(f"trial {number}: {error}; set aside until another trial reports something")
 
     def ended(self, number: int, status: str, error: str | None) -> None:
         """Show that a trial is through, and why."""
@@ -113,8 +118,8 @@ class View:
         spec = self._spec
         table = Table(box=None, pad_edge=False)
         for heading in ("trial", "what", "images seen", "rung", f"{spec.metric} ({spec.direction})", "status"):
-            table.add_column(heading)
-        for number, trial in list(self._trials.items())[-_SHOWN:]:
+            table.add_column(heading, overflow="fold", no_wrap=heading in ("images seen", "rung"))
+        for number, trial in list(self._trials.items())[-self._room() :]:
             value = "" if trial["value"] is None else f"{trial['value']:.4g}"
             progress = f"{trial['images']:,} / {spec.base.budget.images:,}"
             table.add_row(
@@ -125,6 +130,11 @@ class View:
         bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))
         header = Text(f"study {spec.name}: {self._done} of {spec.trials} trials, {self._left()}")
         return Group(header, bar, table, Text(best), *(Text(failure, style="red") for failure in self._failures[-3:]))
+
+    def _room(self) -> int:
+        """How many trials the terminal has lines for; on a narrow one a trial takes several."""
+        lines = 1 if self._console.width >= 100 else 2 if self._console.width >= 80 else 3
+        return max(1, min(_SHOWN, (self._console.height - 8) // lines))
 
     def _rung(self, images: int) -> str:
         """How many of ASHA's rungs, where it decides who goes on, a trial has reached."""

@@ -1,7 +1,6 @@
 """Training one given configuration: a study of one trial, run in this process, so all that studies have works on it."""
 
 import datetime
-import json
 import os
 import re
 import sys
@@ -24,6 +23,7 @@ from trainables.running.source_training import shown
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
+from trainables.storage.json_files import read_json
 from trainables.training.loop import Evaluation
 from trainables.training.trial_files import TrialFiles
 
@@ -37,7 +37,7 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
     """
     way_out = f"make one with: understock pick {target} -o pick.json"
     try:
-        data = json.loads(path.read_text())
+        data = read_json(path)
     except OSError as error:
         raise UserError(f"config {path} can't be read ({error.strerror}); {way_out}") from None
     except ValueError as error:

@@ -4,8 +4,8 @@ Tune keeps no state that matters: the ledger and the trials' own checkpoints do.
 is first given what the ledger has unfinished, with a scheduler that has learnt the finished trials again.
 """
 
-import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,9 +41,11 @@ from search.running.tracking import trackers
 from spaces.errors import UserError
 from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
 from trainables.cluster.crew import Crew
+from trainables.cluster.ray_log import RAY_LOG
 from trainables.machine.interrupts import handling_interrupts
 from trainables.running.given import ChangedDataError
-from trainables.running.tune_trial import resources, tune_trial
+from trainables.running.tune_entry import tune_trial
+from trainables.running.tune_trial import resources
 from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError
 
 # Tune would put the keys of a bucket into the trials' runtime environments, which Ray writes to logs that last. The workers of
@@ -88,10 +90,11 @@ def run_study(
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
-        with _ray(spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
+        with _ray(paths, spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
             run = Run(home, ledger, view)
             with suppress(_Halted), _signals(run):
                 _tuner(run, trainable, also).fit()
+                run.settle()
         if isinstance(run.halted, UserError):
             raise run.halted
         return (run.halted or "interrupted") if ledger.to_do else "complete"
@@ -141,13 +144,12 @@ def _signals(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _ray(spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
+def _ray(paths: StudyPaths, spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
     """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it says of lost trials, the view says in a line
     crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
     at_once = spec.concurrency * crew.workers
     memory = (spec.memory_per_trial or 0) * at_once
-    with connected(address, at_once * crew.threads, memory=memory, dashboard=dashboard):
+    with connected(address, at_once * crew.threads, paths.log, memory=memory, dashboard=dashboard):
         wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
         yield
 
@@ -248,14 +250,13 @@ class _Events(tune.Callback):
             trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._run.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES)
+        self._run.lost(trial.trial_id, trial.num_failures, INFRASTRUCTURE_RETRIES, _reason(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._run.end(trial.trial_id, trial.last_result)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        lost = f"its process was lost {trial.num_failures} times without an evaluation in between: {_reason(trial)}"
-        self._run.end(trial.trial_id, trial.last_result or {}, error=lost)
+        self._run.give_up(trial.trial_id, trial.num_failures, _reason(trial))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._run.check_time()
@@ -266,9 +267,18 @@ class _Events(tune.Callback):
             raise _Halted
 
 
+_ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", re.MULTILINE)
+_IDS = re.compile(r"\b(class_name|actor_id|pid|namespace|ip): \S+")
+
+
 def _reason(trial: Trial) -> str:
-    """The last words of a lost trial, in a line: Tune heads each with "Failure # 3 (occurred at ...)"."""
+    """Why a trial was lost at last, in a line: the last error of its traceback, or what Ray says where there is none.
+
+    Tune heads each loss with "Failure # 3 (occurred at ...)". The whole of it goes to Ray's log.
+    """
     if not trial.error_file:
         return "no reason is known"
-    last = Path(trial.error_file).read_text().rpartition("Failure # ")[2].partition("\n")[2]
-    return " ".join(last.split())[:400]
+    last = Path(trial.error_file).read_text(errors="replace").rpartition("Failure # ")[2].partition("\n")[2]
+    RAY_LOG.error("trial %s was lost: %s", trial.config["number"], last)
+    said = _ERROR.findall(last)
+    return " ".join((said[-1] if said else _IDS.sub("", last)).split())[:300]

@@ -1,7 +1,10 @@
 import fcntl
 import http.client
 import re
+import socket
+import struct
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -134,3 +137,23 @@ def test_a_browser_shows_what_came_after_it_was_opened(running, browse):
     assert "100 of 400 images" not in page
     assert page.count('class="main-svg"') > 5  # figures, drawn again
     assert re.search(r'id="lost"[^>]* hidden', page)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "localhost:80", "127.0.0.1:9999"])
+def test_a_host_of_this_machine_is_served_whatever_its_port(served, host):
+    assert get(served[1], Host=host)[0].status == 200
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example", "evil.example:localhost"])
+def test_any_other_host_is_not(served, host):
+    assert get(served[1], Host=host)[0].status == 403
+
+
+def test_a_browser_that_goes_away_is_no_error(served, capfd):
+    for request in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HT"):
+        with socket.create_connection(("127.0.0.1", served[1].server_port)) as browser:
+            browser.sendall(request)
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends by a reset
+        get(served[1])
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""

@@ -1,10 +1,11 @@
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from analysis.contents import contents
-from analysis.exhibits import neighbours, prepare, source_grid
+from analysis.exhibits import neighbours, prepare, source_grid, writable
 from analysis.study_data import StudyData
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
@@ -89,3 +90,20 @@ def test_a_source_as_it_is_is_shown_once_by_its_own_samples(home, tiny_config, t
     captions = [image.caption for image in contents([study.read()])[8].blocks[0].images]
     assert captions[0] == "trial 0 (seed-7, as it is), no training"
     assert len(captions) == 2  # with the nearest training images
+
+
+def test_a_study_that_can_only_be_read_is_shown_with_its_exhibits_and_they_go_afterwards(trained):
+    root = str(trained.home.root)
+    if subprocess.run(["mount", "--bind", root, root], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True)
+        with writable(trained.read()) as study:
+            assert list(prepare(study)) == []
+            assert [len(contents([study])[8].blocks[0].images), len(list(study.paths.exhibits.iterdir()))] == [4, 3]
+        assert not study.paths.exhibits.exists()
+        assert not trained.paths.exhibits.exists()
+    finally:
+        subprocess.run(["umount", "-l", root], check=True)
+    with writable(trained.read()) as study:
+        assert study.paths.exhibits == trained.paths.root / "exhibits"

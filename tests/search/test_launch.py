@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import torch
 
 from search.launch import begin, resolve_study
 from search.records.inputs import check_unchanged
-from search.records.study import StudyPaths, StudySpec, only_driver, open_study
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.errors import UserError
 from trainables.images.domains import open_domain, write_domain
 from trainables.sources.shelf import SourceModel, open_source, shelf
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -135,8 +136,21 @@ def test_an_own_space_is_known_by_its_whole_path_and_what_is_in_it(home: Home, n
 
 def test_a_second_process_does_not_begin_the_same_study(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     spec = resolve(home)
-    with only_driver(StudyPaths.of(home, spec.name)), pytest.raises(UserError, match="being run by another process"):
+    with claim(home, "studies", spec.name), pytest.raises(UserError, match="being made by another process"):
         begin(home, spec)
+    assert home.names("studies") == []
+
+
+def test_of_studies_begun_at_once_under_one_name_one_is_begun_and_the_others_say_so(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    specs = [resolve(home, name="s", seed=seed) for seed in range(3)]
+    with ThreadPoolExecutor(len(specs)) as pool:
+        begun = [pool.submit(begin, home, spec) for spec in specs]
+    ended = [future.exception() for future in begun]
+    (winner,) = (spec for spec, error in zip(specs, ended, strict=True) if error is None)
+    assert open_study(home, "s")[1].seed == winner.seed
+    assert all(isinstance(error, UserError) for error in ended if error), ended
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -13,7 +14,9 @@ from typing import Any
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 
 # isort: split
+import grpc
 import ray
+from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray._private.state import state
 from ray.autoscaler.sdk import request_resources
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
@@ -23,6 +26,7 @@ from spaces.errors import UserError
 from trainables.cluster.crew import Crew
 from trainables.cluster.folders import own_token, ray_folder
 from trainables.cluster.loopback import on_loopback
+from trainables.cluster.ray_log import logged
 from trainables.machine.imports import ours_first
 from trainables.machine.interrupts import kept_interrupts
 
@@ -35,15 +39,22 @@ AUTOSCALER_PATIENCE = 15 * 60.0
 A Ray of our own, on this machine, gets none of that time: it will never bring up another node.
 """
 
-_PROBE_SECONDS = 5.0
+_ADDRESS = re.compile(
+    r"(ray://)?(?P<host>[^/:@\s]+|\[[0-9a-fA-F:.]+\])(?(1)(:(?P<client>[0-9]{1,5}))?|:(?P<gcs>[0-9]{1,5}))"
+)
+_CLIENT_PORT = 10001
+"""Of ray:// addresses that name none."""
+_PROBE_SECONDS = 4.0
+"""Twice at most: until somebody answers, and until it answers as a Ray does."""
 
 
 @contextmanager
-def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
+def connected(address: str | None, cpus: int, log: Path, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
     """Have a running Ray in the block: the cluster at `address`, or one of our own on loopback, which ends with it.
 
-    One of our own has `cpus` CPUs at least and, if given, `memory` bytes to share out. `dashboard` serves its dashboard
-    on loopback, and prints where. Raises UserError if there is no Ray at `address`, or if ours does not come up.
+    What Ray says meanwhile goes to the file `log`. One of our own has `cpus` CPUs at least and, if given, `memory` bytes to
+    share out. `dashboard` serves its dashboard on loopback, and prints where. Raises UserError if there is no Ray at
+    `address`, or if ours does not come up.
 
     Ray has its workers import from the driver's working directory before all else: that is ours meanwhile. Through a
     runtime environment, which a working directory of a job comes in by, the workers are told to, at a second for each.
@@ -54,16 +65,27 @@ def connected(address: str | None, cpus: int, *, memory: int = 0, dashboard: boo
         options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
         options["runtime_env"]["worker_process_setup_hook"] = ours_first(str(_ROOT), str(Path.cwd()))
     if address:
-        _reachable(address)
+        address = _reachable(address)
     ours: AbstractContextManager[dict[str, Any]] = nullcontext({}) if address else _of_our_own(cpus, memory, dashboard)
     with ours as own:
         context = _begun(address, options | own)
         if dashboard:
-            print(f"dashboard: http://{context.dashboard_url}, with the token of: ray get-auth-token", file=sys.stderr)
-        try:
-            yield
-        finally:
-            ray.shutdown()
+            print(f"dashboard: http://{context.dashboard_url}{_with_token()}", file=sys.stderr)
+        with logged(log):
+            try:
+                yield
+            finally:
+                ray.shutdown()
+
+
+def _with_token() -> str:
+    """Where the token is that the dashboard asks for: `ray get-auth-token` knows only one in the home directory."""
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        return ""
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return ", with the token in $RAY_AUTH_TOKEN"
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return f", with the token in {path}" if path else ", with the token of: ray get-auth-token"
 
 
 @contextmanager
@@ -75,18 +97,32 @@ def _of_our_own(cpus: int, memory: int, dashboard: bool) -> Iterator[dict[str, A
         yield options | {"_temp_dir": str(folder)}
 
 
-def _reachable(address: str) -> None:
-    """UserError if nothing listens at HOST:PORT: Ray would try for minutes. What else an address may be, Ray knows."""
-    host, _, port = address.rpartition(":")
-    if "//" in address or not host or not port.isdecimal():
-        return
+def _reachable(address: str) -> str:
+    """The address of a Ray that answers; UserError if none does within some seconds: Ray itself would try for minutes."""
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS):
+        found = canonicalize_bootstrap_address_or_die("auto") if address == "auto" else address
+    except (ConnectionError, ValueError) as error:
+        raise _no_ray(address, " ".join(str(error).split())[:200]) from None
+    parts = _ADDRESS.fullmatch(found)
+    if parts is None:
+        raise UserError(f"{address!r} is no address of a Ray; give HOST:PORT, ray://HOST:PORT or auto")
+    host, port = parts["host"], int(parts["client"] or parts["gcs"] or _CLIENT_PORT)
+    try:
+        with socket.create_connection((host.strip("[]"), port), _PROBE_SECONDS):
             pass
     except (OSError, OverflowError, UnicodeError) as error:
-        raise UserError(
-            f"no Ray to work with at {address}: {getattr(error, 'strerror', None) or error or 'no answer'}; see `ray status`"
-        ) from None
+        raise _no_ray(address, getattr(error, "strerror", None) or str(error) or "no answer") from None
+    if not os.environ.get("RAY_USE_TLS", "0").strip("0"):
+        with grpc.insecure_channel(f"{host}:{port}") as channel:
+            try:
+                grpc.channel_ready_future(channel).result(timeout=_PROBE_SECONDS)
+            except grpc.FutureTimeoutError:
+                raise _no_ray(address, "what listens there does not answer as a Ray does") from None
+    return found
+
+
+def _no_ray(address: str, reason: str) -> UserError:
+    return UserError(f"no Ray to work with at {address}: {reason}; see `ray status`")
 
 
 def _begun(address: str | None, options: dict[str, Any]) -> Any:

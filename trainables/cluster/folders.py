@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,19 +15,35 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from spaces.errors import UserError
+from trainables.storage.home import LOCK, has_process, only_process
 
+_PREFIX = "ustock-"
 _LONGEST = 30
 """Bytes of a folder's path that leave room for ours in it and Ray's sockets in that: Linux takes 107 for a socket."""
 
 
 @contextmanager
 def ray_folder() -> Iterator[Path]:
-    """A folder of our own for a Ray that lasts as long as the block, which nobody else can read: Ray logs much."""
+    """A folder of our own for a Ray that lasts as long as the block, which nobody else can read: Ray logs much.
+
+    Those of this user's whose processes were killed are removed.
+    """
     folder = _made()
     try:
-        yield folder
+        with only_process(folder, f"{folder} is another process's"):
+            _sweep(folder.parent)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    for left in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            about = left.lstat()
+            mine = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+            if mine and (left / LOCK).is_file() and not has_process(left):  # one without a lock is just being made
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _made() -> Path:
@@ -36,7 +53,7 @@ def _made() -> Path:
     for parent in (*tried, "/tmp"):
         if len(os.fsencode(parent)) <= _LONGEST:
             with suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix="ustock-", dir=parent))
+                return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     raise UserError(
         f"Ray needs a folder for its sockets, of {_LONGEST} letters at most, and neither {' nor '.join((*tried, '/tmp'))} "
         "will do; set TMPDIR to one"

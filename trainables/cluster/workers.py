@@ -67,7 +67,8 @@ def fit(
     try:
         trainer.fit()
     except ray.train.WorkerGroupError as error:
-        own = [failure for failure in error.worker_failures.values() if not isinstance(failure, _LOST)]
+        failures = error.worker_failures.values()
+        own = [failure for failure in failures if isinstance(failure, ImportError) or not isinstance(failure, _LOST)]
         if own:
             raise own[0] from error
         lost = (f"worker {rank}: {_in_a_line(failure)}" for rank, failure in error.worker_failures.items())

@@ -3,7 +3,6 @@
 Its folder holds that file, the facts about it, and what is computed from it and kept.
 """
 
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from spaces.records import Config
 from trainables.images.grids import image_grid
 from trainables.images.printable import Shown
 from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
+from trainables.storage.json_files import read_json
 
 Split = Literal["train", "val"]
 """Which images: those to train on, or those held out to validate with."""
@@ -240,7 +240,7 @@ def read_facts(path: Path) -> DomainFacts:
     if not path.is_dir():
         raise _unknown(path)
     try:
-        data = json.loads((path / FACTS_FILE).read_text(encoding="utf-8"))
+        data = read_json(path / FACTS_FILE)
         return DomainFacts.parse(data, FACTS_FILE)
     except (OSError, ValueError, UserError) as error:
         raise _damaged(path, str(error)) from None

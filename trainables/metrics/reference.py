@@ -17,6 +17,7 @@ from trainables.images.domains import Domain, Split
 from trainables.metrics.distances import Moments
 from trainables.metrics.features import Extractor
 from trainables.storage.home import StorageError, writing
+from trainables.storage.json_files import read_json
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ def remembered(folder: Path, name: str, depends_on: object, compute: Callable[[]
     """
     path = folder / "moments" / f"{name}-{_short_digest(depends_on)}.json"
     try:
-        return read(json.loads(path.read_text()))
+        return read(read_json(path, finite=False))
     except (OSError, ValueError, TypeError, UserError):  # none yet, or damaged
         value = compute()
     with suppress(StorageError), writing(path) as beside:  # of a home that can't be written it is computed each time

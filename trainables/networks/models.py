@@ -4,7 +4,6 @@ A trial's result, a source's networks and an export are the same kind of thing: 
 network, and model.json.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,12 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.networks import NetworkConfig
+from spaces.plain_json import parse_json
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
 from trainables.networks.families import GENERATOR, AnyNetwork, empty_network
 from trainables.storage.home import file_digest, writing_folder
+from trainables.storage.json_files import read_json
 from trainables.storage.weights import read_tensors, write_tensors
 
 FACTS = "model.json"
@@ -72,7 +73,7 @@ def read_model(path: Path) -> tuple[Model, ModelFacts]:
     if alone.is_file() and not (path / FACTS).exists():
         return _of_one_file(alone)
     try:
-        facts = ModelFacts.parse(json.loads((path / FACTS).read_text()), str(path / FACTS))
+        facts = ModelFacts.parse(read_json(path / FACTS), str(path / FACTS))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} holds no model: {FACTS} can't be read ({error})") from None
     weights = {name: read_tensors(path / f"{name}.safetensors")[0] for name in facts.networks}
@@ -88,7 +89,7 @@ def read_model(path: Path) -> tuple[Model, ModelFacts]:
 def _of_one_file(path: Path) -> tuple[Model, ModelFacts]:
     tensors, about = read_tensors(path)
     try:
-        network, config = json.loads(about["network"]), json.loads(about.get("config", "{}"))
+        network, config = parse_json(about["network"]), parse_json(about.get("config", "{}"))
     except (KeyError, ValueError):
         raise UserError(
             f"{path} does not say what network it is of; give the folder of a model, with its {FACTS}"

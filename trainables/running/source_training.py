@@ -18,7 +18,7 @@ from trainables.metrics.iw import measurable
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceError, SourceFacts, check_new, save_source
-from trainables.storage.home import Home, fetch, only_process, remove, writing
+from trainables.storage.home import Home, claim, fetch, remove, writing
 from trainables.training.loop import Evaluation, Progress
 from trainables.training.trial_files import TrialFiles
 
@@ -41,15 +41,14 @@ def train_source(
 
     Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
     same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
-    Train. Raises SourceError if the name is taken and not to be replaced, if another process trains it, or if the training
+    Train. Raises SourceError if the name is taken and not to be replaced, if another process makes it, or if the training
     diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)
     crew = _crew(workers, threads, gpus_per_worker)
     config = _config(home, domain, preset, max_images, seed, crew, address)
     files = _training_files(home, name)
-    busy = f"source model {name!r} is being trained by another process; wait for it, or give this one another --name"
-    with only_process(files.folder, busy):
+    with claim(home, "sources", name, replace=replace):
         images = _same_images(home, config.target, name, files)
         last = _train(config, home, name, files, crew, address)
         facts = _shelve(home, name, config, images, files, last)

@@ -72,7 +72,7 @@ def items_of_workers(
     """
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
     job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
-    with connected(address, crew.workers * crew.threads):
+    with connected(address, crew.workers * crew.threads, files.folder / "ray.log"):
         wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()

@@ -29,6 +29,7 @@ from trainables.machine.devices import device_name, use_cores
 from trainables.machine.memory import MemoryLimit
 from trainables.running.given import ChangedDataError
 from trainables.running.trial import run_trial
+from trainables.running.tune_entry import not_imported
 from trainables.storage.home import Home, StorageError, writing
 from trainables.storage.store import UnreachableError
 from trainables.training.loop import Evaluation
@@ -97,8 +98,8 @@ class TrialJob:
                     memory.check()
 
     def ending(self, error: Exception) -> dict[str, Any]:
-        """The row that ends a trial with an error of its own, of the disk or for changed data; one of the infrastructure is
-        raised again.
+        """The row that ends a trial with an error of its own, of the disk, for changed data or for want of a package; one of
+        the infrastructure is raised again.
 
         A bug's traceback goes into a file.
         """
@@ -108,6 +109,8 @@ class TrialJob:
             return {"status": OUT_OF_STORAGE, "error": str(error)}
         if isinstance(error, ChangedDataError):
             return {"status": DATA_CHANGED, "error": str(error)}
+        if isinstance(error, ImportError):
+            return not_imported(error)
         if isinstance(error, UserError):
             return {"status": "failed", "error": str(error)}
         path = self.files.error
@@ -117,8 +120,8 @@ class TrialJob:
         return {"status": "failed", "error": f"{type(error).__name__}: {reason} (traceback in {path})"}
 
 
-def tune_trial(parameters: Mapping[str, Any]) -> None:
-    """The trainable given to Tune. An exception out of it is a loss of infrastructure, to be retried."""
+def train_trial(parameters: Mapping[str, Any]) -> None:
+    """Train a trial in Tune's actor, each evaluation reported. An exception out of it is a loss of infrastructure."""
     job = TrialJob(**parameters)
     try:
         if job.workers == 1:

@@ -1,7 +1,6 @@
 """Source models: trained GANs with the facts that a user picks by, as safetensors and JSON, and the shelf they lie on."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from spaces.records import Config, Name
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, empty_network
 from trainables.networks.models import Model
 from trainables.storage.home import Home, check_name, fetch, remove, writing_folder
+from trainables.storage.json_files import read_json
 from trainables.storage.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -124,7 +124,7 @@ def open_source(home: Home, name: str) -> SourceModel:
     facts = known[name] / FACTS
     fetch(facts)
     try:
-        return SourceModel(SourceFacts.parse(json.loads(facts.read_text()), str(facts)), known[name])
+        return SourceModel(SourceFacts.parse(read_json(facts), str(facts)), known[name])
     except (OSError, ValueError) as error:
         raise SourceError(f"source model {name!r}: {facts} can't be read ({error}); add the model again") from None
 
@@ -172,6 +172,17 @@ def check_fits(model: Model, where: str) -> None:
                 raise SourceError(
                     f"{where}: {part}.{name} is {there} in the file, {here} in a {told(network)}; give the right --family, "
                     "--resolution, --width, --z-dim, or a key map"
+                )
+
+
+def check_finite(model: Model, where: str) -> None:
+    """SourceError that names the first tensor with a value that is no finite number: whatever is trained from it diverges."""
+    for part, weights in model.weights.items():
+        for name, tensor in weights.items():
+            if tensor.is_floating_point() and (bad := int((~tensor.isfinite()).sum())):
+                raise SourceError(
+                    f"{where}: {part}.{name} has {bad:,} of {tensor.numel():,} values that are NaN or infinite; give weights "
+                    "from before the training diverged"
                 )
 
 

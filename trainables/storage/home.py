@@ -302,7 +302,8 @@ def claim(home: Home, kind: str, name: str, *, replace: bool = False) -> Iterato
     busy = f"{thing} is being made by another process, in {home}; wait for its end, or take another name"
     with only_process(home.root / ".claims" / kind / name, busy):
         if not replace and name in home.names(kind):
-            raise UserError(f"{thing} is there already, in {home}; take another name, or replace it with --replace")
+            way_out = f"go on with it: understock resume {name}" if kind == "studies" else "replace it with --replace"
+            raise UserError(f"{thing} is there already, in {home}; take another name, or {way_out}")
         yield
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spaces.errors import UserError
+from spaces.plain_json import parse_json
 from trainables.storage.mirror import Mirror
 from trainables.storage.store import ChangedError, StoreError
 
@@ -67,7 +68,7 @@ class Lease:
                 found = self._store.read(self._name)
             if found is None:
                 continue
-            holder = json.loads(found[0])
+            holder = _read(found[0])
             if holder["mirror"] != self._mirror.id and not self._is_dead(holder, found[1]):
                 continue
             try:
@@ -113,7 +114,16 @@ class Lease:
     def _is_ours(self) -> bool:
         """Tell whether the lease holds our own last write, which the store took without our hearing of it."""
         found = self._store.read(self._name)
-        if found is None or json.loads(found[0])["holder"] != self._holder:
+        if found is None or _read(found[0])["holder"] != self._holder:
             return False
         self._etag = found[1]
         return True
+
+
+def _read(content: bytes) -> dict[str, str]:
+    """What a lease says; of one that nobody here wrote, nothing that anybody is: it counts as dead when it stays the same."""
+    try:
+        said = parse_json(content)
+        return {name: str(said[name]) for name in ("who", "mirror", "holder")}
+    except (ValueError, KeyError, TypeError):
+        return dict.fromkeys(("who", "mirror", "holder"), "nobody known")

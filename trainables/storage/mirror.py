@@ -35,6 +35,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from spaces.plain_json import parse_json
+from trainables.storage.json_files import read_json
 from trainables.storage.places import expanded
 from trainables.storage.store import ChangedError, ObjectStore, StoreError, UnreachableError
 
@@ -64,8 +66,13 @@ def mirror_of(path: Path) -> "Mirror | None":
 
 @lru_cache(maxsize=8)
 def _mirror_at(root: Path) -> "Mirror":
-    about = json.loads((root / MARKER).read_text())
-    return Mirror(root, ObjectStore.at(about["url"]), about["id"])
+    try:
+        about = read_json(root / MARKER)
+        return Mirror(root, ObjectStore.at(str(about["url"])), str(about["id"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StoreError(
+            f"{root / MARKER} is damaged; remove {root}: it is a copy of what the object store has"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,7 @@ class Mirror:
         if found is None:
             return {}
         try:
-            about = json.loads(found[0])
+            about = parse_json(found[0])
             digests = {str(file): bytes.fromhex(digest).hex() for file, digest in about["files"].items()}
             version = str(about["version"])
         except (ValueError, KeyError, TypeError, AttributeError):

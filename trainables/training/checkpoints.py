@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.plain_json import parse_json
 from spaces.protocol import METRICS
 from spaces.trials import parse_trial_json
 from trainables.networks.models import Model, write_model
@@ -161,4 +162,4 @@ def _digest(state: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
 
 
 def _history(about: Mapping[str, str]) -> list[Evaluation]:
-    return [Evaluation(**item) for item in json.loads(about["history"])]
+    return [Evaluation(**item) for item in parse_json(about["history"], finite=False)]

@@ -120,8 +120,10 @@ def test_a_killed_trial_goes_on_from_its_checkpoint_and_the_loss_is_counted(home
     assert kept[1]
 
 
-def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(home: Home, new_study: New) -> None:
-    paths, spec = new_study(trials=1, early_stopping=False, max_images=80_000, code=ONE)
+def test_a_trial_whose_process_is_always_lost_fails_once_another_one_shows_that_trials_can_run(
+    home: Home, new_study: New
+) -> None:
+    paths, spec = new_study(trials=2, early_stopping=False, max_images=4_000, code=ONE)
     done, killed = threading.Event(), set()
 
     def kill_always() -> None:  # before the first evaluation, of 8 images: so make that one late
@@ -132,14 +134,14 @@ def test_a_trial_whose_process_is_always_lost_fails_in_the_end_with_the_reason(h
                 process.kill()
             time.sleep(0.05)
 
-    late = spec.base.model_copy(update={"budget": spec.base.budget.model_copy(update={"eval_every_images": 80_000})})
+    late = spec.base.model_copy(update={"budget": spec.base.budget.model_copy(update={"eval_every_images": 4_000})})
     spec = spec.model_copy(update={"base": late})
     with meanwhile(kill_always):
         try:
             assert run_study(home, paths, spec) == "complete"
         finally:
             done.set()
-    assert check_records(paths, spec) == {0: "failed"}
+    assert check_records(paths, spec) == {0: "failed", 1: "completed"}
     assert len(killed) == INFRASTRUCTURE_RETRIES + 1
     (row,) = rows_of(paths, 0)
     assert row["retries"] == INFRASTRUCTURE_RETRIES
@@ -306,3 +308,37 @@ def test_other_images_under_the_target_s_name_halt_the_search_and_fail_no_trial(
     write_domain(old.path, images, old.labels, old.is_val, origin="test", resizer="none")
     assert run_study(home, paths, spec) == "complete"
     assert check_records(paths, spec) == {0: "completed", 1: "completed", 2: "completed"}
+
+
+def test_a_study_whose_workers_can_not_import_halts_in_one_line_and_goes_on_once_they_can(
+    home: Home, new_study: New, tmp_path: Path, driver: Callable[[], subprocess.Popen[str]]
+) -> None:
+    paths, spec = new_study(trials=4)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "safetensors.py").write_text("raise ImportError('the wrong one')\n")
+    with pytest.MonkeyPatch.context() as there:  # of this process's workers alone: it has imported the right one
+        there.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")]))
+        with pytest.raises(UserError, match=r"every trial came to nothing.*ImportError: the wrong one") as stopped:
+            run_study(home, paths, spec)
+    assert "\n" not in str(stopped.value)
+    rows = load(paths.evaluations).to_pylist()
+    assert {(row["trial"], row["status"], row["retries"]) for row in rows} == {(n, "running", 0) for n in range(3)}
+    out, err = driver().communicate(timeout=300)
+    assert "Traceback" not in out + err
+    assert set(check_records(paths, spec).values()) <= {"completed", "stopped"}
+
+
+def test_a_study_whose_every_process_dies_halts_and_ray_s_words_are_in_its_log(
+    home: Home, new_study: New, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def dies(parameters: object) -> None:  # as a crash or the kernel's memory killer has it
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    paths, spec = new_study(trials=3, concurrency=2)
+    with pytest.raises(UserError, match=r"every trial came to nothing, the last one for: The actor died"):
+        run_study(home, paths, spec, trainable=dies)
+    said = "".join(capfd.readouterr())
+    assert said.count("\n") < 30 and "Traceback" not in said and "(raylet)" not in said, said
+    assert "A worker died or was killed" in paths.log.read_text()
+    assert {row["status"] for row in load(paths.evaluations).to_pylist()} == {"running"}
+    assert run_study(home, paths, spec) == "complete"

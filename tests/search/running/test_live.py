@@ -1,11 +1,13 @@
 import io
 from collections.abc import Callable
 
+import pytest
 from rich.console import Console
 
 from search.proposals import load_space, probe
 from search.records.study import StudyPaths, StudySpec
 from search.running.live import View
+from spaces.config import Budget
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -41,11 +43,11 @@ def test_a_resumed_trial_is_shown_where_it_stands(new_study: New) -> None:
     screen = io.StringIO()
     with View(spec, {}, Console(file=screen, width=140)) as view:
         view.started(0, spec.base, [{"images_seen": 8, "fd": 30.0}, {"images_seen": 16, "fd": 20.0}])
-        view.lost(0, 1, 3)
+        view.lost(0, 1, 3, "why")
         view.evaluated(0, {"images_seen": 24, "fd": 25.0, "note": "checkpoint-1.safetensors damaged"})
     said = screen.getvalue()
     assert "trial 0: goes on at 16 images" in said
-    assert "its process was lost; it goes on from its last evaluation (retry 1 of 3)" in said
+    assert "its process was lost (why); it goes on from its last evaluation (retry 1 of 3)" in said
     assert "trial 0: checkpoint-1.safetensors damaged" in said
     assert view._best == (20.0, "trial 0, scratch, 16 images")
 
@@ -56,3 +58,29 @@ def test_an_evaluation_without_a_score_is_no_best(new_study: New) -> None:
     view.started(0, spec.base)
     view.evaluated(0, {"images_seen": 8, "fd": None})
     assert view._best is None
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_no_cell_loses_a_letter_on_a_narrow_terminal(new_study: New, width: int) -> None:
+    _, spec = new_study()
+    name = "a-source-model-with-a-long-name-of-sixty-letters-at-the-least"
+    spec = spec.model_copy(
+        update={"base": spec.base.model_copy(update={"budget": Budget(images=160_000, eval_every_images=40_000)})}
+    )
+    view = View(spec, {}, Console(file=io.StringIO()))
+    view.started(0, spec.base.model_copy(update={"source": name}))
+    view.evaluated(0, {"images_seen": 160_000, "fd": 1234.5})
+    view.lost(0, 1, 3, "why")
+    screen = io.StringIO()
+    Console(file=screen, width=width, height=24).print(view._render())
+    said = screen.getvalue()
+    assert "…" not in said and max(map(len, said.splitlines())) <= width
+    left = name  # its parts stand one below the other
+    for line in said.splitlines():
+        for word in line.split():
+            if len(word) > 2 and left.startswith(word):
+                left = left.removeprefix(word)
+    assert left == "", said
+    for whole in ("160,000 / 160,000", "3 of 3" if "3 of 3" in said else "2 of 2", "1234"):
+        assert whole in said
+    assert all(word in said for word in ("lost,", "retry", "trial", "status", "rung"))

@@ -16,6 +16,7 @@ from search.running.run import Run
 from spaces.errors import UserError
 from spaces.trials import parse_trial_json
 from trainables.running.given import ChangedDataError
+from trainables.running.tune_entry import NOT_IMPORTED
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE
 from trainables.storage.home import Home, StorageError
 
@@ -71,24 +72,23 @@ def test_a_taken_up_trial_is_told_how_far_it_was_and_what_it_repeats_is_not_news
 
 
 @pytest.mark.parametrize(
-    ("last", "error", "status"),
+    ("last", "status"),
     [
-        (report(8, 3.0), None, "stopped"),
-        (report(8, 3.0, "completed"), None, "completed"),
-        (report(8, 3.0, "diverged"), None, "diverged"),
-        ({"status": "failed", "error": "why"}, None, "failed"),
-        (report(8, 3.0), "its process was lost", "failed"),
-        ({}, None, "failed"),
+        (report(8, 3.0), "stopped"),
+        (report(8, 3.0, "completed"), "completed"),
+        (report(8, 3.0, "diverged"), "diverged"),
+        ({"status": "failed", "error": "why"}, "failed"),
+        ({}, "failed"),
     ],
-    ids=["the scheduler stopped it", "completed", "diverged", "failed", "lost", "no report"],
+    ids=["the scheduler stopped it", "completed", "diverged", "failed", "no report"],
 )
 def test_a_trial_ends_as_its_last_report_says(
-    new_run: Callable[..., Run], last: dict[str, object], error: str | None, status: str
+    new_run: Callable[..., Run], last: dict[str, object], status: str
 ) -> None:
     run = new_run(trials=1)
     run.start("a")
     run.note("a", report(8, 3.0))
-    run.end("a", last, error)
+    run.end("a", last)
     assert rows(run) == [(8, status, 3.0)]
     assert run.ledger.to_do == 0
     assert not run.halted
@@ -144,7 +144,62 @@ def test_tune_may_save_a_run_and_gets_nothing_of_it(new_run: Callable[..., Run])
 def test_losses_are_counted_and_shown(new_run: Callable[..., Run], screen: io.StringIO) -> None:
     run = new_run()
     run.start("a")
-    run.lost("a", 1, 3)
-    run.lost("unknown", 1, 3)
+    run.lost("a", 1, 3, "why")
+    run.lost("unknown", 1, 3, "why")
     assert [row["retries"] for row in load(run.ledger.paths.evaluations).to_pylist()] == [1]
     assert screen.getvalue().count("(retry 1 of 3)") == 1
+
+
+def statuses(run: Run) -> dict[int, str]:
+    return {row["trial"]: row["status"] for row in load(run.ledger.paths.evaluations).to_pylist()}
+
+
+def start(run: Run, *tune_ids: str) -> None:
+    for tune_id in tune_ids:
+        assert run.start(tune_id), tune_id
+
+
+ALSO_LOST = {"status": NOT_IMPORTED, "error": "ModuleNotFoundError: No module named 'x'"}
+
+
+def test_trials_lost_alike_one_after_the_other_halt_the_run_and_stay_to_do(new_run: Callable[..., Run]) -> None:
+    run = new_run(trials=6)
+    start(run, "a", "b", "c")
+    run.give_up("a", 4, "the node 10.0.0.1 died, actor 0a3f")
+    run.give_up("b", 4, "the node 10.0.0.2 died, actor bb77")
+    assert not run.halted
+    run.give_up("c", 4, "the node 10.0.0.1 died, actor 19")
+    assert isinstance(run.halted, UserError)
+    assert "every trial came to nothing, the last one for: the node 10.0.0.1 died" in str(run.halted)
+    assert "understock resume s" in str(run.halted)
+    assert run.start("d") is None
+    again = Run(run._home, Ledger(run.ledger.paths, run.ledger.spec), run._view)
+    assert again.ledger.to_do == 6
+    assert [(again.start(tune_id) or pytest.fail("nothing")).number for tune_id in "abcdef"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_lost_trial_has_failed_once_another_one_reports(new_run: Callable[..., Run]) -> None:
+    run = new_run(trials=4)
+    start(run, "a", "b", "c", "d")
+    run.give_up("a", 4, "why")
+    run.end("b", ALSO_LOST)
+    assert statuses(run) == dict.fromkeys(range(4), "running")
+    run.note("c", report(8, 3.0))
+    assert statuses(run) == {0: "failed", 1: "failed", 2: "running", 3: "running"}
+    run.end("c", report(8, 3.0, "completed"))
+    run.give_up("d", 4, "why")
+    run.settle()
+    assert statuses(run) == {0: "failed", 1: "failed", 2: "completed", 3: "failed"}
+    assert not run.halted and run.ledger.to_do == 0
+    errors = {row["trial"]: row["error"] for row in load(run.ledger.paths.evaluations).to_pylist()}
+    assert errors[0] == "its process was lost 4 times without an evaluation in between: why"
+    assert errors[1] == ALSO_LOST["error"]
+
+
+def test_a_study_of_which_nothing_ever_came_is_not_complete(new_run: Callable[..., Run]) -> None:
+    run = new_run(trials=1)
+    start(run, "a")
+    run.end("a", ALSO_LOST)
+    run.settle()
+    assert "every trial came to nothing, the last one for: ModuleNotFoundError" in str(run.halted)
+    assert run.ledger.to_do == 1

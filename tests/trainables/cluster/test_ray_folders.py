@@ -1,8 +1,14 @@
 """Ray's folder and token on this machine, whatever TMPDIR and the home directory are."""
 
 import os
+import shutil
+import socket
 import stat
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,5 +71,56 @@ def test_a_token_lies_in_rays_folder_where_there_is_no_home_directory(
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "[::1]:9", "127.0.0.1:99999"])
 def test_an_address_where_nothing_is_is_a_line_at_once(address: str) -> None:
-    with pytest.raises(UserError, match="no Ray to work with at"), connected(address, 1):
+    with pytest.raises(UserError, match="no Ray to work with at"), connected(address, 1, Path("/dev/null")):
         pass
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """The port of somebody who takes connections and says nothing."""
+    with socket.create_server(("", 0)) as server:  # of whatever address Ray takes this machine to have
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto"])
+def test_who_does_not_answer_as_a_ray_does_is_a_line_within_ten_seconds(
+    mute: int, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{mute}")
+    start = time.monotonic()
+    said = pytest.raises(UserError, match="does not answer as a Ray does")
+    with said, connected(address.format(mute), 1, Path("/dev/null")):
+        pass
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("address", ["nothing", "ray://", "http://127.0.0.1:1", "local", "a:b", "ray://127.0.0.1:9"])
+def test_what_is_no_address_or_leads_nowhere_is_a_line(address: str) -> None:
+    said = pytest.raises(UserError, match=r"no address of a Ray; give HOST:PORT|no Ray to work with at")
+    with said, connected(address, 1, Path("/dev/null")):
+        pass
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    short = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
+    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    code = "from trainables.cluster.folders import ray_folder\nwith ray_folder() as f: print(f, flush=True); input()"
+    command = [sys.executable, "-c", code]
+    try:
+        (short / "ustock-someone").mkdir()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            left = Path(process.stdout.readline().strip())
+            (left / "session").mkdir()
+            with ray_folder():
+                assert left.is_dir()  # its process lives
+            process.kill()
+            process.wait()
+        assert left.is_dir()
+        with ray_folder() as mine:
+            assert sorted(short.iterdir()) == sorted([mine, short / "ustock-someone"])
+    finally:
+        shutil.rmtree(short)

@@ -1,4 +1,3 @@
-import fcntl
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +8,7 @@ import trainables.running.source_training as under_test
 from spaces.errors import UserError
 from trainables.images.domains import open_domain, write_domain
 from trainables.sources.shelf import SourceError, open_source, shelf
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim
 from trainables.training.loop import Evaluation, evaluations
 
 IMAGES = 640  # four evaluations of one iteration each
@@ -86,10 +85,8 @@ def test_without_a_preset_the_machine_decides(home: Home, tiny_domain: str) -> N
 
 def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domain: str) -> None:
     folder = home.source("one").with_name(".training-one")
-    folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="'one' is being trained by another process"):
-            train(home, "one")
+    with claim(home, "sources", "one"), pytest.raises(UserError, match="'one' is being made by another process"):
+        train(home, "one")
+    assert not folder.exists()
     under_test.train_source(home, "dots", "one", "small", max_images=1, threads=1)
     assert not folder.exists()

@@ -1,9 +1,10 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from spaces.errors import UserError
 from spaces.networks import RESOLUTIONS, Resnet, parse_network
@@ -40,8 +41,6 @@ def test_running_statistics_are_computed_where_the_file_has_none(home: Home, bot
 
 
 def test_a_key_map_renames_and_drops(home: Home, both: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
     theirs = {name.replace("generator.", "G/"): t for name, t in load_file(both).items()} | {"step": torch.zeros(1)}
     save_file(theirs, tmp_path / "theirs.safetensors")
     mapping = {name: name.replace("G/", "generator.") for name in theirs if name.startswith("G/")} | {"step": None}
@@ -91,3 +90,87 @@ def test_tensors_of_no_family_are_refused_with_the_known_ones(home: Home, tmp_pa
     save_file({"style.weight": torch.zeros(2, 2)}, tmp_path / "strange.safetensors")
     with pytest.raises(SourceError, match=r"of no generator known here, a resnet or a dcgan; give a --key-map"):
         add_source(home, "faces", [tmp_path / "strange.safetensors"], {}, ABOUT)
+
+
+def wrapped(tmp_path: Path) -> list[Path]:
+    """Both networks in a file each, as torch.compile and DistributedDataParallel leave their names."""
+    files = [tmp_path / "g.safetensors", tmp_path / "d.safetensors"]
+    generator, critic = build_generator(NETWORK, seed=1), build_discriminator(NETWORK, seed=1)
+    save_file({f"_orig_mod.{name}": t for name, t in generator.state_dict().items()}, files[0])
+    save_file({f"module._orig_mod.{name}": t for name, t in critic.state_dict().items()}, files[1])
+    return files
+
+
+def test_what_wrappers_put_before_names_comes_off_without_a_map(home: Home, tmp_path: Path, both: Path) -> None:
+    facts = add_source(home, "faces", wrapped(tmp_path), {}, ABOUT)
+    assert list(facts.networks) == ["generator", "discriminator"]
+    one = {f"module.{name}": t for name, t in load_file(both).items()}
+    save_file(one, tmp_path / "one.safetensors")
+    assert add_source(home, "one", [tmp_path / "one.safetensors"], {}, ABOUT).networks == facts.networks
+
+
+def test_a_key_map_takes_names_as_they_stand_in_the_files_or_with_their_network(home: Home, tmp_path: Path) -> None:
+    files = wrapped(tmp_path)
+    names = [name for path in files for name in load_file(path)]
+    (tmp_path / "map.json").write_text(json.dumps({name: name.rpartition("_orig_mod.")[2] for name in names}))
+    plain = add_source(home, "plain", files, {}, ABOUT, key_map=tmp_path / "map.json")
+    (tmp_path / "map.json").write_text(
+        json.dumps(
+            {"generator._orig_mod.to_rgb.bias": "to_rgb.bias", "module._orig_mod.to_logit.bias": "to_logit.bias"}
+        )
+    )
+    with_part = add_source(home, "with-part", files, {}, ABOUT, key_map=tmp_path / "map.json")
+    assert plain.digest == with_part.digest == add_source(home, "none", files, {}, ABOUT).digest
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (
+            '{"nosuch.weight": "to_rgb.weight"}',
+            "key map: 'nosuch.weight' is no tensor of .*which begins with 'discriminator",
+        ),
+        ('{"a": null, "b": null}', r"key map: 'a' \(and 1 more\) is no tensor"),
+        (
+            '{"generator.to_rgb.bias": "generator.norm.bias"}',
+            "would both be tensor 'generator.norm.bias'",
+        ),
+        ('{"generator.to_rgb.bias": null, "generator.to_rgb.bias": null}', "'generator.to_rgb.bias' stands twice"),
+        ("[" * 10**6, "nested more than 100 deep"),
+    ],
+    ids=["unused", "two unused", "colliding", "twice", "too deep"],
+)
+def test_a_key_map_that_would_not_do_what_it_says_is_refused(
+    home: Home, both: Path, tmp_path: Path, mapping: str, said: str
+) -> None:
+    (tmp_path / "map.json").write_text(mapping)
+    with pytest.raises(SourceError, match=said) as refused:
+        add_source(home, "faces", [both], {}, ABOUT, key_map=tmp_path / "map.json")
+    assert "\n" not in str(refused.value)
+    assert not home.source("faces").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize("name", ["generator.to_rgb.bias", "discriminator.to_logit.weight"])
+def test_weights_that_are_not_finite_are_refused_with_their_tensor(
+    home: Home, both: Path, value: float, name: str
+) -> None:
+    tensors = load_file(both)
+    tensors[name] = tensors[name].double()
+    tensors[name].view(-1)[0] = value
+    save_file(tensors, both)
+    with pytest.raises(SourceError, match=f"{name} has 1 of .* values that are NaN or infinite"):
+        add_source(home, "faces", [both], {}, ABOUT)
+    assert not home.source("faces").exists()
+
+
+def test_of_several_that_add_one_name_at_once_one_does_and_the_others_say_so(home: Home, both: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        added = [
+            pool.submit(add_source, home, "faces", [both], {}, ABOUT | {"images": 100 + number}) for number in range(4)
+        ]
+    ended = [future.exception() for future in added]
+    (winner,) = (future.result() for future, error in zip(added, ended, strict=True) if error is None)
+    assert open_source(home, "faces").facts == winner
+    assert all("faces" in str(error) and isinstance(error, UserError) for error in ended if error), ended
+    open_source(home, "faces").weights()

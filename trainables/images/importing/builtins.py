@@ -1,7 +1,6 @@
 """Builtin domains: images inside ordinary pip packages, so nothing is fetched at run time."""
 
 import importlib.util
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from spaces.errors import UserError
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_file
+from trainables.storage.json_files import read_json
 
 CANVAS = 128
 """Pixels along a side that a glyph is drawn at, before the one resizer."""
@@ -32,7 +32,7 @@ def _icons(font_name: str) -> Origin:
     """The glyphs of one of qtawesome's icon fonts, black on white, by code point."""
     fonts = _package("qtawesome") / "fonts"
     charmap_path = next(fonts.glob(f"{font_name}-charmap-*.json"))
-    charmap = json.loads(charmap_path.read_text(encoding="utf-8"))
+    charmap = read_json(charmap_path)
     names = {int(code, 16): name for name, code in charmap.items()}
     font = ImageFont.truetype(next(fonts.glob(f"{font_name}-[0-9]*.ttf")), CANVAS - 2 * MARGIN)
     return Origin((Item(names[code], partial(_draw, font, code)) for code in sorted(names)), len(names))

@@ -23,6 +23,7 @@ from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.parquet import Shard, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
 from trainables.storage.home import Home, claim, storage_errors
+from trainables.storage.places import expanded
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 CHUNK = 16
@@ -116,7 +117,7 @@ def _checked_path(home: Home, name: str, resolution: int, val_fraction: float, w
 
 def _origin(what: str, image_column: str | None) -> Origin:
     kind, _, rest = what.partition(":")
-    path = Path(what).expanduser()
+    path = expanded(what, f"expected {KINDS}")
     try:
         is_file, is_folder = path.is_file(), bool(what) and path.is_dir()
     except OSError as error:

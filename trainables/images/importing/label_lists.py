@@ -1,17 +1,15 @@
 """StyleGAN's `dataset.json`: labels in a list beside the images, whose folders are shards and no classes."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from spaces.errors import UserError
 from trainables.images.printable import printable
+from trainables.storage.json_files import read_json
 
 FILE = "dataset.json"
 """{"labels": [["00000/img00000000.png", 6], ...]}, files as seen from its folder; null for no labels."""
-MAX_BYTES = 64 * 2**20
-"""Of such a file: 1.5 million images."""
 MAX_LABEL = 2**31 - 1
 
 
@@ -45,14 +43,9 @@ def listed_labels(root: Path, paths: Sequence[Path]) -> ListedLabels | None:
 
 def _read(path: Path) -> Any:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"{size:,} bytes, more than {MAX_BYTES:,}")
-        return json.loads(path.read_bytes())
-    except RecursionError:
-        raise _unreadable(path, "nested too deeply") from None
+        return read_json(path)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from None
+        raise _unreadable(path, error.strerror if isinstance(error, OSError) else str(error)) from None
 
 
 def _entries(path: Path, listed: Any) -> Sequence[tuple[str, int]]:
@@ -70,7 +63,7 @@ def _is_label(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_LABEL
 
 
-def _unreadable(path: Path, what: str) -> UserError:
+def _unreadable(path: Path, what: str | None) -> UserError:
     return UserError(
         f"{printable(str(path))} can't be read ({what}); expected {{'labels': [[FILE, CLASS NUMBER], ...]}} or null "
         "there; mend it, or remove it to import without labels"

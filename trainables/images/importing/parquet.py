@@ -1,6 +1,5 @@
 """Images in a column of Parquet files: one file, or the shards of a data set."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spaces.errors import UserError
+from spaces.plain_json import parse_json
 from trainables.images.domains import Split
 from trainables.images.importing.class_numbers import NO_LABEL, ClassNumbers, class_numbers
 from trainables.images.importing.decoding import Item, Origin, Sample
@@ -146,9 +146,9 @@ def _class_numbers(tables: Sequence[_Table]) -> ClassNumbers:
 def _names_in_schema(table: _Table) -> Sequence[str]:
     """The class names that Hugging Face's `datasets` writes into a file's schema."""
     try:
-        about = json.loads((table.schema.metadata or {})[b"huggingface"])
+        about = parse_json((table.schema.metadata or {})[b"huggingface"])
         names = about["info"]["features"][table.columns.label]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):  # not written by it
+    except (KeyError, TypeError, ValueError):  # not written by it
         return ()
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 

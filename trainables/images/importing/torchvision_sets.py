@@ -21,6 +21,7 @@ from trainables.images.domains import SkippedFile, Split
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_bytes
 from trainables.images.printable import printable
+from trainables.storage.places import expanded
 
 LAYOUTS = "https://docs.pytorch.org/vision/stable/datasets.html"
 
@@ -40,7 +41,9 @@ def torchvision_origin(name: str, root: Path | None) -> Origin:
     counts as a skipped file, but for the first.
     UserError for an unknown set, and for one that isn't there.
     """
-    root = (root or Path(os.environ.get("UNDERSTOCK_DATA") or "~/.understock-data")).expanduser()
+    root = expanded(
+        root or os.environ.get("UNDERSTOCK_DATA") or "~/.understock-data", "say where it is: torchvision:NAME:ROOT"
+    )
     sets = _sets()
     proper_name = {known.lower(): known for known in sets}.get(name.lower(), name)
     dataset_class = lookup(sets, "torchvision data set", proper_name)

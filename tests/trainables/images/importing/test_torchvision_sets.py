@@ -186,3 +186,10 @@ def test_lsun_without_its_folders_is_refused(tmp_path):
     pytest.importorskip("lmdb")
     with pytest.raises(UserError, match=r"torchvision:LSUN isn't in .*: no \*_train_lmdb"):
         torchvision_origin("lsun", tmp_path)
+
+
+@pytest.mark.parametrize("what", ["torchvision:CIFAR10:~nobody-there/x", "~nobody-there/x"])
+def test_a_home_directory_that_is_not_there_is_a_line(home: Home, what: str) -> None:
+    with pytest.raises(UserError, match="there is no such home directory") as refused:
+        add_domain(home, "a", what, 32)
+    assert "\n" not in str(refused.value)

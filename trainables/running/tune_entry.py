@@ -1,0 +1,27 @@
+"""What Ray Tune starts on a worker: it imports nothing of ours until it can say that the import failed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
+
+# isort: split
+from ray import tune
+
+NOT_IMPORTED = "not imported"
+"""Status that a trial reports when something can't be imported where it runs: no fault of its own, nor a lost process."""
+
+
+def tune_trial(parameters: Mapping[str, Any]) -> None:
+    """The trainable given to Tune. An exception out of it is a loss of infrastructure, to be retried."""
+    try:
+        from trainables.running.tune_trial import train_trial
+    except ImportError as error:
+        tune.report(not_imported(error))
+    else:
+        train_trial(parameters)
+
+
+def not_imported(error: ImportError) -> dict[str, Any]:
+    """The row of a trial where something can't be imported."""
+    return {"status": NOT_IMPORTED, "error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
