@@ -48,7 +48,7 @@ def measured(home: Home) -> dict[str, list[tuple[float, float, float]]]:
     """By domain, of each generator: the distance of 1,000 images, that of a rung, and that of its images as it is."""
     device = best_device()
     extractor = load_extractor(PROTOCOL.extractor, PROTOCOL.input_size, home, device)
-    found = defaultdict(list)
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for name, generator in generators(home):
         domain = open_domain(home, name)
         known = reference(domain, domain.path, extractor, "train", PROTOCOL.n_real, PROTOCOL.seed)

@@ -80,10 +80,10 @@ def unvaried(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) 
     """Nothing varies: the study's own configuration, once. What `understock train` runs."""
 
 
-_SMALL = {"optim/batch": 32, "optim/ema_halflife_images": 1_000, "loss/n_critic": 2}
+_SMALL: Mapping[str, Any] = {"optim/batch": 32, "optim/ema_halflife_images": 1_000, "loss/n_critic": 2}
 """Two critic steps a generator step, and both rates 1e-3: chosen by measurement, see docs/recipe.md."""
 
-_MINUTES = _SMALL | {"budget/images": 9_216, "budget/eval_every_images": 3_072}
+_MINUTES: Mapping[str, Any] = {**_SMALL, "budget/images": 9_216, "budget/eval_every_images": 3_072}
 
 _GOOD: Mapping[str, float] = {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3}
 _GOOD_FROM_SCRATCH = [{"optim/lr_g": g, "optim/lr_d": d} for g, d in ((1e-3, 1e-3), (2e-3, 1e-3), (1e-3, 2e-3))]

@@ -110,10 +110,10 @@ class Evaluator:
         """Metrics and their record, on rank 0; nothing on other workers."""
         if self._extractor is None:
             return {}, {}
-        protocol, drawn = self._protocol, self._protocol.n_fake
-        if protocol.n_rung is not None and not last:
+        protocol, drawn, at_rung = self._protocol, self._protocol.n_fake, self._protocol.n_rung
+        if at_rung is not None and not last:
             protocol = protocol.model_copy(update={"metrics": protocol.metrics[:1]})
-            drawn = min(drawn, protocol.n_rung)
+            drawn = min(drawn, at_rung)
         samples = learner.sample(drawn, protocol.seed)
         with writing(self._files.samples / f"{images_seen(learner):09d}.png") as beside:
             image_grid(samples.images[:GRID_IMAGES].numpy()).save(beside, format="png")

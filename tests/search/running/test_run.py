@@ -16,7 +16,7 @@ from search.running.run import Run
 from spaces.errors import UserError
 from spaces.trials import parse_trial_json
 from trainables.running.given import ChangedDataError
-from trainables.running.tune_entry import NOT_IMPORTED
+from trainables.running.missing import NOT_IMPORTED
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE
 from trainables.storage.home import Home, StorageError
 
