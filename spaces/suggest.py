@@ -97,7 +97,7 @@ SPACES: Mapping[str, Space] = {
     ),
     "source_by_parts": Space(
         source_by_parts,
-        _SMALL | _GOOD | {"budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
+        {**_SMALL, **_GOOD, "budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
     ),
     UNVARIED: Space(unvaried),
 }
