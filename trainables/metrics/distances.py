@@ -94,7 +94,7 @@ def carry_of(real: NDArray[np.floating], m: int, n: int) -> float:
         return 0.0
     if len(real) < 2 * n:
         at_half, at_m, at_n = (size ** (-1 / 3) for size in (m / 2, m, n))
-        return (at_m - at_n) / (at_half - at_m)
+        return float((at_m - at_n) / (at_half - at_m))
     others = Moments.of(real[n:])
     at_m, at_n = (frechet_distance(Moments.of(real[:size]), others) for size in (m, n))
     return (at_m - at_n) / (_of_halves(real[:m], others) - at_m)
