@@ -26,6 +26,7 @@ from benchmarks.rows import show
 
 TABLES = (
     ("benchmarks.same_results",),
+    ("benchmarks.evaluation_share",),
     ("benchmarks.trial_start",),
     ("benchmarks.driver_cost", "--trials", "200"),
 )
