@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 import understock
 from benchmarks.fuzzing.damage import DAMAGES, damage
 from benchmarks.fuzzing.inputs import write_inputs
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    torch.set_num_threads(1)
     start, codes, faults = time.monotonic(), collections.Counter[str](), 0
     with tempfile.TemporaryDirectory(prefix="understock-fuzz-") as folder:
         write_inputs(Path(folder) / "inputs")
@@ -130,6 +133,8 @@ def main() -> None:
                     faults += 1
                     print(f"\n# {number}: understock {shlex.join(line)}\n# {what or 'nothing damaged'}: {wrong}")
                     print(f"{ended.complaint}{ended.trace}", flush=True)
+            if number % 100 == 99:
+                print(f"{number + 1} calls in {time.monotonic() - start:.0f} s", file=sys.stderr)
     listed = ", ".join(f"{count} with {code}" for code, count in sorted(codes.items()))
     print(f"\n{given.calls} calls of {len(CALLS)} kinds in {time.monotonic() - start:.0f} s: {listed}; {faults} faults")
     sys.exit(faults > 0)

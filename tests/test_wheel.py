@@ -82,16 +82,18 @@ def test_a_study_is_searched_and_watched_from_the_wheel_alone(unpacked: Path, tm
         command = [sys.executable, "-I", "-c", RUN, str(unpacked), *words, "--home", str(tmp_path / "home")]
         return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    search = "search dots --sources seed-7 --space mine.py:tiny --trials 1 --max-images 8 --name s"
-    with understock(*search.split()) as process:
+    planned = understock(*["search", "dots", "--sources", "seed-7", "--space", "mine.py:tiny", "--dry-run"])
+    out, err = planned.communicate(timeout=300)
+    assert (planned.returncode, '"space": "' in out) == (0, True), err
+    with understock("resume", "begun") as process:  # small, with a training that was cut off
         try:
             out, err = process.communicate(timeout=500)
         finally:
             process.terminate()
     assert process.returncode == 0, err
     assert out.splitlines()[0] == str(unpacked / "understock.py")
-    assert (tmp_path / "home" / "studies" / "s" / "report.html").is_file()
-    with understock("watch", "s", "--port", "0") as server:
+    assert (tmp_path / "home" / "studies" / "begun" / "report.html").is_file()
+    with understock("watch", "begun", "--port", "0") as server:
         assert server.stdout is not None
         server.stdout.readline()
         address = server.stdout.readline().split(" at ")[1].split()[0]

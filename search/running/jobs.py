@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -41,8 +42,8 @@ def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path 
     except KeyboardInterrupt:
         ray_job = f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} ray job"
         print(
-            f"job {job} goes on; follow it with: {ray_job} logs --follow --address {address} {job}\n"
-            f"stop it with: {ray_job} stop --address {address} {job}",
+            f"job {job} goes on; follow it with: {ray_job} logs --follow --address {_shown(address)} {job}\n"
+            f"stop it with: {ray_job} stop --address {_shown(address)} {job}",
             file=sys.stderr,
         )
         raise
@@ -50,12 +51,19 @@ def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path 
 
 def _client(address: str) -> JobSubmissionClient:
     if not address.startswith(("http://", "https://")):
-        raise UserError(f"--submit {address}: expected the Ray dashboard's address, such as http://127.0.0.1:8265")
+        raise UserError(
+            f"--submit {_shown(address)}: expected the Ray dashboard's address, such as http://127.0.0.1:8265"
+        )
     try:
         return JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray dashboard to submit to at {address}: {reason}") from None
+        raise UserError(f"no Ray dashboard to submit to at {_shown(address)}: {_shown(reason)}") from None
+
+
+def _shown(text: str) -> str:
+    """An address, or a message that has it, without the name and password that it may hold."""
+    return re.sub(r"(?<=//)[^/@\s]+@", "", text)
 
 
 def _hand_over(client: JobSubmissionClient, address: str, job: str, command: str, environment: dict[str, Any]) -> None:
@@ -71,7 +79,7 @@ def _hand_over(client: JobSubmissionClient, address: str, job: str, command: str
             lost = isinstance(error, OSError)
             if not lost or time.monotonic() > deadline:
                 reason = " ".join(str(error).split())[:300]
-                raise UserError(f"{address} does not take the job: {reason}") from None
+                raise UserError(f"{_shown(address)} does not take the job: {_shown(reason)}") from None
         time.sleep(_ASKING_SECONDS)
 
 

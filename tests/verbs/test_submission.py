@@ -30,3 +30,13 @@ def test_a_home_of_the_environment_goes_along_only_if_it_is_an_url(monkeypatch: 
 def test_a_job_has_no_address_of_its_own() -> None:
     with pytest.raises(UserError, match="exclude each other"):
         for_the_cluster(["search", "cats", "--submit", "u", "--address", "auto"])
+
+
+@pytest.mark.parametrize("address", ["http://me:s3cret@127.0.0.1:9", "ftp://me:s3cret@127.0.0.1:9"])
+def test_the_password_of_an_address_is_not_echoed(address: str) -> None:
+    from search.running.jobs import submit
+
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:9") as refused:
+        submit(address, ["search"], "x")
+    assert "s3cret" not in str(refused.value)
+    assert "\n" not in str(refused.value)

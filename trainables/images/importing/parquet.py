@@ -1,5 +1,6 @@
 """Images in a column of Parquet files: one file, or the shards of a data set."""
 
+import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from trainables.images.importing.class_numbers import NO_LABEL, ClassNumbers, cl
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_bytes
 from trainables.images.importing.layouts import SPLITS
+from trainables.images.importing.parquet_pages import unpacked_bytes
 from trainables.images.printable import printable
 
 IMAGE_COLUMNS = ("image", "img", "images", "jpg", "png", "bytes")
@@ -108,7 +110,8 @@ def _rows_at_once(path: Path, metadata: pq.FileMetaData, number: int, columns: S
     for chunk in (group.column(place) for place in range(group.num_columns)):
         if not any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in columns):
             continue
-        unpacked, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
+        packed = chunk.total_compressed_size
+        unpacked = max(chunk.total_uncompressed_size, _by_its_pages(path, chunk))
         if unpacked > MAX_GROUP_BYTES and unpacked > MAX_PACKING * packed:
             raise UserError(
                 f"{printable(str(path))}: column {chunk.path_in_schema!r} of row group {number} unpacks from "
@@ -117,6 +120,13 @@ def _rows_at_once(path: Path, metadata: pq.FileMetaData, number: int, columns: S
             )
         a_row += unpacked if chunk.has_dictionary_page else unpacked // max(1, group.num_rows)
     return max(1, min(ROWS, HELD_BYTES // a_row))
+
+
+def _by_its_pages(path: Path, chunk: pq.ColumnChunkMetaData) -> int:
+    """What a column chunk unpacks to by the headers of its pages, which its footer may not tell."""
+    start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return unpacked_bytes(content, max(0, start), min(start + chunk.total_compressed_size, len(content)))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from PIL import Image
 
 from spaces.errors import UserError
 from trainables.images.importing.folders import folder_origin
-from trainables.images.importing.parquet import MAX_IMAGE_BYTES, Shard, parquet_origin
+from trainables.images.importing.parquet import MAX_IMAGE_BYTES, Shard, _by_its_pages, parquet_origin
 
 
 def png(value):
@@ -227,3 +227,40 @@ def test_damage_inside_a_parquet_file_is_found_on_the_way(tmp_path):
     path.write_bytes(data)
     with pytest.raises(UserError, match="it is damaged"):
         rows(path)
+
+
+def varint(value, length):
+    """A whole number in zigzag, as Thrift has it, in so many bytes."""
+    value *= 2
+    return bytes((value >> 7 * place & 127) | (128 if place < length - 1 else 0) for place in range(length))
+
+
+def test_a_footer_that_lies_about_sizes_is_found_out_by_the_pages(tmp_path):
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({"image": [bytes(2**20)] * 300}), path, compression="zstd", use_dictionary=False)
+    size = pq.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size
+    told = varint(size, 5)
+    data = path.read_bytes()
+    assert told in data
+    path.write_bytes(data.replace(told, varint(1000, 5)))
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size == 1000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(UserError, match=r"column 'image' of row group 0 unpacks from [0-9,]+ to 314,[0-9,]+ bytes"):
+        rows(path)
+    assert pa.total_allocated_bytes() - before < 2**20
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_pages_say_what_the_footer_of_a_true_file_says(tmp_path, dictionary, version):
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"image": [png(n % 7) for n in range(500)]}),
+        path,
+        use_dictionary=dictionary,
+        data_page_version=version,
+        data_page_size=1000,
+    )
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    headers = 200 * 40
+    assert chunk.total_uncompressed_size - headers < _by_its_pages(path, chunk) <= chunk.total_uncompressed_size
