@@ -86,7 +86,7 @@ RECORD: Mapping[str, Fact] = {
     "n_fake": Fact(int, "generated images", must_agree=True),
     "metric_seed": Fact(int, "seed of the metrics", must_agree=True),
     "kd_subset": Fact(int, "images in a subset of KD"),
-    "iw_protocol": Fact(str, "protocol of IW", of="iw"),
+    "iw_protocol": Fact(str, "protocol of IW", must_agree=True, of="iw"),
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
     "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
     "floor_n": Fact(int, "real images for the floor"),
