@@ -45,11 +45,11 @@ class Score:
     way: str
     value: float
     floor: float | None
-    se: float | None
-    """Standard error of the value over draws of the images that it was measured on; None of a metric without."""
     images_seen: int
     seconds: float
     """Seconds of training, without those of evaluations."""
+    se: float | None = None
+    """Standard error of the value over draws of the images that it was measured on; None of a metric without."""
 
 
 @dataclass(frozen=True)

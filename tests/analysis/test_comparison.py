@@ -53,7 +53,10 @@ def test_no_winner_is_named_between_unequal_protocols(study, new_study):
     other.trial(0, "mdi", "both", [1], facts={"input_size": 96})
     found = both(study, other)
     assert found.verdict == ""
-    assert found.caution == "the studies were not measured alike (pixels a side at the extractor differ): their scores do not compare"
+    assert (
+        found.caution
+        == "the studies were not measured alike (pixels a side at the extractor differ): their scores do not compare"
+    )
 
 
 def test_no_winner_is_named_between_different_targets(study, new_study):

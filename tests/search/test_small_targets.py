@@ -72,7 +72,7 @@ def test_a_search_leaves_iw_out_where_there_are_too_few_images_for_it(
     )
     assert (said in resolved.notes) is noted
     if noted:
-        with pytest.raises(UserError, match=r"metrics iw and copy_rate need 4 of each at least; import it again with another --val"):
+        with pytest.raises(UserError, match="metrics iw and copy_rate need 4 of each at least; import"):
             resolve_study(home, "few", "quickstart", sources="seed-7", metric="iw")
 
 
