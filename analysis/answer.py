@@ -27,8 +27,11 @@ def lines(table: pa.Table, spec: StudySpec) -> list[str]:
     last = rows[rows["trial"] == answer.best.trial].iloc[-1]
     varied = [f"{name} {_short(last[name])}" for name in settings(rows) if not pd.isna(last[name])]
     floor = "" if answer.best.floor is None else f", floor {answer.best.floor:.4g}"
+    error = "" if answer.best.se is None else f" ± {answer.best.se:.2g}"
     said.append(f"best: trial {answer.best.trial}, {'; '.join([_origin(answer.best), *varied])}")
-    said.append(f"  {answer.metric.label} {answer.best.value:.4g} {after(answer.best)} ({answer.metric.goal}{floor})")
+    said.append(
+        f"  {answer.metric.label} {answer.best.value:.4g}{error} {after(answer.best)} ({answer.metric.goal}{floor})"
+    )
     said.append(_against_scratch(answer))
     over = gain_of_training(rows, answer.metric)
     return said if over is None else [*said, over_the_source(over)]

@@ -52,7 +52,7 @@ def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
         row("trials", *(f"{len(study.trials)} of {study.spec.trials}" for study in pair)),
         row("device-hours", *(f"{text(study.hours)} {study.unit}" for study in pair)),
         row("metric", *(study.metric.label for study in pair)),
-        row("best score", *("none yet" if best is None else text(best.value) for best in bests)),
+        row("best score", *("none yet" if best is None else text(best.value) + _error(best.se) for best in bests)),
         row("floor", *("–" if best is None else text(best.floor) for best in bests)),
         row("best trial", *("–" if best is None else f"{best.trial}, {origin(best)}" for best in bests)),
         row("images seen", *("–" if best is None else text(best.images_seen) for best in bests)),
@@ -65,6 +65,10 @@ def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
             row("gain of training over the source as it is", *(_gain(study.gain_of_training) for study in pair))
         )
     return [*found, *(row(name, *values) for name, values in _settings(pair))]
+
+
+def _error(se: float | None) -> str:
+    return "" if se is None else f" ± {text(se)}"
 
 
 def _gain(gain: Gain | None) -> str:

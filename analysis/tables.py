@@ -20,7 +20,7 @@ from search.records.results import CONFIG_COLUMNS, SCHEMA
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
-from spaces.protocol import METRICS, RECORD, Metric
+from spaces.protocol import EARLIER_IW, METRICS, RECORD, Metric
 from spaces.trials import CONFIGS, DEFAULT_METHOD
 
 ARM = ("source", "method", "transfer/parts")
@@ -48,6 +48,8 @@ class Score:
     images_seen: int
     seconds: float
     """Seconds of training, without those of evaluations."""
+    se: float | None = None
+    """Standard error of the value over draws of the images that it was measured on; None of a metric without."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
 
     Metrics that are not finite become NaN. Trials without a method are of fine-tuning, from before there was another. The
     seconds of training of a trial that trained nothing are 0, where its clock has the microseconds until it was evaluated.
+    IW of earlier versions says so in `iw_protocol`, and is missing where other rows have today's: the two don't compare.
     """
-    rows = table.to_pandas()
+    rows = _with_one_iw(table.to_pandas())
     metrics = list(METRICS)
     rows[metrics] = rows[metrics].where(np.isfinite(rows[metrics].astype(float)))
     rows["method"] = rows["method"].fillna(DEFAULT_METHOD)
@@ -97,6 +100,14 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
     rows[WAY] = pd.Series([Arm(*arm).way for arm in arms], rows.index, dtype=object)
     rows["train_seconds"] = rows["train_seconds"].mask(trained_nothing(rows), 0.0)
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
+
+
+def _with_one_iw(rows: pd.DataFrame) -> pd.DataFrame:
+    earlier = rows["iw"].notna() & rows["iw_protocol"].isna()
+    rows["iw_protocol"] = rows["iw_protocol"].astype(object).mask(earlier, EARLIER_IW)
+    if (rows["iw_protocol"].notna() & ~earlier).any():
+        rows.loc[earlier, list(METRICS["iw"].columns)] = np.nan
+    return rows
 
 
 def trained_nothing(rows: pd.DataFrame) -> pd.Series:
@@ -351,13 +362,16 @@ def comparable(trials: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
 
 
 def _score(row: pd.Series, metric: Metric) -> Score:
-    floor = row[f"{metric.name}_floor"]
+    floor, se = (
+        None if pd.isna(found := row.get(f"{metric.name}_{kind}")) else float(found) for kind in ("floor", "se")
+    )
     return Score(
         trial=int(row["trial"]),
         source=str(row["source"]),
         way=str(row[WAY]),
         value=float(row[metric.name]),
-        floor=None if pd.isna(floor) else float(floor),
+        floor=floor,
+        se=se,
         images_seen=int(row["images_seen"]),
         seconds=float(row["train_seconds"]),
     )

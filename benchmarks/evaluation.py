@@ -46,7 +46,7 @@ def rows() -> list[Row]:
             return sample(generator, PROTOCOL.n_fake, PROTOCOL.seed)
 
         def evaluate() -> object:
-            return measure(EvalContext(Samples(draw()), domain, domain.path, PROTOCOL, extractor, device))
+            return measure(EvalContext(Samples(draw()), domain, domain.path, PROTOCOL, extractor))
 
         evaluate()
         samples = draw().numpy()

@@ -51,7 +51,7 @@ def small_study(home: Home, *, evaluations: int = 4, **settings: Any) -> tuple[S
     space.write_text(SPACE)
     spec = resolve_study(home, "dots", f"{space}:space", name=NAME, threads_per_trial=1, **settings).spec
     protocol = spec.base.protocol.model_copy(
-        update={"metrics": ("iw",), "n_fake": 16, "iw": IwProtocol(width=2, steps=2)}
+        update={"metrics": ("iw",), "n_fake": 16, "iw": IwProtocol(folds=4, partitions=1)}
     )
     changes: dict[str, Any] = {
         "network": spec.base.network.model_copy(update={"width": 2, "z_dim": 8}),

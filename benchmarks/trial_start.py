@@ -92,7 +92,7 @@ def main() -> None:
             threads_per_trial=1,
             early_stopping=False,
         ).spec
-        iw = IwProtocol(width=2, steps=2)
+        iw = IwProtocol(folds=4, partitions=1)
         protocol = spec.base.protocol.model_copy(update={"metrics": ("iw",), "n_fake": 16, "iw": iw})
         budget = Budget(images=480, eval_every_images=480)
         spec = spec.model_copy(update={"base": spec.base.model_copy(update={"protocol": protocol, "budget": budget})})

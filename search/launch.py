@@ -291,7 +291,11 @@ def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str)
 def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
     """Put `metric` first in a protocol's fields; fid and kid bring the Inception extractor along, others do not."""
     if metric in ("fid", "kid"):
-        return protocol | {"metrics": _first(metric, ("fid", "kid", "iw")), "extractor": "inception", "input_size": 299}
+        return protocol | {
+            "metrics": _first(metric, ("fid", "kid", "iw", "copy_rate")),
+            "extractor": "inception",
+            "input_size": 299,
+        }
     return protocol | {"metrics": _first(metric, tuple(protocol["metrics"]))}
 
 

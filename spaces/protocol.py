@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from spaces.records import Config
 
@@ -20,12 +20,20 @@ class Metric:
     """As readers meet it; {} is where the extractor's name goes."""
     direction: Direction
     """Which way it gets better."""
-    features: Literal["inception", "other"] | None = None
-    """Whose features it compares: the 2015 Inception network's, which alone make a FID or KID, any other's, or none."""
+    features: Literal["inception", "other", "any"]
+    """Whose features it compares: the 2015 Inception network's, which alone make a FID or KID, any other's, or either's."""
     is_ratio: bool = False
     """Whether it is positive with a true zero, so that two scores compare by their quotient."""
     is_negative: bool = False
     """Whether it rises towards zero, and hardly ever passes it."""
+    held_out: bool = False
+    """Whether it needs images that the trial never saw, and comes with a standard error."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is measured of it: the metric and its floor, and the standard errors of both where it has them."""
+        both = (self.name, f"{self.name}_floor")
+        return (*both, f"{self.name}_se", f"{self.name}_floor_se") if self.held_out else both
 
     def labelled(self, extractor: str) -> "Metric":
         """The metric as readers of a study meet it, in the features of this extractor."""
@@ -49,7 +57,8 @@ METRICS: Mapping[str, Metric] = {
     "fd": Metric("fd", "FD ({})", "minimize", "other", is_ratio=True),
     "kid": Metric("kid", "KID", "minimize", "inception"),
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
-    "iw": Metric("iw", "IW", "maximize", is_negative=True),
+    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
+    "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better."""
@@ -64,6 +73,8 @@ class Fact:
     """What it is called in a report."""
     must_agree: bool = False
     """Whether scores of two studies compare only where it is equal; counts of real images differ from target to target."""
+    of: str | None = None
+    """The one metric that it is a fact of; scores by others compare whatever it is."""
 
 
 RECORD: Mapping[str, Fact] = {
@@ -76,33 +87,53 @@ RECORD: Mapping[str, Fact] = {
     "n_drawn": Fact(int, "images drawn, of which distances are carried on to that many"),
     "metric_seed": Fact(int, "seed of the metrics", must_agree=True),
     "kd_subset": Fact(int, "images in a subset of KD"),
-    "iw_n": Fact(int, "images of either kind for IW"),
+    "iw_protocol": Fact(str, "protocol of IW", must_agree=True, of="iw"),
+    "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
+    "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
     "floor_n": Fact(int, "real images for the floor"),
 }
 """What a measurement says of itself; None for what no metric of its protocol used."""
 
 
-class IwProtocol(Config):
-    """The independent Wasserstein critic (Danihelka et al. 2017): numbers compare only if all of this is equal.
+EARLIER_IW = "one critic on pixels"
+"""The `iw_protocol` of rows that have an IW and name none: one WGAN-GP critic, trained on half of the images."""
 
-    The defaults cost 5 seconds of one core at 32 pixels. Of seven settings tried on cats against cats, dogs, insects,
-    structures and noise they had the smallest floor beside the score of dogs; below about 0.2, either way, is nothing.
+
+class IwProtocol(Config):
+    """Independent critics, cross-fitted on features of held-out images: numbers compare only if all of this is equal.
+
+    `benchmarks/iw_power.py` measures what they tell apart.
     """
 
-    width: PositiveInt = 8
-    steps: PositiveInt = 100
-    batch: PositiveInt = 16
-    lr: PositiveFloat = 5e-4
-    penalty: PositiveFloat = 10.0
-    images: PositiveInt = 1_000
-    """Real and generated images each, at most, and at least 4; half train the critic and half score it."""
+    folds: int = Field(default=10, ge=4)
+    """A critic is fitted to all folds but two, for each two; of fewer images than that there are as many folds as images."""
+    partitions: PositiveInt = 3
+    """How often images are parted into folds anew."""
+    ridge: PositiveFloat = 1.0
+    """How much critics are smoothed: the variance that kernel ridge regression takes for noise."""
+    held_out: int = Field(default=500, ge=4)
+    """Held-out images at most; critics take time by the cube of it and of `n_fake`, which is cut to twice as many."""
     seed: NonNegativeInt = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_earlier_settings(cls, data: Any) -> Any:
+        """Specs and trials of earlier versions say how their one critic was trained: rows measured from now on name ours."""
+        earlier = {"width", "steps", "batch", "lr", "penalty", "images"}
+        if isinstance(data, Mapping) and earlier & data.keys():
+            return {name: value for name, value in data.items() if name == "seed"}
+        return data
+
+    @property
+    def name(self) -> str:
+        """In a record, so that numbers of two protocols are never taken for each other's."""
+        return f"critics on features, {self.partitions} x {self.folds} folds, ridge {self.ridge:g}, seed {self.seed}"
 
 
 class Protocol(Config):
     """How trials are measured. Metrics compare only between equal protocols."""
 
-    metrics: tuple[str, ...] = ("fd", "kd", "iw")
+    metrics: tuple[str, ...] = ("fd", "kd", "iw", "copy_rate")
     """The first is the one that the search goes by."""
     extractor: str = "efficientnet_lite0"
     input_size: PositiveInt = 64

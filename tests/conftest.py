@@ -36,7 +36,7 @@ PROTOCOL = {
     "metrics": ("fd", "iw"),
     "input_size": 32,
     "n_fake": 24,
-    "iw": {"width": 2, "steps": 2, "batch": 4, "images": 16},
+    "iw": {"folds": 4, "partitions": 1, "held_out": 16},
 }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spaces.protocol import METRICS
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, ExistingName, Force, HomeOption, given
@@ -177,9 +178,11 @@ def rm(name: ExistingName, force: Force = False, home: HomeOption = None) -> Non
 
 
 def _scores(scores: dict[str, float | None]) -> str:
-    """Write each metric with its floor, what real images score: "fd 310 (floor 101), kd 2.1 (floor 0)"."""
+    """Write each metric with its floor, what real images score: "fd 310 (floor 101), iw -0.12 ± 0.01 (floor 0)"."""
+    errors = {name: scores.get(f"{name}_se") for name in METRICS}
     return ", ".join(
-        f"{name} {value:.4g} (floor {scores.get(f'{name}_floor') or 0:.4g})"
+        f"{name} {value:.4g}{'' if errors[name] is None else f' ± {errors[name]:.2g}'} "
+        f"(floor {scores.get(f'{name}_floor') or 0:.4g})"
         for name, value in scores.items()
-        if value is not None and not name.endswith("_floor")
+        if value is not None and name in METRICS
     )

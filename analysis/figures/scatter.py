@@ -36,6 +36,7 @@ def trade_off(
     The trials in `disputed` have their number beside them.
     """
     shown = trials.dropna(subset=[first.name, second.name])
+    bars = {axis: f"{metric.name}_se" for axis, metric in (("error_x", first), ("error_y", second))}
     figure = blank(height=390 + 12 * len(looks))
     edge = shown[on_front.loc[shown.index]].sort_values(first.name)
     figure.add_scatter(
@@ -54,6 +55,9 @@ def trade_off(
             mode="markers+text",
             name=source,
             marker=marker(look),
+            **{
+                axis: {"array": group[name].fillna(0), "thickness": 1.2} for axis, name in bars.items() if name in group
+            },
             hovertext=[hovers[trial] for trial in group["trial"]],
             hovertemplate="%{hovertext}<extra></extra>",
             text=[f"trial {trial}" if trial in disputed else "" for trial in group["trial"]],

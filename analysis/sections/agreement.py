@@ -67,20 +67,23 @@ def _block(study: StudyData) -> Block:
         ),
         f"Scatter plot of {second.label} against {study.metric.label}, a point a trial, the Pareto front ringed.",
     )
-    shown = apart[["trial", "source", WAY, study.metric.name, second.name, "first_rank", "second_rank"]].assign(
-        front=on_front.map({True: "yes", False: ""})
-    )
+    errors = [name for metric in (study.metric, second) if (name := f"{metric.name}_se") in apart]
+    shown = apart[
+        ["trial", "source", WAY, study.metric.name, second.name, *errors, "first_rank", "second_rank"]
+    ].assign(front=on_front.map({True: "yes", False: ""}))
     names = study.names | {
         study.metric.name: study.metric.label,
         second.name: second.label,
+        **{f"{metric.name}_se": f"standard error of {metric.label}" for metric in (study.metric, second)},
         "front": "on the front",
         "first_rank": f"rank by {study.metric.name.upper()}",
         "second_rank": f"rank by {second.name.upper()}",
     }
     notes = [
         "Ringed, on the dotted line: the Pareto front, trials that no other trial beats in both metrics. Named: the trial "
-        "that the two rank furthest apart. FD and FID see the mean and spread of features and can be pleased by copies of "
-        "the training images; IW's critic is trained afresh on held-out images.",
+        "that the two rank furthest apart. FD and FID see the mean and spread of features; IW's critics are fitted to images "
+        "that no trial saw. Copies of many training images please both: see the copy rate under Samples. Bars are one standard "
+        "error over draws of the images measured on; trials nearer than about three are not told apart by it.",
     ]
     lead = _agreement(study, both, second, int(on_front.sum())) + _disputed(disputed, study.metric, second)
     return Block(lead, notes=notes, plots=[plot], sheets=[sheet("Every trial with both metrics", shown, names)])

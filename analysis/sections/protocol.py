@@ -38,10 +38,13 @@ def unequal(studies: Sequence[StudyData]) -> list[str]:
     one_target = len({study.spec.target for study in studies}) == 1
     found = []
     for study in studies:
-        iw = {f"IW's {name}": [value] for name, value in study.spec.base.protocol.iw.model_dump().items()}
-        kinds = {"metric to go by": [study.metric.label]} | (iw if any(m.name == "iw" for m in study.metrics) else {})
+        kinds = {"metric to go by": [study.metric.label]}
         rows = tables.protocol(study.rows) if len(study.rows) else {}
-        facts = {name: fact for name, fact in RECORD.items() if name in rows and (fact.must_agree or one_target)}
+        facts = {
+            name: fact
+            for name, fact in RECORD.items()
+            if name in rows and (fact.must_agree or one_target) and fact.of in (None, study.metric.name)
+        }
         found.append(kinds | {fact.words: rows[name] for name, fact in facts.items()})
     names = dict.fromkeys(name for values in found for name in values)
     return [name for name in names if _differs(name, [values for values in found if values.get(name)])]

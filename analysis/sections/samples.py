@@ -10,12 +10,13 @@ import pandas as pd
 from PIL import Image as Pillow
 
 from analysis.exhibits import Neighbours, grids, neighbours, source_grid
-from analysis.findings.memorising import share_nearer
+from analysis.findings.memorising import copies_in_words, share_nearer
 from analysis.page import Block, Image, Section, Sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import AS_IS, WAY
 from analysis.words import used
 from spaces.config import SCRATCH
+from spaces.protocol import METRICS
 from trainables.images.grids import GAP
 
 STRIP_ROWS = STRIP_COLUMNS = 8
@@ -50,6 +51,7 @@ def _block(study: StudyData) -> Block:
         notes.append(f"For the nearest training images run `understock report {study.spec.name}` where the target is.")
     else:
         lead = f"{lead} {_memorised(near)}"
+    lead += _copies(best.to_dict())
     strip = _strip(best.to_dict(), study)
     pictures = [*images, *source, *([strip] if strip else []), *([_nearest(near, best.to_dict())] if near else [])]
     return Block(lead, notes=notes, images=pictures, sheets=[_distances(near)] if near else [])
@@ -117,6 +119,15 @@ def _memorised(near: Neighbours) -> str:
         f"Memorisation: of the best trial's samples and held-out real images, a sample is the nearer one to its nearest training "
         f"image in {share:.0%} of all pairs (50% is what unseen real images have): {verdict}."
     )
+
+
+def _copies(row: dict[str, object]) -> str:
+    """The best trial's copy rate beside that of held-out images, where it was measured."""
+    names = METRICS["copy_rate"].columns
+    rate, floor, *errors = (float(str(row.get(name))) if not pd.isna(row.get(name)) else None for name in names)
+    if rate is None or floor is None or None in errors:
+        return ""
+    return f" {copies_in_words(rate, floor, *(error for error in errors if error is not None))}"
 
 
 def _nearest(near: Neighbours, row: dict[str, object]) -> Image:

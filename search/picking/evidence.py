@@ -25,7 +25,7 @@ PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 Rates = tuple[float, float]
 
 _NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
-_MEASURED = tuple(name for name, fact in RECORD.items() if fact.must_agree)
+_MEASURED = tuple(name for name, fact in RECORD.items() if fact.must_agree and fact.of is None)
 _DEAD = ("diverged", "failed")
 
 

@@ -39,7 +39,7 @@ _ROW_FIELDS = {
     "device": pa.string(),
     "threads": pa.int32(),
     "node": pa.string(),
-    **{name: pa.float64() for metric in METRICS for name in (metric, f"{metric}_floor")},
+    **{name: pa.float64() for metric in METRICS.values() for name in metric.columns},
     **{name: _ARROW_TYPES[fact.kind] for name, fact in RECORD.items()},
 }
 

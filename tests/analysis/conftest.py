@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,13 @@ class StudyFolder:
         every: int = 100,
         grid: bool = False,
         pace: float = 10.0,
+        facts: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields."""
+        """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields.
+
+        `facts` are columns of its rows beside these.
+        """
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
             {
@@ -78,6 +82,7 @@ class StudyFolder:
                 "wall_seconds": 1.2 * pace * (i + 1),
                 "fd": value,
                 "iw": iw[i] if i < len(iw) else None,
+                **(facts or {}),
             }
             for i, value in enumerate(fd)
         ]

@@ -49,11 +49,14 @@ def test_equal_scores_are_a_tie(new_study):
 
 
 def test_no_winner_is_named_between_unequal_protocols(study, new_study):
-    other = new_study(name="phosphor-2", base=study.spec.base.model_dump() | {"protocol": {"iw": {"steps": 7}}})
-    other.trial(0, "mdi", "both", [1])
+    other = new_study(name="phosphor-2")
+    other.trial(0, "mdi", "both", [1], facts={"input_size": 96})
     found = both(study, other)
     assert found.verdict == ""
-    assert found.caution == "the studies were not measured alike (IW's steps differ): their scores do not compare"
+    assert (
+        found.caution
+        == "the studies were not measured alike (pixels a side at the extractor differ): their scores do not compare"
+    )
 
 
 def test_no_winner_is_named_between_different_targets(study, new_study):

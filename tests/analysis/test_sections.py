@@ -262,11 +262,43 @@ def test_several_studies_have_a_block_each_and_a_word_on_all(study, new_study):
 
 
 def test_studies_that_were_measured_in_different_ways_are_flagged(study, new_study, tmp_path):
-    base = study.spec.base.model_dump() | {"protocol": {"iw": {"steps": 7}}}
-    other = new_study(name="phosphor-2", base=base)
-    other.trial(0, "scratch", "none", [50])
+    other = new_study(name="phosphor-2")
+    other.trial(0, "scratch", "none", [50], facts={"input_size": 96})
     assert read(study, other)["protocol"].lead == (
-        "Careful: the studies were not measured alike (IW's steps differ), so their scores do not compare."
+        "Careful: the studies were not measured alike (pixels a side at the extractor differ), so their scores do not compare."
+    )
+
+
+def test_another_protocol_of_iw_leaves_fd_comparable_and_iw_not(new_study):
+    def lead(metric):
+        base = new_study(name="x").spec.base.model_dump() | {"protocol": {"metrics": [metric, "kd"]}}
+        studies = [new_study(name=f"{metric}-{n}", base=base) for n in (1, 2)]
+        for study, said in zip(studies, (None, "critics on features"), strict=True):
+            study.trial(0, "scratch", "none", [50], iw=[-3], facts={"iw_protocol": said})
+        return read(*studies)["protocol"].lead
+
+    assert lead("fd") == "The studies have one target and were measured alike: their scores compare."
+    assert "not measured alike (protocol of IW differ)" in lead("iw")
+
+
+def test_iw_has_its_standard_error_beside_it_and_bars_in_the_figure(new_study):
+    study = new_study()
+    for number in range(3):
+        facts = {"iw_se": 0.1 * (number + 1), "iw_protocol": "critics"}
+        study.trial(number, "mdi", "both", [90 + number], iw=[-1 - number], facts=facts)
+    block = read(study)["agreement"]
+    assert "standard error of IW" in block.sheets[0].columns
+    bars = [list(trace.error_y.array) for trace in block.plots[0].figure.data if trace.error_y.array is not None]
+    assert bars == [[0.1, 0.2, pytest.approx(0.3)]]
+
+
+def test_the_copy_rate_stands_with_its_interval_under_samples(new_study):
+    study = new_study()
+    facts = {"copy_rate": 0.2, "copy_rate_se": 0.02, "copy_rate_floor": 0.01, "copy_rate_floor_se": 0.01}
+    study.trial(0, "mdi", "both", [90], grid=True, facts=facts)
+    assert (
+        "Copy rate: 20.0% (16.0% to 24.0%) of its samples count as copies, 1.0% (0.0% to 3.0%) of held-out real images do; "
+        "more than chance: look at them." in read(study)["samples"].lead
     )
 
 

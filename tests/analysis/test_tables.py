@@ -22,6 +22,7 @@ from analysis.tables import (
     trials_frame,
 )
 from search.records.results import load
+from spaces.protocol import EARLIER_IW
 
 
 @pytest.fixture
@@ -406,3 +407,13 @@ def test_two_trials_without_a_setting_have_it_alike(new_study):
     study.trial(2, "mdi", "both", [95], data={"target_images": 100})
     frame = cells(frame_of(study), study.spec)
     assert frame[["seeds", "mean", "low", "high"]].values.tolist() == [[2, 80, 70, 90]]
+
+
+def test_iw_of_an_earlier_version_is_named_and_never_stands_beside_todays(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90], iw=[-2.0])
+    assert evaluations(load(study.paths.evaluations))["iw_protocol"].tolist() == [EARLIER_IW]
+    study.trial(1, "mdi", "both", [80], iw=[-0.1], facts={"iw_protocol": "critics"})
+    rows = evaluations(load(study.paths.evaluations))
+    assert rows["iw"].isna().tolist() == [True, False]
+    assert rows["fd"].tolist() == [90, 80]

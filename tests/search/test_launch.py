@@ -38,7 +38,11 @@ def test_max_images_keeps_the_number_of_evaluations(home: Home, tiny_domain: str
 
 def test_fid_brings_the_inception_extractor_along(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     protocol = resolve(home, metric="fid").base.protocol
-    assert (protocol.metrics, protocol.extractor, protocol.input_size) == (("fid", "kid", "iw"), "inception", 299)
+    assert (protocol.metrics, protocol.extractor, protocol.input_size) == (
+        ("fid", "kid", "iw", "copy_rate"),
+        "inception",
+        299,
+    )
 
 
 @pytest.mark.parametrize(

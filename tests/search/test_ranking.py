@@ -177,9 +177,7 @@ def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: 
     for name in set(names) - {target}:
         other = open_domain(home, name)
         images = other.images[other.subset(1_000, seed=0)]
-        context = EvalContext(
-            Samples(torch.from_numpy(images)), domain, domain.path, protocol, extractor, best_device()
-        )
+        context = EvalContext(Samples(torch.from_numpy(images)), domain, domain.path, protocol, extractor)
         found[name] = compared(context)
     from search.ranking import ranked_rows
 

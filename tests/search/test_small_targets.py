@@ -67,11 +67,12 @@ def test_a_search_leaves_iw_out_where_there_are_too_few_images_for_it(
     resolved = resolve_study(home, few(train, val), "quickstart", sources="seed-7")
     assert ("iw" in resolved.spec.base.protocol.metrics) is not noted
     said = (
-        f"iw is left out: domain 'few' has {train} train and {val} val images, and metric iw needs 4 of each at least"
+        f"iw and copy_rate are left out: domain 'few' has {train} train and {val} val images, and metrics iw and copy_rate "
+        "need 4 of each at least"
     )
     assert (said in resolved.notes) is noted
     if noted:
-        with pytest.raises(UserError, match=r"metric iw needs 4 of each at least; import it again with another --val"):
+        with pytest.raises(UserError, match="metrics iw and copy_rate need 4 of each at least; import"):
             resolve_study(home, "few", "quickstart", sources="seed-7", metric="iw")
 
 

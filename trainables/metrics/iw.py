@@ -1,101 +1,119 @@
-"""A fresh critic's score of samples: it sees memorising, for its weights and real images are new to the generator."""
+"""Independent critics' score of samples: closed-form critics in a feature space, cross-fitted, with a standard error."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from scipy.linalg import solve
 
 from spaces.errors import UserError
-from spaces.networks import RESOLUTIONS, Resnet
-from spaces.protocol import IwProtocol, Protocol
+from spaces.protocol import METRICS, IwProtocol, Protocol
 from trainables.images.domains import DomainFacts
-from trainables.images.pixels import to_float
 from trainables.machine.randomness import random_numbers
-from trainables.networks.families import build_discriminator
-from trainables.networks.sampling import critic_logits
-from trainables.training.losses import LOSSES
+from trainables.metrics.manifolds import squared_distances
 
 MIN_IMAGES = 4
-"""Fewest images of either side, real and generated: half of them train the critic, half are scored."""
+"""Fewest images of either side, real and generated: they make as many folds, and a critic leaves two folds out."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, and how far it would scatter over draws of the images that it was measured on."""
+
+    value: float
+    se: float
+    """Standard error."""
 
 
 def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str | None]:
-    """The protocol without IW, and why, where a domain has too few images for it; else the protocol as it is.
+    """The protocol without the metrics that a domain has too few held-out images for, and why; else the protocol as it is.
 
-    UserError if IW is what the protocol goes by.
+    UserError if one of them is what the protocol goes by.
     """
-    if "iw" not in protocol.metrics or min(domain.train, domain.val) >= MIN_IMAGES:
+    lacking = [name for name in protocol.metrics if METRICS[name].held_out]
+    if not lacking or min(domain.train, domain.val) >= MIN_IMAGES:
         return protocol, None
+    many = len(lacking) > 1
     why = (
-        f"domain {domain.name!r} has {domain.train} train and {domain.val} val images, and metric iw needs {MIN_IMAGES} of "
-        "each at least"
+        f"domain {domain.name!r} has {domain.train} train and {domain.val} val images, and metric{'s' * many} "
+        f"{' and '.join(lacking)} need{'s' * (not many)} {MIN_IMAGES} of each at least"
     )
-    if protocol.metrics[0] == "iw":
+    if protocol.metrics[0] in lacking:
         raise UserError(f"{why}; import it again with another --val-fraction, or go by another metric")
-    metrics = tuple(name for name in protocol.metrics if name != "iw")
-    return protocol.model_copy(update={"metrics": metrics}), f"iw is left out: {why}"
+    metrics = tuple(name for name in protocol.metrics if name not in lacking)
+    left_out = f"{' and '.join(lacking)} {'are' if many else 'is'} left out: {why}"
+    return protocol.model_copy(update={"metrics": metrics}), left_out
 
 
-def independent_wasserstein(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol, device: torch.device) -> float:
-    """Train a fresh WGAN-GP critic D on real and generated images, and give mean D(fake) - mean D(real).
+def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floating], protocol: IwProtocol) -> Estimate:
+    """Mean f(fake) - mean f(real) of critics f that are new to both, and its standard error; `real` was held out.
 
-    The value is negative, and better the nearer it is to zero; nan if the critic diverged. D trains on half of each set
-    and is scored on the other half, so that its own overfitting doesn't count. `real` are images that the generator
-    hasn't seen. Both are uint8 (N, 3, R, R), R one of 32, 64, 128; at most `protocol.images` of each are used. It is
-    computed in float32, and comes out the same always on one CPU.
+    `real` (n, d) and `fake` (m, d) are features. Both are parted into `protocol.folds` folds. For each two folds a critic
+    is fitted to all others and scored on these two, so no image is scored by a critic that has seen it, and each is scored
+    by folds - 1 critics. A critic is the kernel ridge regression, with a Gaussian kernel, of 1 for real and -1 for
+    generated, divided by its norm: it is then 1-Lipschitz (|f(x) - f(y)| <= |f| |x - y| / h) in distances measured in h,
+    the kernel's width, which is the held-out images' root mean squared distance from their mean. So the value is minus a
+    lower bound of the Wasserstein distance between features in that unit; zero in expectation for real images.
 
-    Raises UserError for fewer than 4 images of either, and for other resolutions.
-    Source: Danihelka et al. 2017, arXiv:1705.05263; critic and sign as in Wang et al., "Transferring GANs", ECCV 2018.
+    All that is done for `protocol.partitions` partitions into folds, and averaged. The standard error is the
+    delete-a-fold jackknife's over both sides' folds, its variance averaged too: of the value over new draws of the held-out
+    images and of the samples, critics fitted anew included. It says nothing of other trainings of the generator.
+
+    All is float64 on the CPU. Raises UserError for fewer than 4 images of either.
+    Source: Danihelka et al. 2017, arXiv:1705.05263, with sign as in Wang et al., "Transferring GANs", ECCV 2018; the
+    critic's class is that of Gretton et al., JMLR 2012.
     """
-    _check(real, fake, protocol)
-    rng = random_numbers("independent critic", protocol.seed)
-    train_real, held_real = _halves(real, protocol.images, rng, device)
-    train_fake, held_fake = _halves(fake, protocol.images, rng, device)
-    network = Resnet.model_validate({"resolution": real.shape[2], "width": protocol.width})
-    critic = build_discriminator(network, protocol.seed).to(device).to(memory_format=torch.channels_last)
-    with torch.enable_grad(), torch.autocast(device.type, enabled=False):
-        _train(critic, train_real, train_fake, protocol, rng)
-        fake_mean, real_mean = (float(critic_logits(critic, held).mean()) for held in (held_fake, held_real))
-    score = fake_mean - real_mean
-    return score if math.isfinite(score) else math.nan
+    for words, images in (("held-out real images", real), ("generated images", fake)):
+        if len(images) < MIN_IMAGES:
+            raise UserError(
+                f"iw: {len(images)} {words}; it needs {MIN_IMAGES} at least, to fit critics and to score them"
+            )
+    x = np.concatenate([real, fake]).astype(np.float64)
+    is_real = np.arange(len(x)) < len(real)
+    width = 2 * real.astype(np.float64).var(0).sum() or 1.0  # twice h squared
+    kernel = np.exp(-squared_distances(x, x) / width)  # (n + m, n + m)
+    count = min(protocol.folds, len(real), len(fake))
+    seeds = range(protocol.seed, protocol.seed + protocol.partitions)
+    parts = [np.concatenate([folds(len(side), count, seed) for side in (real, fake)]) for seed in seeds]
+    without = np.array([_cross_fitted(kernel, is_real, fold, protocol.ridge) for fold in parts])
+    return Estimate(float(without.mean()), float(np.sqrt(np.mean([jackknife_error(one) ** 2 for one in without]))))
 
 
-def _train(critic: nn.Module, real: Tensor, fake: Tensor, protocol: IwProtocol, rng: torch.Generator) -> None:
-    loss = LOSSES["wgan_gp"]
-    optimiser = torch.optim.Adam(critic.parameters(), protocol.lr, betas=(0.0, 0.9))
-    batch = min(protocol.batch, len(real), len(fake))
-    for _ in range(protocol.steps):
-        x_real, x_fake = _draw(real, batch, rng), _draw(fake, batch, rng)
-        mix = torch.rand(batch, 1, 1, 1, generator=rng).to(x_real.device)
-        logits = critic(torch.cat([x_real, x_fake]))
-        total = loss.discriminator(logits[:batch], logits[batch:])
-        total = total + protocol.penalty * loss.penalty(critic, x_real, x_fake, mix)
-        optimiser.zero_grad()
-        torch.autograd.backward(total)
-        optimiser.step()
+def _cross_fitted(
+    kernel: NDArray[np.float64], is_real: NDArray[np.bool_], fold: NDArray[np.int64], ridge: float
+) -> NDArray[np.float64]:
+    """The value where each fold is left out, (folds,), by critics that leave out that one and the one they are scored on."""
+    count = int(fold.max()) + 1
+    scores = np.full((count, count), np.nan)  # of a row's fold by the critic that left out the row's and the column's
+    for pair in combinations(range(count), 2):
+        fitted = ~np.isin(fold, pair)
+        weights = _critic(kernel[np.ix_(fitted, fitted)], is_real[fitted], ridge)
+        for own, other in (pair, pair[::-1]):
+            logits, real_here = kernel[np.ix_(fold == own, fitted)] @ weights, is_real[fold == own]
+            scores[own, other] = logits[~real_here].mean() - logits[real_here].mean()
+    left_out: NDArray[np.float64] = np.nanmean(scores, axis=0)
+    return left_out
 
 
-def _halves(images: np.ndarray, most: int, rng: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Choose at most `most` images and part them in two halves on `device`; of an odd number the first is smaller."""
-    chosen = torch.randperm(len(images), generator=rng)[:most].numpy()
-    picked = torch.from_numpy(images[chosen]).to(device)  # a copy: fancy indexing
-    return picked[: len(picked) // 2], picked[len(picked) // 2 :]
+def _critic(kernel: NDArray[np.float64], is_real: NDArray[np.bool_], ridge: float) -> NDArray[np.float64]:
+    """Coefficients of the critic of norm 1, (n,): kernel ridge regression of the sign, both sides of equal weight."""
+    noise = 2 * ridge * np.where(is_real, is_real.mean(), (~is_real).mean())
+    solved = np.asarray(solve(kernel + np.diag(noise), np.where(is_real, 1.0, -1.0), assume_a="pos"))
+    scaled: NDArray[np.float64] = solved / max(float(np.sqrt(solved @ kernel @ solved)), 1e-12)
+    return scaled
 
 
-def _draw(images: Tensor, batch: int, rng: torch.Generator) -> Tensor:
-    """Draw a batch with replacement: float32 (batch, 3, R, R) in [-1, 1]."""
-    return to_float(images[torch.randint(len(images), (batch,), generator=rng).to(images.device)])
+def folds(n: int, count: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each of `n` images, (n,), at random; they differ by one image at most."""
+    order = torch.randperm(n, generator=random_numbers("folds", seed)).numpy()
+    fold: NDArray[np.int64] = (order % count).astype(np.int64)
+    return fold
 
 
-def _check(real: np.ndarray, fake: np.ndarray, protocol: IwProtocol) -> None:
-    """Raise UserError for too few images, and for a resolution that the critic does not take."""
-    counts = {"real images": len(real), "generated images": len(fake), "as protocol/iw/images": protocol.images}
-    for name, count in counts.items():
-        if count < MIN_IMAGES:
-            raise UserError(f"iw: {count} {name}; it needs {MIN_IMAGES} at least, half of them to train its critic")
-    size = real.shape[2]
-    if size not in RESOLUTIONS:
-        raise UserError(f"iw: images are {size} pixels wide; its critic takes {', '.join(map(str, RESOLUTIONS))}")
-    assert real.shape[1:] == fake.shape[1:], f"{real.shape=} {fake.shape=}"
-    assert real.dtype == fake.dtype == np.uint8, f"{real.dtype=} {fake.dtype=}"
+def jackknife_error(without: Sequence[float] | NDArray[np.float64]) -> float:
+    """The standard error of an estimate that is `without[k]` where fold k is left out, of folds of equal size."""
+    values = np.asarray(without, dtype=np.float64)
+    return float(np.sqrt((len(values) - 1) * values.var()))

@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from spaces.errors import lookup
 from spaces.protocol import METRICS, RECORD, Protocol
 from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
+from trainables.metrics.copies import copy_rate as rate_of_copies
 from trainables.metrics.distances import (
     KERNEL_SUBSET_SIZE,
     KERNEL_SUBSETS,
@@ -26,8 +26,8 @@ from trainables.metrics.distances import (
     kernel_within,
 )
 from trainables.metrics.features import Extractor
-from trainables.metrics.iw import independent_wasserstein
-from trainables.metrics.reference import Reference, extract, once, reference
+from trainables.metrics.iw import MIN_IMAGES, Estimate, independent_wasserstein
+from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class EvalContext:
     protocol: Protocol
     extractor: Extractor | None
     """None if no metric needs features."""
-    device: torch.device
-    """Of IW's critic."""
+    trained_on: NDArray[np.int64] | None = None
+    """Rows of the domain that the samples' trial trained on; None for its whole training split."""
 
     @cached_property
     def generated(self) -> NDArray[np.uint8]:
@@ -100,10 +100,31 @@ class EvalContext:
         held_out = extract(self._extractor, self.domain, self.rows(self._other_split)[:n])
         return real[:n], np.concatenate([held_out, real[len(real) - (n - len(held_out)) :]])
 
-    @property
-    def iw_n(self) -> int:
-        """Images of each side that IW's critic gets."""
-        return min(self.protocol.iw.images, len(self.generated), len(self.rows("val")), len(self.rows("train")))
+    @cached_property
+    def held_out_rows(self) -> NDArray[np.int64]:
+        """Of images that the trial never saw, `protocol.iw.held_out` at most: validation images first, then training images
+        beyond those that it trained on.
+        """
+        train = self.rows("train")
+        unseen = train[:0] if self.trained_on is None else train[~np.isin(train, self.trained_on)]
+        return np.concatenate([self.rows("val"), unseen])[: self.protocol.iw.held_out]
+
+    @cached_property
+    def trained_rows(self) -> NDArray[np.int64]:
+        """Of images that the trial trained on, `protocol.n_real` at most."""
+        rows = self.rows("train") if self.trained_on is None else self.trained_on
+        return rows[: self.protocol.n_real]
+
+    @cached_property
+    def spare_rows(self) -> NDArray[np.int64]:
+        """Of real images that stand in the place of generated ones where others are held out: as many, or as there are."""
+        rows = self.rows("train")
+        return rows[~np.isin(rows, self.held_out_rows)][: len(self.generated)]
+
+    def features_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Of the domain's images at `rows`, (len(rows), d); those that earlier evaluations needed are kept."""
+        protocol = self.protocol
+        return features_of(self.domain, self.domain_folder, self._extractor, rows, protocol.n_real, protocol.seed)
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """The rows of a split, in the order that the protocol's seed gives."""
@@ -112,6 +133,15 @@ class EvalContext:
     def once(self, name: str, compute: Callable[[], float], *depends_on: object) -> float:
         """`compute()`, a number that no trial changes: kept beside the domain for all to come."""
         return once(self.domain_folder, name, [self.domain.facts.digest, self.protocol.seed, *depends_on], compute)
+
+    def estimated_once(self, name: str, compute: Callable[[], Estimate], *depends_on: object) -> Estimate:
+        """As `once`, for a number with its standard error, of the images held out from this trial."""
+        extractor, rows = self._extractor, [part.tolist() for part in (self.held_out_rows, self.spare_rows)]
+        about = [self.domain.facts.digest, extractor.digest, extractor.input_size, extractor.resizer, rows, *depends_on]
+        found = remembered(
+            self.domain_folder, name, about, lambda: list(astuple(compute())), lambda kept: [float(x) for x in kept]
+        )
+        return Estimate(*found)
 
     @property
     def feature_space(self) -> tuple[object, ...]:
@@ -155,16 +185,33 @@ def kid(context: EvalContext) -> dict[str, float]:
 
 
 def iw(context: EvalContext) -> dict[str, float]:
-    """How well an independent critic tells generated from validation images; for the floor, training images."""
-    protocol, n = context.protocol.iw, context.iw_n
-    real = context.domain.images[context.rows("val")[:n]]
+    """How well independent critics tell generated images from real ones that the trial never saw; for the floor, real ones.
 
-    def score(images: NDArray[np.uint8]) -> float:
-        return independent_wasserstein(real, images, protocol, context.device)
+    It does not see memorising: copies of many different training images look like real images to any critic that hasn't
+    seen these. See `copy_rate`.
+    """
+    protocol, most = context.protocol.iw, 2 * context.protocol.iw.held_out
+    held_out = context.features_of(context.held_out_rows)
 
-    train = context.rows("train")[:n]
-    floor = context.once("iw-floor", lambda: score(context.domain.images[train]), n, protocol.model_dump())
-    return {"iw": score(context.generated[:n]), "iw_floor": floor}
+    def floor() -> Estimate:
+        rows = context.spare_rows[:most]
+        if len(rows) < MIN_IMAGES:
+            return Estimate(math.nan, math.nan)
+        return independent_wasserstein(held_out, context.features_of(rows), protocol)
+
+    value = independent_wasserstein(held_out, context.features[:most], protocol)
+    return _estimated("iw", value, context.estimated_once("iw-floor", floor, protocol.model_dump()))
+
+
+def copy_rate(context: EvalContext) -> dict[str, float]:
+    """The share of generated images that lie nearer to an image trained on than unseen real images do; see `copies`."""
+    held_out, trained = (context.features_of(rows) for rows in (context.held_out_rows, context.trained_rows))
+    value, floor = rate_of_copies(context.features, held_out, trained, context.protocol.iw)
+    return _estimated("copy_rate", value, floor)
+
+
+def _estimated(name: str, value: Estimate, floor: Estimate) -> dict[str, float]:
+    return dict(zip(METRICS[name].columns, (value.value, floor.value, value.se, floor.se), strict=True))
 
 
 Distance = Callable[[EvalContext, NDArray[np.float32], NDArray[np.float32] | None], float]
@@ -214,7 +261,7 @@ class Measurement:
     """Metrics by name, and what they were measured with: without it they compare with nothing."""
 
     values: Mapping[str, float]
-    """Each metric and its floor, `<metric>_floor`; nan for what is not finite."""
+    """Each metric, its floor and what standard errors it has, as in `Metric.columns`; nan for what is not finite."""
     record: Mapping[str, Any]
     """Extractor, counts and seeds; None for what no metric of the protocol used."""
 
@@ -234,15 +281,26 @@ def _record(context: EvalContext) -> dict[str, Any]:
     record: dict[str, Any] = {"n_fake": context.n_scored, "metric_seed": protocol.seed}
     if protocol.n_rung is not None:
         record["n_drawn"] = drawn
-    if extractor is not None and any(METRICS[name].features for name in protocol.metrics):
+    if extractor is not None:
         n_real = len(context.reference.features)
         record |= {"extractor": extractor.name, "input_size": extractor.input_size, "resizer": extractor.resizer}
         record |= {"split": protocol.split, "n_real": n_real, "floor_n": context.floor_n}
         if {"kd", "kid"} & set(protocol.metrics):
             record["kd_subset"] = min(KERNEL_SUBSET_SIZE, n_real, drawn)
     if "iw" in protocol.metrics:
-        record["iw_n"] = context.iw_n
+        record["iw_protocol"] = protocol.iw.name
+    if any(METRICS[name].held_out for name in protocol.metrics):
+        record["iw_n"] = len(context.held_out_rows)
+    if "copy_rate" in protocol.metrics:
+        record["copy_n"] = len(context.trained_rows)
     return dict.fromkeys(RECORD) | record
 
 
-METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {"fid": fid, "fd": fd, "kid": kid, "kd": kd, "iw": iw}
+METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
+    "fid": fid,
+    "fd": fd,
+    "kid": kid,
+    "kd": kd,
+    "iw": iw,
+    "copy_rate": copy_rate,
+}

@@ -95,6 +95,25 @@ def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, 
     return Reference(features, moments)
 
 
+def features_of(
+    domain: Domain, folder: Path, extractor: Extractor, rows: NDArray[np.int64], n_real: int, seed: int
+) -> NDArray[np.float32]:
+    """Compute the features of a domain's images at `rows`, (len(rows), d): what references of `n_real` images have is kept."""
+    features = np.empty((len(rows), extractor.dims), np.float32)
+    missing = np.ones(len(rows), bool)
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
+        known = domain.subset(None, seed, split)[:n_real]
+        if len(known) < 2 or not (here := np.isin(rows, known)).any():
+            continue
+        place = {int(row): i for i, row in enumerate(known)}
+        stored = reference(domain, folder, extractor, split, n_real, seed).features
+        features[here] = stored[[place[int(row)] for row in rows[here]]]
+        missing &= ~here
+    features[missing] = extract(extractor, domain, rows[missing])
+    return features
+
+
 def _read(path: Path, shape: tuple[int, int]) -> Reference | None:
     """Read what is stored at `path`, features of this `shape`; None if it is missing, damaged, or of other shapes."""
     try:

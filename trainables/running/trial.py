@@ -100,6 +100,7 @@ class Evaluator:
         self, config: TrialConfig, domain: Domain, home: Home, files: TrialFiles, device: torch.device, group: Group
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
+        self._trained_on = domain.subset(config.data.target_images, config.data.seed)
         self._files, self._device, self._group = files, device, group
         protocol = config.protocol
         self._extractor = (
@@ -117,6 +118,6 @@ class Evaluator:
         samples = learner.sample(drawn, protocol.seed)
         with writing(self._files.samples / f"{images_seen(learner):09d}.png") as beside:
             image_grid(samples.images[:GRID_IMAGES].numpy()).save(beside, format="png")
-        context = EvalContext(samples, self._domain, self._folder, protocol, self._extractor, self._device)
+        context = EvalContext(samples, self._domain, self._folder, protocol, self._extractor, self._trained_on)
         measured = measure(context)
         return dict(measured.values), {**measured.record, "origin": learner.origin}

@@ -98,7 +98,6 @@ class _Comparison:
             domain_folder=self.target.path,
             protocol=self.protocol.model_copy(update={"metrics": names}),
             extractor=load_extractor(self.protocol.extractor, self.protocol.input_size, self.home, device),
-            device=device,
         )
         parts = compared(context)
         parts[f"domain_{names[0]}"] = self._domain_distance(context, why_no_domain, parts[names[0]].floor)

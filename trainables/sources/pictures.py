@@ -14,9 +14,9 @@ from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain
 from trainables.images.grids import GAP, GRID_IMAGES, image_grid
 from trainables.machine.devices import best_device
-from trainables.metrics.features import Extractor, load_extractor
+from trainables.metrics.features import load_extractor
 from trainables.metrics.manifolds import squared_distances
-from trainables.metrics.reference import extract, reference
+from trainables.metrics.reference import features_of
 from trainables.networks.sampling import ZSampler
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home, writing
@@ -49,9 +49,11 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
     if len(held_out) == 0:
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
     samples = tiles(grid, domain.facts.resolution)
-    train = _features(domain, extractor, rows, home.domain(config.target), protocol)
+    folder = home.domain(config.target)
+    train = features_of(domain, folder, extractor, rows, protocol.n_real, protocol.seed)
     distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
-    expected = np.sqrt(squared_distances(extract(extractor, domain, held_out), train)).min(axis=1)
+    unseen = features_of(domain, folder, extractor, held_out, protocol.n_real, protocol.seed)
+    expected = np.sqrt(squared_distances(unseen, train)).min(axis=1)
     found = {
         "samples": distances.min(axis=1).tolist(),
         "held_out": expected.tolist(),
@@ -77,22 +79,6 @@ def tiles(grid: Path, size: int) -> NDArray[np.uint8]:
     while len(found) > 1 and (found[-1] == 255).all():
         found.pop()
     return np.stack(found)
-
-
-def _features(
-    domain: Domain, extractor: Extractor, rows: NDArray[np.int64], folder: Path, protocol: Protocol
-) -> NDArray[np.float32]:
-    """Of `rows`, (len(rows), d): those that the metrics compare with are there already, the others are computed."""
-    if protocol.split != "train":
-        return extract(extractor, domain, rows)
-    known = domain.subset(None, protocol.seed, "train")[: protocol.n_real]
-    stored = reference(domain, folder, extractor, "train", protocol.n_real, protocol.seed).features
-    place = {int(row): i for i, row in enumerate(known)}
-    features = np.empty((len(rows), extractor.dims), np.float32)
-    missing = np.array([int(row) not in place for row in rows])
-    features[missing] = extract(extractor, domain, rows[missing])
-    features[~missing] = stored[[place[int(row)] for row in rows[~missing]]]
-    return features
 
 
 def _picture(

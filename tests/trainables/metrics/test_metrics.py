@@ -14,8 +14,7 @@ from trainables.metrics.features import Extractor
 from trainables.metrics.metrics import METRIC_FUNCTIONS, EvalContext, Measurement, measure
 
 CPU = torch.device("cpu")
-IW = IwProtocol(width=1, steps=5, batch=8, lr=5e-3, images=40)
-"""Enough for what does not depend on the critic's verdict."""
+IW = IwProtocol(folds=5, held_out=60)
 
 
 def stripes(n, seed, shift=0):
@@ -40,7 +39,7 @@ def colours():
 
 @pytest.fixture
 def context(domain, colours):
-    return EvalContext(samples(stripes(60, 1)), domain, domain.path, Protocol(iw=IW), colours, CPU)
+    return EvalContext(samples(stripes(60, 1)), domain, domain.path, Protocol(iw=IW), colours)
 
 
 def samples(images):
@@ -61,13 +60,13 @@ def test_every_metric_that_a_protocol_can_name_is_there():
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics_are_best_for_the_domains_own_images_and_worse_for_shifted_ones(context, name):
-    context = with_protocol(context, iw=IwProtocol(width=2, steps=25, batch=16, lr=1e-3, images=40))
     sets = context.domain.images[context.rows("train")], stripes(80, 1, shift=100)
     better, worse = (METRIC_FUNCTIONS[name](with_generated(context, images))[name] for images in sets)
+    better, worse = (worse, better) if name == "copy_rate" else (better, worse)  # the first are copies
     assert better > worse if METRICS[name].direction == "maximize" else better < worse
 
 
-@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"iw"}))
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.held_out])
 def test_distances_of_the_domains_own_images_are_zero_or_less(context, name):
     own = with_generated(context, context.domain.images[context.rows("train")])
     assert METRIC_FUNCTIONS[name](own)[name] < 1e-6
@@ -76,7 +75,7 @@ def test_distances_of_the_domains_own_images_are_zero_or_less(context, name):
 @pytest.mark.parametrize("name", METRICS)
 def test_each_metric_comes_with_a_floor_that_generated_images_do_not_change(context, name):
     own, shifted = (METRIC_FUNCTIONS[name](with_generated(context, stripes(60, 1, shift))) for shift in (0, 100))
-    assert own.keys() == {name, f"{name}_floor"}
+    assert own.keys() == set(METRICS[name].columns)
     assert own[f"{name}_floor"] == shifted[f"{name}_floor"]
 
 
@@ -102,9 +101,39 @@ def test_with_val_as_the_reference_the_floor_is_of_training_images(context):
     assert measured["fd"] == measured["fd_floor"] > 0
 
 
-def test_iw_has_equal_counts_of_both_sides(context):
-    few = with_generated(context, stripes(24, 1))
-    assert (few.iw_n, context.iw_n, with_protocol(context, iw=IwProtocol(images=10)).iw_n) == (24, 40, 10)
+def test_held_out_are_validation_images_and_training_images_that_the_trial_never_saw(context):
+    trained = context.domain.subset(30, seed=7)
+    few = dataclasses.replace(with_protocol(context, iw=IwProtocol()), trained_on=trained)
+    val, train = context.rows("val"), context.rows("train")
+    assert context.held_out_rows.tolist() == val.tolist()  # trained on the whole split
+    assert few.held_out_rows[:40].tolist() == val.tolist()
+    assert sorted(few.held_out_rows[40:]) == sorted(set(train) - set(trained))
+    assert few.trained_rows.tolist() == trained.tolist()
+    assert sorted(few.spare_rows) == sorted(trained)  # the floor's, not among those held out
+    assert len(with_protocol(few, iw=IwProtocol(held_out=50)).held_out_rows) == 50
+
+
+def test_features_of_rows_are_those_of_the_images_there_in_any_order(context, colours):
+    rows = np.random.default_rng(0).permutation(120)
+    few = with_protocol(context, n_real=30)  # of the others none is kept
+    assert np.array_equal(few.features_of(rows), colours(context.domain.images[rows]))
+
+
+def test_copies_of_training_images_are_told_from_images_that_the_trial_never_saw(context):
+    few = dataclasses.replace(context, trained_on=context.domain.subset(30, seed=7))
+    copies, unseen = (
+        METRIC_FUNCTIONS["copy_rate"](with_generated(few, context.domain.images[rows]))["copy_rate"]
+        for rows in (few.trained_on, np.setdiff1d(context.rows("train"), np.r_[few.trained_on, few.held_out_rows]))
+    )
+    assert copies == 1
+    assert unseen < 0.1
+
+
+def test_a_trial_of_too_few_training_images_has_an_iw_without_a_floor(context):
+    few = dataclasses.replace(context, trained_on=context.domain.subset(3, seed=0))
+    measured = METRIC_FUNCTIONS["iw"](with_protocol(few, iw=IwProtocol(held_out=500)))
+    assert math.isfinite(measured["iw"])
+    assert math.isnan(measured["iw_floor"])
 
 
 def test_floors_are_stored_beside_the_domain_by_all_that_they_depend_on(context):
@@ -112,27 +141,23 @@ def test_floors_are_stored_beside_the_domain_by_all_that_they_depend_on(context)
         METRIC_FUNCTIONS["iw"](with_protocol(context, **changes))
         return len(list((context.domain_folder / "moments").glob("iw-floor-*.json")))
 
-    assert [stored(), stored(), stored(seed=1), stored(iw=IW.model_copy(update={"steps": 16}))] == [1, 1, 2, 3]
+    assert [stored(), stored(), stored(seed=1), stored(iw=IW.model_copy(update={"ridge": 2.0}))] == [1, 1, 2, 3]
 
 
 def test_a_measurement_names_what_its_numbers_depend_on(context):
     measured = measure(context)
-    assert measured.values.keys() == {"fd", "fd_floor", "kd", "kd_floor", "iw", "iw_floor"}
+    assert measured.values.keys() == {name for metric in context.protocol.metrics for name in METRICS[metric].columns}
+    assert {"iw", "iw_se", "iw_floor", "iw_floor_se", "copy_rate_se"} < measured.values.keys()
     assert measured.record == {
         **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
-        **{"n_fake": 60, "n_drawn": None, "metric_seed": 0, "kd_subset": 60, "iw_n": 40, "floor_n": 60},
+        **{"n_fake": 60, "n_drawn": None, "metric_seed": 0, "kd_subset": 60, "floor_n": 60},
+        **{"iw_n": 40, "copy_n": 80, "iw_protocol": "critics on features, 3 x 5 folds, ridge 1, seed 0"},
     }
 
 
 def test_equal_contexts_measure_equal_numbers(context):
     fewer = with_protocol(context, metrics=("fd", "kd"))
     assert measure(fewer) == measure(dataclasses.replace(fewer))
-
-
-def test_iw_alone_needs_no_extractor(context):
-    measured = measure(dataclasses.replace(with_protocol(context, metrics=("iw",)), extractor=None))
-    assert measured.values.keys() == {"iw", "iw_floor"}
-    assert {name for name, value in measured.record.items() if value is not None} == {"n_fake", "metric_seed", "iw_n"}
 
 
 def test_one_generated_image_measures_nan(context):
@@ -147,7 +172,7 @@ def test_a_domain_without_validation_images_has_a_floor_of_its_own_halves_and_no
     )
     bare = dataclasses.replace(context, domain=Domain.open(tmp_path / "x"), domain_folder=tmp_path / "x")
     assert [len(part) for part in bare.floor_features] == [10, 10]
-    with pytest.raises(UserError, match="iw: 0 real images"):
+    with pytest.raises(UserError, match="iw: 0 held-out real images"):
         METRIC_FUNCTIONS["iw"](bare)
 
 
