@@ -167,7 +167,9 @@ def trials_frame(table: pa.Table, spec: StudySpec) -> pd.DataFrame:
 
 def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """One row a trial, as `trials_frame` has them, from rows as `evaluations` gives them."""
-    columns = ["trial", "source", WAY, *spec.base.protocol.metrics, "images_seen", "train_seconds", "status"]
+    errors = [f"{name}_se" for name in spec.base.protocol.metrics if METRICS[name].held_out]
+    measured = [*spec.base.protocol.metrics, *(name for name in errors if rows[name].notna().any())]
+    columns = ["trial", "source", WAY, *measured, "images_seen", "train_seconds", "status"]
     columns += ["retries"] if rows["retries"].gt(0).any() else []
     columns += [*settings(rows), "error"]
     return last_rows(rows)[columns].reset_index(drop=True)

@@ -51,7 +51,7 @@ def _block(study: StudyData) -> Block:
         notes.append(f"For the nearest training images run `understock report {study.spec.name}` where the target is.")
     else:
         lead = f"{lead} {_memorised(near)}"
-    lead += _copies(best.to_dict())
+    lead += _copies(study.rows[study.rows["trial"] == best["trial"]].iloc[-1].to_dict())
     strip = _strip(best.to_dict(), study)
     pictures = [*images, *source, *([strip] if strip else []), *([_nearest(near, best.to_dict())] if near else [])]
     return Block(lead, notes=notes, images=pictures, sheets=[_distances(near)] if near else [])
