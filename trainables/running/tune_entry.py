@@ -8,8 +8,7 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 from ray import tune
 
-NOT_IMPORTED = "not imported"
-"""Status that a trial reports when something can't be imported where it runs: no fault of its own, nor a lost process."""
+from trainables.machine.imports import not_imported
 
 
 def tune_trial(parameters: Mapping[str, Any]) -> None:
@@ -20,8 +19,3 @@ def tune_trial(parameters: Mapping[str, Any]) -> None:
         tune.report(not_imported(error))
     else:
         train_trial(parameters)
-
-
-def not_imported(error: ImportError) -> dict[str, Any]:
-    """The row of a trial where something can't be imported."""
-    return {"status": NOT_IMPORTED, "error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
