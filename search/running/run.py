@@ -16,8 +16,8 @@ from search.running.ledger import Ledger
 from search.running.live import View
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from trainables.machine.imports import NOT_IMPORTED
 from trainables.running.given import ChangedDataError
-from trainables.running.missing import NOT_IMPORTED
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE, TrialJob
 from trainables.storage.home import Home, StorageError
 

@@ -54,3 +54,12 @@ def ours_first(root: str, last: str = "") -> Callable[[], None]:
         finders.insert(finders.index(PathFinder) if PathFinder in finders else 0, OursFirst)
 
     return install
+
+
+NOT_IMPORTED = "not imported"
+"""Status that a trial reports when something can't be imported where it runs: no fault of its own, nor a lost process."""
+
+
+def not_imported(error: ImportError) -> dict[str, str]:
+    """The row of a trial where something can't be imported."""
+    return {"status": NOT_IMPORTED, "error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}

@@ -8,7 +8,7 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 from ray import tune
 
-from trainables.running.missing import not_imported
+from trainables.machine.imports import not_imported
 
 
 def tune_trial(parameters: Mapping[str, Any]) -> None:

@@ -26,9 +26,9 @@ from trainables.cluster.connection import node_name
 from trainables.cluster.crew import Crew
 from trainables.cluster.workers import CrewLostError, fit
 from trainables.machine.devices import device_name, use_cores
+from trainables.machine.imports import not_imported
 from trainables.machine.memory import MemoryLimit
 from trainables.running.given import ChangedDataError
-from trainables.running.missing import not_imported
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home, StorageError, writing
 from trainables.storage.store import UnreachableError

@@ -15,8 +15,8 @@ from search.running.live import View
 from search.running.run import Run
 from spaces.errors import UserError
 from spaces.trials import parse_trial_json
+from trainables.machine.imports import NOT_IMPORTED
 from trainables.running.given import ChangedDataError
-from trainables.running.missing import NOT_IMPORTED
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE
 from trainables.storage.home import Home, StorageError
 
