@@ -32,6 +32,9 @@ Sources = Annotated[
 def pick(
     target: Target,
     sources: Sources = None,
+    target_images: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]")
+    ] = None,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +59,10 @@ def pick(
             check_output(output)
         from search.picking.recommendation import recommend, write_recommendation
 
-        picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
+        names = _names(sources)
+        picked, notes = recommend(
+            Home.find(home), target, sources=names, target_images=target_images, trials=trials, hours=hours
+        )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if output:

@@ -71,7 +71,7 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
         config = config.model_copy(update={"protocol": protocol})
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
-    paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
+    paths, spec = open_study(home, begin(home, spec_of(home, config, name, threads)))
     with only_driver(paths):
         ledger = Ledger(paths, spec)
         asked = ledger.ask()
@@ -90,7 +90,8 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     return paths, spec
 
 
-def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+    """The study that a training of `config` is: of one trial, in which nothing varies."""
     domain = open_domain(home, config.target)
     sources = [] if config.source == SCRATCH else [open_source(home, config.source)]
     return StudySpec.parse(
