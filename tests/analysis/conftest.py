@@ -66,9 +66,13 @@ class StudyFolder:
         every: int = 100,
         grid: bool = False,
         pace: float = 10.0,
+        before: float | None = None,
         **settings: Any,
     ) -> None:
-        """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields."""
+        """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields.
+
+        `before` is its FD before the first image, where it was measured.
+        """
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
             {
@@ -81,6 +85,8 @@ class StudyFolder:
             }
             for i, value in enumerate(fd)
         ]
+        if before is not None:
+            rows.insert(0, {"images_seen": 0, "iterations": 0, "train_seconds": 0.0, "wall_seconds": 1.0, "fd": before})
         self._write(number, config, status, rows, grid)
 
     def as_is(
