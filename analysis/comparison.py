@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.findings.gains import Gain, configurations, draws, interval
+from analysis.findings.gains import Gain, Side, configurations, scores
+from analysis.findings.selection import left
 from analysis.page import text
 from analysis.sections.protocol import unequal
 from analysis.study_data import StudyData
@@ -98,10 +99,10 @@ def _verdict(one: StudyData, other: StudyData) -> str:
     """Who is ahead: the means of the best configurations over seeds at the most images that both have seen."""
     reaches = [_reach(study) for study in (one, other)]
     budget = 0 if min(reaches) == math.inf else int(min(reaches))
-    values = [_at(study, budget) for study in (one, other)]
-    if not all(values):
+    sides = [_at(study, budget) for study in (one, other)]
+    if not all(sides):
         return "not enough data: both studies need a trial with a score at equal images"
-    means = [sum(found) / len(found) for found in values]
+    means = [side[0].mean for side in sides]
     ahead = one.metric.sign * (means[1] - means[0])
     names = (one.spec.name, other.spec.name)
     if ahead == 0:
@@ -109,11 +110,12 @@ def _verdict(one: StudyData, other: StudyData) -> str:
     winner, loser = names if ahead > 0 else names[::-1]
     best, worse = sorted(means, key=lambda value: one.metric.sign * value)
     said = f"at {budget:,} images seen {winner} is ahead of {loser} by {text(abs(ahead))} ({text(best)} against {text(worse)})"
-    around = interval(abs(ahead), *values)
-    if around is None:
+    ours, theirs = (scores(side) for side in (sides if ahead > 0 else sides[::-1]))
+    found = left(ours, theirs, one.metric.sign, is_ratio=one.metric.is_ratio)
+    if found is None:
         return f"{said}; one seed on a side, so how much of it is chance is not known"
-    told = "" if around[0] > 0 else ", which the seeds do not tell from chance"
-    return f"{said}, 95 % interval {text(around[0])} to {text(around[1])}{told}"
+    told = "" if found.low > 0 else ", which the seeds do not tell from chance"
+    return f"{said}, 95 % interval of what fresh seeds would show {text(found.low)} to {text(found.high)}{told}"
 
 
 def _reach(study: StudyData) -> float:
@@ -124,9 +126,8 @@ def _reach(study: StudyData) -> float:
     return math.inf if best.way == AS_IS else best.images_seen
 
 
-def _at(study: StudyData, budget: int) -> tuple[float, ...]:
-    """The scores over seeds of the best configuration among the trials that reached `budget`, there."""
+def _at(study: StudyData, budget: int) -> list[Side]:
+    """The configurations among the trials that reached `budget`, by their scores there, the best first."""
     rows = study.rows[study.rows["trial"].isin(ranking(last_rows(study.rows), study.metric)["trial"])]
     level: pd.DataFrame = ranking(at_budget(rows, budget), study.metric)
-    found = configurations(level, choices(study.rows), study.metric) if len(level) else []
-    return draws(found[0]) if found else ()
+    return configurations(level, choices(study.rows), study.metric) if len(level) else []

@@ -249,7 +249,8 @@ def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[
     With it come the trials that have one there, best first. Where evaluations never meet, as many sides as possible.
     """
     present, wanted, found = 0, len(rows[sides].drop_duplicates()), (0, rows)
-    for images in sorted(rows["images_seen"].unique(), reverse=True):
+    counts = sorted(rows["images_seen"].unique(), reverse=True)
+    for images in [count for count in counts if count] or counts:  # before the first image nothing was trained
         level = ranking(at_budget(rows, images), metric)
         if len(level[sides].drop_duplicates()) > present:
             present, found = len(level[sides].drop_duplicates()), (int(images), level)

@@ -1,18 +1,18 @@
-"""The generator that a study leaves: the best trial's, or a named trial's."""
+"""The best trial of a study, or a named one, and the generator that it leaves."""
 
 import json
 from pathlib import Path
 
 from analysis.tables import summary
 from search.records.results import load
-from search.records.study import open_study
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.errors import UserError
 from trainables.storage.home import Home, fetch
 from trainables.training.trial_files import TrialFiles
 
 
-def model_path(home: Home, study: str) -> Path:
-    """Where the model of STUDY's best trial lies, or of STUDY:TRIAL; UserError if there is none."""
+def chosen(home: Home, study: str) -> tuple[StudyPaths, StudySpec, int]:
+    """STUDY and its best trial, or STUDY:TRIAL; UserError if there is none."""
     name, _, number = study.partition(":")
     paths, spec = open_study(home, name)
     if number and not number.isdecimal():
@@ -20,7 +20,13 @@ def model_path(home: Home, study: str) -> Path:
     best = summary(load(paths.evaluations), spec).best
     if not number and best is None:
         raise UserError(f"study {name!r} has no trial with a score yet; see `understock status {name}`")
-    trial = int(number) if number else best.trial if best else 0
+    return paths, spec, int(number) if number else best.trial if best else 0
+
+
+def model_path(home: Home, study: str) -> Path:
+    """Where the model of STUDY's best trial lies, or of STUDY:TRIAL; UserError if there is none."""
+    paths, spec, trial = chosen(home, study)
+    name = spec.name
     files = TrialFiles(paths.trial(trial), paths.samples(trial))
     for place in (files.model, files.generator_alone):
         fetch(place)

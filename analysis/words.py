@@ -84,4 +84,6 @@ def _by(gain: Gain, whose: str) -> str:
         return said
     low, high = gain.interval
     told = "" if gain.settled else ", which the seeds do not tell from chance"
-    return f"{said}, 95 % interval {text(low)} to {text(high)}{told}"
+    chosen = gain.chosen_of > 1 and gain.expected is not None
+    left = f"; chosen as the best, it leaves {text(gain.expected)} to expect of fresh seeds" if chosen else ""
+    return f"{said}{left}, 95 % interval {text(low)} to {text(high)}{told}"

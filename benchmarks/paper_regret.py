@@ -20,23 +20,22 @@ PAPER_TABLES = Path(__file__).with_name("paper_tables.json")
 def evidence(tables: Path = PAPER_TABLES) -> Evidence:
     """Read the published scores as trials: one a cell, with both networks transferred and learning rates of 1e-4."""
     data = json.loads(tables.read_text())
-    bench = Bench("fid", ("inception", 299, "", "train", 50_000, 0), Network(64, 64, 128), 32_000_000)
+    bench = Bench("fid", ("inception", 299, "", "train", 50_000), Network(64, 64, 128))
     tried = [
         Tried(
             study="paper",
             trial=0,
             target=target,
-            block=target,
+            level=target,
             arm=SCRATCH_ARM if source == SCRATCH else Arm.finetuned(source, "both"),
             score=score,
-            carried=False,
             seconds=0.0,
             config=paper(target, 64),
         )
         for target, scores in data["fine_tuned_fid"].items()
         for source, score in scores.items()
     ]
-    return Evidence(bench, tried, rankings=data["selector_fid"])
+    return Evidence(bench, 32_000_000, tried, rankings=data["selector_fid"])
 
 
 if __name__ == "__main__":

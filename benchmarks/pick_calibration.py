@@ -21,14 +21,14 @@ from spaces.presets import small
 
 SOURCES, TRANSFERRED, SEEDS = ("a", "b", "c"), ("both", "generator", "discriminator"), 2
 ARMS: list[Arm] = [SCRATCH_ARM, *(Arm.finetuned(*way) for way in product(SOURCES, TRANSFERRED))]
-BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000, 0), Network(32, 16, 128), 12_000)
+BENCH = Bench("fd", ("efficientnet_lite0", 64, "", "train", 1_000), Network(32, 16, 128))
 
 
 def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, dict[str, dict[Arm, float]]]:
     """Draw a home: trials of targets t0 to t2, and the true log score of each arm on these and on t3."""
     gain, of_source = -rng.uniform(0, 1), dict(zip(SOURCES, rng.normal(0, 0.3, 3), strict=True))
     of_parts = {"both": 0.0, "generator": 0.2, "discriminator": 0.5}
-    evidence, truths = Evidence(BENCH), {}
+    evidence, truths = Evidence(BENCH, 12_000), {}
     for target in ("t0", "t1", "t2", "t3"):
         near = dict(zip(SOURCES, rng.normal(0, 0.4, 3), strict=True))
         level, own = rng.normal(7, 0.5), rng.normal(0, tau)
@@ -42,7 +42,7 @@ def home(rng: np.random.Generator, tau: float, sigma: float) -> tuple[Evidence, 
         evidence.rankings[target] = {source: float(np.exp(7 + near[source])) for source in SOURCES}
         for seed, arm in product(range(SEEDS), ARMS if target != "t3" else []):
             score = float(np.exp(truths[target][arm] + rng.normal(0, sigma)))
-            evidence.tried.append(Tried(target, seed, target, target, arm, score, False, 60.0, small(target, 32)))
+            evidence.tried.append(Tried(target, seed, target, target, arm, score, 60.0, small(target, 32)))
     return evidence, truths
 
 

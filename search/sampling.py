@@ -1,9 +1,11 @@
 """How Optuna draws the next trial of a study: at random, or by TPE on the best trials and the recent ones.
 
 TPE (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011) draws where good trials lie dense and others do
-not.
+not. The conditions of a trial (how many target images, which ones, its seed) it neither sees nor draws: where a space
+suggests them, they are drawn evenly.
 """
 
+import copy
 import heapq
 import warnings
 from collections.abc import Container
@@ -17,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.records.study import StudySpec
+from spaces.suggest import CONDITIONS
 
 GOOD = 25
 """How many trials TPE takes for good ones, at most."""
@@ -55,6 +58,8 @@ class RecentTPESampler(TPESampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
+        if param_name in CONDITIONS:
+            return self._random_sampler.sample_independent(study, trial, param_name, param_distribution)
         return super().sample_independent(self._window(study), trial, param_name, param_distribution)
 
     def _window(self, study: optuna.Study) -> optuna.Study:
@@ -70,7 +75,7 @@ their value; pruned ones by how far they came, and then by their last score.
 
 
 class _Window:
-    """A study that shows a sampler only some of its trials.
+    """A study that shows a sampler only some of its trials, without their conditions.
 
     `costs`, of ended trials by number, is kept from one window to the next and filled here.
     """
@@ -84,7 +89,7 @@ class _Window:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        return [trial for trial in self._shown if states is None or trial.state in states]
+        return [_chosen(trial) for trial in self._shown if states is None or trial.state in states]
 
     @cached_property
     def _shown(self) -> list[FrozenTrial]:
@@ -106,3 +111,13 @@ class _Window:
             return 0, sign * trial.value, 0.0
         steps = trial.intermediate_values
         return (1, -max(steps), sign * steps[max(steps)]) if steps else (2, 0.0, 0.0)
+
+
+def _chosen(trial: FrozenTrial) -> FrozenTrial:
+    """A trial by its choices alone."""
+    if not any(name in trial.params for name in CONDITIONS):
+        return trial
+    shown = copy.copy(trial)
+    shown.params = {name: value for name, value in trial.params.items() if name not in CONDITIONS}
+    shown.distributions = {name: kind for name, kind in trial.distributions.items() if name not in CONDITIONS}
+    return shown

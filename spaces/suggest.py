@@ -4,6 +4,10 @@ A parameter's name is the path of a `TrialConfig` field, so nothing is mapped by
 `space(trial, sources=[...], train_images=N)`: the names of the source models to choose from, and how many images the
 target's training split has. It may suggest any field but the target, the budget and the protocol: with those,
 trials would no longer compare.
+
+How many target images there are, which ones, and the seed are conditions of a trial, no choices. A grid lays every one of
+them out; where a space suggests them to another sampler they are drawn evenly, and no trial's score bears on that. Sizes
+are better compared by a study each (`--target-images`), which a report takes together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +22,9 @@ Suggest = Callable[..., None]
 
 COMMON_TO_ALL = ("target", "budget", "protocol")
 """Fields that a space may not suggest."""
+
+CONDITIONS = ("data/target_images", "data/seed", "seed")
+"""Fields that no sampler optimises: the best of their values is the largest, or luck."""
 
 UNVARIED = "unvaried"
 """The space of a study of one given configuration."""
@@ -52,10 +59,11 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -
 
 
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
-    """The questions of the paper: which source, which networks, how many target images; with FreezeD beside them."""
+    """The questions of the paper: which source, which networks; with FreezeD and the batch beside them.
+
+    Its third one, how many target images, takes a study a size: `--target-images`.
+    """
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
-    sizes = [n for n in (1_000, 5_000, 10_000, 50_000, 100_000) if n < train_images]
-    trial.suggest_categorical("data/target_images", [*sizes, train_images])
     trial.suggest_float("optim/lr_g", 1e-5, 5e-4, log=True)
     trial.suggest_float("optim/lr_d", 1e-5, 5e-4, log=True)
     trial.suggest_categorical("optim/batch", [16, 32, 64])

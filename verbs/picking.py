@@ -32,6 +32,9 @@ Sources = Annotated[
 def pick(
     target: Target,
     sources: Sources = None,
+    target_images: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]")
+    ] = None,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +59,10 @@ def pick(
             check_output(output)
         from search.picking.recommendation import recommend, write_recommendation
 
-        picked, notes = recommend(Home.find(home), target, sources=_names(sources), trials=trials, hours=hours)
+        names = _names(sources)
+        picked, notes = recommend(
+            Home.find(home), target, sources=names, target_images=target_images, trials=trials, hours=hours
+        )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if output:
@@ -120,6 +126,36 @@ def train(
 
         print("\n".join(lines(load(paths.evaluations), spec)))
     print(f"look: understock sample {spec.name} -o grid.png; understock report {spec.name}")
+
+
+@picking.command()
+def confirm(
+    study: Annotated[str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial, or that one.")],
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000, metavar="SEEDS", help="Fresh ones.")] = 3,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads. [default: all]")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Train a study's winner anew with fresh seeds; both scores. Example: understock confirm cats-quickstart -n 3"""
+    with if_interrupted("interrupted; the same command goes on"):
+        confirm_winner(Home.find(home), study, n, threads)
+
+
+def confirm_winner(home: Home, study: str, count: int, threads: int | None = None) -> None:
+    """Train the winner of STUDY, or STUDY:TRIAL, anew with fresh seeds, and print both scores."""
+    from analysis.confirming import lines
+    from analysis.winner import chosen
+    from search.records.results import config_of, load
+    from search.running.single import confirm as confirmed
+
+    paths, spec, trial = chosen(home, study)
+    table = load(paths.evaluations)
+    own = [row for row in table.to_pylist() if row["trial"] == trial]
+    if not own:
+        raise UserError(f"study {spec.name!r} has no trial {trial}; see `understock status {spec.name}`")
+    found = confirmed(home, spec, config_of(own[-1]), count, threads)
+    print("\n".join(lines(table, spec, trial, [load(each.evaluations) for each in found])))
 
 
 @picking.command()

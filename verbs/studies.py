@@ -11,6 +11,7 @@ from trainables.storage.home import Home, bytes_below
 from verbs.commands import Headed
 from verbs.endings import if_interrupted, writing_to
 from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given
+from verbs.picking import confirm_winner
 from verbs.printing import in_a_line, print_json, print_table
 from verbs.submission import submit_search
 
@@ -70,6 +71,12 @@ def search(
     ] = None,
     sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
+    confirm: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000, metavar="SEEDS", help="Then train the winner anew with as many.", rich_help_panel=STUDY
+        ),
+    ] = 0,
     threads_per_trial: Annotated[
         int | None, typer.Option(metavar="CORES", help="[default: cores / concurrency]", rich_help_panel=SHARE)
     ] = None,
@@ -153,7 +160,10 @@ def search(
         if dry_run:
             return print_json({"study": resolved.spec.model_dump(), "an example trial": resolved.example.model_dump()})
         study = begin(where, resolved.spec)
-    return _run(where, study, address, dashboard, track)
+    if _run(where, study, address, dashboard, track) and confirm:
+        with if_interrupted("interrupted; the same command goes on"):
+            confirm_winner(where, study, confirm)
+    return None
 
 
 @studies.command()
@@ -170,8 +180,11 @@ def resume(
     _run(Home.find(home), study, address, dashboard, track)
 
 
-def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[str] | None) -> None:
-    """Run what is left of a study, and print how it ended: its answer and the report's path, or how to go on."""
+def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[str] | None) -> bool:
+    """Run what is left of a study, and print how it ended: its answer and the report's path, or how to go on.
+
+    Tells whether it is complete.
+    """
     go_on = f"go on with: understock resume {study} --home {home}"
     with if_interrupted(f"interrupted; {go_on}"):
         from analysis.answer import lines
@@ -189,12 +202,14 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         if outcome == "time is up":
             statuses = summary(load(paths.evaluations), spec).statuses
             through = sum(count for status, count in statuses.items() if status != "running")
-            return print(f"time is up: {through} of {spec.trials} trials are through; {go_on}")
+            print(f"time is up: {through} of {spec.trials} trials are through; {go_on}")
+            return False
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
         print("\n".join(lines(load(paths.evaluations), spec)))
         with exhibited(read(home, [study])) as found:
-            return print(f"report: {write_report(found)}")
+            print(f"report: {write_report(found)}")
+    return True
 
 
 @studies.command()

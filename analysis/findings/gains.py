@@ -1,25 +1,23 @@
 """What is gained at equal cost, by transfer over scratch and by training over the source as it is, over the seeds.
 
-A configuration is all settings but the seeds. Of each side the best one counts, by the mean over its seeds, and the
-difference has Welch's t interval where both sides have two seeds or more.
+A configuration is all settings but the seeds. Of each side the best one counts, by the mean over its seeds, and where both
+have two seeds or more, `selection` says what is left of the difference, the choice of the best allowed for.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
+from analysis.findings.selection import Scores, left
 from analysis.tables import AS_IS, WAY, as_text, choices, comparable, last_rows, meeting, ranking, trained_nothing
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
 Cost = Literal["images_seen", "train_seconds"]
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,12 @@ class Gain:
     """Training from scratch, or a source as it is."""
     value: float
     """The difference of the means, positive where transfer is better."""
+    expected: float | None
+    """What of it is to be expected of fresh seeds; None where a side has one seed."""
     interval: tuple[float, float] | None
-    """Where the difference lies with 95 % confidence; None where a side has one seed."""
+    """Where that lies with a probability of 95 %; None where a side has one seed."""
+    chosen_of: int
+    """How many configurations the two are the best of."""
 
     @property
     def settled(self) -> bool:
@@ -76,7 +78,10 @@ def gains(rows: pd.DataFrame, metric: Metric) -> list[Gain]:
     """
     scored = _comparable_evaluations(rows, metric)
     found = _at_equal_images(scored.assign(baseline=scored["source"] == SCRATCH), choices(rows), metric)
-    return [found, *_at_equal_seconds(scored, found, metric)] if found else []
+    if found is None:
+        return []
+    gain, ours, theirs = found
+    return [gain, *_at_equal_seconds(scored, ours, theirs, metric)]
 
 
 def gain_of_training(rows: pd.DataFrame, metric: Metric) -> Gain | None:
@@ -87,7 +92,24 @@ def gain_of_training(rows: pd.DataFrame, metric: Metric) -> Gain | None:
     """
     scored = _comparable_evaluations(rows, metric)
     transfer = scored[scored["source"] != SCRATCH]
-    return _at_equal_images(transfer.assign(baseline=trained_nothing(transfer)), choices(rows), metric)
+    both = pd.concat([transfer, untouched(transfer)], ignore_index=True)
+    found = _at_equal_images(both.assign(baseline=trained_nothing(both)), choices(rows), metric)
+    return found and found[0]
+
+
+def untouched(rows: pd.DataFrame) -> pd.DataFrame:
+    """What trials say of their sources as they are, which were measured before the first image: a trial a source.
+
+    Only where all of the source's generator was taken over, and no trial sampled it as it is. They have numbers below 0.
+    """
+    trained = ~trained_nothing(rows)
+    whole = rows["transfer/parts"].isin(["generator", "both"]) & rows["transfer/on_mismatch"].eq("error")
+    known = rows.loc[~trained, "source"]
+    first = rows[trained & whole & rows["images_seen"].eq(0) & rows["iterations"].eq(0) & ~rows["source"].isin(known)]
+    first = first.drop_duplicates("source")
+    return first.assign(
+        trial=-1 - first["trial"], status="completed", **{"method": "as_is", WAY: AS_IS, "transfer/parts": None}
+    )
 
 
 def _comparable_evaluations(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
@@ -96,15 +118,17 @@ def _comparable_evaluations(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     return rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
 
 
-def _at_equal_images(scored: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> Gain | None:
-    """The gain over the side that the column `baseline` marks; None where the two never meet."""
+def _at_equal_images(
+    scored: pd.DataFrame, chosen: Sequence[str], metric: Metric
+) -> tuple[Gain, list[Side], list[Side]] | None:
+    """The gain over the side that the column `baseline` marks, and the configurations of both; None where they never meet."""
     budget, level = meeting(scored, metric, "baseline")
     if budget is None:
         return None
-    transfer, baseline = (
-        configurations(level[level["baseline"] == is_baseline], chosen, metric)[0] for is_baseline in (False, True)
+    ours, theirs = (
+        configurations(level[level["baseline"] == is_baseline], chosen, metric) for is_baseline in (False, True)
     )
-    return _gain("images_seen", float(budget), transfer, baseline, metric)
+    return _gain("images_seen", float(budget), ours, theirs, metric), ours, theirs
 
 
 def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -> list[Side]:
@@ -120,20 +144,30 @@ def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -
     return sorted(sides, key=lambda side: metric.sign * side.mean)
 
 
-def _at_equal_seconds(scored: pd.DataFrame, at_images: Gain, metric: Metric) -> list[Gain]:
-    """The gain of the same configurations after the seconds that all of their trials have trained for, if there are any."""
+def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequence[Side], metric: Metric) -> list[Gain]:
+    """The gain of the same configurations after the seconds that all of their trials have trained for, if there are any.
+
+    Those that they were chosen from count as far as they have trained as long.
+    """
     measured = scored[scored[metric.name].notna()]
-    sides = (at_images.transfer, at_images.baseline)
-    curves = {trial: measured[measured["trial"] == trial] for side in sides for trial in side.trials}
-    trained = [curve["train_seconds"] for curve in curves.values() if not trained_nothing(curve).any()]
+    curves = {int(str(trial)): curve for trial, curve in measured.groupby("trial")}
+    chosen = [curves[trial] for side in (ours[0], theirs[0]) for trial in side.trials]
+    trained = [curve["train_seconds"] for curve in chosen if not trained_nothing(curve).any()]
     seconds = min(float(own.max()) for own in trained)
     if seconds < max(float(own.min()) for own in trained):
         return []
-    transfer, baseline = (
-        replace(side, values=tuple(_value_at(curves[trial], seconds, metric) for trial in side.trials))
-        for side in sides
+    at_ours, at_theirs = (
+        [replace(side, values=tuple(values)) for side in sides if (values := _values_at(side, curves, seconds, metric))]
+        for sides in (ours, theirs)
     )
-    return [_gain("train_seconds", seconds, transfer, baseline, metric)]
+    return [_gain("train_seconds", seconds, at_ours, at_theirs, metric)]
+
+
+def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
+    """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
+    own = [curves[trial] for trial in side.trials]
+    within = (own["train_seconds"].min() <= seconds <= own["train_seconds"].max() for own in own)
+    return [_value_at(curve, seconds, metric) for curve in own] if side.is_source or all(within) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
@@ -141,26 +175,16 @@ def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
     return float(np.interp(seconds, curve["train_seconds"], curve[metric.name]))
 
 
-def _gain(cost: Cost, at: float, transfer: Side, baseline: Side, metric: Metric) -> Gain:
-    difference = metric.sign * (baseline.mean - transfer.mean)
-    around = interval(difference, *(draws(side) for side in (transfer, baseline)))
-    return Gain(cost, at, transfer, baseline, difference, around)
+def _gain(cost: Cost, at: float, ours: Sequence[Side], theirs: Sequence[Side], metric: Metric) -> Gain:
+    difference = metric.sign * (theirs[0].mean - ours[0].mean)
+    found = left(scores(ours), scores(theirs), metric.sign, is_ratio=metric.is_ratio)
+    around = None if found is None else (found.low, found.high)
+    expected = None if found is None else found.expected
+    return Gain(cost, at, ours[0], theirs[0], difference, expected, around, max(len(ours), len(theirs)))
 
 
-def draws(side: Side) -> tuple[float, ...]:
-    """The scores of a side as draws; those of a source as it is would all be the same, as nothing in them is chance."""
-    return side.values * 2 if side.is_source else side.values
-
-
-def interval(difference: float, one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
-    """Welch's t interval of 95 % around a difference of two means; None unless both have two values or more."""
-    if min(len(one), len(other)) < 2:
-        return None
-    variances = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]  # of the means
-    if sum(variances) == 0:
-        return difference, difference
-    degrees = sum(variances) ** 2 / sum(
-        variance**2 / (len(values) - 1) for variance, values in zip(variances, (one, other), strict=True)
-    )
-    half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(variances))
-    return difference - half, difference + half
+def scores(sides: Sequence[Side]) -> Scores:
+    """The scores of the configurations that the first was chosen from; of a source as it is its own, without any chance."""
+    if sides[0].is_source:
+        return sides[0].mean
+    return [side.values for side in sides if not side.is_source]

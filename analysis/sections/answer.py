@@ -157,9 +157,9 @@ def _caution(study: StudyData) -> str:
         f"{seeds}A trial's score is that of its last evaluation, never its best one; trials that diverged or failed "
         "have none. A configuration is all settings but the seeds, and its score the mean over them; of each side the best "
         "one is compared, among trials with as many target images. Equal images: the most that a trial of each side has "
-        "seen and has a score at. Equal seconds: of training, evaluation left out, between evaluations linearly. Intervals "
-        f"are Welch's. More trials on a side favour it: here {plural(transfer, 'transfer trial')} stand against "
-        f"{plural(scratch, 'scratch trial')}.{untrained}"
+        "seen and has a score at. Equal seconds: of training, evaluation left out, between evaluations linearly. The best of "
+        "many has the best luck too: intervals are of what fresh seeds would show, that choice allowed for. Here "
+        f"{plural(transfer, 'transfer trial')} stand against {plural(scratch, 'scratch trial')}.{untrained}"
     )
 
 

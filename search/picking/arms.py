@@ -1,9 +1,13 @@
 """What a search chooses between before any number is tuned: which source is used, by which method, with which networks."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from spaces.config import SCRATCH, TrialConfig
-from spaces.trials import DEFAULT_METHOD
+from spaces.trials import CONFIGS, DEFAULT_METHOD
+
+Rates = tuple[float, float]
+"""Learning rates of generator and critic."""
 
 
 class Arm(NamedTuple):
@@ -48,3 +52,21 @@ class Arm(NamedTuple):
 
 
 SCRATCH_ARM = Arm(DEFAULT_METHOD, None, "none")
+
+
+def as_it_is(source: str) -> Arm:
+    """A source model's generator, untouched."""
+    return Arm("as_is", source, "none")
+
+
+def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: Rates | None) -> dict[str, Any]:
+    """A config's values with target, arm and learning rates in place of its own, as far as the arm's method has them."""
+    fields = CONFIGS[arm.method].model_fields
+    values = {name: value for name, value in config.items() if name in fields}
+    values |= {"method": arm.method, "target": target, "source": arm.source or SCRATCH}
+    if rates:
+        values["optim"] = {**values.get("optim", {}), "lr_g": rates[0], "lr_d": rates[1]}
+    if "transfer" in fields:
+        frozen = {} if arm.source else {"freeze_d": 0}
+        values["transfer"] = {**values.get("transfer", {}), "parts": arm.parts, **frozen}
+    return values

@@ -1,4 +1,4 @@
-"""What earlier studies of a home say, laid side by side: only trials measured alike, each by one score."""
+"""What earlier studies of a home say, laid side by side: only trials measured alike, each by one score at one budget."""
 
 import math
 from collections import Counter, defaultdict
@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from search.picking.arms import Arm
-from search.records.results import config_of, load
+from search.picking.arms import Arm, Rates, as_it_is, trial_values
+from search.picking.curves import Curve, carried
+from search.records.results import config_of, is_evaluation, load
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
+from spaces.trials import parse_trial
 from trainables.images.domains import read_facts
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
@@ -22,11 +24,18 @@ from trainables.storage.json_files import read_json
 PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
 
-Rates = tuple[float, float]
-
 _NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
-_MEASURED = tuple(name for name, fact in RECORD.items() if fact.must_agree and fact.of is None)
+_MEASURED = tuple(
+    name
+    for name, fact in RECORD.items()
+    if fact.must_agree and fact.of is None and name != "metric_seed"  # which z is chance
+)
 _DEAD = ("diverged", "failed")
+_FLAT = 0.01
+"""A mean change of the log score by less than this is no progress."""
+_OWN = 4
+"""How many trials of other targets one of the target itself is worth, when a bench is chosen: those tell of it only as
+far as targets agree."""
 
 
 class Network(NamedTuple):
@@ -45,21 +54,20 @@ class Network(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What must be equal for scores to compare across studies, whatever the arm."""
+    """What must be equal for scores to compare across studies, whatever the arm and the budget."""
 
     metric: str
     measured: tuple[Any, ...]
     """The facts of a measurement that must agree, in the order of `spaces.protocol.RECORD`."""
     network: Network
-    images: int
-    """The budget of a trial."""
 
-    def about(self) -> str:
-        """In a line."""
+    def about(self, images: int | None = None) -> str:
+        """In a line; at a budget, if one is given."""
         facts = dict(zip(_MEASURED, self.measured, strict=True))
+        after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
-            f"at {facts['input_size']} pixels, after {self.images:,} images, networks of {self.network.resolution} pixels and "
+            f"at {facts['input_size']} pixels, {after}networks of {self.network.resolution} pixels and "
             f"width {self.network.width}"
         )
 
@@ -71,15 +79,16 @@ class Tried:
     study: str
     trial: int
     target: str
-    block: str
-    """The study, and how many target images the trial had."""
+    level: str
+    """The target, and how many of its images the trial had."""
     arm: Arm
     score: float
-    """At the bench's budget."""
-    carried: bool
-    """It was stopped before that, and its score carried on by the progress of those that were not."""
+    """At the evidence's budget."""
     seconds: float
+    """That such a trial takes of a search: less than its whole budget's, if it was stopped early."""
     config: TrialConfig
+    error: float = 0.0
+    """Standard deviation of the log score, where it was not measured at that budget but carried on to it."""
 
     @property
     def source(self) -> str | None:
@@ -94,9 +103,11 @@ class Tried:
 
 @dataclass
 class Evidence:
-    """The trials of one bench, and the rankings of the targets that they are of."""
+    """The trials of one bench by their scores at one budget, and the rankings of the targets that they are of."""
 
     bench: Bench
+    images: int
+    """The budget."""
     tried: list[Tried] = field(default_factory=list)
     dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
     """Trials that diverged or failed, by target and arm; they have no score."""
@@ -118,22 +129,77 @@ class Evidence:
         """All that the other targets say, and this one's ranking, which needs no trial."""
         dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
         tried = [one for one in self.tried if one.target != target]
-        return Evidence(self.bench, tried, dead, self.rankings, self.ranks)
+        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.ranks)
 
-    def left_out(self) -> str:
-        """In a line, for those who go by another bench."""
-        return f"left out, as measured otherwise: {len(self.tried)} trials by {self.bench.about()}"
+    def about(self) -> str:
+        """How scores were measured, in a line."""
+        return self.bench.about(self.images)
 
     @property
     def seconds(self) -> float | None:
-        """Mean wall time of a trial that spent its whole budget."""
-        whole = [one.seconds for one in self.tried if not one.carried]
-        return float(np.mean(whole)) if whole else None
+        """Mean wall time of a trial, those included that were stopped early."""
+        return float(np.mean([one.seconds for one in self.tried])) if self.tried else None
 
 
-def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Evidence], list[str]]:
-    """The evidence of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
-    found: dict[Bench, Evidence] = {}
+@dataclass
+class Pool:
+    """All trials of one bench, whatever their budgets, and the rankings of their targets."""
+
+    bench: Bench
+    curves: list[Curve] = field(default_factory=list)
+    seeds: dict[str, int] = field(default_factory=dict)
+    """Of each target, the highest seed that any trial had."""
+    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
+    rankings: dict[str, dict[str, float]] = field(default_factory=dict)
+    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def information(self, target: str) -> int:
+        """How much there is on a target, in trials: its own count four times as much as others'."""
+        return sum(_OWN if curve.target == target else 1 for curve in self.curves)
+
+    def budget(self, target: str | None = None) -> int:
+        """The budget that the evidence favours: the most images at which it still compares, if more have helped.
+
+        Of the budgets that trials were given, those count at which two arms of one target were measured, of `target` where
+        it has such. From the least of them on, a larger one is taken where its scores are better by 1 % at least, in the
+        mean of the trials measured at both, or where no trial was. Where nothing compares: that with the most trials.
+        """
+        trained = [curve for curve in self.curves if not curve.untrained] or self.curves
+        given = sorted({curve.config.budget.images for curve in trained})
+        own = [images for images in given if self._compares(images, target)]
+        fitting = own or [images for images in given if self._compares(images)]
+        if not fitting:
+            return max(given, key=lambda images: (sum(curve.covers(images) for curve in trained), images))
+        best = fitting[0]
+        for more in fitting[1:]:
+            both = [curve.at(more) - curve.at(best) for curve in trained if curve.covers(best, more)]
+            if not both or np.mean(both) < -_FLAT:
+                best = more
+        return best
+
+    def _compares(self, images: int, target: str | None = None) -> bool:
+        """Whether two arms of one target, or of this one, were measured at a budget."""
+        there = {(c.target, c.arm) for c in self.curves if c.covers(images) and target in (None, c.target)}
+        return max(Counter(name for name, _ in there).values(), default=0) > 1
+
+    def at(self, images: int) -> Evidence:
+        """The scores at a budget; trials that nothing carries there have none."""
+        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.ranks)
+        for curve in self.curves:
+            if found := carried(curve, images, self.curves):
+                score, error = math.exp(found[0]), found[1]
+                where = curve.study, curve.trial, curve.target, curve.level, curve.arm
+                evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error))
+        return evidence
+
+    def left_out(self) -> str:
+        """In a line, for those who go by another bench."""
+        return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
+
+
+def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool], list[str]]:
+    """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
+    found: dict[Bench, Pool] = {}
     notes = []
     for name in home.names("studies") if studies is None else studies:
         try:
@@ -145,14 +211,15 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Evide
             notes.append(f"left out: {error}")
             continue
         names = _present_names(home, spec)
-        for bench, tried, dead in _benches(spec, rows, names):
-            evidence = found.setdefault(bench, Evidence(bench))
-            evidence.tried += tried
-            evidence.dead += dead
-            target = names[spec.target]
-            for kept, values in ((evidence.rankings, spec.ranking), (evidence.ranks, _ranks(paths))):
+        target = names[spec.target]
+        for bench, curves, dead in _benches(spec, rows, names):
+            pool = found.setdefault(bench, Pool(bench))
+            pool.curves += curves
+            pool.dead += dead
+            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in rows))
+            for kept, values in ((pool.rankings, spec.ranking), (pool.ranks, _ranks(paths))):
                 kept.setdefault(target, {}).update({names[source]: value for source, value in values.items()})
-    return sorted(found.values(), key=lambda e: (-len(e.tried), str(e.bench))), notes
+    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
 
 
 def _ranks(paths: StudyPaths) -> dict[str, float]:
@@ -183,99 +250,95 @@ def _present_digest(home: Home, kind: str, name: str) -> str | None:
         return None
 
 
+_Rows = list[Mapping[str, Any]]
+
+
 def _benches(
     spec: StudySpec, rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]
-) -> list[tuple[Bench, list[Tried], Counter[Any]]]:
-    """A study's trials by bench; more than one where its space varies the network."""
+) -> list[tuple[Bench, list[Curve], Counter[tuple[str, Arm]]]]:
+    """A study's trials by bench; more than one where its space varies the network.
+
+    A trial that was never measured counts on the bench with its network that most trials of the study are on.
+    """
     metric = next((name for name in PICKED_BY if name in spec.base.protocol.metrics), None)
     if metric is None:
         return []
-    by_trial: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    by_trial: dict[int, _Rows] = defaultdict(list)
     for row in rows:
         by_trial[row["trial"]].append(row)
-    groups: dict[_Key, list[list[Mapping[str, Any]]]] = defaultdict(list)
-    unmeasured = []  # trials without a score, that diverged or failed
+    groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
-        scored = [row for row in mine if _is_score(row[metric])]
-        if scored:
-            groups[_Key.of(scored[-1])].append(scored)
-        else:
-            unmeasured.append(mine)
-    for trials in groups.values():
-        trials += unmeasured
-        unmeasured = []
-    return [
-        _bench(spec, Bench(metric, key.measured, key.network, spec.base.budget.images), trials, names)
-        for key, trials in groups.items()
-    ]
-
-
-class _Key(NamedTuple):
-    """What a trial's last row says of its bench."""
-
-    measured: tuple[Any, ...]
-    network: Network
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "_Key":
-        return cls(tuple(row[name] for name in _MEASURED), Network.of(row))
+        benches: dict[Bench, _Rows] = defaultdict(list)
+        for row in mine:
+            if _is_score(row[metric]):
+                measured = tuple(row[name] for name in _MEASURED)
+                benches[Bench(metric, measured, Network.of(row))].append(row)
+        for bench, scored in benches.items():
+            groups[bench].append(scored)
+    unmeasured = [mine for mine in by_trial.values() if not any(_is_score(row[metric]) for row in mine)]
+    for mine in unmeasured:
+        same = [bench for bench in groups if bench.network == Network.of(mine[-1])]
+        if same:
+            groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
+    return [(bench, *_of_bench(spec, metric, trials, names)) for bench, trials in groups.items()]
 
 
 def _is_score(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and value > 0
 
 
-def _bench(
-    spec: StudySpec, bench: Bench, trials: Sequence[Sequence[Mapping[str, Any]]], names: Mapping[str, str]
-) -> tuple[Bench, list[Tried], Counter[Any]]:
-    """The trials of a study on one bench: those with a score, carried on to the whole budget, and those without one."""
-    alive = [rows for rows in trials if rows[-1]["status"] not in _DEAD and rows[-1][bench.metric]]
+def _of_bench(
+    spec: StudySpec, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
+) -> tuple[list[Curve], Counter[tuple[str, Arm]]]:
+    """The trials of a study on one bench: the curves of those with a score, and the count of those that came to none."""
+    curves = []
     lost = [_arm(config_of(rows[-1]), names) for rows in trials if rows[-1]["status"] in _DEAD]
-    dead = Counter((names[spec.target], arm) for arm in lost)
-    curves = [{row["images_seen"]: math.log(row[bench.metric]) for row in rows} for rows in alive]
-    whole = [_is_whole(rows, bench.images) for rows in alive]
-    through = [curve for curve, is_whole in zip(curves, whole, strict=True) if is_whole]
-    tried = []
-    for rows, curve, is_whole in zip(alive, curves, whole, strict=True):
-        ahead = 0.0 if is_whole else _progress(max(curve), through)
-        if ahead is not None:
-            score = math.exp(curve[max(curve)] + ahead)
-            tried.append(_tried(spec, rows[-1], names, score=score, carried=not is_whole))
-    return bench, tried, dead
+    for rows in trials:
+        if rows[-1]["status"] not in _DEAD:
+            curves += _curves(spec, metric, rows, names)
+    sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
+    trained = [curve for curve in curves if not curve.untrained]
+    return [*trained, *reversed(sampled.values())], Counter((names[spec.target], arm) for arm in lost)
 
 
-def _is_whole(rows: Sequence[Mapping[str, Any]], budget: int) -> bool:
-    """Whether a trial spent its budget; one of a method that trains nothing has nothing to spend."""
-    last = rows[-1]
-    return last["images_seen"] >= budget or (last["status"] == "completed" and not last["iterations"])
-
-
-def _tried(spec: StudySpec, last: Mapping[str, Any], names: Mapping[str, str], *, score: float, carried: bool) -> Tried:
-    config = config_of(last)
+def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:
+    """A trial's curve; and what it says of the source as it is, where it was measured before its generator was trained."""
+    config, last = config_of(rows[-1]), rows[-1]
+    budget = config.budget.images  # which the last iteration may pass by some images
+    scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in rows if is_evaluation(row)}
+    arm, target = _arm(config, names), names[spec.target]
+    through = last["status"] == "completed" and not last["iterations"] and not last["images_seen"]
     size = config.data.target_images
-    return Tried(
-        study=spec.name,
-        trial=last["trial"],
-        target=names[spec.target],
-        block=spec.name if size is None else f"{spec.name} with {size:,} images",
-        arm=_arm(config, names),
-        score=score,
-        carried=carried,
-        seconds=last["wall_seconds"],
-        config=config,
-    )
+    if spec.base.data.target_images is None and size == spec.train_images:
+        size = None  # all that there are
+    found = []
+
+    def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig) -> None:
+        where = spec.name, last["trial"], target, level_of(target, size)
+        found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config))
+
+    if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:
+        untouched = as_it_is(arm.source)
+        values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
+        first = next(row for row in rows if not row["images_seen"])
+        add(untouched, {0: scores[0]}, first["wall_seconds"] or 0.0, parse_trial(values, "a trial's source"))
+    curve = scores if through else {images: score for images, score in scores.items() if images}
+    if curve:
+        add(arm, curve, last["wall_seconds"] or 0.0, config)
+    return found
+
+
+def _grafts_all(config: TrialConfig) -> bool:
+    """Whether a trial starts with all tensors of its source's networks: none was given new weights."""
+    return bool(config.model_dump().get("transfer", {}).get("on_mismatch") == "error")
+
+
+def level_of(target: str, images: int | None) -> str:
+    """The level of trials on so many of a target's images; None for all."""
+    return target if images is None else f"{target} with {images:,} images"
 
 
 def _arm(config: TrialConfig, names: Mapping[str, str]) -> Arm:
     """The arm of a config, its source by the name under which it is what the home has now."""
     arm = Arm.of(config)
     return arm if arm.source is None else arm._replace(source=names[arm.source])
-
-
-def _progress(images: int, whole: Sequence[Mapping[int, float]]) -> float | None:
-    """Mean change of the log score from `images` seen to the end, over trials that went there; None if there are none.
-
-    Leaving stopped trials out would flatter whatever was stopped most: only its best trials would count.
-    """
-    changes = [curve[max(curve)] - curve[images] for curve in whole if images in curve]
-    return float(np.mean(changes)) if changes else None

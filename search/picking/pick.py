@@ -3,11 +3,12 @@
 The pick is the arm (scratch, or a source with the parts to transfer) whose log score has the lowest posterior mean under
 `transfer_model`, with the best of the learning rates that were tried. What is said of it comes from the same draws:
 
-- its expected score is the median, with an interval that holds 90 % of single trainings; where this target was never
-  trained on, only the ratio to scratch is known;
+- its expected score is the median, with an interval that holds 90 % of single trainings; where no trial had as many of the
+  target's images as are asked for, only the ratio to scratch is known;
 - it is said to beat another arm where it does so in 95 % of draws at least; else the two are not separated;
-- what a search would still gain: in each draw the arms have true scores; N trials are dealt out to the arms, the likeliest
-  first, each seeing its arm's score with noise sigma; the arm that then looks best is compared with the pick.
+- what a search would still gain, of what ever varied: in each draw the arms have true scores; N trials are dealt out to
+  the arms, the likeliest first, each seeing its arm's score with noise sigma; the arm that then looks best is compared
+  with the pick.
 
 Without any trial there is only the ranking, and the pick says so: no score, no interval.
 """
@@ -15,17 +16,16 @@ Without any trial there is only the ranking, and the pick says so: no score, no 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Evidence, Rates, Tried
+from search.picking.arms import SCRATCH_ARM, Arm, Rates
+from search.picking.evidence import Evidence, Tried
 from search.picking.transfer_model import Case, Posterior, posterior
 from spaces.config import SCRATCH
 from spaces.records import Config
-from spaces.trials import CONFIGS, DEFAULT_METHOD
+from spaces.trials import DEFAULT_METHOD
 
 DRAWS = 4000
 SURE = 0.95
@@ -79,7 +79,9 @@ class SearchGain(Config):
     hours: float | None
     """Of one trial at a time."""
     ratio: Interval
-    """Score after the search over the pick's; 1 is no gain."""
+    """Score after the search over the pick's, by what ever varied: sources, and the ways they were used; 1 is no gain."""
+    unvaried: tuple[str, ...] = ()
+    """What a search varies and no trial ever did: what that would gain is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,8 @@ class Judgement:
     means: Floats
     """Log scores by draw, (draws, arms): relative to scratch where the level is not known."""
     sigma: Floats
+    rho: Floats
+    """(draws,) each: how much single trials, and studies, differ."""
 
     @property
     def order(self) -> list[int]:
@@ -101,31 +105,31 @@ class Judgement:
         return [int(i) for i in np.argsort(self.means.mean(0), kind="stable")]
 
 
-def judge(evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0) -> Judgement:
+def judge(
+    evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0, level: str | None = None
+) -> Judgement:
     """Predict every arm of `sources`, and scratch, on a target of which the evidence may know nothing but the ranking.
 
-    The evidence has one trial at least, of whatever target.
+    `level` is what is asked for, by default the target with all of its images. The evidence has one trial at least, of
+    whatever target.
     """
     assert evidence.tried, "without any trial there are no learning rates to choose from"
-    block = main_block(evidence, target)
+    level = level or target
     arms = [SCRATCH_ARM, *(Arm(method, source, parts) for source in sources for method, parts in _ways_tried(evidence))]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
-    asked = [_case(evidence, target, block, arm, rates) for arm in arms for rates in options[arm]]
-    tried = [_case(evidence, one.target, one.block, one.arm, one.rates) for one in evidence.tried]
+    asked = [_case(evidence, target, level, arm, rates) for arm in arms for rates in options[arm]]
+    tried = [
+        _case(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
+        for one in evidence.tried
+    ]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
-    return _best_rates(drawn, arms, options, known=bool(evidence.of(target)))
+    return _best_rates(drawn, arms, options, known=any(one.level == level for one in evidence.of(target)))
 
 
 def _ways_tried(evidence: Evidence) -> list[tuple[str, str]]:
     """Methods, each with the networks that it transferred, in which sources were used; fine-tuning's first."""
     tried = {(one.arm.method, one.arm.parts) for one in evidence.tried if one.source is not None}
     return sorted(tried, key=lambda way: (way[0] != DEFAULT_METHOD, way)) or [(DEFAULT_METHOD, DEFAULT_PARTS)]
-
-
-def main_block(evidence: Evidence, target: str) -> str:
-    """The target's block with the most trials, whose level the expected score is of."""
-    blocks = [one.block for one in evidence.of(target)]
-    return max(blocks, key=blocks.count, default=f"{target}, not tried yet")
 
 
 def _best_rates(drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[Rates | None]], known: bool) -> Judgement:
@@ -138,29 +142,29 @@ def _best_rates(drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[Ra
         rates[arm] = options[arm][best - start]
         start = stop
     means = drawn.mean[:, columns]
-    return Judgement(arms, rates, known, means if known else means - means[:, :1], drawn.sigma)
+    return Judgement(arms, rates, known, means if known else means - means[:, :1], drawn.sigma, drawn.rho)
 
 
 def _rates_tried(evidence: Evidence, arm: Arm) -> list[Rates | None]:
-    """The learning rates of the best trials of the arm's kind (from scratch, or transferred), beside others of their block.
+    """The learning rates of the best trials of the arm's kind (from scratch, or transferred), beside others of their level.
 
     Where there are none of the kind, those of all trials of the method; never such as were not tried.
     """
     of_method = [one for one in evidence.tried if one.arm.method == arm.method] or evidence.tried
     kind = [one for one in of_method if (one.source is None) == (arm.source is None)] or of_method
-    blocks: dict[str, list[float]] = defaultdict(list)
+    levels: dict[str, list[float]] = defaultdict(list)
     for one in kind:
-        blocks[one.block].append(one.score)
-    ordered = sorted(kind, key=lambda one: one.score / float(np.median(blocks[one.block])))
+        levels[one.level].append(one.score)
+    ordered = sorted(kind, key=lambda one: one.score / float(np.median(levels[one.level])))
     return list(dict.fromkeys(one.rates for one in ordered))[:RATES]
 
 
-def _case(evidence: Evidence, target: str, block: str, arm: Arm, rates: Rates | None) -> Case:
+def _case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
     distances = evidence.rankings.get(target, {})
     nearness = 0.0
     if arm.source in distances:
         nearness = float(np.log(distances[arm.source]) - np.mean(np.log(list(distances.values()))))
-    return Case(block, target, arm, nearness, rates)
+    return Case(level, target, arm, nearness, rates)
 
 
 def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
@@ -188,14 +192,24 @@ def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
 def expected(judged: Judgement, seed: int = 0) -> tuple[Interval | None, Interval]:
     """The score of one training of the pick, if the target's level is known, and its ratio to one from scratch."""
     first = judged.order[0]
-    noise = np.random.default_rng(seed).standard_normal((2, len(judged.sigma))) * judged.sigma
-    mine = judged.means[:, first] + noise[0]
+    noise = np.random.default_rng(seed).standard_normal(len(judged.sigma))
+    mine = judged.means[:, first] + noise * np.hypot(judged.sigma, judged.rho)
     score = _interval(np.exp(mine)) if judged.known else None
     scratch = judged.arms.index(SCRATCH_ARM)
     return score, _interval(np.exp(judged.means[:, first] - judged.means[:, scratch]))
 
 
-def search_gain(judged: Judgement, trials: int, hours: float | None, seed: int = 0) -> SearchGain:
+def unvaried(evidence: Evidence) -> tuple[str, ...]:
+    """Of what a search varies beside the source, that which all trials have alike."""
+    tuned = [one for one in evidence.tried if one.rates]
+    parts = {one.arm.parts for one in tuned if one.source is not None}
+    alike = {"learning rates": len({one.rates for one in tuned}) < 2, "the networks transferred": len(parts) < 2}
+    return tuple(name for name, same in alike.items() if same)
+
+
+def search_gain(
+    judged: Judgement, trials: int, hours: float | None, seed: int = 0, unvaried: tuple[str, ...] = ()
+) -> SearchGain:
     """Deal `trials` out to the arms, likeliest first; see the module's words."""
     rng = np.random.default_rng(seed)
     means, order = judged.means, judged.order
@@ -209,7 +223,7 @@ def search_gain(judged: Judgement, trials: int, hours: float | None, seed: int =
     after = prior + weight * (means + noise - prior)
     chosen = after.argmin(1)
     gap = means[np.arange(len(means)), chosen] - means[:, order[0]]
-    return SearchGain(trials=trials, hours=hours, ratio=_interval(np.exp(gap)))
+    return SearchGain(trials=trials, hours=hours, ratio=_interval(np.exp(gap)), unvaried=unvaried)
 
 
 def _interval(draws: Floats) -> Interval:
@@ -217,24 +231,10 @@ def _interval(draws: Floats) -> Interval:
     return Interval(expected=float(middle), low=float(low), high=float(high))
 
 
-def pattern(evidence: Evidence, target: str, arm: Arm) -> Tried:
+def pattern(evidence: Evidence, target: str, arm: Arm, level: str | None = None) -> Tried:
     """The trial whose other settings a training of the arm takes: the best of the arm here, else elsewhere, else any."""
-    block = main_block(evidence, target)
 
     def distance(one: Tried) -> tuple[bool, bool, bool, float]:
-        return one.arm != arm, one.block != block, one.target != target, one.score
+        return one.arm != arm, one.level != (level or target), one.target != target, one.score
 
     return min(evidence.tried, key=distance)
-
-
-def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: Rates | None) -> dict[str, Any]:
-    """A config's values with target, arm and learning rates in place of its own, as far as the arm's method has them."""
-    fields = CONFIGS[arm.method].model_fields
-    values = {name: value for name, value in config.items() if name in fields}
-    values |= {"method": arm.method, "target": target, "source": arm.source or SCRATCH}
-    if rates:
-        values["optim"] = {**values.get("optim", {}), "lr_g": rates[0], "lr_d": rates[1]}
-    if "transfer" in fields:
-        frozen = {} if arm.source else {"freeze_d": 0}
-        values["transfer"] = {**values.get("transfer", {}), "parts": arm.parts, **frozen}
-    return values

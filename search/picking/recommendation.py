@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import Field
 
 from search.launch import DEFAULT_TRIALS, resolve_study
-from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Evidence, Network, gather
+from search.picking.arms import SCRATCH_ARM, Arm, trial_values
+from search.picking.evidence import Evidence, Network, gather, level_of
 from search.picking.pick import (
     DEFAULT_PARTS,
     Interval,
@@ -20,11 +20,11 @@ from search.picking.pick import (
     pattern,
     rivals,
     search_gain,
-    trial_values,
+    unvaried,
 )
-from search.picking.verdict import verdict, verdict_by_ranking
+from search.picking.verdict import over_the_source, verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
-from spaces.config import SCRATCH
+from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
@@ -48,6 +48,8 @@ class Recommendation(Config):
     """Of one training; None where no trial of this target tells the level of its scores."""
     to_scratch: Interval | None = None
     """Its score over that of training from scratch; None without any trial."""
+    to_as_is: Interval | None = None
+    """Its score over that of the best source as it is; None where none was scored untrained."""
     measured: str | None = None
     """How scores were measured."""
     trials_here: int = 0
@@ -70,29 +72,36 @@ def recommend(
     target: str,
     *,
     sources: Sequence[str] | None = None,
+    target_images: int | None = None,
     trials: int | None = None,
     hours: float | None = None,
 ) -> tuple[Recommendation, list[str]]:
     """The recommendation for a target, and a word on what was left out of it.
 
-    `sources` are the names to choose from, by default all on the shelf that fit; `trials` or `hours` are of a search to come.
-    UserError if a name is not known, or does not fit.
+    `sources` are the names to choose from, by default all on the shelf that fit; `target_images` how many of the target's to
+    train on, by default all; `trials` or `hours` are of a search to come. Of trials that were not measured alike, those count
+    that say the most. UserError if a name is not known, or does not fit.
     """
     domain = open_domain(home, target)
+    if target_images is not None:
+        domain.subset(target_images, 0)  # says how many there are, if too few
     found, notes = gather(home)
-    fitting = [evidence for evidence in found if evidence.bench.network.resolution == domain.facts.resolution]
-    # of this target before all; then the most trials
-    evidence = max(fitting, key=lambda e: (len(e.of(target)), len(e.tried)), default=None)
-    if evidence is None or not evidence.tried:
-        return _by_ranking(home, domain, sources), notes
-    notes += [other.left_out() for other in fitting if other is not evidence]
+    fitting = [pool for pool in found if pool.bench.network.resolution == domain.facts.resolution]
+    pool = max(fitting, key=lambda pool: pool.information(target), default=None)
+    evidence = pool.at(pool.budget(target)) if pool else None
+    if pool is None or evidence is None or not evidence.tried:
+        return _by_ranking(home, domain, sources, target_images), notes
+    notes += [other.left_out() for other in fitting if other is not pool]
     models, unreadable = _choices(home, domain, evidence, sources)
     first = evidence.tried[0].config
     ranking = rank_sources(home, domain, models, first.protocol) if models else None
     if ranking:
         evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
-    judged = judge(evidence, target, ranking.order if ranking else ())
-    return _from(evidence, target, judged, ranking, search_size(evidence, trials, hours)), [*notes, *unreadable]
+    level = level_of(target, None if target_images == domain.facts.train else target_images)
+    judged = judge(evidence, target, ranking.order if ranking else (), level=level)
+    size = search_size(evidence, trials, hours)
+    config = _config(evidence, target, judged, level, target_images, pool.seeds.get(target, -1) + 1)
+    return _from(evidence, target, judged, ranking, size, config), [*notes, *unreadable]
 
 
 def _choices(
@@ -128,18 +137,32 @@ def search_size(evidence: Evidence, trials: int | None, hours: float | None) -> 
     return trials, trials * seconds / 3600 if seconds else None
 
 
+def _config(
+    evidence: Evidence, target: str, judged: Judgement, level: str, target_images: int | None, seed: int
+) -> TrialConfig:
+    """What to train: the arm picked, with the settings of its best trial, at the evidence's budget, with a seed not tried."""
+    arm = judged.arms[judged.order[0]]
+    like = pattern(evidence, target, arm, level).config
+    values = trial_values(like.model_dump(), target, arm, judged.rates[arm])
+    evaluations = max(1, like.budget.images // like.budget.eval_every_images)
+    values["budget"] = {"images": evidence.images, "eval_every_images": max(1, evidence.images // evaluations)}
+    values |= {"data": {"target_images": target_images}, "seed": seed}
+    return parse_trial(values, "pick")
+
+
 def _from(
-    evidence: Evidence, target: str, judged: Judgement, ranking: Ranking | None, size: tuple[int, float | None]
+    evidence: Evidence,
+    target: str,
+    judged: Judgement,
+    ranking: Ranking | None,
+    size: tuple[int, float | None],
+    config: TrialConfig,
 ) -> Recommendation:
     arm = judged.arms[judged.order[0]]
     rates = judged.rates[arm]
-    like = pattern(evidence, target, arm)
-    values = trial_values(like.config.model_dump(), target, arm, rates)
-    if like.target != target:
-        values["data"] = {**values["data"], "target_images": None}  # another target's count need not be there
     score, to_scratch = expected(judged)
     others = rivals(judged, evidence, target)
-    gain = search_gain(judged, *size)
+    gain = search_gain(judged, *size, unvaried=unvaried(evidence))
     here = evidence.of(target)
     return Recommendation(
         target=target,
@@ -150,7 +173,8 @@ def _from(
         lr_d=rates[1] if rates else None,
         score=score,
         to_scratch=to_scratch,
-        measured=evidence.bench.about(),
+        to_as_is=over_the_source(arm, others),
+        measured=evidence.about(),
         trials_here=len(here),
         trials_elsewhere=len(evidence.tried) - len(here),
         rests_on=dict(Counter(one.study for one in evidence.tried)),
@@ -158,13 +182,15 @@ def _from(
         search=gain,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},
         says=tuple(verdict(evidence, target, arm, rates, score, to_scratch, others, gain)),
-        config=parse_trial(values, "pick"),
+        config=config,
     )
 
 
-def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None) -> Recommendation:
+def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None, target_images: int | None) -> Recommendation:
     """Nothing was trained yet: the first by rank, with the paper's parts and the defaults of a search."""
-    spec = resolve_study(home, domain.facts.name, "quickstart", sources=",".join(sources or ())).spec
+    spec = resolve_study(
+        home, domain.facts.name, "quickstart", sources=",".join(sources or ()), target_images=target_images
+    ).spec
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
     arm = Arm.finetuned(ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM

@@ -1,11 +1,12 @@
 """How each way of choosing a source would have done, target by target, each time knowing the other targets' trials only.
 
-The truth of an arm (scratch, or a source with the parts transferred) on a target is its score at the best of its settings,
-the geometric mean over seeds. A way that names a source alone is given the paper's parts, both, or the best of those tried
-where both was not. The regret of a choice is its score less the best arm's, and their ratio: 0 and 1 for the oracle.
+The truth of an arm (scratch, or a source with the parts transferred) on a target is its score at the best of its
+settings, the geometric mean over seeds, with the number of target images that most trials had. A way that names a
+source alone is given the paper's parts, both, or the best of those tried where both was not. The regret of a choice is
+its score less the best arm's, and their ratio: 0 and 1 for the oracle.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Evidence, Tried, gather
+from search.picking.evidence import Evidence, Pool, Tried, gather
 from search.picking.pick import DEFAULT_PARTS, judge
 from search.ranking import rank_sources
 from search.records.results import flat_config
@@ -27,7 +28,8 @@ Truth = Mapping[Arm, float]
 
 Choose = Callable[[str], Arm | None]
 
-SEEDS = ("seed", "data/seed")
+ASIDE = ("seed", "data/seed", "protocol/seed", "budget/images", "budget/eval_every_images")
+"""Settings that are chance, or that scores of one budget have alike."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,22 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
     trials of two arms each.
     """
     found, notes = gather(home, studies)
-    evidence = max(found, key=lambda e: (len(_truths(e)), len(e.tried)), default=None)
+    pairs = [(pool, pool.at(_budget(pool))) for pool in found]
+    pool, evidence = max(pairs, key=lambda pair: (len(_truths(pair[1])), len(pair[1].tried)), default=(None, None))
     if evidence is None or len(_truths(evidence)) < 2:
-        there = ", ".join(sorted({target for e in found for target in e.targets})) or "none"
+        there = ", ".join(sorted({target for _, e in pairs for target in e.targets})) or "none"
         raise UserError(
-            f"leaving out a target takes studies of two targets at least, measured alike, at one budget; there: {there}; "
-            "search another target with the same --space and --max-images"
+            f"leaving out a target takes studies of two targets at least, measured alike; there: {there}; search another "
+            "target with the same --space"
         )
-    notes += [other.left_out() for other in found if other is not evidence]
+    notes += [other.left_out() for other in found if other is not pool]
     notes += _rank_where_none_was(home, evidence)
     return evidence, leave_one_out(evidence), notes
+
+
+def _budget(pool: Pool) -> int:
+    """The least of the budgets that the targets favour: at that, all of them were measured."""
+    return min(pool.budget(target) for target in {curve.target for curve in pool.curves})
 
 
 def _rank_where_none_was(home: Home, evidence: Evidence) -> list[str]:
@@ -122,12 +130,19 @@ def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
     return {target: arms for target in evidence.targets if len(arms := truth(evidence.of(target))) > 1}
 
 
+def main_level(trials: Sequence[Tried]) -> str | None:
+    """What most trials of a target have for a level: with how many of its images they are."""
+    return next((level for level, _ in Counter(one.level for one in trials).most_common(1)), None)
+
+
 def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
     """Each arm's score on a target, from its trials."""
     logs: dict[tuple[Arm, str], list[float]] = defaultdict(list)
+    level = main_level(trials)
     for one in trials:
-        settings = {name: value for name, value in flat_config(one.config).items() if name not in SEEDS}
-        logs[one.arm, f"{one.block} {settings}"].append(np.log(one.score))
+        if one.level == level:
+            settings = {name: value for name, value in flat_config(one.config).items() if name not in ASIDE}
+            logs[one.arm, str(settings)].append(np.log(one.score))
     arms: dict[Arm, float] = {}
     for (arm, _), scores in logs.items():
         arms[arm] = min(arms.get(arm, np.inf), float(np.exp(np.mean(scores))))

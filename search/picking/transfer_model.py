@@ -1,13 +1,15 @@
 """A model of what transfer comes to: scores of trials on several targets, explained and predicted with their uncertainty.
 
-For trial i of block b (a study, at one number of target images) on target t, from source s with parts p transferred:
+For trial i of study j on target t with l of its images, from source s with parts p transferred:
 
-    log score_i = B_b + T_i (A + P_p + S_s + k z_ts + a_t + c_tp + u_ts + v_tsp) + w . x_i + e_i,    e_i ~ N(0, sigma^2)
+    log score_i = B_tl + T_i (A + P_p + S_s + k z_ts + a_t + c_tp + u_ts + v_tsp) + w . x_i + r_j + e_i,
+    r_j ~ N(0, rho^2),    e_i ~ N(0, sigma^2 + d_i^2)
 
-T_i is 0 from scratch and 1 else, so all in brackets is relative to scratch: one source's gain in one block cancels what
-all trials of the block share. z_ts is the log of the ranking's distance between s and t, less its mean over the target's
-sources. x_i are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones alone),
-standardised; w is left out where they never vary. Scores are positive and lower is better: Frechet distances.
+T_i is 0 from scratch and 1 else, so all in brackets is relative to scratch: one source's gain at one level cancels what
+all trials of the level share. d_i is the error of a score that was carried on to the budget, 0 of one that was
+measured. z_ts is the log of the ranking's distance between s and t, less its mean over the target's sources. x_i are
+the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones alone), standardised; w
+is left out where they never vary. Scores are positive and lower is better: Frechet distances.
 
 That is fine-tuning. A trial of another method m has a bracket of its own, and rates only where the method has them:
 
@@ -18,13 +20,14 @@ Every coefficient is normal a priori, with mean 0 but for k:
     B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
     k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
 
-tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal trials
-differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without replicates or a
-second target they are hardly known, and intervals are as wide as that. For given (sigma, tau, upsilon) the posterior is
-normal in closed form; over a grid of them it is weighted by the marginal likelihood, so no point estimate makes an interval
-too narrow. A source without any trial differs from others by S, u and its ranking alone. This is ridge regression with
-random effects (e.g. Gelman and Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against worlds whose
-truth is known.
+tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal
+trials differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without
+replicates or a second target they are hardly known, and intervals are as wide as that. rho is how much studies differ
+that asked the same; it is half-normal with scale 0.1, and 0.1 at most, so that trials of many small studies say nearly
+as much as those of one. For given (sigma, rho, tau, upsilon) the posterior is normal in closed form; over a grid of
+them it is weighted by the marginal likelihood, so no point estimate makes an interval too narrow. A source without any
+trial differs from others by S, u and its ranking alone. This is ridge regression with random effects (e.g. Gelman and
+Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against worlds whose truth is known.
 """
 
 from collections.abc import Sequence
@@ -38,13 +41,16 @@ from numpy.typing import NDArray
 from search.picking.arms import Arm
 from spaces.trials import DEFAULT_METHOD
 
-_BLOCK, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
+_LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
 _SLOPE_MEAN, _SLOPE = 0.25, 0.25
 _METHOD_SLOPE_MEAN, _METHOD_SLOPE = 0.5, 0.5
 _SCALE = 0.5
 _SIGMAS = np.geomspace(0.01, 1.5, 14)
 _TAUS = np.geomspace(0.02, 1.5, 8)
 _UPSILONS = np.geomspace(0.01, 1.0, 6)
+_STUDY_SCALE = 0.1
+_RHOS = np.geomspace(0.01, 0.1, 4)
+"""No larger: many trainings that contradict a search are no fault of the search as a whole."""
 
 Floats = NDArray[np.float64]
 
@@ -52,13 +58,18 @@ Floats = NDArray[np.float64]
 class Case(NamedTuple):
     """What the model knows of a trial, tried or to come."""
 
-    block: str
+    level: str
+    """The target and how many of its images there are."""
     target: str
     arm: Arm
     nearness: float
     """z_ts; means nothing from scratch."""
     rates: tuple[float, float] | None
     """lr_g and lr_d; None of a method without."""
+    study: str | None = None
+    """None of a trial to come."""
+    error: float = 0.0
+    """Standard deviation of a log score that was not measured but carried on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +80,8 @@ class Posterior:
     """Log scores by draw, (draws, cases): of an endless number of trials of the case."""
     sigma: Floats
     """(draws,): spread of single trials about it."""
+    rho: Floats
+    """(draws,): spread of studies about it."""
 
 
 def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], draws: int, seed: int) -> Posterior:
@@ -77,37 +90,47 @@ def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], 
     x, x_asked = design.matrix(cases), design.matrix(asked)
     centre = float(log_scores.mean()) if len(log_scores) else 0.0
     y: Floats = log_scores - centre
-    data = _Sums.of(x, y, design)
-    scales = np.array(list(product(_SIGMAS, _TAUS, _UPSILONS)))  # (grid, 3), logarithmic: hence the log in the prior
-    fits = [_Fit.of(data, design, *map(float, scale)) for scale in scales]
-    prior = np.log(scales).sum(1) - (scales**2).sum(1) / (2 * _SCALE**2)
+    scales = np.array(list(product(_SIGMAS, _RHOS, _TAUS, _UPSILONS)))  # logarithmic: hence the log in the prior
+    sums = {noise: _Sums.of(x, y, design, cases, *noise) for noise in product(_SIGMAS, _RHOS)}
+    fits = [_Fit.of(sums[sigma, rho], design, tau, upsilon) for sigma, rho, tau, upsilon in map(tuple, scales)]
+    widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
+    prior = np.log(scales).sum(1) - (scales**2 / (2 * widths**2)).sum(1)
     log_weights = np.array([fit.log_evidence for fit in fits]) + prior
     weights = np.exp(log_weights - log_weights.max())
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, weights / weights.sum())
     drawn = [x_asked @ fit.draw(int(n), rng) for n, fit in zip(counts, fits, strict=True) if n]  # (cases, n) each
     mean: Floats = np.concatenate(drawn, axis=1).T + centre
-    return Posterior(mean, np.repeat(scales[:, 0], counts))
+    return Posterior(mean, *(np.repeat(scales[:, column], counts) for column in (0, 1)))
 
 
 class _Sums(NamedTuple):
-    """All that a fit needs of the data."""
+    """All that a fit needs of the data, weighted by the inverse of the noise's covariance V."""
 
-    n: int
     xx: Floats
     xr: Floats
     rr: float
     """Of x and the residuals r from the prior mean."""
+    log_det: float
+    """Of V."""
 
     @classmethod
-    def of(cls, x: Floats, y: Floats, design: "_Design") -> "_Sums":
-        residual: Floats = y - x @ design.prior_mean
-        return cls(len(y), x.T @ x, x.T @ residual, float(residual @ residual))
+    def of(cls, x: Floats, y: Floats, design: "_Design", cases: Sequence[Case], sigma: float, rho: float) -> "_Sums":
+        """V is sigma^2 + error^2 on its diagonal, and rho^2 more between trials of one study (inverted by Woodbury)."""
+        both = np.column_stack([x, y - x @ design.prior_mean])
+        variance = sigma**2 + np.array([case.error for case in cases]) ** 2
+        _, study = np.unique([case.study or "" for case in cases], return_inverse=True)
+        member = np.eye(int(study.max(initial=-1)) + 1)[study] / variance[:, None]  # (cases, studies)
+        held = member.sum(0) + 1 / rho**2
+        shared = member.T @ both
+        products = both.T @ (both / variance[:, None]) - shared.T @ (shared / held[:, None])
+        log_det = float(np.log(variance).sum() + np.log(held * rho**2).sum())
+        return cls(products[:-1, :-1], products[:-1, -1], float(products[-1, -1]), log_det)
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """The normal posterior of the coefficients for one sigma, tau and upsilon."""
+    """The normal posterior of the coefficients for one sigma, rho, tau and upsilon."""
 
     mean: Floats
     factor: Floats
@@ -115,15 +138,12 @@ class _Fit:
     log_evidence: float
 
     @classmethod
-    def of(cls, data: _Sums, design: "_Design", sigma: float, tau: float, upsilon: float) -> "_Fit":
+    def of(cls, data: _Sums, design: "_Design", tau: float, upsilon: float) -> "_Fit":
         sd = design.prior_sd(tau, upsilon)
-        factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx / sigma**2).astype(np.float64)
-        half = np.linalg.solve(factor, data.xr / sigma**2)
+        factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx).astype(np.float64)
+        half = np.linalg.solve(factor, data.xr)
         log_evidence = (
-            -data.n * np.log(sigma)
-            - np.log(sd).sum()
-            - np.log(np.diag(factor)).sum()
-            - 0.5 * (data.rr / sigma**2 - half @ half)
+            -0.5 * data.log_det - np.log(sd).sum() - np.log(np.diag(factor)).sum() - 0.5 * (data.rr - half @ half)
         )
         return cls(design.prior_mean + np.linalg.solve(factor.T, half), factor, float(log_evidence))
 
@@ -168,7 +188,7 @@ class _Design:
 
 _PRIOR_MEAN = {"slope": _SLOPE_MEAN, "method slope": _METHOD_SLOPE_MEAN}
 _PRIOR_SD = {
-    "block": _BLOCK,
+    "level": _LEVEL,
     "transfer": _TRANSFER,
     "parts": _EFFECT,
     "source": _EFFECT,
@@ -184,7 +204,7 @@ _Terms = list[tuple[tuple[str, ...], float]]
 
 def _terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
     """The coefficients that a case has."""
-    terms: _Terms = [(("block", case.block), 1.0), *_rate_terms(case, rates)]
+    terms: _Terms = [(("level", case.level), 1.0), *_rate_terms(case, rates)]
     method, s, p = case.arm
     if s is None:
         return terms

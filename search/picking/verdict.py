@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from search.picking.arms import Arm
-from search.picking.evidence import Evidence, Rates
+from search.picking.arms import Arm, Rates, as_it_is
+from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
 from spaces.trials import DEFAULT_METHOD
@@ -29,8 +29,9 @@ def verdict(
     if score:
         yield f"expected {metric} of one training: {_ranged(score)}; 90 % of trainings lie within the brackets"
     else:
-        yield f"what {metric} that comes to is not known: no trial of target {target!r} was measured so"
+        yield f"what {metric} that comes to is not known: no trial on as many images of target {target!r} was measured so"
     yield _against_scratch(arm, to_scratch, rivals)
+    yield _against_as_it_is(arm, target, rivals)
     if arm.source is not None:
         yield from _against("source", _best_of_each_source(arm.source, rivals))
         same = [rival for rival in rivals if rival.source == arm.source]
@@ -85,6 +86,44 @@ def _against_scratch(arm: Arm, to_scratch: Interval, rivals: Sequence[Rival]) ->
     return f"the evidence does not separate transfer from scratch: it is the better one {odds}; {ratio}"
 
 
+def over_the_source(arm: Arm, rivals: Sequence[Rival]) -> Interval | None:
+    """The score of a pick over that of the best source as it is; None where it is one, or where none was scored untrained."""
+    untrained = _untrained(rivals)
+    if untrained is None or _is_untrained(arm):
+        return None
+    ratio = untrained.ratio
+    return Interval(expected=1 / ratio.expected, low=1 / ratio.high, high=1 / ratio.low)
+
+
+def _is_untrained(arm: Arm) -> bool:
+    return arm.source is not None and arm == as_it_is(arm.source)
+
+
+def _untrained(rivals: Sequence[Rival]) -> Rival | None:
+    """The likeliest source as it is."""
+    return next((rival for rival in rivals if _is_untrained(rival.arm)), None)
+
+
+def _against_as_it_is(arm: Arm, target: str, rivals: Sequence[Rival]) -> str:
+    """Whether training gains anything over the source as it is."""
+    if _is_untrained(arm):
+        best = next(rival for rival in rivals if not _is_untrained(rival.arm))
+        return (
+            f"no training is known to gain over it: the likeliest, {best.arm}, is better with probability "
+            f"{1 - best.worse_with_probability:.2f}"
+        )
+    untrained, ratio = _untrained(rivals), over_the_source(arm, rivals)
+    if untrained is None or ratio is None:
+        return (
+            "what training gains over a source as it is is not known, as none was scored untrained; a search would tell: "
+            f"understock search {target} --space methods"
+        )
+    said = f"with probability {untrained.worse_with_probability:.2f}, its score is {_ranged(ratio)} of that of {untrained.arm}"
+    if untrained.separated:
+        return f"training gains over the source as it is: {said}"
+    return f"the evidence does not tell whether training gains over the source as it is: {said}"
+
+
 def _best_of_each_source(picked: str, rivals: Sequence[Rival]) -> list[Rival]:
     """Of every other source, with the parts that suit it best."""
     found: dict[str, Rival] = {}
@@ -117,9 +156,12 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     here = len(evidence.of(target))
     others = [name for name in evidence.targets if name != target]
     elsewhere = f" and on {_trials(len(evidence.tried) - here)} of {', '.join(others)}" if others else ""
-    yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.bench.about()}"
-    if carried := sum(one.carried for one in evidence.tried):
-        yield f"{carried} of them were stopped early; their scores are carried on by the mean progress of the others"
+    yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.about()}"
+    if carried := sum(one.error > 0 for one in evidence.tried):
+        yield (
+            f"{carried} of them were not measured at that budget; their scores are carried on to it by the progress of "
+            "others of their kind, and count for less"
+        )
     dead = {arm: n for (of, arm), n in evidence.dead.items() if of == target}
     if dead:
         yield "diverged or failed, and not counted: " + ", ".join(
@@ -135,6 +177,9 @@ def _of_search(gain: SearchGain) -> str:
     hours = "" if gain.hours is None else f", about {gain.hours:.2g} h one after the other,"
     what = f"a search of {_trials(gain.trials)} over sources and networks{hours} would likely"
     low, middle, high = (1 - bound for bound in (gain.ratio.high, gain.ratio.expected, gain.ratio.low))
-    if high < _NOTHING:
-        return f"{what} gain nothing over it"
-    return f"{what} lower the score by {max(middle, 0):.0%} ({max(low, 0):.0%} to {high:.0%})"
+    gained = f"lower the score by {max(middle, 0):.0%} ({max(low, 0):.0%} to {high:.0%})"
+    gained = "gain nothing over it" if high < _NOTHING else gained
+    if not gain.unvaried:
+        return f"{what} {gained}"
+    alike = " and ".join(gain.unvaried)
+    return f"what a search would still gain is not known, as {alike} never varied; of the rest, {what} {gained}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from search.launch import begin, versions
 from search.records.inputs import stopped
+from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
 from search.running.ledger import Ledger
 from spaces.config import SCRATCH, TrialConfig
@@ -72,7 +73,7 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
         config = config.model_copy(update={"protocol": protocol})
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
-    paths, spec = open_study(home, begin(home, _spec(home, config, name, threads)))
+    paths, spec = open_study(home, begin(home, spec_of(home, config, name, threads)))
     with only_driver(paths):
         ledger = Ledger(paths, spec)
         asked = ledger.ask()
@@ -84,14 +85,41 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
                 raise stopped(name, error) from error
             ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
             if last.status == "diverged":
-                raise UserError(
+                raise DivergedError(
                     f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
                     "the seed in the config, and give another --name"
                 )
     return paths, spec
 
 
-def _spec(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+def confirm(
+    home: Home, spec: StudySpec, config: TrialConfig, count: int, threads: int | None = None
+) -> list[StudyPaths]:
+    """Train a config of study `spec` anew with `count` fresh seeds, scored on fresh z, each as a study of its own.
+
+    The same call goes on where an earlier one was cut off. One that diverges ends as that.
+    """
+    rows = load(StudyPaths.of(home, spec.name).evaluations)
+    first = max(rows["seed"].to_pylist()) + 1
+    protocol = config.protocol.model_copy(update={"seed": config.protocol.seed + 1})
+    found = []
+    for number in range(count):
+        fresh = config.model_copy(update={"seed": first + number, "protocol": protocol})
+        name = f"{spec.name[:100]}-confirm-{number + 1}"
+        try:
+            paths, _ = train_one(home, fresh, name, threads)
+        except DivergedError:
+            paths = StudyPaths.of(home, name)
+        found.append(paths)
+    return found
+
+
+class DivergedError(UserError):
+    """The one training of a study that diverged."""
+
+
+def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
+    """The study that a training of `config` is: of one trial, in which nothing varies."""
     domain = open_domain(home, config.target)
     sources = [] if config.source == SCRATCH else [open_source(home, config.source)]
     return StudySpec.parse(

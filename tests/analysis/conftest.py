@@ -67,11 +67,13 @@ class StudyFolder:
         grid: bool = False,
         pace: float = 10.0,
         facts: Mapping[str, Any] | None = None,
+        before: float | None = None,
         **settings: Any,
     ) -> None:
         """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields.
 
         `facts` are columns of its rows beside these.
+        `before` is its FD before the first image, where it was measured.
         """
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
@@ -86,6 +88,8 @@ class StudyFolder:
             }
             for i, value in enumerate(fd)
         ]
+        if before is not None:
+            rows.insert(0, {"images_seen": 0, "iterations": 0, "train_seconds": 0.0, "wall_seconds": 1.0, "fd": before})
         self._write(number, config, status, rows, grid)
 
     def as_is(

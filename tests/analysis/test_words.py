@@ -25,7 +25,14 @@ def test_the_way_of_a_method_without_words_of_its_own_is_its_name():
 
 def gain(value, way="both", baseline=AS_IS):
     return Gain(
-        "images_seen", 400.0, Side("mdi", way, (0,), (50.0,)), Side("dogs", baseline, (1,), (100.0,)), value, None
+        "images_seen",
+        400.0,
+        Side("mdi", way, (0,), (50.0,)),
+        Side("dogs", baseline, (1,), (100.0,)),
+        value,
+        None,
+        None,
+        1,
     )
 
 

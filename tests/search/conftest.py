@@ -37,16 +37,15 @@ def evidence_of() -> Callable[..., Evidence]:
     """Evidence of {target: {arm: [score of seed 0, of seed 1, ...]}}; `lr_g` by seed."""
 
     def make(scores: Mapping[str, Mapping[Arm, Sequence[float]]], lr_g: Sequence[float] = (1e-3,) * 9) -> Evidence:
-        bench = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000, 0), Network(32, 16, 128), 12_000)
+        bench = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000), Network(32, 16, 128))
         tried = [
             Tried(
                 study=f"{target}-study",
                 trial=i,
                 target=target,
-                block=target,
+                level=target,
                 arm=arm,
                 score=score,
-                carried=False,
                 seconds=60.0,
                 config=config(target, i, lr_g[i]),
             )
@@ -54,7 +53,7 @@ def evidence_of() -> Callable[..., Evidence]:
             for arm, found in arms.items()
             for i, score in enumerate(found)
         ]
-        return Evidence(bench, tried)
+        return Evidence(bench, 12_000, tried)
 
     def config(target: str, seed: int, lr_g: float) -> TrialConfig:
         config = small(target, 32)

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
@@ -33,3 +35,30 @@ def test_of_many_trials_the_best_and_the_recent_ones_are_seen() -> None:
     assert seen[:GOOD] == list(range(GOOD))
     assert seen[GOOD:] == list(range(GOOD + 301, running + 1))
     assert len(seen) == GOOD + RECENT + 1
+
+
+def tpe() -> optuna.samplers.BaseSampler:
+    return RecentTPESampler(seed=1, multivariate=True, group=True, constant_liar=True, n_startup_trials=5)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_conditions_that_a_space_suggests_are_drawn_evenly_whatever_they_score() -> None:
+    study = optuna.create_study(sampler=tpe())
+    for _ in range(60):
+        trial = study.ask()
+        cost = (trial.suggest_float("x", -1, 1) - 0.3) ** 2 + trial.suggest_int("seed", 0, 9)
+        study.tell(trial, cost + 100 / trial.suggest_categorical("data/target_images", [10, 100, 1000]))
+    late = [trial.params for trial in study.trials[20:]]
+    sizes = Counter(trial["data/target_images"] for trial in late)
+    assert min(sizes[size] for size in (10, 100, 1000)) >= 6
+    assert len({trial["seed"] for trial in late}) >= 8
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_choices_are_optimised_beside_conditions() -> None:
+    study = optuna.create_study(sampler=tpe())
+    for _ in range(60):
+        trial = study.ask()
+        study.tell(trial, abs(trial.suggest_float("x", -1, 1) - 0.3) + 0.01 * trial.suggest_int("seed", 0, 1))
+    near = [abs(trial.params["x"] - 0.3) < 0.2 for trial in study.trials[-20:]]
+    assert sum(near) >= 10  # where 4 are due to chance

@@ -5,7 +5,7 @@ from search.proposals import overlaid
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.presets import PRESETS
-from spaces.suggest import SPACES
+from spaces.suggest import CONDITIONS, SPACES
 from spaces.trials import parse_trial
 
 SOURCES = ["mdi", "dogs"]
@@ -37,10 +37,13 @@ def test_presets_start_from_scratch_at_the_asked_resolution(name: str) -> None:
     assert (config.source, config.network.resolution, config.target) == (SCRATCH, 64, "cats")
 
 
-def test_transferring_gans_offers_only_target_sizes_that_are_there() -> None:
-    trial = optuna.create_study().ask()
-    SPACES["transferring_gans"].suggest(trial, sources=SOURCES, train_images=3_000)
-    assert trial.distributions["data/target_images"].choices == (1_000, 3_000)
+def test_only_a_space_for_grids_suggests_conditions() -> None:
+    suggesting = []
+    for name, space in SPACES.items():
+        trial = optuna.create_study().ask()
+        space.suggest(trial, sources=SOURCES, train_images=3_000)
+        suggesting += [name] if set(CONDITIONS) & trial.params.keys() else []
+    assert suggesting == ["source_by_parts"]
 
 
 def test_a_source_as_it_is_has_nothing_to_vary_and_scratch_is_only_trained() -> None:

@@ -1,4 +1,3 @@
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -6,7 +5,7 @@ import pytest
 
 from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Evidence, gather
+from search.picking.evidence import Evidence, Pool, gather
 from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig
@@ -54,16 +53,18 @@ def tried(
     parts = "none" if source == "scratch" else "generator"
     values = spec.base.model_dump() | {"source": source, "seed": number, "transfer": {"parts": parts}}
     config = parse_trial(values, "test")
-    rows = [{"images_seen": n, "fd": fd, "wall_seconds": n / 10, **measured} for n, fd in curve.items()]
+    rows = [
+        {"images_seen": n, "fd": fd, "iterations": n, "wall_seconds": n / 10, **measured} for n, fd in curve.items()
+    ]
     path = StudyPaths.of(home, spec.name).evaluation(number)
     write_trial(path, config, study=spec.name, trial=number, status=status, evaluations=rows)
     return config
 
 
-def only(found: tuple[list[Evidence], list[str]]) -> Evidence:
-    (evidence,), notes = found
+def only(found: tuple[list[Pool], list[str]], images: int = 900) -> Evidence:
+    (pool,), notes = found
     assert notes == []
-    return evidence
+    return pool.at(images)
 
 
 def scores(evidence: Evidence) -> Sequence[float]:
@@ -75,34 +76,60 @@ def test_a_trial_is_its_last_score_and_its_whole_config(home: Home, study: Calla
     config = tried(home, spec, 0, {300: 90.0, 900: 40.0}, source="seed-7")
     evidence = only(gather(home))
     (one,) = evidence.tried
-    assert (one.score, one.arm, one.target, one.seconds, one.carried) == (
+    assert (one.score, one.arm, one.target, one.level, one.seconds, one.error) == (
         pytest.approx(40),
         Arm.finetuned("seed-7", "generator"),
         "dots",
+        "dots",
         90,
-        False,
+        0,
     )
     assert one.config == config
     assert evidence.rankings == {"dots": {"seed-7": 50.0}}
-    assert evidence.bench.images == 900
 
 
-def test_a_stopped_trial_is_carried_on_by_the_progress_of_those_that_went_on(
+def test_a_stopped_trial_is_carried_on_by_the_progress_of_its_kind_with_its_error(
     home: Home, study: Callable[..., StudySpec]
 ) -> None:
     spec = study("s")
-    tried(home, spec, 0, {300: 100.0, 900: 50.0})
-    tried(home, spec, 1, {300: 80.0, 900: 20.0})
-    tried(home, spec, 2, {300: 200.0}, status="stopped")
-    evidence = only(gather(home))
-    assert scores(evidence) == [50, 20, 200 * math.sqrt(50 / 100 * 20 / 80)]
-    assert [one.carried for one in evidence.tried] == [False, False, True]
+    for number in range(6):
+        tried(home, spec, number, {300: 1000.0 + number, 900: 500.0})
+        tried(home, spec, 10 + number, {300: 400.0 + number, 900: 360.0}, source="seed-7")
+    tried(home, spec, 20, {300: 1800.0}, status="stopped")
+    tried(home, spec, 21, {300: 500.0}, source="seed-7", status="stopped")
+    *_, scratch, transferred = only(gather(home)).tried
+    assert (scratch.score, transferred.score) == (pytest.approx(950, rel=0.06), pytest.approx(440, rel=0.06))
+    assert 0 < scratch.error < 0.25 and 0 < transferred.error < 0.25
 
 
-def test_a_stopped_trial_that_nobody_went_beyond_has_no_score(home: Home, study: Callable[..., StudySpec]) -> None:
+def test_progress_that_differs_from_trial_to_trial_leaves_a_larger_error(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    for name, ends in (("even", [500.0] * 8), ("uneven", [100.0, 1000.0] * 4)):
+        spec = study(name)
+        for number, end in enumerate(ends):
+            tried(home, spec, number, {300: 1000.0, 900: end})
+        tried(home, spec, 20, {300: 1000.0}, status="stopped")
+    even, uneven = (gather(home, [name])[0][0].at(900).tried[-1].error for name in ("even", "uneven"))
+    assert uneven > 3 * even
+
+
+def test_a_trial_says_the_more_the_nearer_to_the_budget_it_was_measured(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
     spec = study("s")
-    tried(home, spec, 0, {300: 100.0}, status="stopped")
+    tried(home, spec, 0, {100: 300.0, 300: 200.0, 900: 100.0})
+    tried(home, spec, 1, {100: 300.0}, status="stopped")
+    tried(home, spec, 2, {100: 300.0, 300: 200.0}, status="stopped")
+    early, late = only(gather(home)).tried[1:]
+    assert 0 < late.error < early.error
+
+
+def test_where_nobody_went_on_the_budget_is_what_was_reached(home: Home, study: Callable[..., StudySpec]) -> None:
+    tried(home, study("s"), 0, {300: 100.0}, status="stopped")
     assert only(gather(home)).tried == []
+    (one,) = only(gather(home), 300).tried
+    assert (one.score, one.error) == (pytest.approx(100), 0)
 
 
 def test_what_diverged_is_counted_and_has_no_score(home: Home, study: Callable[..., StudySpec]) -> None:
@@ -115,25 +142,109 @@ def test_what_diverged_is_counted_and_has_no_score(home: Home, study: Callable[.
     assert dict(evidence.dead) == {("dots", Arm.finetuned("seed-7", "generator")): 2}
 
 
-@pytest.mark.parametrize(
-    "other", [{"n_fake": 48}, {"extractor": "other"}, {"metric_seed": 1}, {"split": "val"}, {"resizer": "q"}]
-)
+def test_a_trial_that_was_never_measured_is_of_the_bench_with_its_network(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("s")
+    base = spec.base.model_dump()
+    wide = spec.model_copy(update={"base": parse_trial(base | {"network": {**base["network"], "width": 8}}, "test")})
+    tried(home, spec, 0, {900: 50.0})
+    tried(home, wide, 1, {900: 50.0})
+    tried(home, wide, 2, {900: 50.0})
+    tried(home, wide, 3, {}, status="failed")
+    lost = {pool.bench.network.width: sum(pool.dead.values()) for pool in gather(home)[0]}
+    assert lost == {8: 1, base["network"]["width"]: 0}
+
+
+@pytest.mark.parametrize("other", [{"n_fake": 48}, {"extractor": "other"}, {"split": "val"}, {"resizer": "q"}])
 def test_rows_of_another_protocol_are_evidence_of_their_own(
     home: Home, study: Callable[..., StudySpec], other: dict[str, Any]
 ) -> None:
     tried(home, study("s"), 0, {900: 50.0})
     tried(home, study("t"), 0, {900: 60.0}, measured=MEASURED | other)
-    assert sorted(one.score for evidence in gather(home)[0] for one in evidence.tried) == [
+    assert sorted(one.score for pool in gather(home)[0] for one in pool.at(900).tried) == [
         pytest.approx(50),
         pytest.approx(60),
     ]
     assert len(gather(home)[0]) == 2
 
 
-def test_another_budget_is_evidence_of_its_own(home: Home, study: Callable[..., StudySpec]) -> None:
+def test_which_z_was_drawn_is_chance_and_no_bench_of_its_own(home: Home, study: Callable[..., StudySpec]) -> None:
     tried(home, study("s"), 0, {900: 50.0})
-    tried(home, study("t", max_images=1800), 0, {900: 55.0, 1800: 45.0})
-    assert {evidence.bench.images for evidence in gather(home)[0]} == {900, 1800}
+    tried(home, study("t"), 0, {900: 60.0}, measured=MEASURED | {"metric_seed": 1})
+    assert scores(only(gather(home))) == [50, 60]
+
+
+def test_budgets_are_one_bench_and_compare_at_one_of_them(home: Home, study: Callable[..., StudySpec]) -> None:
+    tried(home, study("s"), 0, {900: 50.0})
+    tried(home, study("t", max_images=1800), 0, {450: 80.0, 900: 60.0, 1800: 45.0})
+    assert scores(only(gather(home))) == [50, 60]
+    at_most = only(gather(home), 1800).tried
+    assert (at_most[0].score, at_most[1].score) == (pytest.approx(50 * 45 / 60), pytest.approx(45))
+    assert at_most[0].error > 0 and at_most[1].error == 0
+
+
+def pool_of(home: Home) -> Pool:
+    return gather(home)[0][0]
+
+
+def test_one_long_training_does_not_displace_the_trials_of_a_shorter_budget(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("s")
+    for number in range(6):
+        tried(home, spec, number, {300: 100.0, 900: 50.0}, source="scratch" if number % 2 else "seed-7")
+    tried(home, study("long", max_images=9000), 0, {1000: 45.0, 9000: 20.0})
+    assert pool_of(home).budget("dots") == 900
+    evidence = pool_of(home).at(900)
+    assert len(evidence.tried) == 7
+    assert 45 < evidence.tried[-1].score < 60 or 45 < evidence.tried[0].score < 60
+
+
+@pytest.mark.parametrize(("end", "budget"), [(40.0, 1800), (60.0, 900)])
+def test_the_larger_budget_is_favoured_where_curves_still_fall(
+    home: Home, study: Callable[..., StudySpec], end: float, budget: int
+) -> None:
+    short, long = study("s"), study("t", max_images=1800)
+    for number, source in enumerate(("scratch", "seed-7", "scratch", "seed-7", "seed-7")):
+        tried(home, short, number, {900: 60.0}, source=source)
+    for number, source in enumerate(("scratch", "seed-7")):
+        tried(home, long, number, {900: 60.0, 1800: end}, source=source)
+    assert pool_of(home).budget("dots") == budget
+
+
+def test_a_trial_measured_before_its_first_image_tells_of_its_source_as_it_is(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("s")
+    tried(home, spec, 0, {0: 70.0, 900: 50.0}, source="seed-7")
+    tried(home, spec, 1, {0: 70.0, 900: 52.0}, source="seed-7")
+    tried(home, spec, 2, {0: 500.0, 900: 60.0})
+    found = {str(one.arm): one.score for one in only(gather(home)).tried}
+    assert found["seed-7 (as is)"] == pytest.approx(70)
+    assert len(only(gather(home)).tried) == 4
+    assert only(gather(home)).tried[-1].rates is None
+
+
+def test_all_of_a_targets_images_are_one_level_however_they_were_asked_for(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("s")
+    whole = spec.base.model_copy(
+        update={"data": spec.base.data.model_copy(update={"target_images": spec.train_images})}
+    )
+    few = spec.base.model_copy(update={"data": spec.base.data.model_copy(update={"target_images": 10})})
+    for number, base in enumerate((spec.base, whole, few)):
+        tried(home, spec.model_copy(update={"base": base, "name": "s"}), number, {900: 50.0})
+    assert [one.level for one in only(gather(home)).tried] == ["dots", "dots", "dots with 10 images"]
+
+
+def test_seconds_of_a_search_count_early_stopping(home: Home, study: Callable[..., StudySpec]) -> None:
+    spec = study("s")
+    tried(home, spec, 0, {300: 100.0, 900: 50.0})
+    tried(home, spec, 1, {300: 200.0}, status="stopped")
+    tried(home, spec, 2, {300: 200.0}, status="stopped")
+    assert only(gather(home)).seconds == pytest.approx((90 + 30 + 30) / 3)
 
 
 def test_trials_of_a_domain_that_was_replaced_are_not_of_the_new_one(
@@ -155,7 +266,7 @@ def test_a_study_that_can_not_be_read_is_noted_and_refused_by_name(home: Home, s
     study("torn")
     StudyPaths.of(home, "torn").spec.write_text("{")
     found, notes = gather(home)
-    assert scores(found[0]) == [50]
+    assert scores(found[0].at(900)) == [50]
     assert len(notes) == 1 and "torn" in notes[0]
     with pytest.raises(UserError, match="torn"):
         gather(home, ["torn"])

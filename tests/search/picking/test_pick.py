@@ -3,9 +3,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.arms import SCRATCH_ARM, Arm, trial_values
 from search.picking.evidence import Evidence
-from search.picking.pick import expected, judge, pattern, rivals, search_gain, trial_values
+from search.picking.pick import expected, judge, pattern, rivals, search_gain
 from search.picking.recommendation import search_size
 from search.picking.verdict import verdict
 from spaces.trials import parse_trial
@@ -70,7 +70,9 @@ def test_without_trials_of_the_target_there_is_a_ratio_and_no_score(evidence_of:
     score, to_scratch = expected(judge(of, "t", ["a", "b"]))
     assert score is None
     assert to_scratch.low < 1500 / 4000 < to_scratch.high
-    assert "what FD that comes to is not known: no trial of target 't' was measured so" in said(of, "t")
+    assert "what FD that comes to is not known: no trial on as many images of target 't' was measured so" in said(
+        of, "t"
+    )
 
 
 def test_one_other_target_says_less_than_three(evidence_of: Make) -> None:

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from search.launch import begin
-from search.picking.recommendation import recommend, write_recommendation
+from search.picking.arms import as_it_is, trial_values
+from search.picking.recommendation import Recommendation, recommend, write_recommendation
 from search.picking.regret import of_home
 from search.records.results import load, write_trial
-from search.records.study import StudyPaths, StudySpec
-from search.running.single import read_config, train_one
+from search.records.study import StudyPaths, StudySpec, open_study
+from search.running.single import read_config, spec_of, train_one
 from search.running.tune import run_study
 from spaces.errors import UserError
 from spaces.trials import parse_trial
@@ -17,20 +18,14 @@ from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
 Study = Callable[..., tuple[StudyPaths, StudySpec]]
+MEASURED = {"extractor": "e", "input_size": 32, "resizer": "r", "split": "train", "n_fake": 24, "metric_seed": 0}
 SCORES = {"scratch": [400.0, 410.0, 390.0], "seed-7": [150.0, 152.0, 148.0]}
 
 
 def written(paths: StudyPaths, spec: StudySpec, scores: dict[str, list[float]] = SCORES, **measured: Any) -> None:
     """Finished trials with these scores, by source, a seed each."""
     trials = [(source, seed, score) for source, found in scores.items() for seed, score in enumerate(found)]
-    row = {
-        "extractor": "e",
-        "input_size": 32,
-        "resizer": "r",
-        "split": "train",
-        "n_fake": 24,
-        "metric_seed": 0,
-    } | measured
+    row = MEASURED | measured
     for number, (source, seed, score) in enumerate(trials):
         parts = "none" if source == "scratch" else "both"
         values = spec.base.model_dump() | {"source": source, "seed": seed, "transfer": {"parts": parts}}
@@ -62,6 +57,71 @@ def test_trials_of_the_target_lead_to_a_config_that_train_takes(home: Home, new_
     write_recommendation(tmp_path / "pick.json", picked)
     assert read_config(tmp_path / "pick.json", "dots") == picked.config
     assert picked.config.source == "seed-7"
+
+
+def trained(home: Home, name: str, picked: Recommendation, score: float) -> None:
+    """A study of the one trial that was picked, as `understock train` leaves it, with this score."""
+    paths, spec = open_study(home, begin(home, spec_of(home, picked.config, name, threads=1)))
+    budget = spec.base.budget.images
+    row = {"images_seen": budget, "iterations": 1, "fd": score, "wall_seconds": 60.0}
+    write_trial(paths.evaluation(0), spec.base, study=name, trial=0, status="completed", evaluations=[row | MEASURED])
+
+
+@pytest.mark.parametrize("factor", [10.0, 0.1])
+def test_trainings_of_what_was_picked_teach_the_next_pick(home: Home, new_study: Study, factor: float) -> None:
+    written(*new_study())
+    before, _ = recommend(home, "dots")
+    for number in range(20):
+        trained(home, f"again-{number}", before, 150.0 * factor * (1 + number % 3 / 50))
+    after, _ = recommend(home, "dots")
+    assert (after.trials_here, before.source) == (26, "seed-7")
+    assert before.score is not None and after.score is not None
+    if factor > 1:
+        assert after.source == "scratch"
+    else:
+        assert after.score.expected < before.score.expected / 3
+
+
+def test_what_is_picked_was_never_tried_with_its_seed_and_trains_on_all_images(home: Home, new_study: Study) -> None:
+    paths, spec = new_study(target_images=20)
+    written(paths, spec)
+    picked, _ = recommend(home, "dots")
+    assert (picked.config.seed, picked.config.data.target_images) == (3, None)
+    assert picked.score is None and picked.to_scratch is not None  # at a level that nothing was tried at
+    fewer, _ = recommend(home, "dots", target_images=20)
+    assert fewer.config.data.target_images == 20 and fewer.score is not None
+    trained(home, "again", fewer, 150.0)
+    assert recommend(home, "dots")[0].config.seed == 4
+
+
+def test_one_training_measured_otherwise_does_not_displace_a_homes_trials(home: Home, new_study: Study) -> None:
+    written(*new_study())
+    written(*new_study(name="other"), scores={"seed-7": [1.0]}, n_fake=48)
+    assert recommend(home, "dots")[0].rests_on == {"s": 6}
+
+
+def test_what_training_gains_over_the_source_as_it_is_is_said_or_that_it_is_not_known(
+    home: Home, new_study: Study
+) -> None:
+    paths, spec = new_study()
+    written(paths, spec)
+    unknown, _ = recommend(home, "dots")
+    assert unknown.to_as_is is None
+    assert any(line.startswith("what training gains over a source as it is is not known") for line in unknown.says)
+    as_is = parse_trial(trial_values(spec.base.model_dump(), "dots", as_it_is("seed-7"), None), "test")
+    row = {"images_seen": 0, "iterations": 0, "fd": 300.0, "wall_seconds": 1.0} | MEASURED
+    write_trial(paths.evaluation(6), as_is, study="s", trial=6, status="completed", evaluations=[row])
+    known, _ = recommend(home, "dots")
+    assert known.to_as_is is not None and known.to_as_is.low < 0.5 < known.to_as_is.high
+    assert any("its score is" in line and "of that of seed-7 (as is)" in line for line in known.says)
+
+
+def test_what_never_varied_is_not_said_to_gain_nothing(home: Home, new_study: Study) -> None:
+    written(*new_study())
+    picked, _ = recommend(home, "dots")
+    assert picked.search is not None
+    assert picked.search.unvaried == ("learning rates", "the networks transferred")
+    assert "a search would still gain is not known, as learning rates and the networks" in picked.says[-1]
 
 
 def test_trials_measured_otherwise_are_noted_and_not_mixed_in(home: Home, new_study: Study) -> None:
@@ -126,11 +186,9 @@ def test_what_a_search_found_is_picked_and_trained(home: Home, new_study: Study,
     assert (picked.rests_on, picked.trials_here) == ({"s": 6}, 6)
     write_recommendation(tmp_path / "pick.json", picked)
     trained, one = train_one(home, read_config(tmp_path / "pick.json", "dots"), "dots-pick", threads=1)
-    (score,) = {
-        row["fd"] for row in load(trained.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images
-    }
-    twins = {row["fd"] for row in load(paths.evaluations).to_pylist() if row["images_seen"] >= one.base.budget.images}
-    assert score in twins  # the same configuration, down to the seed, was one of the search's
+    assert one.base.seed == 2  # the search had 0 and 1
+    (score,) = [row["fd"] for row in load(trained.evaluations).to_pylist()]
+    assert score not in load(paths.evaluations)["fd"].to_pylist()
     assert recommend(home, "dots", sources=["seed-7"])[0].rests_on == {"s": 6, "dots-pick": 1}
 
 

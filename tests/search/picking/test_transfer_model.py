@@ -8,9 +8,9 @@ from search.picking.transfer_model import Case, _Design, _Fit, _Sums, posterior
 RATE = 1e-3
 
 
-def case(source=None, parts="both", target="t", lr_g=RATE, near=0.0, block=None) -> Case:
+def case(source=None, parts="both", target="t", lr_g=RATE, near=0.0, level=None) -> Case:
     arm = SCRATCH_ARM if source is None else Arm.finetuned(source, parts)
-    return Case(block or target, target, arm, near, (lr_g, RATE))
+    return Case(level or target, target, arm, near, (lr_g, RATE))
 
 
 CASES = [
@@ -28,10 +28,13 @@ CASES = [
 def test_for_given_spreads_it_is_the_textbook_posterior() -> None:
     design = _Design.of(CASES)
     x, y = design.matrix(CASES), np.random.default_rng(0).standard_normal(len(CASES))
-    sigma, tau, upsilon = 0.3, 0.4, 0.2
-    fit = _Fit.of(_Sums.of(x, y, design), design, sigma, tau, upsilon)
+    sigma, rho, tau, upsilon = 0.3, 0.25, 0.4, 0.2
+    studies, errors = ["r", "r", "r", "s", "s", "t", None, None], np.array([0, 0.5, 0, 0, 0.2, 0, 0, 0])
+    cases = [c._replace(study=s, error=e) for c, s, e in zip(CASES, studies, errors, strict=True)]
+    fit = _Fit.of(_Sums.of(x, y, design, cases, sigma, rho), design, tau, upsilon)
     prior = np.diag(design.prior_sd(tau, upsilon) ** 2)
-    marginal = x @ prior @ x.T + sigma**2 * np.eye(len(y))
+    same = np.array([[float(a == b) for a in studies] for b in studies])
+    marginal = x @ prior @ x.T + np.diag(sigma**2 + errors**2) + rho**2 * same
     gain = prior @ x.T @ np.linalg.inv(marginal)
     assert fit.mean == pytest.approx(design.prior_mean + gain @ (y - x @ design.prior_mean))
     drawn = fit.draw(40_000, np.random.default_rng(0))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from search.records.results import load
-from search.records.study import StudyPaths, open_study
+from search.records.results import load, write_trial
+from search.records.study import StudyPaths, StudySpec, open_study
 from search.running.single import default_name, read_config, train_one
 from spaces.config import TrialConfig
 from spaces.errors import UserError
@@ -13,6 +13,7 @@ from trainables.methods.registry import open_sampler
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 from trainables.training.loop import evaluations
+from verbs.picking import confirm_winner
 
 Config = Callable[..., TrialConfig]
 
@@ -126,3 +127,28 @@ def test_a_training_that_diverges_says_so_and_is_recorded(home: Home, tiny_confi
     with pytest.raises(UserError, match="study 'wild' diverged after"):
         train_one(home, config, "wild", threads=1)
     assert load(open_study(home, "wild")[0].evaluations).to_pylist()[-1]["status"] == "diverged"
+
+
+def test_a_winner_is_confirmed_with_fresh_seeds_and_fresh_z_and_goes_on_where_it_was(
+    home: Home, new_study: Callable[..., tuple[StudyPaths, StudySpec]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, spec = new_study()
+    row = {"images_seen": 32, "iterations": 1, "fd": 5.0, "wall_seconds": 1.0}
+    for seed in (0, 1):
+        config = spec.base.model_copy(update={"seed": seed})
+        write_trial(
+            paths.evaluation(seed),
+            config,
+            study="s",
+            trial=seed,
+            status="completed",
+            evaluations=[row | {"fd": 5 + seed}],
+        )
+    confirm_winner(home, "s", 1, threads=1)
+    confirm_winner(home, "s", 2, threads=1)
+    tables = [load(StudyPaths.of(home, f"s-confirm-{n}").evaluations).to_pylist()[-1] for n in (1, 2)]
+    assert [(table["seed"], table["protocol/seed"]) for table in tables] == [(2, 1), (3, 1)]
+    said = capsys.readouterr().out.splitlines()
+    assert "chosen: trial 0 of s with FD" in said[-2] and said[-2].endswith(" 5, 5.5 in the mean of 2 seeds")
+    mean = sum(table["fd"] for table in tables) / 2
+    assert f"{mean:.3g}"[:3] in said[-1] and "2 fresh seeds, scored on fresh z" in said[-1]
