@@ -18,7 +18,7 @@ from search.running.tune import run_study
 from spaces.config import SCRATCH
 from trainables.images.importing.importers import add_domain
 from trainables.storage.home import Home
-from verbs.reports import make_exhibits, read
+from verbs.reports import exhibited, read
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "example-report.html"
 IMAGES, EVERY = 2_400, 800
@@ -82,5 +82,5 @@ def studies(home: Home) -> list[str]:
 if __name__ == "__main__":
     where = Home.find(Path(sys.argv[1] if sys.argv[1:] else "~/.cache/understock-example"))
     found = read(where, studies(where))
-    make_exhibits(found)
-    print(write_report(found, OUTPUT))
+    with exhibited(found) as shown:
+        print(write_report(shown, OUTPUT))

@@ -43,7 +43,8 @@ class Target:
 
 def targets_of(home: Home) -> dict[str, Target]:
     """The targets of the bench with the most trials that have three sources at least."""
-    evidence = gather(home)[0][0]
+    pool = gather(home)[0][0]
+    evidence = pool.at(pool.budget())
     protocol = evidence.tried[0].config.protocol
     found = {}
     for name in evidence.targets:
@@ -58,7 +59,7 @@ def targets_of(home: Home) -> dict[str, Target]:
 def _scores(evidence: Evidence, target: str) -> dict[str, float]:
     logs: dict[str, list[float]] = defaultdict(list)
     for one in evidence.of(target):
-        if one.arm.source is not None and one.arm.parts == "both":
+        if one.arm.source is not None and one.arm.parts == "both" and not one.error:
             logs[one.arm.source].append(np.log(one.score))
     return {source: float(np.exp(np.mean(each))) for source, each in sorted(logs.items())}
 

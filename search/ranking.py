@@ -1,17 +1,10 @@
-"""The ranking of source models by how near they look to a target, before any training.
+"""The ranking of source models by what fine-tuning from them will likely come to, before any training.
 
-The rank of a source is the mean of its ranks by four parts of its likeness to the target: fd, kd, recall and coverage.
-Each stands for a finding, and two look at each side of it:
-
-- fd, the paper's selector (Wang et al., ECCV 2018, section 4.5), and kd, which asks the same and whose value does not
-  depend on the number of images;
-- recall, which Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to, as a pretrained start decides
-  which modes are covered; and coverage, which asks the same with the target's own neighbourhoods (Naeem et al. 2020),
-  so that a source whose samples lie scattered can't win by the width of its balls.
-
-Precision and density are measured and not counted: fine-tuning mends how samples look, and hardly which ones there are.
-Nor are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction),
-or the source's images, classes, density and own quality (the literature contradicts itself on them).
+The order is that of a prediction from all parts of a source's likeness to the target by learnt weights; see
+`search.prediction`. Among the parts are fd, the paper's selector (Wang et al., ECCV 2018, section 4.5); recall, which
+Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to; and the source model's own quality. Not among them
+are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction), and
+density, which goes with precision. A prediction says how sure it is: most sources are not separated.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from search.prediction import Prediction, predict, shipped
 from spaces.errors import UserError
 from spaces.protocol import Protocol
 from spaces.records import Config
@@ -49,7 +43,9 @@ class RankedSource(Config):
 
     source: str
     rank: float
-    """The mean of its ranks by the counted parts: 1 at best."""
+    """Its place by the prediction: 1 for the best."""
+    predicted: Prediction | None = None
+    """What is expected of it beside the best of the others; None where there are no others."""
     parts: dict[str, RankedPart]
 
 
@@ -60,7 +56,7 @@ class Ranking(Config):
     protocol: dict[str, Any]
     """What the parts were measured with: the protocol's fields, the number of neighbours, the target's digest."""
     counted: tuple[str, ...]
-    """The parts that the rank is the mean of; the first is the Frechet distance."""
+    """The parts that the rank is predicted from; the first is the Frechet distance."""
     rows: tuple[RankedSource, ...]
     """The source models, nearest first."""
 
@@ -68,6 +64,21 @@ class Ranking(Config):
     def order(self) -> tuple[str, ...]:
         """The sources' names, nearest first."""
         return tuple(row.source for row in self.rows)
+
+    @property
+    def separation(self) -> str | None:
+        """Whether the first is told apart from the others, in a sentence; None where there are no others."""
+        first, *others = self.rows
+        if not others or first.predicted is None:
+            return None
+        if first.predicted.separated:
+            return f"{first.source} is told apart from the others: the best with probability {first.predicted.best:.2f}"
+        behind = [row.source for row in others if row.predicted and row.predicted.separated]
+        near = [row.source for row in others if row.source not in behind]
+        return (
+            f"not separated: {first.source} is the best with probability {first.predicted.best:.2f}, and {', '.join(near)} may "
+            "be as good; only training tells"
+        )
 
     @property
     def distances(self) -> dict[str, float]:
@@ -84,19 +95,22 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
             report(number, len(sources))
             found[source.facts.name] = likeness(home, target, source, protocol)
         report(len(sources), len(sources))
-    counted = (*distance_names(protocol), "recall", "coverage")
+    names = distance_names(protocol)
+    counted = (*names, "recall", "coverage", "precision", f"own_{names[0]}", "images")
     about = protocol.model_dump(exclude={"metrics", "iw"}) | {
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
-    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, counted)))
+    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, names)))
 
 
-def ranked_rows(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str]) -> Iterator[RankedSource]:
+def ranked_rows(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str]) -> Iterator[RankedSource]:
     """Rank source models by `found`, the parts of each; the best comes first, of equals the one at less distance.
 
-    `counted` are the parts that the rank is the mean of; every source must have them.
+    `distances` are what Frechet and kernel distance are called in their features.
     """
+    predicted = predict(found, distances, shipped()) if len(found) > 1 else {}
+    expected = places_by([predicted[source].ratio if predicted else 1.0 for source in found], -1)
     measured_of_all = [name for name in _GOOD if all(name in parts for parts in found.values())]
     places = {name: places_by([parts[name].value for parts in found.values()], _GOOD[name]) for name in measured_of_all}
     rows = []
@@ -105,9 +119,8 @@ def ranked_rows(found: Mapping[str, Mapping[str, Part]], counted: Sequence[str])
             name: RankedPart(**part.model_dump(), rank=None if part.value is None else _at(places.get(name), number))
             for name, part in parts.items()
         }
-        rank = float(np.mean([places[name][number] for name in counted]))
-        rows.append(RankedSource(source=source, rank=rank, parts=ranked))
-    return iter(sorted(rows, key=lambda row: (row.rank, row.parts[counted[0]].value or np.inf, row.source)))
+        rows.append(RankedSource(source=source, rank=expected[number], predicted=predicted.get(source), parts=ranked))
+    return iter(sorted(rows, key=lambda row: (row.rank, row.parts[distances[0]].value or np.inf, row.source)))
 
 
 def _at(places: Sequence[float] | None, number: int) -> float | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from search.picking.regret import Way
-    from search.ranking import RankedPart, Ranking
+    from search.ranking import RankedPart, RankedSource, Ranking
 
 picking = typer.Typer()
 
@@ -179,6 +179,8 @@ def _names(sources: str | None) -> list[str] | None:
 def _print_ranking(ranking: "Ranking") -> None:
     """Print a row for each part of likeness, a column for each source with its place; below, what is missing."""
     rows: list[list[str]] = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
+    if ranking.rows[0].predicted:
+        rows.append(["score / best other's", "", *(_predicted(row) for row in ranking.rows)])
     for name in ranking.rows[0].parts:
         parts = [row.parts[name] for row in ranking.rows]
         floors = {part.floor for part in parts}
@@ -186,11 +188,19 @@ def _print_ranking(ranking: "Ranking") -> None:
         floor = floors.pop() if shared else None
         rows.append([name, "" if floor is None else f"{floor:.4g}", *(_part(part, not shared) for part in parts)])
     print_table(["", "real images", *ranking.order], rows)
-    print(f"rank: the mean of the places (in brackets) by {', '.join(ranking.counted)}; other parts are not counted")
+    print(f"rank: by what fine-tuning will likely come to, predicted from {', '.join(ranking.counted)}")
+    if separation := ranking.separation:
+        print(separation)
     for row in ranking.rows:
         for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):
             of = ", ".join(name for name, part in row.parts.items() if part.note == note)
             print(f"  {row.source}: {of}: {note}")
+
+
+def _predicted(row: "RankedSource") -> str:
+    """Write a prediction, "0.91 (0.78 to 1.06)"."""
+    told = row.predicted
+    return f"{told.ratio:.2f} ({told.low:.2f} to {told.high:.2f})" if told else "-"
 
 
 def _part(part: "RankedPart", with_floor: bool) -> str:

@@ -59,7 +59,7 @@ def test_the_source_that_makes_the_targets_images_comes_first_by_every_counted_p
     assert ranking.order == ("near", "far")
     near, far = ranking.rows
     assert (near.rank, far.rank) == (1, 2)
-    assert ranking.counted == ("fd", "kd", "recall", "coverage")
+    assert ranking.counted == ("fd", "kd", "recall", "coverage", "precision", "own_fd", "images")
     assert 0 <= ranking.distances["near"] < ranking.distances["far"]
 
 
@@ -181,5 +181,5 @@ def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: 
         found[name] = compared(context)
     from search.ranking import ranked_rows
 
-    rows = list(ranked_rows(found, ("fd", "kd", "recall", "coverage")))
+    rows = list(ranked_rows(found, ("fd", "kd")))
     assert rows[0].source == NEAREST[target], [(row.source, row.rank) for row in rows]
