@@ -242,7 +242,8 @@ def _base_config(
     With it comes a line on the metric that the domain is too small for, if there is one.
     """
     preset = small(domain.facts.name, domain.facts.resolution)
-    values = merged(_starting_point(preset, _network(domain, models) or preset.network, precision), space.common)
+    network = _network(domain, models) or preset.network
+    values = merged(_starting_point(preset, network, precision), {**space.common, **family_of(network).settings})
     if target_images is not None:
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
         values["data"]["target_images"] = target_images
@@ -285,7 +286,7 @@ def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str)
     values = FinetuneConfig(
         target=preset.target, source=SCRATCH, network=network, budget=budget, protocol=protocol
     ).model_dump()
-    return merged(values, {**family_of(network).settings, "optim/precision": precision})
+    return merged(values, {"optim/precision": precision})
 
 
 def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
