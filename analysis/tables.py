@@ -263,7 +263,8 @@ def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """Sources by the ways they were used, at the largest number of images seen at which every cell with a score has one.
 
     A row a cell: source, way, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
-    best trial's settings ran with), mean, low and high (of their scores). Cells without a score have NaN and 0.
+    best trial's settings ran with), mean, low and high (of all scores of the cell there, as many as they are; a trial that
+    diverged counts as the worst score of all cells). Cells without a score have NaN and 0.
     """
     metric = metric_of(spec.metric, spec)
     last = last_rows(rows)
@@ -276,6 +277,7 @@ def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
         [
             {"source": source, WAY: way, "images_seen": budget, "trials": len(group)}
             | _cell(level[(level["source"] == source) & (level[WAY] == way)], metric, chosen)
+            | spread(level, group, level["source"].eq(source) & level[WAY].eq(way), metric)
             for (source, way), group in last.sort_values("source", key=lambda names: names.map(order)).groupby(
                 ["source", WAY], sort=False
             )
@@ -296,7 +298,7 @@ def as_text(values: pd.Series) -> pd.Series:
 
 def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[str, Any]:
     if level.empty:
-        return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
+        return {"best": np.nan, "trial": -1, "scored": 0, "seeds": 0}
     best, keys = level.iloc[0], level[list(chosen)].apply(as_text)
     twins = level[(keys == keys.iloc[0]).all(axis=1)]
     return {
@@ -304,10 +306,21 @@ def _cell(level: pd.DataFrame, metric: Metric, chosen: Sequence[str]) -> dict[st
         "trial": int(best["trial"]),
         "scored": len(level),
         "seeds": len(twins[list(SEEDS)].drop_duplicates()),
-        "mean": twins[metric.name].mean(),
-        "low": twins[metric.name].min(),
-        "high": twins[metric.name].max(),
     }
+
+
+def spread(level: pd.DataFrame, whole: pd.DataFrame, mine: pd.Series, metric: Metric) -> dict[str, float]:
+    """Mean, low and high of the scores that are mine, out of those of all at equal budget; NaN where there are none.
+
+    The mean is over all of them, as the best of many and the best of few do not compare. A trial that diverged, of the last
+    rows `whole` of all that are mine, counts as the worst score of the level.
+    """
+    own = level.loc[mine, metric.name]
+    if own.empty:
+        return dict.fromkeys(("mean", "low", "high"), np.nan)
+    worst = metric.sign * (metric.sign * level[metric.name]).max()
+    lost = int(whole["status"].eq("diverged").sum())
+    return {"mean": float((own.sum() + lost * worst) / (len(own) + lost)), "low": own.min(), "high": own.max()}
 
 
 def front(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.gains import configurations
-from analysis.tables import WAY, choices, comparable, equal_budget, last_rows, ranking
+from analysis.tables import WAY, choices, comparable, equal_budget, last_rows, ranking, spread
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
 from spaces.errors import UserError
@@ -51,16 +51,18 @@ def before(file: Path, spec: StudySpec) -> Before:
 def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str, float]) -> pd.DataFrame:
     """One study's column: a row a source, scratch first, then as they were ranked before training.
 
-    Columns: source, images_seen (equal budget: the most at which every source with a score has one), way (how its best
-    configuration uses it), mean, low, high (of that configuration over seeds), seeds, trials, share (how much better than
-    scratch, of scratch's score), before (rank, NaN for scratch) and after (rank among sources by mean).
+    Columns: source, images_seen (equal budget: the most at which every source with a score has one), way (of using
+    it that has the best mean), mean, low, high (of all its trials there, where one that diverged counts as the worst of
+    all), seeds (of their best configuration), trials, share (how much better than scratch, of scratch's score), before (rank, NaN
+    for scratch) and after (rank among sources by mean).
     """
     ranked = ranking(last_rows(rows), metric)
     scored = rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
     budget, level = equal_budget(scored, metric, ["source"])
     chosen = choices(rows)
     names = [SCRATCH, *sorted({*spec.sources, *rows["source"]} - {SCRATCH}, key=lambda n: (ranks.get(n, np.inf), n))]
-    found = pd.DataFrame([_cell(level[level["source"] == name], name, chosen, metric) for name in names])
+    peers = comparable(last_rows(rows), ranked)
+    found = pd.DataFrame([_cell(level, peers, name, chosen, metric) for name in names])
     found.insert(1, "images_seen", budget)
     reference = float(found.loc[found["source"] == SCRATCH, "mean"].iloc[0])
     found["share"] = metric.sign * (reference - found["mean"]) / abs(reference) if reference else np.nan
@@ -70,20 +72,19 @@ def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str,
     return found
 
 
-def _cell(level: pd.DataFrame, name: str, chosen: Sequence[str], metric: Metric) -> dict[str, Any]:
-    if level.empty:
+def _cell(level: pd.DataFrame, peers: pd.DataFrame, name: str, chosen: Sequence[str], metric: Metric) -> dict[str, Any]:
+    """A source by the way of using it that has the best mean."""
+    own = level[level["source"] == name]
+    if own.empty:
         nothing = dict.fromkeys(("mean", "low", "high"), np.nan)
         return {"source": name, WAY: None, **nothing, "seeds": 0, "trials": 0}
-    best = configurations(level, chosen, metric)[0]
-    return {
-        "source": name,
-        WAY: best.way,
-        "mean": best.mean,
-        "low": min(best.values),
-        "high": max(best.values),
-        "seeds": len(best.values),
-        "trials": len(level),
-    }
+    ways = []
+    for way, group in own.groupby(WAY):
+        mine, whole = (frame["source"].eq(name) & frame[WAY].eq(way) for frame in (level, peers))
+        seeds = len(configurations(group, chosen, metric)[0].values)
+        found = spread(level, peers[whole], mine, metric)
+        ways.append({"source": name, WAY: way, **found, "seeds": seeds, "trials": len(group)})
+    return min(ways, key=lambda cell: metric.sign * cell["mean"])
 
 
 def regret(found: pd.DataFrame, metric: Metric) -> float | None:

@@ -24,12 +24,13 @@ def section(studies: Sequence[StudyData]) -> Section:
         lead = f"Not enough data: no source model has a score; {studies[0].grid}."
         return Section("matrix", title, [Block(lead)])
     plot = Plot(
-        "Best configuration of each source in each study",
+        "Mean score of each source in each study",
         source_by_study([(study.spec.name, frame) for study, frame in scored]),
         "Heat map of the scores by source and study, with ranks before and after training.",
     )
     notes = [
-        "In each cell: the mean over seeds of the source's best configuration at equal images, its rank among the sources, "
+        "In each cell: the mean of all trials at equal images of the way of using the source that has the best one (a trial "
+        "that diverged counts as the worst of all; the best of many and the best of few would not compare), its rank by that, "
         "and the rank that it was told before any training. Blue is better than scratch in that study, orange is worse, by "
         "the share of scratch's score. Columns compare by ranks and colours only: scores of different targets don't."
     ]

@@ -46,7 +46,9 @@ def _block(study: StudyData) -> Block:
     notes = [
         f"In each cell: its best {study.metric.label} ({study.metric.goal}) at {text(budget)} images seen, the most that "
         f"every cell with a score reached; how many of its trials got that far and have a score; with how many seeds the "
-        f"best one's settings ran, and between which scores. {colours} Where nothing stands, nothing was run."
+        f"best one's settings ran, and between which scores its trials lie. Cells compare by the mean over their trials, "
+        "where one that diverged counts as "
+        f"the worst of all: the best of many is no match for the best of few. {colours} Where nothing stands, nothing was run."
     ]
     if study.has_untrained:
         notes.append(
@@ -71,7 +73,7 @@ def _block(study: StudyData) -> Block:
         "best": study.metric.label,
         "low": "lowest",
         "high": "highest",
-        "mean": "mean over seeds",
+        "mean": "mean over trials",
         "scored": "with a score",
     }
     return Block(_said(study, scored), notes=notes, plots=plots, sheets=[sheet("Every cell", cells, names)])
@@ -91,7 +93,7 @@ def _said(study: StudyData, scored: pd.DataFrame) -> str:
         only = "is a source as it is" if costs.index[0] == AS_IS else f"has {used(str(costs.index[0]))}"
         return f"Not enough data: every trial with a score {only}; {study.grid}."
     order = ", ".join(f"{used(str(name))} ({text(float(study.metric.sign * cost))})" for name, cost in costs.items())
-    said = f"From best to worst, by the median over sources of the mean over seeds: {order}"
+    said = f"From best to worst, by the median over sources of the mean over trials: {order}"
     reference = scored.loc[scored["source"] == SCRATCH, "mean"]
     grafted = scored[scored["source"] != SCRATCH]
     if reference.empty or grafted.empty:

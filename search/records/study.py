@@ -123,7 +123,7 @@ class StudyPaths:
         return self.evaluations / f"{trial:05d}.parquet"
 
     def trial(self, trial: int) -> Path:
-        """The folder with what a trial writes itself: its checkpoints, its best generator."""
+        """The folder with what a trial writes itself: its checkpoints, its model."""
         return self.root / "trials" / f"{trial:05d}"
 
     def samples(self, trial: int) -> Path:

@@ -9,8 +9,10 @@ from search.launch import resolve_study
 from search.records.study import StudySpec
 
 COMMANDS = typer.main.get_command(understock.app)
-PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--track", "--dry-run", "--home"}
-"""What the verb takes that says where and how to run, not what the study is; and its argument."""
+PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--track", "--dry-run", "--home"} | {
+    "--confirm"
+}
+"""What the verb takes that says where, how and what then to run, not what the study is; and its argument."""
 
 
 def test_every_option_that_defines_a_study_is_in_its_command(new_study):

@@ -74,8 +74,28 @@ def test_equal_scores_share_a_rank(new_study):
     assert math.isnan(found.loc["mdi", "share"])
 
 
+def test_the_best_of_many_trials_is_no_match_for_the_best_of_few(new_study):
+    study = new_study()
+    for seed, value in enumerate((50, 90, 100, 120)):
+        study.trial(seed, "mdi", "both", [value], seed=seed)
+    study.trial(9, "twemoji", "both", [60])
+    found = column(study.data.rows, study.spec, FD, {}).set_index("source")
+    assert found.loc["mdi", ["mean", "low", "high", "trials", "after"]].tolist() == [90, 50, 120, 4, 2]
+
+
+def test_a_trial_that_diverged_counts_against_its_source(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50])
+    study.trial(1, "mdi", "both", [40, None], status="diverged", seed=1)
+    study.trial(2, "twemoji", "both", [60])
+    study.trial(3, "scratch", "none", [100])
+    found = column(study.data.rows, study.spec, FD, {}).set_index("source")
+    assert found["mean"].dropna().to_dict() == {"scratch": 100, "mdi": 75, "twemoji": 60}
+    assert found.loc["twemoji", "after"] == 1
+
+
 def test_a_source_may_be_best_as_it_is(baseline, unbeaten):
     found = column(baseline.data.rows, baseline.spec, FD, {}).set_index("source")
     assert found["way"].fillna("").to_dict() == {"scratch": "none", "mdi": "both", "mnist": "", "twemoji": "as is"}
-    assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "mdi": 70, "mnist": -1, "twemoji": 120}
+    assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "mdi": 75, "mnist": -1, "twemoji": 120}
     assert column(unbeaten.data.rows, unbeaten.spec, FD, {}).set_index("source").loc["mdi", "way"] == "as is"

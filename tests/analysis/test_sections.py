@@ -171,8 +171,8 @@ def test_the_matrix_judges_the_rank_before_training(study, tmp_path):
 
 def test_networks_are_ordered_by_the_median_over_sources(found):
     assert found["networks"].lead == (
-        "From best to worst, by the median over sources of the mean over seeds: generator only (130), both networks (131.2), "
-        "nothing transferred (190); 3 of 3 cells with transfer beat scratch (190)."
+        "From best to worst, by the median over sources of the mean over trials: generator only (130), both networks (131.2), "
+        "nothing transferred (205); 3 of 3 cells with transfer beat scratch (205)."
     )
 
 
@@ -445,7 +445,7 @@ def test_the_matrix_and_the_networks_say_which_were_not_trained(baseline, unbeat
     assert "mdi, as it is, is best of 1 source" in read(unbeaten)["matrix"].lead
     assert read(baseline)["matrix"].sheets[0].rows[3][2:6] == ["twemoji", "300", "as it is", "120"]
     assert read(baseline)["networks"].lead == (
-        "From best to worst, by the median over sources of the mean over seeds: both networks (70), as it is (100), nothing "
+        "From best to worst, by the median over sources of the mean over trials: both networks (75), as it is (100), nothing "
         "transferred (110); 2 of 3 cells with a source beat scratch (110)."
     )
 

@@ -1,4 +1,4 @@
-"""What a trial leaves on disk, and how it comes back: the last two checkpoints, and the last and the best model.
+"""What a trial leaves on disk, and how it comes back: the last two checkpoints, and the last model.
 
 Checkpoints are written in turn into two slots, so while one is written the other is whole. A slot that is damaged counts
 as empty: the trial then goes on from the evaluation before, or anew.
@@ -18,7 +18,6 @@ from torch import Tensor
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.plain_json import parse_json
-from spaces.protocol import METRICS
 from spaces.trials import parse_trial_json
 from trainables.networks.models import Model, write_model
 from trainables.storage.home import fetch, writing
@@ -37,9 +36,7 @@ def save(learner: Learner, files: TrialFiles, history: Sequence[Evaluation], con
     state = learner.state_dict()
     about = {"config": config.model_dump_json(), "history": json.dumps([item.as_dict() for item in history])}
     if history[-1].status != "diverged":
-        model = learner.model()
-        for path in (files.model, files.best) if _is_best(history, config) else (files.model,):
-            _write(model, path, config)
+        _write(learner.model(), files.model, config)
     with writing(files.slots[len(history) % 2]) as beside:
         write_tensors(state, beside, about | {"digest": _digest(state, about)})
 
@@ -52,17 +49,6 @@ def make_good(learner: Learner, files: TrialFiles, history: Sequence[Evaluation]
 
 def _write(model: Model, folder: Path, config: TrialConfig) -> None:
     write_model(folder, model, method=config.method, config=config.model_dump(mode="json"))
-
-
-def _is_best(history: Sequence[Evaluation], config: TrialConfig) -> bool:
-    """Whether the last evaluation has the best score of all."""
-    metric = config.protocol.metrics[0]
-    costs = [
-        METRICS[metric].sign * item.metrics[metric]
-        for item in history
-        if metric in item.metrics and item.status != "diverged"
-    ]
-    return bool(costs) and costs[-1] <= min(costs)
 
 
 def restore(learner: Learner, files: TrialFiles, config: TrialConfig) -> tuple[list[Evaluation], str | None]:

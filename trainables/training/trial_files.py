@@ -36,11 +36,6 @@ class TrialFiles:
         return self.folder / "model"
 
     @property
-    def best(self) -> Path:
-        """The model of the evaluation with the best score so far, by the protocol's first metric: a folder."""
-        return self.folder / "best"
-
-    @property
     def generator_alone(self) -> Path:
         """What earlier versions left in the place of `model`: one file."""
         return self.folder / "generator.safetensors"

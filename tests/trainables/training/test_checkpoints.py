@@ -63,7 +63,6 @@ def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_confi
         "checkpoint-0.safetensors",
         "checkpoint-1.safetensors",
         "model",
-        "best",
         ".training",
     }
     assert sizes[1] - sizes[0] < 6_000  # the histories, no tensors
@@ -119,15 +118,6 @@ def test_the_fallback_goes_when_the_trial_is_through(home: Home, tiny_config: Ma
     assert last_state(files).keys()
     forget_fallback(files)
     assert recorded(files) == found
-
-
-def test_the_best_evaluation_s_generator_is_kept_beside_the_last_one_s(
-    home: Home, tiny_config: Make, files: TrialFiles
-) -> None:
-    found = run_trial(tiny_config(budget=LONG), home, files, CPU)
-    kept = {evaluation.metrics["fd"]: load_file(files.model / "generator.safetensors") for evaluation in found}
-    best = load_file(files.best / "generator.safetensors")
-    assert all(torch.equal(tensor, best[name]) for name, tensor in kept[min(kept)].items())
 
 
 def test_a_model_that_a_kill_left_without_its_place_is_written_again(
