@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import solve
+from scipy.linalg import inv, solve
 
 from spaces.errors import UserError
 from spaces.protocol import METRICS, IwProtocol, Protocol
@@ -74,36 +75,61 @@ def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floatin
     x = np.concatenate([real, fake]).astype(np.float64)
     is_real = np.arange(len(x)) < len(real)
     width = 2 * real.astype(np.float64).var(0).sum() or 1.0  # twice h squared
-    kernel = np.exp(-squared_distances(x, x) / width)  # (n + m, n + m)
+    regression = _Regression.of(np.exp(-squared_distances(x, x) / width), is_real, protocol.ridge)
     count = min(protocol.folds, len(real), len(fake))
     seeds = range(protocol.seed, protocol.seed + protocol.partitions)
     parts = [np.concatenate([folds(len(side), count, seed) for side in (real, fake)]) for seed in seeds]
-    without = np.array([_cross_fitted(kernel, is_real, fold, protocol.ridge) for fold in parts])
+    without = np.array([_cross_fitted(regression, fold) for fold in parts])
     return Estimate(float(without.mean()), float(np.sqrt(np.mean([jackknife_error(one) ** 2 for one in without]))))
 
 
-def _cross_fitted(
-    kernel: NDArray[np.float64], is_real: NDArray[np.bool_], fold: NDArray[np.int64], ridge: float
-) -> NDArray[np.float64]:
+class _Regression(NamedTuple):
+    """Kernel ridge regression of 1 for real and -1 for generated images, both sides of equal weight, on all images at once.
+
+    What it would be without some of them follows from its inverse alone, so nothing is fitted anew.
+    """
+
+    signs: NDArray[np.float64]
+    """(n,)"""
+    noise: NDArray[np.float64]
+    """What is added to the kernel's diagonal, (n,)."""
+    inverse: NDArray[np.float64]
+    """Of kernel and noise, (n, n)."""
+    weights: NDArray[np.float64]
+    """Of the kernel's functions at the images, (n,)."""
+
+    @classmethod
+    def of(cls, kernel: NDArray[np.float64], is_real: NDArray[np.bool_], ridge: float) -> "_Regression":
+        signs = np.where(is_real, 1.0, -1.0)
+        noise = 2 * ridge * np.where(is_real, is_real.mean(), (~is_real).mean())
+        inverse = np.asarray(inv(kernel + np.diag(noise), check_finite=False))
+        return cls(signs, noise, inverse, inverse @ signs)
+
+    def without(self, out: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What the critic that is fitted without the images `out`, (n,), says of them, divided by its norm.
+
+        With P the inverse and a the weights of all, the critic errs by e = P_oo^-1 a_o on what is left out, and its weights
+        are a_i - P_io e: block inversion, exact.
+        """
+        errors = solve(self.inverse[np.ix_(out, out)], self.weights[out], assume_a="pos", check_finite=False)
+        weights = self.weights[~out] - self.inverse[np.ix_(~out, out)] @ errors
+        squared_norm = weights @ self.signs[~out] - self.noise[~out] @ weights**2  # w K w, as (K + noise) w = signs
+        logits: NDArray[np.float64] = (self.signs[out] - errors) / max(float(np.sqrt(max(squared_norm, 0.0))), 1e-12)
+        return logits
+
+
+def _cross_fitted(regression: _Regression, fold: NDArray[np.int64]) -> NDArray[np.float64]:
     """The value where each fold is left out, (folds,), by critics that leave out that one and the one they are scored on."""
-    count = int(fold.max()) + 1
+    count, is_real = int(fold.max()) + 1, regression.signs > 0
     scores = np.full((count, count), np.nan)  # of a row's fold by the critic that left out the row's and the column's
     for pair in combinations(range(count), 2):
-        fitted = ~np.isin(fold, pair)
-        weights = _critic(kernel[np.ix_(fitted, fitted)], is_real[fitted], ridge)
+        out = np.isin(fold, pair)
+        logits, real, here = regression.without(out), is_real[out], fold[out]
         for own, other in (pair, pair[::-1]):
-            logits, real_here = kernel[np.ix_(fold == own, fitted)] @ weights, is_real[fold == own]
-            scores[own, other] = logits[~real_here].mean() - logits[real_here].mean()
+            mine = here == own
+            scores[own, other] = logits[mine & ~real].mean() - logits[mine & real].mean()
     left_out: NDArray[np.float64] = np.nanmean(scores, axis=0)
     return left_out
-
-
-def _critic(kernel: NDArray[np.float64], is_real: NDArray[np.bool_], ridge: float) -> NDArray[np.float64]:
-    """Coefficients of the critic of norm 1, (n,): kernel ridge regression of the sign, both sides of equal weight."""
-    noise = 2 * ridge * np.where(is_real, is_real.mean(), (~is_real).mean())
-    solved = np.asarray(solve(kernel + np.diag(noise), np.where(is_real, 1.0, -1.0), assume_a="pos"))
-    scaled: NDArray[np.float64] = solved / max(float(np.sqrt(solved @ kernel @ solved)), 1e-12)
-    return scaled
 
 
 def folds(n: int, count: int, seed: int) -> NDArray[np.int64]:
