@@ -64,6 +64,7 @@ def test_trials_frame_has_each_trials_last_evaluation(study, table):
         "fd",
         "kd",
         "iw",
+        "copy_rate",
         "images_seen",
         "train_seconds",
         "status",

@@ -92,7 +92,7 @@ def test_every_evaluation_leaves_a_grid_and_says_how_it_was_measured(
     assert sorted(path.stem for path in files.samples.iterdir()) == ["000000016", "000000032"]
     expected = {"extractor": "efficientnet_lite0", "n_fake": 24, "n_real": 40, "split": "train", "metric_seed": 0}
     assert expected.items() <= evaluations[-1].record.items()
-    assert {"fd", "fd_floor", "iw", "iw_floor"} == evaluations[-1].metrics.keys()
+    assert {"fd", "fd_floor", "iw", "iw_se", "iw_floor", "iw_floor_se"} == evaluations[-1].metrics.keys()
 
 
 def test_a_rung_measures_one_number_of_few_images_and_the_end_all_of_it(
@@ -106,7 +106,7 @@ def test_a_rung_measures_one_number_of_few_images_and_the_end_all_of_it(
     ]
     assert all(e.metrics.keys() == {"fd", "fd_floor"} for e in rungs)
     assert (last.record["n_drawn"], last.record["n_fake"]) == (24, 24)
-    assert last.metrics.keys() == {"fd", "fd_floor", "iw", "iw_floor"}
+    assert last.metrics.keys() == {"fd", "fd_floor", "iw", "iw_se", "iw_floor", "iw_floor_se"}
 
 
 def test_a_trial_with_rungs_that_was_killed_ends_like_an_unbroken_one(
@@ -170,7 +170,7 @@ def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
 ) -> None:
     trial = run_trial(tiny_config(budget=LONG), home, files, CPU)
     before = [next(trial), next(trial)]
-    (stored,) = (home.domain("dots") / "moments").glob("*.npz")
+    (stored,) = (home.domain("dots") / "moments").glob("*-train-*.npz")
     values = dict(np.load(stored))
     np.savez(stored, **values | {"mean": np.full_like(values["mean"], np.nan)})
     (last,) = trial

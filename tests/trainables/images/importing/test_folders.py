@@ -128,8 +128,8 @@ def test_a_file_of_that_name_that_is_no_such_list_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ("[" * 100_000, "nested too deeply"),
-        ('{"labels": [["a", ' + "9" * 5000 + "]]}", "integer string conversion"),
+        ("[" * 100_000, "nested more than 100 deep"),
+        ('{"labels": [["a", ' + "9" * 5000 + "]]}", "a number of 5,000 digits"),
         ('{"labels"', "Expecting"),
         (b"\xff".decode("latin-1"), "Expecting|decode"),
         ({"labels": 3}, "'labels' is 3"),
