@@ -12,6 +12,7 @@ import torch
 from spaces.networks import Resnet
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain, write_domain
+from trainables.machine.devices import use_cores
 from trainables.methods.registry import open_sampler
 from trainables.networks.families import build_discriminator, build_generator
 from trainables.networks.models import Model
@@ -122,7 +123,7 @@ def digest(tensors: Mapping[str, torch.Tensor]) -> str:
 
 def measured(root: Path) -> dict[str, Any]:
     """Every number, by what it is of; JSON."""
-    torch.set_num_threads(1)
+    use_cores(1)
     home, found = make_home(root / "home"), {}
     for name, fields in TRIALS.items():
         files = TrialFiles(root / name, root / f"{name} samples")
