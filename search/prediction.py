@@ -153,7 +153,7 @@ def _posterior(x: Floats, y: Floats, free: int, sigma: float) -> tuple[Floats, F
     """Mean and covariance of the weights for one sigma, and the log evidence for it but for a constant."""
     prior = np.array(_PRIOR_MEAN)
     precision = x.T @ x / sigma**2 + np.eye(len(prior)) / _PRIOR_SD**2
-    covariance = np.linalg.inv(precision)
+    covariance: Floats = np.linalg.inv(precision).astype(np.float64)
     residual = y - x @ prior
     pull = x.T @ residual / sigma**2
     log_evidence = (
@@ -161,4 +161,5 @@ def _posterior(x: Floats, y: Floats, free: int, sigma: float) -> tuple[Floats, F
         - 0.5 * np.linalg.slogdet(precision)[1]
         - 0.5 * (residual @ residual / sigma**2 - pull @ covariance @ pull)
     )
-    return prior + covariance @ pull, covariance, float(log_evidence)
+    mean: Floats = prior + covariance @ pull
+    return mean, covariance, float(log_evidence)
