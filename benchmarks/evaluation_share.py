@@ -26,7 +26,7 @@ from trainables.training.trial_files import TrialFiles
 def configs(home: Home) -> dict[str, TrialConfig]:
     """The two trials, by name."""
     base = resolve_study(home, "digits", "quickstart", sources="mdi").spec.base
-    now = overlaid(base, {"source": "mdi"} | dict(load_space("quickstart").transfer_first), "benchmark")
+    now = overlaid(base, {"source": "mdi"} | dict(load_space("quickstart").transfer_first[0]), "benchmark")
     values = now.model_dump()
     values["protocol"]["n_rung"] = None
     values["budget"] |= {"eval_growth": 1, "eval_start": False}

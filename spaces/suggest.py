@@ -36,8 +36,8 @@ class Space:
 
     suggest: Suggest
     common: Mapping[str, Any] = field(default_factory=dict)
-    transfer_first: Mapping[str, Any] = field(default_factory=dict)
-    """What each source is tried with before anything is searched: what did best where it was measured."""
+    transfer_first: Sequence[Mapping[str, Any]] = ({},)
+    """What each source is tried with before anything is searched, a trial each: what did best where it was measured."""
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
 
@@ -97,8 +97,13 @@ _GOOD: Mapping[str, float] = {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3}
 _GOOD_FROM_SCRATCH = [{"optim/lr_g": g, "optim/lr_d": d} for g, d in ((1e-3, 1e-3), (2e-3, 1e-3), (1e-3, 2e-3))]
 
 SPACES: Mapping[str, Space] = {
-    "quickstart": Space(quickstart, _MINUTES, {**_GOOD, "transfer/parts": "both"}, _GOOD_FROM_SCRATCH),
-    "methods": Space(methods, _MINUTES, {**_GOOD, "method": "finetune", "transfer/parts": "both"}, _GOOD_FROM_SCRATCH),
+    "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
+    "methods": Space(
+        methods,
+        _MINUTES,
+        [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {"method": "as_is"}],
+        _GOOD_FROM_SCRATCH,
+    ),
     "transferring_gans": Space(
         transferring_gans,
         {"budget/images": 1_600_000, "budget/eval_every_images": 80_000, "budget/eval_growth": 1},

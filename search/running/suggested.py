@@ -22,7 +22,7 @@ def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     planned = [
         {"source": source} | dict(values)
         for source in choices
-        for values in (space.scratch_first if source == SCRATCH else (space.transfer_first,))
+        for values in (space.scratch_first if source == SCRATCH else space.transfer_first)
     ]
     return planned[: spec.trials]
 

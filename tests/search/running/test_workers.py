@@ -143,7 +143,7 @@ def test_a_trial_that_no_node_can_hold_is_refused_at_once(
     assert not rows(paths)
 
 
-def test_a_trial_whose_workers_always_die_fails_after_the_stated_retries(
+def test_a_study_whose_workers_always_die_halts_after_the_stated_retries_and_stays_to_do(
     home: Home, new_study: New, cluster: Cluster
 ) -> None:
     paths, spec = new_study(trials=1, workers_per_trial=2)
@@ -153,9 +153,9 @@ def test_a_trial_whose_workers_always_die_fails_after_the_stated_retries(
             os.kill(process.pid, signal.SIGKILL)
             killed.add(process.pid)
         time.sleep(0.2)
-    study.end()
-    check_records(paths, spec, "failed")
-    assert "lost" in rows(paths)[0]["error"]
+    assert isinstance(study.outcome, UserError)
+    assert "every trial came to nothing" in str(study.outcome)
+    assert [row["status"] for row in rows(paths)] == ["running"]
     assert under_test.INFRASTRUCTURE_RETRIES < len(killed) <= 2 * (under_test.INFRASTRUCTURE_RETRIES + 1)
 
 
