@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 # A search that takes minutes on 2 cores: which builtin source model helps to draw 1,000 icons of another font?
 demo: $(INSTALLED)
 	@$(BIN)/understock domains show phosphor >/dev/null 2>&1 || $(BIN)/understock domains add phosphor builtin:phosphor --resolution 32
-	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --trials 12 --name demo
+	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --max-images 4608 --trials 12 --name demo
 
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2
