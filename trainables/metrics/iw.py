@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import inv, solve
+from threadpoolctl import threadpool_limits
 
 from spaces.errors import UserError
 from spaces.protocol import METRICS, IwProtocol, Protocol
@@ -63,7 +64,7 @@ def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floatin
     delete-a-fold jackknife's over both sides' folds, its variance averaged too: of the value over new draws of the held-out
     images and of the samples, critics fitted anew included. It says nothing of other trainings of the generator.
 
-    All is float64 on the CPU. Raises UserError for fewer than 4 images of either.
+    All is float64 on one core of the CPU, the same to the last bit however many there are. Raises UserError for fewer than 4 images of either.
     Source: Danihelka et al. 2017, arXiv:1705.05263, with sign as in Wang et al., "Transferring GANs", ECCV 2018; the
     critic's class is that of Gretton et al., JMLR 2012.
     """
@@ -75,11 +76,12 @@ def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floatin
     x = np.concatenate([real, fake]).astype(np.float64)
     is_real = np.arange(len(x)) < len(real)
     width = 2 * real.astype(np.float64).var(0).sum() or 1.0  # twice h squared
-    regression = _Regression.of(np.exp(-squared_distances(x, x) / width), is_real, protocol.ridge)
     count = min(protocol.folds, len(real), len(fake))
     seeds = range(protocol.seed, protocol.seed + protocol.partitions)
     parts = [np.concatenate([folds(len(side), count, seed) for side in (real, fake)]) for seed in seeds]
-    without = np.array([_cross_fitted(regression, fold) for fold in parts])
+    with threadpool_limits(1, user_api="blas"):  # the last bits of a product depend on how many threads share it
+        regression = _Regression.of(np.exp(-squared_distances(x, x) / width), is_real, protocol.ridge)
+        without = np.array([_cross_fitted(regression, fold) for fold in parts])
     return Estimate(float(without.mean()), float(np.sqrt(np.mean([jackknife_error(one) ** 2 for one in without]))))
 
 
