@@ -64,7 +64,8 @@ def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floatin
     delete-a-fold jackknife's over both sides' folds, its variance averaged too: of the value over new draws of the held-out
     images and of the samples, critics fitted anew included. It says nothing of other trainings of the generator.
 
-    All is float64 on one core of the CPU, the same to the last bit however many there are. Raises UserError for fewer than 4 images of either.
+    All is float64 on one core of the CPU, the same to the last bit however many there are. Raises UserError for fewer
+    than 4 images of either.
     Source: Danihelka et al. 2017, arXiv:1705.05263, with sign as in Wang et al., "Transferring GANs", ECCV 2018; the
     critic's class is that of Gretton et al., JMLR 2012.
     """
