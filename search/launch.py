@@ -248,8 +248,7 @@ def _base_config(
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
         values["data"]["target_images"] = target_images
     if max_images is not None:
-        share = values["budget"]["images"] // values["budget"]["eval_every_images"]
-        values["budget"] |= {"images": max_images, "eval_every_images": max(1, max_images // max(1, share))}
+        values["budget"] = Budget(**values["budget"]).stretched(max_images).model_dump()
     if metric is not None:
         values["protocol"] = _protocol_for(metric, values["protocol"])
     base = parse_trial(values, "search")

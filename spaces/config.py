@@ -39,6 +39,11 @@ class Budget(Config):
                 due *= self.eval_growth
         return min(due, self.images)
 
+    def stretched(self, images: int) -> "Budget":
+        """The same over another number of images: as many evaluations, spaced likewise. Not validated."""
+        every = max(1, images // max(1, self.images // self.eval_every_images))
+        return self.model_copy(update={"images": images, "eval_every_images": every})
+
 
 class TrialConfig(Config):
     """One configuration trained on the target. Two equal ones give the same numbers, bit for bit, on one CPU.

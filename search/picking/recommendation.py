@@ -144,8 +144,7 @@ def _config(
     arm = judged.arms[judged.order[0]]
     like = pattern(evidence, target, arm, level).config
     values = trial_values(like.model_dump(), target, arm, judged.rates[arm])
-    evaluations = max(1, like.budget.images // like.budget.eval_every_images)
-    values["budget"] = {"images": evidence.images, "eval_every_images": max(1, evidence.images // evaluations)}
+    values["budget"] = like.budget.stretched(evidence.images).model_dump()
     values |= {"data": {"target_images": target_images}, "seed": seed}
     return parse_trial(values, "pick")
 

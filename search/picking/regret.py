@@ -28,8 +28,8 @@ Truth = Mapping[Arm, float]
 
 Choose = Callable[[str], Arm | None]
 
-ASIDE = ("seed", "data/seed", "protocol/seed", "budget/images", "budget/eval_every_images")
-"""Settings that are chance, or that scores of one budget have alike."""
+ASIDE = ("seed", "data/seed", "protocol/", "budget/")
+"""How settings begin that are chance, or that scores of one bench and budget have alike."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
     level = main_level(trials)
     for one in trials:
         if one.level == level:
-            settings = {name: value for name, value in flat_config(one.config).items() if name not in ASIDE}
+            settings = {name: value for name, value in flat_config(one.config).items() if not name.startswith(ASIDE)}
             logs[one.arm, str(settings)].append(np.log(one.score))
     arms: dict[Arm, float] = {}
     for (arm, _), scores in logs.items():

@@ -50,10 +50,9 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
         raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
     if max_images is None:
         return config
-    evaluations = max(1, config.budget.images // config.budget.eval_every_images)
-    values = config.model_dump()
-    values["budget"] |= {"images": max_images, "eval_every_images": max(1, max_images // evaluations)}
-    return parse_trial(values, f"config {path}")
+    return parse_trial(
+        config.model_dump() | {"budget": config.budget.stretched(max_images).model_dump()}, f"config {path}"
+    )
 
 
 def default_name(target: str, path: Path) -> str:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from spaces.config import Budget
 from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, Protocol
 from spaces.trials import parse_trial, parse_trial_json
@@ -68,3 +69,9 @@ def test_every_metric_has_a_protocol_that_allows_it() -> None:
 def test_lookup_lists_the_known_names() -> None:
     with pytest.raises(UserError, match="unknown loss 'hnge'; known: hinge, wgan"):
         lookup({"wgan": 1, "hinge": 2}, "loss", "hnge")
+
+
+def test_a_stretched_budget_has_as_many_evaluations_spaced_likewise() -> None:
+    budget = Budget(images=900, eval_every_images=100, eval_growth=3, eval_start=True)
+    assert budget.stretched(9_000) == Budget(images=9_000, eval_every_images=1_000, eval_growth=3, eval_start=True)
+    assert budget.stretched(3).eval_every_images == 1
