@@ -22,7 +22,7 @@ from spaces.config import SCRATCH, Budget, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.presets import small
-from spaces.protocol import Protocol
+from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
 from spaces.trials import DEFAULT_METHOD, parse_trial
@@ -291,11 +291,9 @@ def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str)
 def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
     """Put `metric` first in a protocol's fields; fid and kid bring the Inception extractor along, others do not."""
     if metric in ("fid", "kid"):
-        return protocol | {
-            "metrics": _first(metric, ("fid", "kid", "iw", "copy_rate")),
-            "extractor": "inception",
-            "input_size": 299,
-        }
+        others = (name for name in protocol["metrics"] if METRICS[name].features == "any")
+        metrics = _first(metric, ("fid", "kid", *others))
+        return protocol | {"metrics": metrics, "extractor": "inception", "input_size": 299}
     return protocol | {"metrics": _first(metric, tuple(protocol["metrics"]))}
 
 

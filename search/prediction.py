@@ -24,16 +24,15 @@ from spaces.records import Config
 from trainables.sources.likeness import Part
 
 LEARNT = ("distance", "kernel distance", "recall", "coverage", "precision", "own distance", "images")
-"""What is weighed, whatever features the distances are in."""
+"""What is weighed, whatever features the distances are in; `weighed` has the parts' names, in this order."""
 
 DRAWS = 4000
-SURE = 0.95
-"""The probability from which a source is told apart from the best of the others."""
 
 _PRIOR_MEAN = (0.25, *(0.0,) * (len(LEARNT) - 1))
 _PRIOR_SD = 0.25
 _SIGMAS = np.geomspace(0.02, 0.6, 16)
 _SMALLEST_KD = 1e-3
+_SHARES = ("recall", "coverage", "precision")
 
 Floats = NDArray[np.float64]
 
@@ -81,27 +80,27 @@ def shipped() -> Weights:
     return Weights.model_validate_json(path.read_text())
 
 
-def scaled(parts: Mapping[str, Part], distances: Sequence[str]) -> list[float]:
+def weighed(distances: tuple[str, str]) -> tuple[str, ...]:
+    """The parts of likeness that are weighed, where Frechet and kernel distance are called so."""
+    return (*distances, *_SHARES, f"own_{distances[0]}", "images")
+
+
+def scaled(parts: Mapping[str, Part], distances: tuple[str, str]) -> list[float]:
     """A source's parts as the model takes them, NaN where there is none. `distances` names Frechet and kernel distance."""
-    frechet, kernel = distances
 
-    def value(name: str) -> float:
+    def scale(name: str) -> float:
         part = parts.get(name)
-        return math.nan if part is None or part.value is None else float(part.value)
+        if part is None or part.value is None:
+            return math.nan
+        if name in _SHARES:  # 0 and 1 are counts that ran out, not certainties
+            return math.log((part.value + 0.005) / (1 - part.value + 0.005))
+        return math.log(max(part.value, _SMALLEST_KD if name == distances[1] else 1e-9))
 
-    def share(name: str) -> float:  # 0 and 1 are counts that ran out, not certainties
-        p = value(name)
-        return math.log((p + 0.005) / (1 - p + 0.005))
-
-    def log(name: str, least: float = 1e-9) -> float:
-        return math.log(max(value(name), least)) if not math.isnan(value(name)) else math.nan
-
-    near = [log(frechet), log(kernel, _SMALLEST_KD), share("recall"), share("coverage"), share("precision")]
-    return [*near, log(f"own_{frechet}"), log("images")]
+    return [scale(name) for name in weighed(distances)]
 
 
 def predict(
-    found: Mapping[str, Mapping[str, Part]], distances: Sequence[str], weights: Weights, seed: int = 0
+    found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str], weights: Weights, seed: int = 0
 ) -> dict[str, Prediction]:
     """Predict each source of `found`, which has the parts of two at least, beside its best rival."""
     x = centred(np.array([scaled(parts, distances) for parts in found.values()])) / np.array(weights.spread)

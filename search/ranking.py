@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from search.prediction import Prediction, predict, shipped
+from search.prediction import Prediction, predict, shipped, weighed
 from spaces.errors import UserError
 from spaces.protocol import Protocol
 from spaces.records import Config
@@ -96,12 +96,13 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
             found[source.facts.name] = likeness(home, target, source, protocol)
         report(len(sources), len(sources))
     names = distance_names(protocol)
-    counted = (*names, "recall", "coverage", "precision", f"own_{names[0]}", "images")
     about = protocol.model_dump(exclude={"metrics", "iw"}) | {
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
-    return Ranking(target=target.facts.name, protocol=about, counted=counted, rows=tuple(ranked_rows(found, names)))
+    return Ranking(
+        target=target.facts.name, protocol=about, counted=weighed(names), rows=tuple(ranked_rows(found, names))
+    )
 
 
 def ranked_rows(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str]) -> Iterator[RankedSource]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 picking = typer.Typer()
 
+Threads = Annotated[int | None, typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads. [default: all]")]
+
 Sources = Annotated[
     str | None,
     typer.Option(
@@ -109,9 +111,7 @@ def train(
         str | None,
         typer.Option(metavar="NAME", callback=given, help="Of the study that it becomes. [default: TARGET-FILE]"),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads. [default: all]")
-    ] = None,
+    threads: Threads = None,
     home: HomeOption = None,
 ) -> None:
     """Train one configuration; goes on where it was cut off. Example: understock train cats --config pick.json"""
@@ -132,9 +132,7 @@ def train(
 def confirm(
     study: Annotated[str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial, or that one.")],
     n: Annotated[int, typer.Option("-n", min=1, max=1_000, metavar="SEEDS", help="Fresh ones.")] = 3,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=10_000, metavar="CORES", help="CPU threads. [default: all]")
-    ] = None,
+    threads: Threads = None,
     home: HomeOption = None,
 ) -> None:
     """Train a study's winner anew with fresh seeds; both scores. Example: understock confirm cats-quickstart -n 3"""

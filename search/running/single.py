@@ -104,7 +104,7 @@ def confirm(
     found = []
     for number in range(count):
         fresh = config.model_copy(update={"seed": first + number, "protocol": protocol})
-        name = f"{spec.name[:100]}-confirm-{number + 1}"
+        name = f"{spec.name}-confirm-{number + 1}"
         try:
             paths, _ = train_one(home, fresh, name, threads)
         except DivergedError:

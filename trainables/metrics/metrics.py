@@ -110,6 +110,11 @@ class EvalContext:
         return np.concatenate([self.rows("val"), unseen])[: self.protocol.iw.held_out]
 
     @cached_property
+    def held_out_features(self) -> NDArray[np.float32]:
+        """Of these images, (len(held_out_rows), d)."""
+        return self.features_of(self.held_out_rows)
+
+    @cached_property
     def trained_rows(self) -> NDArray[np.int64]:
         """Of images that the trial trained on, `protocol.n_real` at most."""
         rows = self.rows("train") if self.trained_on is None else self.trained_on
@@ -191,7 +196,7 @@ def iw(context: EvalContext) -> dict[str, float]:
     seen these. See `copy_rate`.
     """
     protocol, most = context.protocol.iw, 2 * context.protocol.iw.held_out
-    held_out = context.features_of(context.held_out_rows)
+    held_out = context.held_out_features
 
     def floor() -> Estimate:
         rows = context.spare_rows[:most]
@@ -205,8 +210,8 @@ def iw(context: EvalContext) -> dict[str, float]:
 
 def copy_rate(context: EvalContext) -> dict[str, float]:
     """The share of generated images that lie nearer to an image trained on than unseen real images do; see `copies`."""
-    held_out, trained = (context.features_of(rows) for rows in (context.held_out_rows, context.trained_rows))
-    value, floor = rate_of_copies(context.features, held_out, trained, context.protocol.iw)
+    trained = context.features_of(context.trained_rows)
+    value, floor = rate_of_copies(context.features, context.held_out_features, trained, context.protocol.iw)
     return _estimated("copy_rate", value, floor)
 
 

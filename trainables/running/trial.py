@@ -101,8 +101,7 @@ class Evaluator:
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
         self._trained_on = domain.subset(config.data.target_images, config.data.seed)
-        self._files, self._device, self._group = files, device, group
-        protocol = config.protocol
+        self._files, protocol = files, config.protocol
         self._extractor = (
             load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
         )
