@@ -145,13 +145,14 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _surroundings(folder: Path) -> Iterator[Path]:
-    """A folder with copies of the home and of the inputs, and a place for output."""
+    """A folder with copies of the home and of the inputs, and a place for output, where the calls are made."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
         place = Path(made)
         shutil.copytree(GOLDEN, place / "home")
         shutil.copytree(folder / "inputs", place / "inputs")
         (place / "out").mkdir()
-        yield place
+        with contextlib.chdir(place / "out"):  # a nasty word may be the name of a file to write
+            yield place
 
 
 def _spoil(place: Path, rng: random.Random, turn: int) -> str:
