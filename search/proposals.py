@@ -27,7 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, 
 
 
 def load_space(space: str) -> Space:
-    """Load a space by its name, or the user's own from FILE.py:FUNCTION, whose file is run.
+    """Load a space by its name, or the user's own from FILE.py:FUNCTION (or a Space there), whose file is run.
 
     Raises UserError if there is no such name, file or function, or if the file raises an error.
     """
@@ -42,6 +42,8 @@ def load_space(space: str) -> Space:
     with _users_own(f"space {space!r}", path):
         module_spec.loader.exec_module(module)
     suggest = getattr(module, function, None)
+    if isinstance(suggest, Space):
+        return suggest
     if not callable(suggest):
         there = sorted(name for name, value in vars(module).items() if callable(value) and name[0] != "_")
         raise UserError(f"space {space!r}: {path} has no function {function!r}; it has: {', '.join(there) or 'none'}")

@@ -23,6 +23,11 @@ def test_a_missing_file_and_a_missing_function_are_told_apart(space_file: File) 
         load_space(space_file("def space(trial): ...", "nope"))
 
 
+def test_a_file_may_hold_a_whole_space_with_what_its_trials_have_in_common(space_file: File) -> None:
+    code = "from spaces.suggest import Space, unvaried\nmine = Space(unvaried, {'loss/n_critic': 3})\n"
+    assert load_space(space_file(code, "mine")).common == {"loss/n_critic": 3}
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
