@@ -97,7 +97,7 @@ def graft_networks(
     """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
     The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
-    arXiv:2002.10964).
+    arXiv:2002.10964); with `transfer.train` "norms" all of the generator but its norms' scales and shifts neither.
 
     Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
     later training could mend.
@@ -113,6 +113,8 @@ def graft_networks(
         target = nn.ModuleDict({part: networks[part]})
         reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch, fields=family.fields))
     frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
+    if transfer.train == "norms":
+        frozen = (*_freeze_all_but_norms(networks[GENERATOR]), *frozen)
     report = GraftReport(
         copied=tuple(name for each in reports for name in each.copied),
         reinitialised=tuple(name for each in reports for name in each.reinitialised),
@@ -123,6 +125,9 @@ def graft_networks(
         raise TransferError(
             f"{where}: transfer/freeze_d={transfer.freeze_d} would freeze {random[0]}, which was re-initialised; "
             "lower transfer/freeze_d or take a source that fits"
+            if random[0].startswith(DISCRIMINATOR)
+            else f"{where}: transfer/train={transfer.train!r} would freeze {random[0]}, which was re-initialised; "
+            "set transfer/train='all' or take a source that fits"
         )
     return report
 
@@ -144,6 +149,14 @@ def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> 
         for module in stage:
             module.requires_grad_(False)
     return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
+
+
+def _freeze_all_but_norms(generator: nn.Module) -> tuple[str, ...]:
+    generator.requires_grad_(False)
+    for layer in generator.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+            layer.requires_grad_(True)
+    return tuple(f"{GENERATOR}.{name}" for name, p in generator.named_parameters() if not p.requires_grad)
 
 
 def _misfits(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:
