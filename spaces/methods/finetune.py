@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from spaces.config import SCRATCH, TrialConfig
-from spaces.networks import NetworkConfig
+from spaces.networks import NetworkConfig, classes_of
 from spaces.records import Config
 
 POLICIES = ("color", "translation", "cutout")
@@ -90,6 +90,26 @@ class Augment(Config):
         return tuple(name for name in POLICIES if name in self.policy.split(","))
 
 
+class Classifier(Config):
+    """The auxiliary classifier of a conditional GAN, in the critic: the weights of its cross-entropy.
+
+    The authors of WGAN-GP train at 1 and 0.1, those of "Transferring GANs" at 1 and 1.
+    """
+
+    critic: NonNegativeFloat = 1.0
+    """On real images, in the critic's loss."""
+    generator: NonNegativeFloat = 0.1
+    """On generated images, in the generator's loss."""
+
+    @model_validator(mode="after")
+    def _is_trained_where_it_is_followed(self) -> Self:
+        if self.generator and not self.critic:
+            raise ValueError(
+                "classifier/generator follows a classifier that classifier/critic=0 does not train; set it to 0"
+            )
+        return self
+
+
 class Transfer(Config):
     """How a source model's weights enter the trial's networks."""
 
@@ -129,6 +149,7 @@ class FinetuneConfig(TrialConfig):
     optim: Optim = Optim()
     augment: Augment = Augment()
     transfer: Transfer = Transfer()
+    classifier: Classifier = Classifier()
 
     @property
     def parts(self) -> str:
@@ -141,6 +162,12 @@ class FinetuneConfig(TrialConfig):
     @property
     def batch(self) -> int:
         return self.optim.batch
+
+    @model_validator(mode="after")
+    def _classifies_classes(self) -> Self:
+        if self.classifier != Classifier() and classes_of(self.network) is None:
+            raise ValueError("classifier means nothing without network/classes; give them, or leave it out")
+        return self
 
     @model_validator(mode="before")
     @classmethod

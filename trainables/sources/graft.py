@@ -4,7 +4,7 @@ Optimiser state is not transferred, as in the reference code of Wang et al., "Tr
 from zero moments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from spaces.methods.finetune import Transfer
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.family import Family
 
-Fields = Callable[[Mapping[str, Tensor]], Mapping[str, int]]
+Fields = Callable[[Mapping[str, Tensor]], Mapping[str, int | str]]
 
 TRANSFERRED: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -59,18 +59,19 @@ def graft(
     where: str,
     on_mismatch: Literal["error", "reinit"],
     fields: Fields | None = None,
+    new: Collection[str] = (),
 ) -> GraftReport:
     """Copy the parameters and buffers in `source` into `target` in place, by name and shape.
 
     `fields` reads a network's config off its tensors, for the way out of a refusal. With "reinit", a tensor of the target
-    that finds none of its name and shape keeps its own, fresh values.
+    that finds none of its name and shape keeps its own, fresh values; those of names in `new` do in any case.
 
     Raises TransferError, which starts with `where`, before anything is copied: with "error" if a tensor differs in
     shape, is missing or is left over; always if no matrix or convolution fits, for biases and counters are no transfer.
     """
-    own = target.state_dict()
+    own = {name: tensor for name, tensor in target.state_dict().items() if not name.endswith(".prior")}  # the data's
     copied = [name for name, tensor in own.items() if name in source and source[name].shape == tensor.shape]
-    misfits = _misfits(own, source)
+    misfits = _misfits({name: tensor for name, tensor in own.items() if name not in new}, source)
     fits = any(own[name].dim() > 1 for name in copied)
     if misfits and (on_mismatch == "error" or not fits):
         more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
@@ -93,6 +94,7 @@ def graft_networks(
     *,
     source_name: str,
     target_name: str,
+    new: Collection[str] = (),
 ) -> GraftReport:
     """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
@@ -111,7 +113,8 @@ def graft_networks(
             raise TransferError(f"{where}: it has no {part}; set transfer/parts to {' or '.join(map(repr, source))}")
         named = {f"{part}.{name}": tensor for name, tensor in source[part].items()}
         target = nn.ModuleDict({part: networks[part]})
-        reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch, fields=family.fields))
+        how = transfer.on_mismatch
+        reports.append(graft(target, named, where=where, on_mismatch=how, fields=family.fields, new=new))
     frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
     if transfer.train == "norms":
         frozen = (*_freeze_all_but_norms(networks[GENERATOR]), *frozen)

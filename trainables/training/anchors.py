@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainables.machine.randomness import random_numbers
+from trainables.networks.sampling import draw_inputs
 
 FISHER_SAMPLES = 128
 
@@ -46,14 +46,13 @@ def fisher(generator: nn.Module, critic: nn.Module, weights: Sequence[nn.Paramet
 
     The generator samples with the statistics that its norms hold, image by image, so that none depends on the others.
     """
-    device, training = weights[0].device, generator.training
-    z_dim = generator.z_dim
-    assert isinstance(z_dim, int), f"{z_dim=}"
-    z = torch.randn(FISHER_SAMPLES, z_dim, generator=random_numbers("Fisher information", seed))
+    training = generator.training
+    inputs = draw_inputs(generator, FISHER_SAMPLES, "Fisher information", seed)
     totals = [torch.zeros_like(weight) for weight in weights]
     generator.eval()
-    for row in z.to(device):
-        gradients = torch.autograd.grad(critic(generator(row[None])).sum(), list(weights))
+    for row in range(FISHER_SAMPLES):
+        image = generator(*(each[row : row + 1] for each in inputs))
+        gradients = torch.autograd.grad(critic(image).sum(), list(weights))
         torch._foreach_addcmul_(totals, gradients, gradients)
     generator.train(training)
     mean = torch.cat([total.flatten() for total in totals]).mean().clamp_(min=torch.finfo(torch.float32).tiny)

@@ -45,6 +45,8 @@ class Case:
 
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
 DCGAN = {"family": "dcgan", **RESNET}
+BY_CLASS = {**RESNET, "classes": 2}
+SHORT = {"loss": {"n_critic": 2}, "optim": {"batch": 4}}
 PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
 GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
 SMALL = {"source": "seed-7", "network": RESNET, "optim": {"batch": 8}}
@@ -54,9 +56,7 @@ DIFFAUGMENT = {"policy": "color,translation,cutout"}
 ADA = {"ada_target": 0.1, "ada_images": 80}
 
 CASES: Mapping[str, Case] = {
-    "finetune": Case(
-        {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}, moves=GAN
-    ),
+    "finetune": Case({"source": "seed-7", "network": RESNET, **SHORT}, moves=GAN),
     "finetune, dcgan": Case({"source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
     "finetune, scratch": Case({"source": "scratch", "network": DCGAN, **PLAIN}, moves=GAN),
     "finetune, diffaugment": Case({**SMALL, "loss": {"n_critic": 2}, "augment": DIFFAUGMENT}, moves=GAN),
@@ -80,6 +80,14 @@ CASES: Mapping[str, Case] = {
     ),
     "finetune, norms alone": Case(
         {**SMALL, "loss": {"n_critic": 1}, "transfer": {"train": "norms", "l2_sp": 0.1}}, moves=GAN
+    ),
+    "finetune, conditional": Case({"source": "seed-7", "network": BY_CLASS, **SHORT}, moves=GAN),
+    "finetune, conditional, diffaugment, ewc": Case(
+        {**SMALL, "network": BY_CLASS, "loss": {"n_critic": 1}, "augment": DIFFAUGMENT, "transfer": {"ewc": 1.0}},
+        moves=GAN,
+    ),
+    "finetune, conditional from conditional": Case(
+        {"source": "by-class", "network": {**BY_CLASS, "conditioning": "concat"}, **SHORT}, moves=GAN
     ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
@@ -128,6 +136,7 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
 def shelf(tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
     new_source("seed-7")
     new_source("plain", family="dcgan")
+    new_source("by-class", classes=3)
 
 
 def test_every_method_has_a_case_here() -> None:

@@ -11,10 +11,13 @@ from spaces.methods.finetune import FinetuneConfig
 from trainables.images.batches import Batch, batches
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
+from trainables.methods.finetuning.classes import Classes, judged, judged_fakes
 from trainables.methods.method import Given, Method, Needs
+from trainables.networks.conditional import labels_by
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network, family_of
 from trainables.networks.models import Model
-from trainables.networks.sampling import DRAFT, STANDING, ZSampler, sample, set_standing_statistics
+from trainables.networks.sampling import DRAFT, STANDING, ZSampler, draw, set_standing_statistics
+from trainables.sources.classes import fit_classes
 from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
 from trainables.sources.shelf import SourceModel
 from trainables.training.anchors import Anchor, fisher
@@ -32,15 +35,25 @@ from trainables.training.state import load_state, state_of
 class Finetune:
     """A GAN in training, with Adam for both networks and a moving average of the generator."""
 
-    def __init__(self, config: FinetuneConfig, source: SourceModel | None, device: torch.device, group: Group) -> None:
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        source: SourceModel | None,
+        device: torch.device,
+        group: Group,
+        classes: Classes | None = None,
+    ) -> None:
+        self.classes = classes
         self.config, self.device, self.group = config, device, group.of_batch(config.optim.batch)
         self.iterations = 0
         self.loss = LOSSES[config.loss.name]
         _check_penalty(config)
         self.generator = build_network(GENERATOR, config.network, config.seed)
         self.discriminator = build_network(DISCRIMINATOR, config.network, config.seed)
-        self.grafted = GraftReport() if source is None else self._graft(source)
-        self.origin = "random weights" if source is None else self.grafted.summary()
+        self.grafted = GraftReport()
+        self.origin = "random weights" if source is None else self._graft(source)
+        if classes is not None:
+            self.generator.get_buffer("prior").copy_(classes.prior)
         layout = {"device": device, "memory_format": torch.channels_last}
         self.generator.to(**layout)  # type: ignore[call-overload]
         self.discriminator.to(**layout)  # type: ignore[call-overload]
@@ -78,7 +91,8 @@ class Finetune:
             anchors.append(Anchor(weights, transfer.ewc, importance))
         return anchors
 
-    def _graft(self, source: SourceModel) -> GraftReport:
+    def _graft(self, source: SourceModel) -> str:
+        """Graft, and say in a line what was."""
         own, transfer = self.config.network, self.config.transfer
         for part in TRANSFERRED[transfer.parts]:
             theirs = source.facts.networks.get(part, own)
@@ -88,8 +102,13 @@ class Finetune:
                     f"network/family={theirs.family!r} or take another source"
                 )
         networks = {GENERATOR: self.generator, DISCRIMINATOR: self.discriminator}
-        names = {"source_name": source.facts.name, "target_name": self.config.target}
-        return graft_networks(networks, family_of(own), source.weights(), transfer, **names)
+        names = source.model().classes, self.classes.names if self.classes else ()
+        fitted = fit_classes(
+            source.weights(), source.facts.network, names[0], own, names[1], self.discriminator.state_dict()
+        )
+        named = {"source_name": source.facts.name, "target_name": self.config.target}
+        self.grafted = graft_networks(networks, family_of(own), fitted.weights, transfer, **named, new=fitted.new)
+        return "; ".join(filter(None, [self.grafted.summary(), fitted.note]))
 
     @property
     def images_per_iteration(self) -> int:
@@ -100,7 +119,8 @@ class Finetune:
         """One iteration: n_critic critic steps, then one generator step.
 
         `batch` has n_critic * batch images, on any device, the same on every worker. Returns the mean critic loss (penalty
-        included) and the generator's loss, scalars on the learner's device.
+        included) and the generator's loss, scalars on the learner's device; of a conditional GAN both include the auxiliary
+        classifier's, `class_d` and `class_g`, as they are weighted.
         """
         draws, size = Draws(self.config.seed, self.iterations), self.config.optim.batch
         reals = to_float(batch.images.to(self.device, non_blocking=True))
@@ -108,10 +128,12 @@ class Finetune:
             reals = draws.mirrored(reals)
         self.sight.at(self.iterations)
         losses = []
-        for real in torch.split(reals, size):
+        for number, real in enumerate(torch.split(reals, size)):
             z, mix = draws.normal(size, self.config.network.z_dim), draws.uniform(size, 1, 1, 1)
-            losses.append(self._critic_step(real, z, mix))
-        loss_g = self._generator_step(draws.normal(size, self.config.network.z_dim), reals[-size:])
+            labels = () if self.classes is None else (_labels(batch)[number * size : (number + 1) * size],)
+            losses.append(self._critic_step(real, self._asked(z, draws), mix, *labels))
+        z = draws.normal(size, self.config.network.z_dim)
+        of_generator = self._generator_step(self._asked(z, draws), reals[-size:])
         self.iterations += 1
         follow(
             self.average,
@@ -120,17 +142,32 @@ class Finetune:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.optim.ema_halflife_images,
         )
-        means = torch.stack([torch.stack(losses).mean(), loss_g])
+        of_critic = {name: torch.stack([each[name] for each in losses]).mean() for name in losses[0]}
+        found = {**of_critic, **of_generator}
+        means = torch.stack(list(found.values()))
         self.group.average_([means])
-        return {"loss_d": means[0], "loss_g": means[1]}
+        return dict(zip(found, means, strict=True))
 
-    def _critic_step(self, real: Tensor, z: Tensor, mix: Tensor) -> Tensor:
-        real, z, mix = (self._place(part) for part in (real, z, mix))
+    def _asked(self, z: Tensor, draws: Draws) -> tuple[Tensor, ...]:
+        """What the generator takes: z, and of a conditional GAN labels by the data's prior."""
+        return (z,) if self.classes is None else (z, labels_by(self.classes.prior, draws.uniform(len(z))))
+
+    def _critic_step(
+        self, real: Tensor, asked: tuple[Tensor, ...], mix: Tensor, labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        real, mix, *asked_here = (self._place(part) for part in (real, mix, *asked))
+        weight, told = self.config.classifier.critic, {}
         with self._precision():
             with torch.no_grad():
-                fake = self.generator(z).float()
-            of_real, of_fake = self._logits(self.sight(real), self.sight(fake))
-            total = self.loss.discriminator(of_real, of_fake)
+                fake = self.generator(*asked_here).float()
+            shown = self.sight(real), self.sight(fake)
+            if labels is not None and weight:
+                of_real, of_fake, entropy = judged(self.discriminator, *shown, self._place(labels))
+                total = self.loss.discriminator(of_real, of_fake) + weight * entropy
+                told = {"class_d": weight * entropy.detach()}
+            else:
+                of_real, of_fake = self._logits(*shown)
+                total = self.loss.discriminator(of_real, of_fake)
             if self.config.loss.penalty:
                 critic = self.sight.critic(self.discriminator)
                 total = total + self.config.loss.penalty * self.loss.penalty(critic, real, fake, mix)
@@ -141,7 +178,7 @@ class Finetune:
         self.adam_d.zero_grad()
         total.backward(inputs=self.adam_d.param_groups[0]["params"])  # not the images', which the penalty asked for
         self._descend(self.adam_d)
-        return total.detach()
+        return {"loss_d": total.detach(), **told}
 
     def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of real and generated images, float32 (n,) each; in one pass where no image sees the others."""
@@ -150,17 +187,27 @@ class Finetune:
         of_real, of_fake = self.discriminator(torch.cat([real, fake])).float().chunk(2)
         return of_real, of_fake
 
-    def _generator_step(self, z: Tensor, real: Tensor) -> Tensor:
-        """A step on the whole batch's `z`; `real` images of the same number are for losses that judge in pairs."""
+    def _generator_step(self, asked: tuple[Tensor, ...], real: Tensor) -> dict[str, Tensor]:
+        """A step on what the whole batch asks for; `real` images of the same number are for losses that judge in pairs."""
+        z, *labels = (self._place(part) for part in asked)
+        weight, told = self.config.classifier.generator, {}
         with self._precision(), held_fixed(trained(self.discriminator)):
-            logits = self.discriminator(self.sight(self.generator(self._place(z)))).float()
+            fake = self.sight(self.generator(z, *labels))
+            entropy = None
+            if labels and weight:
+                logits, entropy = judged_fakes(self.discriminator, fake, labels[0])
+            else:
+                logits = self.discriminator(fake).float()
             if self.loss.paired:
                 logits = logits - self.discriminator(self.sight(self._place(real))).float()
             loss = self.loss.generator(logits)
+            if entropy is not None:
+                loss = loss + weight * entropy
+                told = {"class_g": weight * entropy.detach()}
             self.adam_g.zero_grad()
             loss.backward()
         self._descend(self.adam_g)
-        return loss.detach()
+        return {"loss_g": loss.detach(), **told}
 
     def _place(self, batch: Tensor) -> Tensor:
         return self.group.share(batch).to(self.device, non_blocking=True)
@@ -175,9 +222,10 @@ class Finetune:
         adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
-        """`n` images of the averaged generator with its standing statistics; equal seeds take equal z in every trial."""
+        """`n` images of the averaged generator with its standing statistics; equal seeds take equal z in every trial, and equal
+        labels in every conditional one on the same images."""
         at_rung = n <= (self.config.protocol.n_rung or 0) and n < self.config.protocol.n_fake
-        return Samples(sample(self._with_statistics(DRAFT if at_rung else STANDING), n, seed))
+        return draw(self._with_statistics(DRAFT if at_rung else STANDING), n, seed)
 
     def model(self) -> Model:
         """The averaged generator with its standing statistics, and the critic."""
@@ -187,7 +235,8 @@ class Finetune:
             DISCRIMINATOR: self.discriminator,
         }
         weights = {name: module.state_dict() for name, module in networks.items()}
-        return Model(dict.fromkeys(networks, self.config.network), weights)
+        names = self.classes.names if self.classes else ()
+        return Model(dict.fromkeys(networks, self.config.network), weights, names)
 
     def _with_statistics(self, least: int) -> nn.Module:
         """The average with the standing statistics of its weights as they are now, over so many z or more."""
@@ -221,6 +270,11 @@ class Finetune:
         self._standing = (-1, 0)
 
 
+def _labels(batch: Batch) -> Tensor:
+    assert batch.labels is not None, "a conditional GAN's domain has labels"
+    return batch.labels
+
+
 def _check_penalty(config: FinetuneConfig) -> None:
     if config.loss.penalty and family_of(config.network).critic_sees_batch:
         raise UserError(
@@ -238,7 +292,8 @@ def build(config: FinetuneConfig, given: Given, device: torch.device, group: Gro
             f"domain {facts.name!r} has {facts.resolution} pixels, the network {config.network.resolution}; add the domain "
             "again with the network's --resolution"
         )
-    return Finetune(config, given.source, device, group)
+    rows = given.target.subset(config.data.target_images, config.data.seed)
+    return Finetune(config, given.source, device, group, Classes.of(config.network, given.target, rows))
 
 
 def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
