@@ -29,7 +29,7 @@ VALID: dict[str, Any] = {
         ({"protocol": {"metrics": ["lpips"]}}, "unknown metric 'lpips'; known: fid, fd"),
         ({"protocol": {"metrics": []}}, "metrics is empty"),
         ({"source": "scratch", "transfer": {"parts": "both"}}, "nothing to transfer"),
-        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, finetune"),
+        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, cyclegan"),
         ({"method": "as_is", "loss": {}}, "'loss' is no setting of method 'as_is', which has: network"),
         ({"method": "as_is", "source": "scratch"}, "'as_is' samples a source model, and source 'scratch' is none"),
         ({"network": {"family": "biggan"}}, "network: unknown family of networks; known: dcgan, resnet"),

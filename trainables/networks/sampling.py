@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spaces.errors import UserError
 from trainables.images.pixels import to_float, to_uint8
-from trainables.images.samples import Samples
+from trainables.images.samples import Inputs, Samples
 from trainables.machine.randomness import random_numbers
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
@@ -73,8 +74,10 @@ class ZSampler:
         generator = model.network(GENERATOR)
         self._generator = generator.to(memory_format=torch.channels_last)  # sums as in training
 
-    def __call__(self, n: int, seed: int) -> Samples:
+    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z."""
+        if inputs is not None:
+            raise UserError("this model makes images of noise alone, and takes none to translate; leave the inputs out")
         return Samples(sample(self._generator, n, seed))
 
 
