@@ -98,8 +98,8 @@ def config_of(settings: Mapping[str, object], seed: int, iterations: int) -> Tri
 def trained(home: Home, folder: Path, seeds: int, iterations: int) -> dict[str, list[Path]]:
     """Train every method with every seed, or go on with it; the models by the method's name."""
     found: dict[str, list[Path]] = {}
-    for seed in range(seeds):
-        for name, settings in METHODS.items():
+    for name, settings in METHODS.items():
+        for seed in range(seeds):
             config = config_of(settings, seed, iterations)
             files = TrialFiles(
                 folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}", folder / "samples" / f"{name}-{seed}"

@@ -7,14 +7,16 @@ import torch
 from numpy.typing import NDArray
 
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from trainables.images.domains import open_domain, read_facts
+from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.images.importing.decoding import quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.samples import Inputs, Samples
 from trainables.methods.registry import method_of
 from trainables.methods.translation.translating import held_out_inputs
 from trainables.networks.models import read_model
-from trainables.storage.home import Home
+from trainables.storage.home import Home, writing
 
 DRAWN = 64
 """How many images are drawn, unless the user says."""
@@ -41,6 +43,13 @@ def draw(home: Home, path: Path, n: int | None, seed: int, folder: Path | None =
     else:
         inputs = held_out_inputs(open_domain(home, facts.config["source"]), n or DRAWN, seed)
     return sampler(len(inputs.images), seed, inputs)
+
+
+def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:
+    """A grid of a source domain's images, in the places of their translations in the grids of every trial under `protocol`."""
+    inputs = held_out_inputs(open_domain(home, name), min(GRID_IMAGES, protocol.n_fake), protocol.seed)
+    with writing(output) as beside:
+        image_grid(inputs.images.numpy()).save(beside, format="png")
 
 
 def folder_inputs(folder: Path, resolution: int, n: int | None = None) -> Inputs:
