@@ -26,12 +26,14 @@ FLOORS = {
     "search": [
         "records",
         "prediction",
+        "picking",
         "ranking",
         "proposals",
         "sampling",
         "source_domains",
         "launch",
-        "picking",
+        "recommendation",
+        "regret",
         "running",
     ],
 }
