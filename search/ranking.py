@@ -15,6 +15,7 @@ import numpy as np
 
 from search.prediction import Prediction, predict, shipped, weighed
 from spaces.errors import UserError
+from spaces.networks import conditions
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
@@ -44,6 +45,8 @@ class RankedSource(Config):
     source: str
     rank: float
     """Its place by the prediction: 1 for the best."""
+    conditional: str | None = None
+    """The classes that it can be asked for, "10 classes by norm"; None of an unconditional one."""
     predicted: Prediction | None = None
     """What is expected of it beside the best of the others; None where there are no others."""
     parts: dict[str, RankedPart]
@@ -100,9 +103,9 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
-    return Ranking(
-        target=target.facts.name, protocol=about, counted=weighed(names), rows=tuple(ranked_rows(found, names))
-    )
+    of = {source.facts.name: conditions(source.facts.network) for source in sources}
+    rows = tuple(row.model_copy(update={"conditional": of[row.source]}) for row in ranked_rows(found, names))
+    return Ranking(target=target.facts.name, protocol=about, counted=weighed(names), rows=rows)
 
 
 def ranked_rows(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str]) -> Iterator[RankedSource]:

@@ -40,6 +40,8 @@ class Space:
     """What each source is tried with before anything is searched, a trial each: what did best where it was measured."""
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
+    conditional: bool = False
+    """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -56,6 +58,13 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
     if source == SCRATCH or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+
+
+def conditional(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Conditional GANs: as quickstart, and how the generator is told the class, how much it heeds the classifier."""
+    quickstart(trial, sources=sources, train_images=train_images)
+    trial.suggest_categorical("network/conditioning", ["norm", "concat"])
+    trial.suggest_float("classifier/generator", 0.03, 3, log=True)
 
 
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -96,6 +105,8 @@ _MINUTES: Mapping[str, Any] = {**_SMALL, "budget/images": 9_216, "budget/eval_ev
 _GOOD: Mapping[str, float] = {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3}
 _GOOD_FROM_SCRATCH = [{"optim/lr_g": g, "optim/lr_d": d} for g, d in ((1e-3, 1e-3), (2e-3, 1e-3), (1e-3, 2e-3))]
 
+_BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 0.1}
+
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
@@ -103,6 +114,13 @@ SPACES: Mapping[str, Space] = {
         _MINUTES,
         [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {"method": "as_is"}],
         _GOOD_FROM_SCRATCH,
+    ),
+    "conditional": Space(
+        conditional,
+        _MINUTES,
+        [{**_GOOD, **_BY_NORM, "transfer/parts": "both"}],
+        [{**rates, **_BY_NORM} for rates in _GOOD_FROM_SCRATCH],
+        conditional=True,
     ),
     "transferring_gans": Space(
         transferring_gans,
