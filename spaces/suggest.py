@@ -2,8 +2,8 @@
 
 A parameter's name is the path of a `TrialConfig` field, so nothing is mapped by hand. A space is called as
 `space(trial, sources=[...], train_images=N)`: the names of the source models to choose from, and how many images the
-target's training split has. It may suggest any field but the target, the budget and the protocol: with those,
-trials would no longer compare.
+target's training split has; one whose methods take source domains gets `domains=[...]` too, their names. It may suggest
+any field but the target, the budget and the protocol: with those, trials would no longer compare.
 
 How many target images there are, which ones, and the seed are conditions of a trial, no choices. A grid lays every one of
 them out; where a space suggests them to another sampler they are drawn evenly, and no trial's score bears on that. Sizes
@@ -18,6 +18,7 @@ import optuna
 
 from spaces.config import SCRATCH
 from spaces.methods.finetune import CENTRED
+from spaces.trials import DEFAULT_METHOD
 
 Suggest = Callable[..., None]
 
@@ -41,6 +42,10 @@ class Space:
     """What each source is tried with before anything is searched, a trial each: what did best where it was measured."""
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
+    methods: Sequence[str] = (DEFAULT_METHOD,)
+    """That it may suggest. If some of them take source domains, it is called with their names as `domains` too."""
+    conditional: bool = False
+    """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -57,6 +62,25 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
     if source == SCRATCH or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+
+
+def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
+    """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
+    trial.suggest_categorical("source", list(domains))
+    method = trial.suggest_categorical("method", ["cyclegan", "direct", "untranslated"])
+    if method == "untranslated":
+        return
+    trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    if method == "cyclegan":
+        trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
+        trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
+
+
+def conditional(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Conditional GANs: as quickstart, and how the generator is told the class, how much it heeds the classifier."""
+    quickstart(trial, sources=sources, train_images=train_images)
+    trial.suggest_categorical("network/conditioning", ["norm", "concat"])
+    trial.suggest_float("classifier/generator", 0.03, 3, log=True)
 
 
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -144,6 +168,8 @@ _PLAIN: Mapping[str, Any] = {
 """What quickstart trains with, in the parameters of limited_data: what all else has to beat."""
 _SCRATCH_PLAIN = {name: value for name, value in _PLAIN.items() if not name.startswith("transfer/")}
 
+_BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 0.1}
+
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
@@ -151,6 +177,13 @@ SPACES: Mapping[str, Space] = {
         _MINUTES,
         [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {"method": "as_is"}],
         _GOOD_FROM_SCRATCH,
+    ),
+    "conditional": Space(
+        conditional,
+        _MINUTES,
+        [{**_GOOD, **_BY_NORM, "transfer/parts": "both"}],
+        [{**rates, **_BY_NORM} for rates in _GOOD_FROM_SCRATCH],
+        conditional=True,
     ),
     "transferring_gans": Space(
         transferring_gans,
@@ -165,6 +198,16 @@ SPACES: Mapping[str, Space] = {
     "source_by_parts": Space(
         source_by_parts,
         {**_SMALL, **_GOOD, "budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
+    ),
+    "translation": Space(
+        translation,
+        {"budget/images": 8_000, "budget/eval_every_images": 2_000, "budget/eval_growth": 2},
+        [
+            {"method": "untranslated"},
+            {"method": "cyclegan", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/identity": 0.5},
+            {"method": "direct", "training/lr": 2e-4},
+        ],
+        methods=("cyclegan", "direct", "untranslated"),
     ),
     UNVARIED: Space(unvaried),
 }

@@ -26,6 +26,7 @@ PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
 
 _NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
+_CLASSES, _FORM = "network/classes", "network/conditioning"
 _MEASURED = tuple(
     name
     for name, fact in RECORD.items()
@@ -46,12 +47,19 @@ class Network(NamedTuple):
     width: int
     z_dim: int
     family: str = "resnet"
+    conditioning: str | None = None
+    """How classes enter, whichever they are; None of an unconditional GAN. Their scores are no evidence for the other's."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Network":
-        """The networks of a row of the evaluations table; earlier versions had one family."""
+        """The networks of a row of the evaluations table; earlier versions had one family, and no conditions."""
         resolution, width, z_dim, family = (row[name] for name in _NETWORK)
-        return cls(resolution, width, z_dim, family or "resnet")
+        return cls(resolution, width, z_dim, family or "resnet", row.get(_FORM) if row.get(_CLASSES) else None)
+
+    @property
+    def shape(self) -> "Network":
+        """What a source model must agree in: its own classes don't matter."""
+        return self._replace(conditioning=None)
 
 
 class Bench(NamedTuple):
@@ -65,11 +73,12 @@ class Bench(NamedTuple):
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
         facts = dict(zip(_MEASURED, self.measured, strict=True))
+        conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
         after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
             f"at {facts['input_size']} pixels, {after}networks of {self.network.resolution} pixels and "
-            f"width {self.network.width}"
+            f"width {self.network.width}{conditional}"
         )
 
 
@@ -268,7 +277,10 @@ def _benches(
         return []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in rows:
-        by_trial[row["trial"]].append(row)
+        if (
+            row[_NETWORK[0]] is not None
+        ):  # a translator has no such network, and its scores no bench beside those of GANs
+            by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)
@@ -324,11 +336,16 @@ def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str])
         untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, first["wall_seconds"] or 0.0, parse_trial(values, "a trial's source"))
+        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"))
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
-        add(arm, curve, last["wall_seconds"] or 0.0, config)
+        add(arm, curve, _seconds(last), config)
     return found
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    """Of training and evaluation; of training alone where an earlier version left no other."""
+    return row["wall_seconds"] or row["train_seconds"] or 0.0
 
 
 def _grafts_all(config: TrialConfig) -> bool:
