@@ -86,8 +86,9 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
 def _check(config: TrialConfig, spec: StudySpec) -> None:
     """Raise UserError if a trial of this config could only fail."""
     where = f"space {spec.space!r} suggests"
-    if config.source not in (*spec.sources, SCRATCH):
-        raise UserError(f"{where} source {config.source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
+    for source in (config.source, *config.sources_beside):
+        if source not in (*spec.sources, SCRATCH):
+            raise UserError(f"{where} source {source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
     if (config.data.target_images or 1) > spec.train_images:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"

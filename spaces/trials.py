@@ -8,13 +8,22 @@ from pydantic import BeforeValidator, SerializeAsAny
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
+from spaces.methods.cdc import CdcConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.minegan import MineganConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
 """What values without a method are of: files from before there was another."""
 
-CONFIGS: Mapping[str, type[TrialConfig]] = {"finetune": FinetuneConfig, "as_is": AsIsConfig}
+CONFIGS: Mapping[str, type[TrialConfig]] = {
+    "finetune": FinetuneConfig,
+    "as_is": AsIsConfig,
+    "minegan": MineganConfig,
+    "cdc": CdcConfig,
+    "kernel_modulation": KernelModulationConfig,
+}
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 
 

@@ -41,6 +41,8 @@ class Given:
     """None from scratch."""
     source_images: Domain | None = None
     """The images that the source was trained on, where the home has them."""
+    beside: tuple[SourceModel, ...] = ()
+    """Further sources, where the config names some."""
 
 
 class Sampler(Protocol):

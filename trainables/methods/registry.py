@@ -5,7 +5,10 @@ from pathlib import Path
 
 from spaces.errors import lookup
 from trainables.methods.as_is import AS_IS
+from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.finetune import FINETUNE
+from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
+from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.method import Method, Sampler
 from trainables.networks.models import read_model
 
@@ -24,4 +27,10 @@ def open_sampler(path: Path) -> Sampler:
     return method_of(facts.method).sampler(model)
 
 
-METHODS: Mapping[str, Method] = {"finetune": FINETUNE, "as_is": AS_IS}
+METHODS: Mapping[str, Method] = {
+    "finetune": FINETUNE,
+    "as_is": AS_IS,
+    "minegan": MINEGAN,
+    "cdc": CDC,
+    "kernel_modulation": KERNEL_MODULATION,
+}

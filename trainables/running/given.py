@@ -15,7 +15,7 @@ class ChangedDataError(UserError):
 
 
 def gather(config: TrialConfig, home: Home, planned: Mapping[str, str] | None = None) -> Given:
-    """The target, the source, and the images that the source was trained on; UserError if target or source is not there.
+    """The target, the sources, and the images that the first was trained on; UserError if target or source is not there.
 
     `planned` has the digests that the trial was planned with: of the target as "domain:NAME", of the source as
     "source:NAME". ChangedDataError where the home has another, or none; what is not named there is taken as it is.
@@ -25,7 +25,8 @@ def gather(config: TrialConfig, home: Home, planned: Mapping[str, str] | None = 
     if config.source == SCRATCH:
         return Given(target)
     source = _source(config.source, home, planned.get(f"source:{config.source}"))
-    return Given(target, source, _images_of(source.facts, home))
+    beside = tuple(_source(name, home, planned.get(f"source:{name}")) for name in config.sources_beside)
+    return Given(target, source, _images_of(source.facts, home), beside)
 
 
 def _target(name: str, home: Home, planned: str | None) -> Domain:

@@ -48,6 +48,11 @@ DCGAN = {"family": "dcgan", **RESNET}
 PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
 GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
 
+FROM_SEED_7 = {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}
+FAST = {"optim": {"batch": 4, "lr_g": 0.1, "lr_d": 0.01}}  # a modulation moves by the product of two vectors
+MODULATED = {"probe_steps": 1, "fisher_steps": 1, "fisher_images": 2, "start": 0.5}
+BRIEF = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 2}}
+
 CASES: Mapping[str, Case] = {
     "finetune": Case(
         {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}, moves=GAN
@@ -55,6 +60,24 @@ CASES: Mapping[str, Case] = {
     "finetune, dcgan": Case({"source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
     "finetune, scratch": Case({"source": "scratch", "network": DCGAN, **PLAIN}, moves=GAN),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
+    "minegan": Case({"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 3}}, moves=GAN),
+    "minegan, dcgan": Case({"method": "minegan", "source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
+    "minegan, two": Case(
+        {"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 1, "beside": "seed-8"}}, moves=GAN
+    ),
+    "cdc": Case({"method": "cdc", **FROM_SEED_7, "correspondence": {"whole_every": 2}}, moves=GAN),
+    "kernel_modulation": Case(
+        {"method": "kernel_modulation", **FROM_SEED_7, **FAST, "modulation": {**MODULATED, "fisher_steps": 1}},
+        moves=GAN | {"modulation"},
+    ),
+    "kernel_modulation, broken in the measure": Case(
+        {"method": "kernel_modulation", **FROM_SEED_7, **FAST, "modulation": {**MODULATED, "fisher_steps": 2}},
+        moves=GAN | {"modulation"},
+    ),
+    "kernel_modulation, dcgan": Case(
+        {"method": "kernel_modulation", "source": "plain", "network": DCGAN, **FAST, **BRIEF, "modulation": MODULATED},
+        moves=GAN | {"modulation"},
+    ),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
 }
 COMMON = {
@@ -99,7 +122,7 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def shelf(tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
-    new_source("seed-7")
+    new_source("seed-7"), new_source("seed-8", seed=8)
     new_source("plain", family="dcgan")
 
 
@@ -193,7 +216,9 @@ def refusal(values: Mapping[str, Any]) -> str:
 def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
     values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
     assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
-    assert "unknown method 'nonsense'; known: as_is, finetune" in refusal({**values, "method": "nonsense"})
+    assert "unknown method 'nonsense'; known: as_is, cdc, finetune, kernel_modulation, minegan" in refusal(
+        {**values, "method": "nonsense"}
+    )
     own = own_settings(CONFIGS[method])
     for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
         said = refusal({**values, foreign: {}})

@@ -1,6 +1,6 @@
 """Fine-tuning: graft the source's networks, then train the whole GAN on the target (Wang et al., ECCV 2018)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +45,12 @@ class Finetune:
         """After how many iterations the average's standing statistics were taken, and over how many z."""
         for network in (self.generator, self.discriminator):  # not the average: the first worker samples from it alone
             self.group.agree_on_statistics(network)
-        optim = config.optim
-        betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas, fused=True)
-        self.adam_d = torch.optim.Adam(trained(self.discriminator), lr=optim.lr_d, betas=betas, fused=True)
+        self.adam_g = self._adam(self.generator.parameters(), config.optim.lr_g)
+        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d)
+
+    def _adam(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
+        betas = (self.config.optim.beta1, self.config.optim.beta2)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
     def _graft(self, source: SourceModel) -> GraftReport:
         own, transfer = self.config.network, self.config.transfer
@@ -80,9 +82,9 @@ class Finetune:
             reals = draws.mirrored(reals)
         losses = []
         for real in torch.split(reals, size):
-            z, mix = draws.normal(size, self.config.network.z_dim), draws.uniform(size, 1, 1, 1)
+            z, mix = self._noise(draws, size), draws.uniform(size, 1, 1, 1)
             losses.append(self._critic_step(real, z, mix))
-        loss_g = self._generator_step(draws.normal(size, self.config.network.z_dim))
+        loss_g = self._generator_step(self._noise(draws, size))
         self.iterations += 1
         follow(
             self.average,
@@ -94,6 +96,10 @@ class Finetune:
         means = torch.stack([torch.stack(losses).mean(), loss_g])
         self.group.average_([means])
         return {"loss_d": means[0], "loss_g": means[1]}
+
+    def _noise(self, draws: Draws, size: int) -> Tensor:
+        """z for so many images."""
+        return draws.normal(size, self.config.network.z_dim)
 
     def _critic_step(self, real: Tensor, z: Tensor, mix: Tensor) -> Tensor:
         real, z, mix = (self._place(part) for part in (real, z, mix))
