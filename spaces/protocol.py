@@ -59,6 +59,7 @@ METRICS: Mapping[str, Metric] = {
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
     "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
+    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better."""
@@ -91,6 +92,8 @@ RECORD: Mapping[str, Fact] = {
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
     "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
     "floor_n": Fact(int, "real images for the floor"),
+    "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
+    "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
 }
 """What a measurement says of itself; None for what no metric of its protocol used."""
 
