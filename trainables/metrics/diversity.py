@@ -5,6 +5,7 @@ channels: channels at unit length at each place, squared differences summed over
 has LPIPS's form and no learned weights, and so not its name. It rises with noise and garbage: look at `kd` beside it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,7 +71,8 @@ def embedding(device: torch.device) -> Embed:
 def _scaled(maps: Tensor) -> Tensor:
     """A stage's maps (n, c, h, w) as vectors (n, c h w), of unit channels and weighed for the means."""
     places = maps.shape[2] * maps.shape[3]
-    return F.normalize(maps, dim=1).flatten(1) / (places * len(_STAGES)) ** 0.5
+    unit: Tensor = F.normalize(maps, dim=1)
+    return unit.flatten(1) / math.sqrt(places * len(_STAGES))
 
 
 def intra_cluster(samples: NDArray[np.float32], centres: NDArray[np.float32]) -> Diversity:
