@@ -17,6 +17,7 @@ from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
 from spaces.trials import parse_trial
 from trainables.images.domains import read_facts
+from trainables.sources.likeness import Part
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 from trainables.storage.json_files import read_json
@@ -113,8 +114,8 @@ class Evidence:
     """Trials that diverged or failed, by target and arm; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Of each target: sources and their combined rank, where the study has it."""
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
+    """Of each target: sources and the parts of their likeness to it, where a study began with a ranking."""
 
     @property
     def targets(self) -> list[str]:
@@ -129,7 +130,7 @@ class Evidence:
         """All that the other targets say, and this one's ranking, which needs no trial."""
         dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
         tried = [one for one in self.tried if one.target != target]
-        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.ranks)
+        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
 
     def about(self) -> str:
         """How scores were measured, in a line."""
@@ -151,7 +152,7 @@ class Pool:
     """Of each target, the highest seed that any trial had."""
     dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
 
     def information(self, target: str) -> int:
         """How much there is on a target, in trials: its own count four times as much as others'."""
@@ -184,7 +185,7 @@ class Pool:
 
     def at(self, images: int) -> Evidence:
         """The scores at a budget; trials that nothing carries there have none."""
-        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.ranks)
+        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.likeness)
         for curve in self.curves:
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
@@ -217,16 +218,18 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
             pool.curves += curves
             pool.dead += dead
             pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in rows))
-            for kept, values in ((pool.rankings, spec.ranking), (pool.ranks, _ranks(paths))):
-                kept.setdefault(target, {}).update({names[source]: value for source, value in values.items()})
+            distances = {names[source]: value for source, value in spec.ranking.items()}
+            pool.rankings.setdefault(target, {}).update(distances)
+            likeness = {names.get(source, source): parts for source, parts in _likeness(paths).items()}
+            pool.likeness.setdefault(target, {}).update(likeness)
     return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
 
 
-def _ranks(paths: StudyPaths) -> dict[str, float]:
-    """The combined ranks that a study began with; none of a study from before there were any."""
+def _likeness(paths: StudyPaths) -> dict[str, Mapping[str, Part]]:
+    """The parts of likeness that a study began with, by source; none of a study from before there were any."""
     try:
         rows = read_json(paths.ranking)["rows"]
-        return {row["source"]: float(row["rank"]) for row in rows}
+        return {row["source"]: {name: Part(value=part["value"]) for name, part in row["parts"].items()} for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

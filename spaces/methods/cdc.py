@@ -1,8 +1,8 @@
 """The settings of CDC (Ojha et al., "Few-shot image generation via cross-domain correspondence", CVPR 2021)."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from spaces.methods.from_source import FromSourceConfig
 from spaces.records import Config
@@ -28,3 +28,12 @@ class CdcConfig(FromSourceConfig):
 
     method: Literal["cdc"] = "cdc"
     correspondence: Correspondence = Correspondence()
+
+    @model_validator(mode="after")
+    def _one_kind_of_logits(self) -> Self:
+        if self.loss.lecam:
+            raise ValueError(
+                f"loss/lecam={self.loss.lecam:g} goes by averages of one kind of logits, and method 'cdc' has those of whole "
+                "images and of patches; set it to 0"
+            )
+        return self

@@ -2,11 +2,12 @@
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from spaces.config import SCRATCH, TrialConfig
 from spaces.methods.finetune import Augment, FinetuneConfig, Loss, Optim
-from spaces.networks import NetworkConfig
+from spaces.networks import NetworkConfig, classes_of
+from spaces.records import complaints
 
 
 class FromSourceConfig(TrialConfig):
@@ -17,7 +18,7 @@ class FromSourceConfig(TrialConfig):
     """
 
     network: NetworkConfig
-    """The source model's own."""
+    """The source model's own, without its classes where it has some."""
     loss: Loss = Loss()
     optim: Optim = Optim()
     augment: Augment = Augment()
@@ -37,9 +38,15 @@ class FromSourceConfig(TrialConfig):
         return FinetuneConfig(**{name: getattr(self, name) for name in shared})
 
     @model_validator(mode="after")
-    def _needs_a_source(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.source == SCRATCH:
             raise ValueError(
                 f"method {self.method!r} starts from a source model, and source {SCRATCH!r} is none; name one of the shelf"
             )
+        if classes_of(self.network) is not None:
+            raise ValueError(f"method {self.method!r} trains no conditional GAN; leave network/classes out")
+        try:
+            self.finetuning  # noqa: B018
+        except ValidationError as error:
+            raise ValueError(complaints(error).removeprefix("config: ")) from None
         return self

@@ -148,16 +148,16 @@ class KernelModulation(Finetune):
             filters.write()
 
     def _measure(self, batch: Batch) -> dict[str, Tensor]:
-        """Add to the importance of every filter, by a few images that all workers take whole."""
+        """Add to the importance of every filter, by a few images that all workers take, and that are shown as they are."""
         draws, images = Draws(self.config.seed, self.iterations), self.modulation.fisher_images
         real = to_float(batch.images[:images].to(self.device))
         if self.config.augment.flip:
             real = draws.mirrored(real)
         fake = self.generator(draws.normal(images, self.config.network.z_dim).to(self.device))
-        of_fake = self.discriminator(fake).split(1)
-        losses_g = [self.loss.generator(logit) for logit in of_fake]
-        of_pairs = zip(self.discriminator(real).split(1), self.discriminator(fake.detach()).split(1), strict=True)
-        losses_d = [self.loss.discriminator(*pair) for pair in of_pairs]
+        of_real, of_fake = self.discriminator(real), self.discriminator(fake.detach())
+        judged = self.discriminator(fake) - of_real.detach() if self.loss.paired else self.discriminator(fake)
+        losses_g = [self.loss.generator(logit) for logit in judged.split(1)]
+        losses_d = [self.loss.discriminator(*pair) for pair in zip(of_real.split(1), of_fake.split(1), strict=True)]
         for network, losses in ((GENERATOR, losses_g), (DISCRIMINATOR, losses_d)):
             self._add_squares(_listed(self.filters[network]), losses)
         means = torch.stack([torch.stack(losses_d).mean(), torch.stack(losses_g).mean()]).detach()
@@ -195,8 +195,8 @@ class KernelModulation(Finetune):
         return [found[id(filters)] for filters in self._all_filters]
 
     @property
-    def _networks(self) -> dict[str, nn.Module]:
-        return {**super()._networks, "modulation": nn.ModuleDict(self.filters)}
+    def _kept(self) -> dict[str, nn.Module]:
+        return {**super()._kept, "modulation": nn.ModuleDict(self.filters)}
 
 
 def _filters_of(network: nn.Module, device: torch.device) -> nn.ModuleList:
