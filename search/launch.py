@@ -25,7 +25,7 @@ from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import DEFAULT_METHOD, parse_trial
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.method import Given, unfit
@@ -85,7 +85,7 @@ def resolve_study(
     space = load_space(space_name)
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
-    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, domain)
+    models, notes = (_named(home, domain, names, space), ()) if names else _fitting(home, domain, space)
     given = {key: value for key, value in settings.items() if value is not None}
     shares = _shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
@@ -206,10 +206,26 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
     return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
-def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
+def _named(home: Home, domain: Domain, names: Sequence[str], space: Space) -> list[SourceModel]:
+    """Open the source models of these names; UserError if a method of the space can't use one."""
+    models = [open_source(home, name) for name in names]
+    for model in models:
+        if model.facts.network.resolution == domain.facts.resolution and (reason := _unfit(domain, model, space)):
+            raise UserError(reason)
+    return models
+
+
+def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
+    """Why a method of the space can't use a source model, in a line; None if all of them can."""
+    reasons = ((name, unfit(METHODS[name], Given(domain, model))) for name in space.methods)
+    found = next(((name, reason) for name, reason in reasons if reason), None)
+    return f"method {found[0]!r} can't be used: {found[1]}" if found else None
+
+
+def _fitting(home: Home, domain: Domain, space: Space) -> tuple[list[SourceModel], tuple[str, ...]]:
     """List the source models of the domain's resolution with the commonest network, and a line for each left out."""
     found, notes = of_resolution(home, domain)
-    reasons = {model.facts.name: unfit(METHODS[DEFAULT_METHOD], Given(domain, model)) for model in found}
+    reasons = {model.facts.name: _unfit(domain, model, space) for model in found}
     notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
     fitting = [model for model in found if not reasons[model.facts.name]]
     if not fitting:
