@@ -145,9 +145,10 @@ class StudyData:
         return sheet(caption, frame.head(MOST_ROWS), names)
 
     @property
-    def pixels(self) -> int:
-        """Pixels along a side of the trials' images."""
-        return int(self.rows["network/resolution"].dropna().iloc[0])
+    def pixels(self) -> int | None:
+        """Pixels along a side of the trials' images; None where they are all of translators, whose networks take any."""
+        known = self.rows["network/resolution"].dropna()
+        return None if known.empty else int(known.iloc[0])
 
     @property
     def over(self) -> bool:

@@ -2,8 +2,8 @@
 
 A parameter's name is the path of a `TrialConfig` field, so nothing is mapped by hand. A space is called as
 `space(trial, sources=[...], train_images=N)`: the names of the source models to choose from, and how many images the
-target's training split has. It may suggest any field but the target, the budget and the protocol: with those,
-trials would no longer compare.
+target's training split has; one whose methods take source domains gets `domains=[...]` too, their names. It may suggest
+any field but the target, the budget and the protocol: with those, trials would no longer compare.
 
 How many target images there are, which ones, and the seed are conditions of a trial, no choices. A grid lays every one of
 them out; where a space suggests them to another sampler they are drawn evenly, and no trial's score bears on that. Sizes
@@ -18,6 +18,7 @@ import optuna
 
 from spaces.config import SCRATCH
 from spaces.methods.finetune import CENTRED
+from spaces.trials import DEFAULT_METHOD
 
 Suggest = Callable[..., None]
 
@@ -41,8 +42,9 @@ class Space:
     """What each source is tried with before anything is searched, a trial each: what did best where it was measured."""
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
-    methods: Sequence[str] = ("finetune",)
-    """The methods that its trials are of; a source model that one of them can't use is left out."""
+    methods: Sequence[str] = (DEFAULT_METHOD,)
+    """That it may suggest; a source model that one of them can't use is left out. If some of them take source domains, it
+    is called with their names as `domains` too."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -75,6 +77,18 @@ def from_a_source(trial: optuna.Trial, *, sources: Sequence[str], train_images: 
         trial.suggest_categorical("mining/steps_alone", [0, 36, 72])
     elif method == "cdc":
         trial.suggest_float("correspondence/weight", 30.0, 3000.0, log=True)
+
+
+def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
+    """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
+    trial.suggest_categorical("source", list(domains))
+    method = trial.suggest_categorical("method", ["cyclegan", "direct", "untranslated"])
+    if method == "untranslated":
+        return
+    trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    if method == "cyclegan":
+        trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
+        trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
 
 
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -196,6 +210,16 @@ SPACES: Mapping[str, Space] = {
     "source_by_parts": Space(
         source_by_parts,
         {**_SMALL, **_GOOD, "budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
+    ),
+    "translation": Space(
+        translation,
+        {"budget/images": 8_000, "budget/eval_every_images": 2_000, "budget/eval_growth": 2},
+        [
+            {"method": "untranslated"},
+            {"method": "cyclegan", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/identity": 0.5},
+            {"method": "direct", "training/lr": 2e-4},
+        ],
+        methods=("cyclegan", "direct", "untranslated"),
     ),
     UNVARIED: Space(unvaried),
 }

@@ -9,9 +9,12 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
+from spaces.methods.cyclegan import CycleGanConfig
+from spaces.methods.direct import DirectConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
+from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
@@ -23,6 +26,9 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "minegan": MineganConfig,
     "cdc": CdcConfig,
     "kernel_modulation": KernelModulationConfig,
+    "cyclegan": CycleGanConfig,
+    "direct": DirectConfig,
+    "untranslated": UntranslatedConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 

@@ -30,6 +30,7 @@ FLOORS = {
         "ranking",
         "proposals",
         "sampling",
+        "source_domains",
         "launch",
         "recommendation",
         "regret",

@@ -268,7 +268,10 @@ def _benches(
         return []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in rows:
-        by_trial[row["trial"]].append(row)
+        if (
+            row[_NETWORK[0]] is not None
+        ):  # a translator has no such network, and its scores no bench beside those of GANs
+            by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)

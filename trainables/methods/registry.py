@@ -10,6 +10,9 @@ from trainables.methods.finetuning.finetune import FINETUNE
 from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.cyclegan import CYCLEGAN
+from trainables.methods.translation.direct import DIRECT
+from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
 
 
@@ -33,4 +36,7 @@ METHODS: Mapping[str, Method] = {
     "minegan": MINEGAN,
     "cdc": CDC,
     "kernel_modulation": KERNEL_MODULATION,
+    "cyclegan": CYCLEGAN,
+    "direct": DIRECT,
+    "untranslated": UNTRANSLATED,
 }

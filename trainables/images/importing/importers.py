@@ -102,6 +102,7 @@ def add_domain(
                 origin=what,
                 resizer=RESIZER,
                 class_names=origin.class_names,
+                names=found.names if origin.keeps_names else (),
                 duplicates=found.duplicates,
                 skipped=found.skipped,
                 notes=[*origin.notes, *_too_few(int((~is_val).sum()), int(is_val.sum()))],
@@ -217,6 +218,7 @@ class _Collected:
 
     def __init__(self, raw: IO[bytes], skipped: list[SkippedFile]) -> None:
         self.raw, self.skipped = raw, skipped
+        self.names: list[str] = []
         self.labels: list[int] = []
         self.splits: list[Split | None] = []
         self.digests: dict[bytes, None] = {}
@@ -230,6 +232,7 @@ class _Collected:
                 self.duplicates += 1
             else:
                 self.raw.write(image.pixels)
+                self.names.append(image.name)
                 self.labels.append(image.label)
                 self.splits.append(image.split)
                 self.digests[image.digest] = None
