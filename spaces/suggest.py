@@ -45,6 +45,8 @@ class Space:
     methods: Sequence[str] = (DEFAULT_METHOD,)
     """That it may suggest; a source model that one of them can't use is left out. If some of them take source domains, it
     is called with their names as `domains` too."""
+    conditional: bool = False
+    """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -89,6 +91,13 @@ def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: in
     if method == "cyclegan":
         trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
         trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
+
+
+def conditional(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Conditional GANs: as quickstart, and how the generator is told the class, how much it heeds the classifier."""
+    quickstart(trial, sources=sources, train_images=train_images)
+    trial.suggest_categorical("network/conditioning", ["norm", "concat"])
+    trial.suggest_float("classifier/generator", 0.03, 3, log=True)
 
 
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -176,6 +185,8 @@ _PLAIN: Mapping[str, Any] = {
 """What quickstart trains with, in the parameters of limited_data: what all else has to beat."""
 _SCRATCH_PLAIN = {name: value for name, value in _PLAIN.items() if not name.startswith("transfer/")}
 
+_BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 0.1}
+
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
@@ -196,6 +207,13 @@ SPACES: Mapping[str, Space] = {
         ],
         _GOOD_FROM_SCRATCH,
         methods=("finetune", "minegan", "cdc", "as_is"),
+    ),
+    "conditional": Space(
+        conditional,
+        _MINUTES,
+        [{**_GOOD, **_BY_NORM, "transfer/parts": "both"}],
+        [{**rates, **_BY_NORM} for rates in _GOOD_FROM_SCRATCH],
+        conditional=True,
     ),
     "transferring_gans": Space(
         transferring_gans,

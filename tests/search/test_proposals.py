@@ -16,7 +16,7 @@ New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 def test_an_unknown_space_lists_the_known() -> None:
     with pytest.raises(
-        UserError, match=r"unknown space .*'quikstart'; known: from_a_source, limited_data, methods, quickstart"
+        UserError, match=r"unknown space .*'quikstart'; known: conditional, from_a_source, limited_data, methods"
     ):
         load_space("quikstart")
 

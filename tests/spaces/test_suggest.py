@@ -1,27 +1,34 @@
 import optuna
 import pytest
 
-from search.proposals import overlaid
+from search.proposals import overlaid, takes_domains
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.presets import PRESETS
-from spaces.suggest import CONDITIONS, SPACES
+from spaces.suggest import CONDITIONS, SPACES, Space
 from spaces.trials import parse_trial
 
 SOURCES = ["mdi", "dogs"]
+
+
+def suggest(space: Space, trial: optuna.Trial) -> None:
+    domains = {"domains": SOURCES} if takes_domains(space) else {}
+    space.suggest(trial, sources=SOURCES, train_images=3_000, **domains)
 
 
 @pytest.mark.parametrize("name", [name for name in SPACES if name != "unvaried"])
 def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     base = PRESETS["small"]("cats", 32)
+    if SPACES[name].conditional:
+        base = overlaid(base, {"network/classes": 10}, name)
     seen = set()
     for _ in range(40):
         trial = study.ask()
-        SPACES[name].suggest(trial, sources=SOURCES, train_images=2_000)
+        suggest(SPACES[name], trial)
         seen.add(overlaid(base, trial.params, name).source)
         study.tell(trial, 0.0)
-    assert seen == {*SOURCES, SCRATCH}
+    assert seen == ({*SOURCES} if name == "translation" else {*SOURCES, SCRATCH})
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -41,7 +48,7 @@ def test_only_a_space_for_grids_suggests_conditions() -> None:
     suggesting = []
     for name, space in SPACES.items():
         trial = optuna.create_study().ask()
-        space.suggest(trial, sources=SOURCES, train_images=3_000)
+        suggest(space, trial)
         suggesting += [name] if set(CONDITIONS) & trial.params.keys() else []
     assert suggesting == ["source_by_parts"]
 

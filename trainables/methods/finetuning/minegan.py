@@ -14,13 +14,13 @@ from torch import Tensor
 
 from spaces.methods.minegan import MineganConfig
 from trainables.images.batches import Batch
-from trainables.images.samples import Samples
+from trainables.images.samples import Inputs, Samples
 from trainables.methods.finetuning.finetune import Finetune, real_batches
 from trainables.methods.method import Given, Method, Needs
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, build_generator
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_generator
 from trainables.networks.miner import MinedGenerator, Miner
 from trainables.networks.models import Model
-from trainables.networks.sampling import sample
+from trainables.networks.sampling import refuse, sample
 from trainables.sources.graft import graft
 from trainables.sources.shelf import SourceModel
 from trainables.training.average import averaging
@@ -106,15 +106,16 @@ class MinedSampler:
         mined = MinedGenerator(miners, generators).eval()
         self._generator = mined.to(memory_format=torch.channels_last)
 
-    def __call__(self, n: int, seed: int) -> Samples:
+    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z."""
+        refuse(inputs)
         return Samples(sample(self._generator, n, seed))
 
 
 def _miner(model: Model, name: str) -> Miner:
-    network: AnyNetwork = model.networks[name]
-    miner = Miner(network.z_dim)
-    miner.load_state_dict(dict(model.weights[name]))
+    weights = dict(model.weights[name])
+    miner = Miner(z_dim=len(weights["first.bias"]))
+    miner.load_state_dict(weights)
     return miner
 
 
