@@ -61,6 +61,7 @@ METRICS: Mapping[str, Metric] = {
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
     "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
+    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
 }
@@ -95,6 +96,8 @@ RECORD: Mapping[str, Fact] = {
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
     "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
     "floor_n": Fact(int, "real images for the floor"),
+    "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
+    "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),

@@ -43,7 +43,8 @@ class Space:
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
     methods: Sequence[str] = (DEFAULT_METHOD,)
-    """That it may suggest. If some of them take source domains, it is called with their names as `domains` too."""
+    """That it may suggest; a source model that one of them can't use is left out. If some of them take source domains, it
+    is called with their names as `domains` too."""
     conditional: bool = False
     """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
 
@@ -62,6 +63,22 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
     if source == SCRATCH or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+
+
+def from_a_source(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """For few images: which source, and whether it is fine-tuned, mined, kept in correspondence, or sampled as it is."""
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    ways = ["finetune", "minegan", "cdc", "as_is"]
+    method = "finetune" if source == SCRATCH else trial.suggest_categorical("method", ways)
+    if method == "finetune":
+        quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+    elif method != "as_is":
+        trial.suggest_float("optim/lr_g", 2e-4, 4e-3, log=True)
+        trial.suggest_float("optim/lr_d", 2e-4, 4e-3, log=True)
+    if method == "minegan":
+        trial.suggest_categorical("mining/steps_alone", [0, 36, 72])
+    elif method == "cdc":
+        trial.suggest_float("correspondence/weight", 30.0, 3000.0, log=True)
 
 
 def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
@@ -179,6 +196,19 @@ SPACES: Mapping[str, Space] = {
         _MINUTES,
         [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {"method": "as_is"}],
         _GOOD_FROM_SCRATCH,
+        methods=("finetune", "as_is"),
+    ),
+    "from_a_source": Space(
+        from_a_source,
+        _MINUTES,
+        [
+            {**_GOOD, "method": "finetune", "transfer/parts": "both"},
+            {**_GOOD, "method": "cdc", "correspondence/weight": 333.0},
+            {**_GOOD, "method": "minegan", "mining/steps_alone": 72},
+            {"method": "as_is"},
+        ],
+        _GOOD_FROM_SCRATCH,
+        methods=("finetune", "minegan", "cdc", "as_is"),
     ),
     "conditional": Space(
         conditional,

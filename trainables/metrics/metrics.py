@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spaces.errors import UserError, lookup
@@ -28,6 +29,7 @@ from trainables.metrics.distances import (
     kernel_distance,
     kernel_within,
 )
+from trainables.metrics.diversity import CENTRES, Diversity, embedding, intra_cluster
 from trainables.metrics.features import Extractor
 from trainables.metrics.iw import MIN_IMAGES, Estimate, independent_wasserstein
 from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
@@ -146,6 +148,15 @@ class EvalContext:
         return rows[: self.protocol.n_real]
 
     @cached_property
+    def diversities(self) -> tuple[Diversity, Diversity]:
+        """Of generated images around those trained on, and of real images in their place that the trial never saw."""
+        embed = embedding(self.extractor.device if self.extractor else torch.device("cpu"))
+        centres = embed(self.domain.images[self.trained_rows[:CENTRES]])
+        real = self.domain.images[self.held_out_rows]
+        unseen = intra_cluster(embed(real), centres) if len(real) else Diversity(math.nan, len(centres))
+        return intra_cluster(embed(self.generated), centres), unseen
+
+    @cached_property
     def spare_rows(self) -> NDArray[np.int64]:
         """Of real images that stand in the place of generated ones where others are held out: as many, or as there are."""
         rows = self.rows("train")
@@ -239,6 +250,12 @@ def copy_rate(context: EvalContext) -> dict[str, float]:
     trained = context.features_of(context.trained_rows)
     value, floor = rate_of_copies(context.features, context.held_out_features, trained, context.protocol.iw)
     return _estimated("copy_rate", value, floor)
+
+
+def intra_diversity(context: EvalContext) -> dict[str, float]:
+    """How different samples are that lie nearest to the same image trained on; see `diversity`."""
+    value, floor = context.diversities
+    return dict(zip(METRICS["intra_diversity"].columns, (value.value, floor.value), strict=True))
 
 
 def _estimated(name: str, value: Estimate, floor: Estimate) -> dict[str, float]:
@@ -352,6 +369,9 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
     if "copy_rate" in protocol.metrics:
         record["copy_n"] = len(context.trained_rows)
+    if "intra_diversity" in protocol.metrics:
+        record["intra_n"] = len(context.trained_rows[:CENTRES])
+        record["empty_clusters"] = context.diversities[0].empty
     return dict.fromkeys(RECORD) | record
 
 
@@ -362,6 +382,7 @@ METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
     "kd": kd,
     "iw": iw,
     "copy_rate": copy_rate,
+    "intra_diversity": intra_diversity,
     "class_accuracy": class_accuracy,
     "mkd": mkd,
 }
