@@ -327,11 +327,16 @@ def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str])
         untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, first["wall_seconds"] or 0.0, parse_trial(values, "a trial's source"))
+        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"))
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
-        add(arm, curve, last["wall_seconds"] or 0.0, config)
+        add(arm, curve, _seconds(last), config)
     return found
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    """Of training and evaluation; of training alone where an earlier version left no other."""
+    return row["wall_seconds"] or row["train_seconds"] or 0.0
 
 
 def _grafts_all(config: TrialConfig) -> bool:

@@ -83,6 +83,8 @@ class DomainFacts(Config):
     """The first hundred of the skipped files; `skipped.txt` has all, where there are more."""
     notes: tuple[Shown, ...] = ()
     """What the user should know of the import, a line each."""
+    flip: bool | None = None
+    """Whether searches mirror half of the images, where their space does not say; None, of earlier versions, as False."""
     digest: str
     """SHA-256 of the Arrow file."""
     created: str
@@ -192,13 +194,14 @@ def write_domain(
     duplicates: int = 0,
     skipped: Sequence[SkippedFile] = (),
     notes: Sequence[str] = (),
+    flip: bool | None = None,
 ) -> DomainFacts:
     """Write the domain in folder `path`, whole or not at all, in place of any that is there.
 
     `images` is uint8 RGB (N, 3, R, R), `labels` (N,) with -1 for none, `is_val` (N,) with at least one False. `images`
     may be a map of a file: it isn't copied, unless it lies in memory in another order. `names` are the images', (N,), or
-    none. `origin`, `resizer`, `duplicates` and `skipped` go into the facts, which are returned. Raises StorageError if
-    the disk won't take it.
+    none. `origin`, `resizer`, `duplicates`, `skipped` and `flip` go into the facts, which are returned. Raises
+    StorageError if the disk won't take it.
     """
     _remove_stale(path)
     resolution = images.shape[-1]
@@ -230,6 +233,7 @@ def write_domain(
             skipped=len(skipped),
             skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
             notes=tuple(notes),
+            flip=flip,
             digest=file_digest(folder / IMAGES_FILE),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
