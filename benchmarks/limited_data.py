@@ -43,8 +43,8 @@ Fields = Mapping[str, Any]
 """Config fields by path."""
 
 DIFFAUGMENT: Fields = {"augment/policy": "color,translation,cutout"}
-R1: Fields = {"loss/name": "nonsaturating", "loss/penalty": 1.0, "optim/lr_g": 2e-4, "optim/lr_d": 2e-4}
-HINGE: Fields = {"loss/name": "hinge", "optim/lr_g": 2e-4, "optim/lr_d": 4e-4}
+R1: Fields = {"loss/name": "nonsaturating", "loss/penalty": 1.0}
+HINGE: Fields = {"loss/name": "hinge"}
 R3: Fields = {**R1, "loss/name": "relativistic"}
 
 
@@ -57,30 +57,29 @@ class Arm:
 
 
 SMALL: Fields = {"network/width": 8, "optim/batch": 16, "budget/images": 4_800, "loss/n_critic": 2}
-MDI: Fields = {
-    "source": "mdi",
-    "network/width": 16,
-    "optim/batch": 16,
-    "budget/images": 1_600,
-    "loss/n_critic": 2,
-}
+MDI: Fields = {"source": "mdi", "optim/batch": 16, "budget/images": 1_600, "loss/n_critic": 2}
 ICONS: Mapping[str, Arm] = {
-    "scratch": Arm(SMALL),
-    "scratch + DiffAugment": Arm({**SMALL, **DIFFAUGMENT}, "scratch"),
-    "non-saturating + R1": Arm({**SMALL, **R1}, "scratch"),
-    "non-saturating + R1 + DiffAugment": Arm({**SMALL, **R1, **DIFFAUGMENT}, "non-saturating + R1"),
-    "non-saturating + R1 + ADA": Arm({**SMALL, **R1, "augment/ada_target": 0.6}, "non-saturating + R1 + DiffAugment"),
-    "hinge": Arm({**SMALL, **HINGE}, "scratch"),
-    "hinge + LeCam": Arm({**SMALL, **HINGE, "loss/lecam": 0.3}, "hinge"),
-    "relativistic + R1 + R2": Arm({**SMALL, **R3}, "scratch"),
     "transfer": Arm(MDI),
     "transfer + DiffAugment": Arm({**MDI, **DIFFAUGMENT}, "transfer"),
-    "transfer + FreezeD, 1 block": Arm({**MDI, "transfer/freeze_d": 1}, "transfer"),
+    "transfer + DiffAugment, translation": Arm({**MDI, "augment/policy": "translation"}, "transfer"),
+    "transfer + FreezeD": Arm({**MDI, "transfer/freeze_d": 1}, "transfer"),
     "transfer + L2-SP": Arm({**MDI, "transfer/l2_sp": 0.1}, "transfer"),
     "transfer + EWC": Arm({**MDI, "transfer/ewc": 0.1}, "transfer"),
     "transfer, norms alone": Arm({**MDI, "transfer/train": "norms"}, "transfer"),
     "transfer, hinge": Arm({**MDI, **HINGE}, "transfer"),
+    "transfer, hinge + LeCam": Arm({**MDI, **HINGE, "loss/lecam": 0.3}, "transfer, hinge"),
+    "transfer, non-saturating + R1": Arm({**MDI, **R1}, "transfer"),
     "transfer, relativistic + R1 + R2": Arm({**MDI, **R3}, "transfer"),
+    "scratch": Arm(SMALL),
+    "scratch + DiffAugment": Arm({**SMALL, **DIFFAUGMENT}, "scratch"),
+    "scratch, hinge": Arm({**SMALL, **HINGE}, "scratch"),
+    "scratch, hinge + LeCam": Arm({**SMALL, **HINGE, "loss/lecam": 0.3}, "scratch, hinge"),
+    "scratch, non-saturating + R1": Arm({**SMALL, **R1}, "scratch"),
+    "scratch, non-saturating + R1 + DiffAugment": Arm({**SMALL, **R1, **DIFFAUGMENT}, "scratch, non-saturating + R1"),
+    "scratch, non-saturating + R1 + ADA": Arm(
+        {**SMALL, **R1, "augment/ada_target": 0.6}, "scratch, non-saturating + R1 + DiffAugment"
+    ),
+    "scratch, relativistic + R1 + R2": Arm({**SMALL, **R3}, "scratch"),
 }
 
 DOGS: Fields = {"source": "dogs", "augment/flip": True, "loss/n_critic": 2, "optim/batch": 32}

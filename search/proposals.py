@@ -14,10 +14,12 @@ from search.records.results import flat_config, merged
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
+from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
 from spaces.trials import CONFIGS, parse_trial
 from trainables.machine.interrupts import kept_interrupts
+from trainables.methods.finetuning.finetune import check_penalty
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
@@ -102,6 +104,8 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
         )
+    if isinstance(config, FinetuneConfig):
+        check_penalty(config)
     pixels, here = (flat_config(each).get(_RESOLUTION) for each in (config, spec.base))
     if pixels not in (None, here):
         raise UserError(f"{where} {_RESOLUTION}={pixels}; the target has {here} pixels")

@@ -170,6 +170,11 @@ class Protocol(Config):
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()
 
+    def with_classes(self) -> Self:
+        """The same with the metrics that compare class by class, last."""
+        added = tuple(name for name, metric in METRICS.items() if metric.by_class and name not in self.metrics)
+        return self.model_copy(update={"metrics": (*self.metrics, *added)})
+
     def without_classes(self) -> Self:
         """The same without the metrics that compare class by class."""
         kept = tuple(name for name in self.metrics if not METRICS[name].by_class)

@@ -70,6 +70,10 @@ def search(
         ),
     ] = None,
     sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
+    conditional: Annotated[
+        bool,
+        typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
+    ] = False,
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
     confirm: Annotated[
         int,
@@ -154,6 +158,7 @@ def search(
             max_minutes=max_minutes,
             memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
             on_cluster=address is not None,
+            conditional=conditional,
         )
         for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)
@@ -259,6 +264,9 @@ def sample(
         Path | None,
         typer.Option(metavar="FOLDER", help="Images to translate. [default: the source domain's held-out ones]"),
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of that class alone, by its name or number. [default: of all]")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
@@ -270,7 +278,7 @@ def sample(
         check_output(output)
     where = Home.find(home)
     path = model_path(where, study)
-    samples = draw(where, path, n, seed, inputs)
+    samples = draw(where, path, n, seed, inputs, label)
     with writing_to(output):
         write_samples(samples, output)
     print(f"{len(samples.images)} samples of {path} written to {output}")

@@ -26,6 +26,7 @@ PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
 
 _NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
+_CLASSES, _FORM = "network/classes", "network/conditioning"
 _MEASURED = tuple(
     name
     for name, fact in RECORD.items()
@@ -46,12 +47,19 @@ class Network(NamedTuple):
     width: int
     z_dim: int
     family: str = "resnet"
+    conditioning: str | None = None
+    """How classes enter, whichever they are; None of an unconditional GAN. Their scores are no evidence for the other's."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Network":
-        """The networks of a row of the evaluations table; earlier versions had one family."""
+        """The networks of a row of the evaluations table; earlier versions had one family, and no conditions."""
         resolution, width, z_dim, family = (row[name] for name in _NETWORK)
-        return cls(resolution, width, z_dim, family or "resnet")
+        return cls(resolution, width, z_dim, family or "resnet", row.get(_FORM) if row.get(_CLASSES) else None)
+
+    @property
+    def shape(self) -> "Network":
+        """What a source model must agree in: its own classes don't matter."""
+        return self._replace(conditioning=None)
 
 
 class Bench(NamedTuple):
@@ -65,11 +73,12 @@ class Bench(NamedTuple):
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
         facts = dict(zip(_MEASURED, self.measured, strict=True))
+        conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
         after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
             f"at {facts['input_size']} pixels, {after}networks of {self.network.resolution} pixels and "
-            f"width {self.network.width}"
+            f"width {self.network.width}{conditional}"
         )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from spaces.errors import lookup
+from spaces.errors import UserError, lookup
+from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
 from trainables.methods.finetuning.finetune import FINETUNE
 from trainables.methods.method import Method, Sampler
@@ -11,6 +12,7 @@ from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
+from trainables.networks.sampling import ZSampler
 
 
 def method_of(name: str) -> Method:
@@ -25,6 +27,19 @@ def open_sampler(path: Path) -> Sampler:
     """
     model, facts = read_model(path)
     return method_of(facts.method).sampler(model)
+
+
+def drawn(sampler: Sampler, n: int, seed: int, label: str | None = None) -> Samples:
+    """`n` images, of the class of that name or number if one is given; UserError if the model can't be asked for it."""
+    if label is None:
+        return sampler(n, seed)
+    if not isinstance(sampler, ZSampler) or not sampler.classes:
+        raise UserError(
+            f"the model knows no classes, so none is called {label!r}; leave the label out, or train with --conditional"
+        )
+    names = dict(zip(sampler.classes, range(len(sampler.classes)), strict=True))
+    numbers = {str(number): number for number in names.values()}
+    return sampler.of_class(lookup(numbers | names, "class", label), n, seed)
 
 
 METHODS: Mapping[str, Method] = {
