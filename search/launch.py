@@ -18,7 +18,7 @@ from search.ranking import of_resolution, rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, open_study, write_spec
-from search.source_domains import find_domains
+from search.source_domains import find_domains, measuring_translations
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
@@ -98,6 +98,7 @@ def resolve_study(
     precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
     network = _network(domain, models, classes)
     base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
+    base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {

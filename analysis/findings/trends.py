@@ -85,8 +85,7 @@ def trends(rows: pd.DataFrame, metric: Metric) -> list[Trend]:
 
 def _curve(values: pd.Series | pd.DataFrame, metric: Metric) -> np.ndarray:
     """Scores on the scale on which changes add up, lower is better."""
-    found: np.ndarray = np.log(values) if metric.is_ratio else metric.sign * values
-    return np.asarray(found, float)
+    return np.asarray(np.log(values) if metric.is_ratio else metric.sign * values, float)
 
 
 def _noise(scored: pd.DataFrame, metric: Metric) -> tuple[float, int] | None:

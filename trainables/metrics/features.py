@@ -192,6 +192,30 @@ def lite0_inputs(images: Tensor, size: int) -> Tensor:
     return ((resize(images, size) - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
+CONTENT_SIZE = 128
+"""Pixels along a side that content is looked at with: the maps below have 8 places along a side then."""
+_CONTENT_BLOCKS = 11
+"""The blocks of EfficientNet-Lite0 up to the end of those of 112 channels."""
+
+
+def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 64) -> Tensor:
+    """Feature maps in the middle of EfficientNet-Lite0, float32 (N, 112, 8, 8) on the CPU, of uint8 images (N, 3, H, W)."""
+    network, found = _content_network(device), []
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for start in range(0, len(images), batch):
+            part = torch.asarray(images[start : start + batch], device=device, copy=True)
+            x = network._swish(network._bn0(network._conv_stem(lite0_inputs(part, CONTENT_SIZE))))
+            for block in network._blocks[:_CONTENT_BLOCKS]:
+                x = block(x)
+            found.append(x.cpu())
+    return torch.cat(found)
+
+
+@lru_cache(maxsize=2)
+def _content_network(device: torch.device) -> EfficientNet:
+    return lite0(CONTENT_SIZE, device)[0]
+
+
 def resize(images: Tensor, size: int) -> Tensor:
     """Resize images (N, 3, H, W) in [0, 255] to float32 (N, 3, `size`, `size`) in the same range.
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD, Protocol
 from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
+from trainables.metrics import translations
 from trainables.metrics.by_class import MOST as MOST_LABELLED
 from trainables.metrics.by_class import Labelled, chance, classes_compared, mean_kernel_distance
 from trainables.metrics.by_class import class_accuracy as accuracy_of
@@ -30,7 +31,7 @@ from trainables.metrics.distances import (
     kernel_within,
 )
 from trainables.metrics.diversity import CENTRES, Diversity, embedding, intra_cluster
-from trainables.metrics.features import Extractor
+from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import MIN_IMAGES, Estimate, independent_wasserstein
 from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
 
@@ -79,6 +80,17 @@ class EvalContext:
         held_out, real = self.rows(self.other_split)[: self.floor_n], self.reference.features
         stay = len(real) - (self.floor_n - len(held_out))
         return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
+
+    @cached_property
+    def pair_error(self) -> translations.PairError:
+        """Of the samples to true pairs that the domain holds out."""
+        return translations.pair_error(self.samples, self.domain)
+
+    @cached_property
+    def content_shift(self) -> translations.ContentShift:
+        """Of the samples to what they translate."""
+        maps, real = partial(content_maps, device=self._extractor.device), self.rows("train")[: translations.MOST]
+        return translations.content_shift(self.samples, self.domain.images[real], maps)
 
     @property
     def n_scored(self) -> int:
@@ -258,6 +270,20 @@ def intra_diversity(context: EvalContext) -> dict[str, float]:
     return dict(zip(METRICS["intra_diversity"].columns, (value.value, floor.value), strict=True))
 
 
+def pair_error(context: EvalContext) -> dict[str, float]:
+    """How far translations are from their inputs' true pairs, and how far the inputs are; nan without pairs."""
+    found = context.pair_error
+    return dict(zip(METRICS["pair_error"].columns, (found.value, found.untranslated), strict=True))
+
+
+def content_shift(context: EvalContext) -> dict[str, float]:
+    """How much translations change of what is where in their inputs, and how much unrelated target images differ; nan of
+    images made from noise.
+    """
+    found = context.content_shift
+    return dict(zip(METRICS["content_shift"].columns, (found.value, found.unrelated), strict=True))
+
+
 def _estimated(name: str, value: Estimate, floor: Estimate) -> dict[str, float]:
     return dict(zip(METRICS[name].columns, (value.value, floor.value, value.se, floor.se), strict=True))
 
@@ -367,6 +393,10 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record |= {"class_n": len(labels), "class_chance": chance(labels)}
     if "mkd" in protocol.metrics:
         record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
+    if "pair_error" in protocol.metrics:
+        record["pair_n"] = context.pair_error.n
+    if "content_shift" in protocol.metrics:
+        record["content_n"] = context.content_shift.n
     if "copy_rate" in protocol.metrics:
         record["copy_n"] = len(context.trained_rows)
     if "intra_diversity" in protocol.metrics:
@@ -385,4 +415,6 @@ METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
     "intra_diversity": intra_diversity,
     "class_accuracy": class_accuracy,
     "mkd": mkd,
+    "pair_error": pair_error,
+    "content_shift": content_shift,
 }
