@@ -14,7 +14,7 @@ there is not trained again, and one that was killed goes on.
 
 import argparse
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,12 @@ def config_of(target: str, seed: int, plan: Mapping[str, int], classes: int | No
     return parse_trial(values | fields, "benchmark")
 
 
-def smallest(home: Home, work: Path, table: "Table") -> None:
+def smallest(home: Home, work: Path, table: "Table", seeds: Sequence[int]) -> None:
     """Conditional GANs, then unconditional ones, whose samples get labels by the data's prior."""
     domain, plan = open_domain(home, "mnist"), SMALLEST
     runs = [("conditional", domain.labels_known), ("unconditional", None)]
     for name, classes in runs:
-        for seed in range(plan["seeds"]):
+        for seed in seeds:
             if table.has(name, seed):
                 continue
             config = config_of("mnist", seed, plan, classes)
@@ -90,14 +90,14 @@ def labelled_by_prior(home: Home, domain: Domain, config: TrialConfig, folder: P
     return dict(measured.values) | dict(measured.record)
 
 
-def figure(home: Home, work: Path, table: "Table", target: str, source: str) -> None:
+def figure(home: Home, work: Path, table: "Table", target: str, source: str, seeds: Sequence[int]) -> None:
     """The source models, unconditional and conditional, then all arms, seed by seed."""
     classes = open_domain(home, target).labels_known
     kinds = {"unconditional": None, "conditional": open_domain(home, source).labels_known}
     for kind, count in kinds.items():
         shelve(home, work, f"{source}-{kind}", source, count)
     arms = {"scratch": SCRATCH} | {f"from {kind}": f"{source}-{kind}" for kind in kinds}
-    for seed in range(FIGURE["seeds"]):
+    for seed in seeds:
         for name, start in arms.items():
             if table.has(name, seed):
                 continue
@@ -183,15 +183,18 @@ def main() -> None:
     parser.add_argument("--source", default="nature_scenes", help="a domain with classes")
     parser.add_argument("--work", type=Path, default=Path("/tmp/conditional"), help="where trainings are kept")
     parser.add_argument("--output", type=Path)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="these alone, so that several processes may share the work"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     name = "smallest" if given.part == "smallest" else "transfer"
     table = Table(given.output or Path(f"docs/conditional-{name}.csv"))
     home = Home.find(given.home)
     if given.part == "smallest":
-        smallest(home, given.work, table)
+        smallest(home, given.work, table, given.seeds or range(SMALLEST["seeds"]))
     else:
-        figure(home, given.work, table, given.target, given.source)
+        figure(home, given.work, table, given.target, given.source, given.seeds or range(FIGURE["seeds"]))
 
 
 if __name__ == "__main__":

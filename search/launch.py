@@ -89,7 +89,7 @@ def resolve_study(
     space = load_space(space_name)
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
-    classes, unlabelled = _classes(domain, space, conditional)
+    classes = _classes(domain, space, conditional)
     models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, domain, classes)
     given = {key: value for key, value in settings.items() if value is not None}
     shares = _shares(given, on_cluster)
@@ -127,22 +127,17 @@ def resolve_study(
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
     example = probe(spec, space)[0]
-    surprises = (unlabelled, left_out, _early_rung(spec, example))
+    surprises = (left_out, _early_rung(spec, example))
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 
-def _classes(domain: Domain, space: Space, asked: bool) -> tuple[int | None, str | None]:
-    """How many classes trials are conditional on, None of an unconditional study; and why, where a space wanted them.
-
-    UserError where the user asks for them by name and the domain has none.
-    """
+def _classes(domain: Domain, space: Space, asked: bool) -> int | None:
+    """How many classes trials are conditional on, None of an unconditional study; UserError if the domain has none."""
     if not (asked or space.conditional):
-        return None, None
+        return None
     if reason := without_classes(domain):
-        if asked:
-            raise UserError(f"--conditional: {reason}")
-        return None, f"conditional GANs are left out, all are unconditional: {reason}"
-    return domain.labels_known, None
+        raise UserError(f"{'--conditional' if asked else 'a space of conditional GANs'}: {reason}")
+    return domain.labels_known
 
 
 def _early_rung(spec: StudySpec, example: TrialConfig) -> str | None:

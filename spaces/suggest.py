@@ -41,7 +41,7 @@ class Space:
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
     conditional: bool = False
-    """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
+    """Whether its GANs are conditional on the target's classes; `--conditional` makes any space's so."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:

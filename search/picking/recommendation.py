@@ -124,8 +124,8 @@ def _choices(
         if _shape(model) != network.shape:
             raise UserError(
                 f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model)[:4])}, the trials "
-                f"of this home {tuple(network[:4])}; leave it out, or search with it first: understock search {domain.facts.name} "
-                f"--sources {model.facts.name}"
+                f"of this home {tuple(network[:4])}; leave it out, or search with it first: understock search "
+                f"{domain.facts.name} --sources {model.facts.name}"
             )
     return models, []
 
