@@ -16,10 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from benchmarks.recorded_transfer.export import CARD, TABLE, ended, export, exported, of_study, table_of
 from benchmarks.recorded_transfer.plan import (
     PHOTOS,
     RESOLUTION,
@@ -29,14 +26,10 @@ from benchmarks.recorded_transfer.plan import (
     WAVES,
     Wave,
     sources_of,
-    trials_of,
 )
-from search.records.results import is_final, load
-from search.records.study import StudyPaths
-from trainables.storage.home import Home, writing
+from trainables.storage.home import Home
 
 ROOT = Path(__file__).parents[2]
-TABLE = Path(__file__).with_name("transfer.parquet")
 DOMAINS = ROOT.parent / "shared" / "domains"
 
 
@@ -64,33 +57,9 @@ def prepare(home: Home, domains: Path) -> None:
             understock(home, "sources", "train", name, "--max-images", str(SOURCE_IMAGES), "--threads", "1")
 
 
-def table_of(home: Home, study: str) -> pa.Table | None:
-    """All evaluations of a study; None where the home has no such study."""
-    folder = StudyPaths(home.study(study)).evaluations
-    return load(folder) if folder.is_dir() else None
-
-
-def ended(table: pa.Table | None, wave: Wave, target: str) -> bool:
-    """Whether every trial of the wave's study for this target is through."""
-    if table is None:
-        return False
-    rows = table.select(["trial", "status"]).to_pylist()
-    return len({row["trial"] for row in rows if is_final(row["status"])}) == trials_of(wave, target)
-
-
-def kept() -> pa.Table | None:
-    """The table as it was exported last."""
-    return pq.read_table(TABLE) if TABLE.exists() else None
-
-
-def of_study(table: pa.Table | None, study: str) -> pa.Table | None:
-    """A study's rows of the exported table."""
-    return None if table is None else table.filter(pc.equal(table["study"], study))
-
-
 def record(home: Home, hours: float, concurrency: int) -> int:
     """Run what is missing, in the plan's order, until it is complete or the hours are over; gives an exit status."""
-    until, known = time.monotonic() + hours * 3600, kept()
+    until, known = time.monotonic() + hours * 3600, exported()
     for wave in WAVES:
         for target in TARGETS:
             study = wave.study(target)
@@ -113,24 +82,6 @@ def run(home: Home, wave: Wave, target: str, concurrency: int, until: float) -> 
     return understock(home, "search", target, *what, *how, *takes, until=until)
 
 
-def export(home: Home) -> None:
-    """Write the studies that are complete, of the home and of the table as it was, to the table."""
-    known, tables = kept(), []
-    for wave in WAVES:
-        for target in TARGETS:
-            study = wave.study(target)
-            for table in (table_of(home, study), of_study(known, study)):
-                if ended(table, wave, target):
-                    tables.append(table)
-                    break
-    table = pa.concat_tables(tables, promote_options="permissive")
-    with writing(TABLE) as beside:
-        pq.write_table(table, beside, compression="zstd")
-    trials = len(set(zip(table["study"].to_pylist(), table["trial"].to_pylist(), strict=True)))
-    size = TABLE.stat().st_size
-    print(f"{TABLE}: {len(tables)} studies, {trials} trials, {table.num_rows} evaluations, {size / 1e6:.2f} MB")
-
-
 def main() -> int:
     """Read the command line; gives an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -142,7 +93,8 @@ def main() -> int:
     given = parser.parse_args()
     home = Home(given.home)
     if given.what == "export":
-        export(home)
+        table = export(home)
+        print(f"{TABLE}: {table.num_rows} evaluations, {TABLE.stat().st_size / 1e6:.2f} MB; {CARD} says what of")
         return 0
     prepare(home, given.domains)
     return record(home, given.hours, given.concurrency)

@@ -17,6 +17,7 @@ from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
 from spaces.trials import parse_trial
 from trainables.images.domains import read_facts
+from trainables.sources.likeness import Part
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 from trainables.storage.json_files import read_json
@@ -122,8 +123,8 @@ class Evidence:
     """Trials that diverged or failed, by target and arm; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Of each target: sources and their combined rank, where the study has it."""
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
+    """Of each target: sources and the parts of their likeness to it, where a study began with a ranking."""
 
     @property
     def targets(self) -> list[str]:
@@ -138,7 +139,7 @@ class Evidence:
         """All that the other targets say, and this one's ranking, which needs no trial."""
         dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
         tried = [one for one in self.tried if one.target != target]
-        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.ranks)
+        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
 
     def about(self) -> str:
         """How scores were measured, in a line."""
@@ -160,7 +161,7 @@ class Pool:
     """Of each target, the highest seed that any trial had."""
     dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
 
     def information(self, target: str) -> int:
         """How much there is on a target, in trials: its own count four times as much as others'."""
@@ -193,7 +194,7 @@ class Pool:
 
     def at(self, images: int) -> Evidence:
         """The scores at a budget; trials that nothing carries there have none."""
-        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.ranks)
+        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.likeness)
         for curve in self.curves:
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
@@ -226,16 +227,18 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
             pool.curves += curves
             pool.dead += dead
             pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in rows))
-            for kept, values in ((pool.rankings, spec.ranking), (pool.ranks, _ranks(paths))):
-                kept.setdefault(target, {}).update({names[source]: value for source, value in values.items()})
+            distances = {names[source]: value for source, value in spec.ranking.items()}
+            pool.rankings.setdefault(target, {}).update(distances)
+            likeness = {names.get(source, source): parts for source, parts in _likeness(paths).items()}
+            pool.likeness.setdefault(target, {}).update(likeness)
     return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
 
 
-def _ranks(paths: StudyPaths) -> dict[str, float]:
-    """The combined ranks that a study began with; none of a study from before there were any."""
+def _likeness(paths: StudyPaths) -> dict[str, Mapping[str, Part]]:
+    """The parts of likeness that a study began with, by source; none of a study from before there were any."""
     try:
         rows = read_json(paths.ranking)["rows"]
-        return {row["source"]: float(row["rank"]) for row in rows}
+        return {row["source"]: {name: Part(value=part["value"]) for name, part in row["parts"].items()} for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -274,7 +277,10 @@ def _benches(
         return []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in rows:
-        by_trial[row["trial"]].append(row)
+        if (
+            row[_NETWORK[0]] is not None
+        ):  # a translator has no such network, and its scores no bench beside those of GANs
+            by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)
@@ -330,11 +336,16 @@ def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str])
         untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, first["wall_seconds"] or 0.0, parse_trial(values, "a trial's source"))
+        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"))
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
-        add(arm, curve, last["wall_seconds"] or 0.0, config)
+        add(arm, curve, _seconds(last), config)
     return found
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    """Of training and evaluation; of training alone where an earlier version left no other."""
+    return row["wall_seconds"] or row["train_seconds"] or 0.0
 
 
 def _grafts_all(config: TrialConfig) -> bool:

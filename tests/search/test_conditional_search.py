@@ -8,8 +8,8 @@ import pytest
 
 from search.launch import Resolved, resolve_study
 from search.picking.evidence import Network
-from search.picking.recommendation import recommend
 from search.proposals import load_space, probe
+from search.recommendation import recommend
 from search.records.results import config_of, flat_config
 from spaces.errors import UserError
 from spaces.networks import Resnet

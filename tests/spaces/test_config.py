@@ -29,7 +29,22 @@ VALID: dict[str, Any] = {
         ({"protocol": {"metrics": ["lpips"]}}, "unknown metric 'lpips'; known: fid, fd"),
         ({"protocol": {"metrics": []}}, "metrics is empty"),
         ({"source": "scratch", "transfer": {"parts": "both"}}, "nothing to transfer"),
-        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, finetune"),
+        ({"source": "scratch", "transfer": {"l2_sp": 0.1}}, "nothing to transfer"),
+        ({"source": "scratch", "transfer": {"train": "norms"}}, "nothing to transfer"),
+        ({"augment": {"policy": "colour"}}, "policy: unknown 'colour'; known, with commas between: color, translation"),
+        ({"augment": {"policy": "color", "ada_target": 0.6}}, "two augmentations of the same images"),
+        ({"augment": {"ada_target": 0.6}}, "goes by logits centred on 0, and those of loss/name='wgan_gp' are not"),
+        (
+            {"augment": {"ada_target": 0.6}, "loss": {"name": "relativistic"}},
+            "loss/name='relativistic' are not; set loss",
+        ),
+        ({"loss": {"lecam": 0.3}}, "loss/lecam=0.3 goes by logits centred on 0"),
+        (
+            {"transfer": {"train": "norms", "parts": "discriminator"}},
+            "transfer/train='norms' needs the source's generator",
+        ),
+        ({"transfer": {"ewc": 1, "parts": "generator"}}, "transfer/ewc=1 weighs by the source's critic"),
+        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, cyclegan"),
         ({"method": "as_is", "loss": {}}, "'loss' is no setting of method 'as_is', which has: network"),
         ({"method": "as_is", "source": "scratch"}, "'as_is' samples a source model, and source 'scratch' is none"),
         ({"network": {"family": "biggan"}}, "network: unknown family of networks; known: dcgan, resnet"),
@@ -63,7 +78,8 @@ def test_a_config_is_frozen_and_survives_json() -> None:
 def test_every_metric_has_a_protocol_that_allows_it() -> None:
     for metric in METRICS:
         extractor = "inception" if metric in ("fid", "kid") else "efficientnet_lite0"
-        assert Protocol(metrics=(metric,), extractor=extractor).metrics == (metric,)
+        before = ("fd",) if METRICS[metric].by_class else ()  # a search can't go by what is measured at the end alone
+        assert Protocol(metrics=(*before, metric), extractor=extractor).metrics == (*before, metric)
 
 
 def test_lookup_lists_the_known_names() -> None:

@@ -8,6 +8,9 @@ from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
 from trainables.methods.finetuning.finetune import FINETUNE
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.cyclegan import CYCLEGAN
+from trainables.methods.translation.direct import DIRECT
+from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
 
@@ -39,4 +42,10 @@ def drawn(sampler: Sampler, n: int, seed: int, label: str | None = None) -> Samp
     return sampler.of_class(lookup(numbers | names, "class", label), n, seed)
 
 
-METHODS: Mapping[str, Method] = {"finetune": FINETUNE, "as_is": AS_IS}
+METHODS: Mapping[str, Method] = {
+    "finetune": FINETUNE,
+    "as_is": AS_IS,
+    "cyclegan": CYCLEGAN,
+    "direct": DIRECT,
+    "untranslated": UNTRANSLATED,
+}

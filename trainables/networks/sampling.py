@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spaces.errors import UserError
 from trainables.images.pixels import to_float, to_uint8
-from trainables.images.samples import Samples
+from trainables.images.samples import Inputs, Samples
 from trainables.machine.randomness import random_numbers
 from trainables.networks.conditional import labels_by
 from trainables.networks.families import GENERATOR
@@ -40,7 +41,7 @@ def set_standing_statistics(generator: nn.Module, seed: int = 0, n: int = STANDI
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
     generator.train()
-    parts = [torch.chunk(each, math.ceil(n / 256)) for each in _draw_inputs(generator, n, "standing statistics", seed)]
+    parts = [torch.chunk(each, math.ceil(n / 256)) for each in draw_inputs(generator, n, "standing statistics", seed)]
     for inputs in zip(*parts, strict=True):
         generator(*inputs)
     for layer, momentum in zip(norms, momenta, strict=True):
@@ -62,7 +63,7 @@ def draw(generator: nn.Module, n: int, seed: int, batch: int = 128, *, label: in
     """
     training = generator.training
     generator.eval()
-    z, *labels = _draw_inputs(generator, n, "samples", seed)
+    z, *labels = draw_inputs(generator, n, "samples", seed)
     if labels and label is not None:
         labels = [torch.full_like(labels[0], label)]
     parts = [torch.split(each, batch) for each in (z, *labels)]
@@ -87,8 +88,10 @@ class ZSampler:
         self.classes = model.classes
         """The names of the classes that it can be asked for by label; none of an unconditional model."""
 
-    def __call__(self, n: int, seed: int) -> Samples:
+    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z, and equal labels where priors are equal."""
+        if inputs is not None:
+            raise UserError("this model makes images of noise alone, and takes none to translate; leave the inputs out")
         return draw(self._generator, n, seed)
 
     def of_class(self, label: int, n: int, seed: int) -> Samples:
@@ -101,8 +104,8 @@ def device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _draw_inputs(generator: nn.Module, n: int, purpose: str, seed: int) -> tuple[Tensor, ...]:
-    """z (n, z_dim); of a conditional generator labels (n,) by its prior, too."""
+def draw_inputs(generator: nn.Module, n: int, purpose: str, seed: int) -> tuple[Tensor, ...]:
+    """Draw what the generator takes: z (n, z_dim), and for a conditional one labels (n,) by its prior; on its device."""
     z = torch.randn(n, int(generator.z_dim), generator=random_numbers(purpose, seed))  # type: ignore[arg-type]
     drawn: tuple[Tensor, ...] = (z,)
     if hasattr(generator, "prior"):

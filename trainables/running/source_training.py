@@ -43,9 +43,9 @@ def train_source(
 ) -> SourceFacts:
     """Train a source model of `domain` from scratch by a preset, and put it on the shelf; shows its progress.
 
-    Without a preset it takes "paper" where there is a CUDA device, else "small". A `conditional` one can be asked for the
-    domain's classes. Goes on where an earlier call with the same settings was cut off, with as many workers as now are asked
-    for. More than one, or an `address`, goes through Ray Train. Raises SourceError if the name is taken and not to be
+    Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
+    same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
+    Train. A `conditional` one can be asked for the domain's classes. Raises SourceError if the name is taken and not to be
     replaced, if another process makes it, or if the training diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)

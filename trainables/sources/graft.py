@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.methods.finetune import Transfer
+from trainables.networks.conditional import ConditionalNorm
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.family import Family
 
@@ -99,7 +100,7 @@ def graft_networks(
     """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
     The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
-    arXiv:2002.10964).
+    arXiv:2002.10964); with `transfer.train` "norms" all of the generator but its norms' scales and shifts neither.
 
     Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
     later training could mend.
@@ -116,6 +117,8 @@ def graft_networks(
         how = transfer.on_mismatch
         reports.append(graft(target, named, where=where, on_mismatch=how, fields=family.fields, new=new))
     frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
+    if transfer.train == "norms":
+        frozen = (*_freeze_all_but_norms(networks[GENERATOR]), *frozen)
     report = GraftReport(
         copied=tuple(name for each in reports for name in each.copied),
         reinitialised=tuple(name for each in reports for name in each.reinitialised),
@@ -126,6 +129,9 @@ def graft_networks(
         raise TransferError(
             f"{where}: transfer/freeze_d={transfer.freeze_d} would freeze {random[0]}, which was re-initialised; "
             "lower transfer/freeze_d or take a source that fits"
+            if random[0].startswith(DISCRIMINATOR)
+            else f"{where}: transfer/train={transfer.train!r} would freeze {random[0]}, which was re-initialised; "
+            "set transfer/train='all' or take a source that fits"
         )
     return report
 
@@ -147,6 +153,14 @@ def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> 
         for module in stage:
             module.requires_grad_(False)
     return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
+
+
+def _freeze_all_but_norms(generator: nn.Module) -> tuple[str, ...]:
+    generator.requires_grad_(False)
+    for layer in generator.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm | ConditionalNorm):
+            layer.requires_grad_(True)
+    return tuple(f"{GENERATOR}.{name}" for name, p in generator.named_parameters() if not p.requires_grad)
 
 
 def _misfits(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:

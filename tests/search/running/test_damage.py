@@ -90,17 +90,21 @@ def damaged(data: bytes, place: float, how: str) -> bytes:
     return data[:at] + bytes([other]) + data[at + 1 :]
 
 
+EVERYWHERE = pytest.param(40, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("places", [7, EVERYWHERE])
 @pytest.mark.parametrize("how", ["cut", "flipped", "lost", "line"])
 def test_a_damaged_journal_gives_no_trial_s_rows_to_another_configuration(
-    study: Study, capsys: pytest.CaptureFixture[str], how: str
+    study: Study, capsys: pytest.CaptureFixture[str], how: str, places: int
 ) -> None:
     paths, spec = study
     whole = paths.journal.read_bytes()
     files = {path: data for path, data in contents(paths).items() if path.suffix == ".parquet"}
     before = told(Ledger(paths, spec))
     assert len(files) == 8 + sum(item[1] is TrialState.FAIL for item in before) - 1
-    for step in range(40):
-        paths.journal.write_bytes(damaged(whole, (step + 0.5) / 40, how))
+    for step in range(places):
+        paths.journal.write_bytes(damaged(whole, (step + 0.5) / places, how))
         capsys.readouterr()
         ledger = Ledger(paths, spec)
         said = capsys.readouterr().err
@@ -112,7 +116,7 @@ def test_a_damaged_journal_gives_no_trial_s_rows_to_another_configuration(
         assert [item[:2] for item in found] == [item[:2] for item in before]
         if "was made anew" in said:
             kept = paths.journal.with_name("optuna.journal.damaged")
-            assert kept.read_bytes() == damaged(whole, (step + 0.5) / 40, how)
+            assert kept.read_bytes() == damaged(whole, (step + 0.5) / places, how)
             assert [item for item in found if item[1] in ENDED] == [item for item in before if item[1] in ENDED]
         number, config = ledger.ask() or pytest.fail("nothing to do")
         assert number == len(files) - 1 and config == config_of(load(paths.evaluations).to_pylist()[-1])

@@ -18,11 +18,15 @@ from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.models import Model
 from trainables.networks.sampling import DRAFT, STANDING, ZSampler, draw, set_standing_statistics
 from trainables.sources.classes import fit_classes
-from trainables.sources.graft import TRANSFERRED, TransferError, graft_networks
+from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
 from trainables.sources.shelf import SourceModel
+from trainables.training.anchors import Anchor, fisher
+from trainables.training.augmentation.ada import Strength
+from trainables.training.augmentation.sight import sight_of
 from trainables.training.average import averaging, follow
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
+from trainables.training.lecam import LeCam
 from trainables.training.losses import LOSSES
 from trainables.training.parallel import Group
 from trainables.training.state import load_state, state_of
@@ -43,9 +47,10 @@ class Finetune:
         self.config, self.device, self.group = config, device, group.of_batch(config.optim.batch)
         self.iterations = 0
         self.loss = LOSSES[config.loss.name]
-        _check_penalty(config)
+        check_penalty(config)
         self.generator = build_network(GENERATOR, config.network, config.seed)
         self.discriminator = build_network(DISCRIMINATOR, config.network, config.seed)
+        self.grafted = GraftReport()
         self.origin = "random weights" if source is None else self._graft(source)
         if classes is not None:
             self.generator.get_buffer("prior").copy_(classes.prior)
@@ -59,8 +64,32 @@ class Finetune:
             self.group.agree_on_statistics(network)
         optim = config.optim
         betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas, fused=True)
+        self.adam_g = torch.optim.Adam(trained(self.generator), lr=optim.lr_g, betas=betas, fused=True)
         self.adam_d = torch.optim.Adam(trained(self.discriminator), lr=optim.lr_d, betas=betas, fused=True)
+        self._add_knobs()
+
+    def _add_knobs(self) -> None:
+        """What helps where the target has few images; each is None, or does nothing, where the config has it at 0."""
+        config, group = self.config, self.group
+        augment, loss, rows = config.augment, config.loss, config.optim.batch
+        images = augment.ada_images or max(1, config.budget.images // 2)
+        self.ada = Strength(augment.ada_target, images, rows, group) if augment.ada_target else None
+        self.lecam = (
+            LeCam(loss.lecam, loss.lecam_decay, loss.lecam_start_images, group).to(self.device) if loss.lecam else None
+        )
+        self.sight = sight_of(augment, self.ada, rows, config.seed, group)
+        self._anchors = {self.adam_g: self._anchors_of(GENERATOR), self.adam_d: self._anchors_of(DISCRIMINATOR)}
+
+    def _anchors_of(self, part: str) -> list[Anchor]:
+        """What pulls the weights that this network has from the source back to them."""
+        transfer, network = self.config.transfer, self._networks[part]
+        named = [(f"{part}.{name}", weight) for name, weight in network.named_parameters() if weight.requires_grad]
+        weights = [weight for name, weight in named if name in self.grafted.copied]
+        anchors = [Anchor(weights, transfer.l2_sp)] if transfer.l2_sp and weights else []
+        if transfer.ewc and part == GENERATOR and weights:
+            importance = fisher(self.generator, self.discriminator, weights, self.config.seed)
+            anchors.append(Anchor(weights, transfer.ewc, importance))
+        return anchors
 
     def _graft(self, source: SourceModel) -> str:
         """Graft, and say in a line what was."""
@@ -97,12 +126,14 @@ class Finetune:
         reals = to_float(batch.images.to(self.device, non_blocking=True))
         if self.config.augment.flip:
             reals = draws.mirrored(reals)
+        self.sight.at(self.iterations)
         losses = []
         for number, real in enumerate(torch.split(reals, size)):
             z, mix = draws.normal(size, self.config.network.z_dim), draws.uniform(size, 1, 1, 1)
             labels = () if self.classes is None else (_labels(batch)[number * size : (number + 1) * size],)
             losses.append(self._critic_step(real, self._asked(z, draws), mix, *labels))
-        of_generator = self._generator_step(self._asked(draws.normal(size, self.config.network.z_dim), draws))
+        z = draws.normal(size, self.config.network.z_dim)
+        of_generator = self._generator_step(self._asked(z, draws), reals[-size:])
         self.iterations += 1
         follow(
             self.average,
@@ -129,14 +160,21 @@ class Finetune:
         with self._precision():
             with torch.no_grad():
                 fake = self.generator(*asked_here).float()
+            shown = self.sight(real), self.sight(fake)
             if labels is not None and weight:
-                of_real, of_fake, entropy = judged(self.discriminator, real, fake, self._place(labels))
+                of_real, of_fake, entropy = judged(self.discriminator, *shown, self._place(labels))
                 total = self.loss.discriminator(of_real, of_fake) + weight * entropy
                 told = {"class_d": weight * entropy.detach()}
             else:
-                total = self.loss.discriminator(*self._logits(real, fake))
+                of_real, of_fake = self._logits(*shown)
+                total = self.loss.discriminator(of_real, of_fake)
             if self.config.loss.penalty:
-                total = total + self.config.loss.penalty * self.loss.penalty(self.discriminator, real, fake, mix)
+                critic = self.sight.critic(self.discriminator)
+                total = total + self.config.loss.penalty * self.loss.penalty(critic, real, fake, mix)
+            if self.lecam is not None:
+                total = total + self.lecam(of_real, of_fake, self.iterations * self.images_per_iteration)
+            if self.ada is not None:
+                self.ada.learn(of_real)
         self.adam_d.zero_grad()
         total.backward(inputs=self.adam_d.param_groups[0]["params"])  # not the images', which the penalty asked for
         self._descend(self.adam_d)
@@ -149,17 +187,23 @@ class Finetune:
         of_real, of_fake = self.discriminator(torch.cat([real, fake])).float().chunk(2)
         return of_real, of_fake
 
-    def _generator_step(self, asked: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def _generator_step(self, asked: tuple[Tensor, ...], real: Tensor) -> dict[str, Tensor]:
+        """A step on what the whole batch asks for; `real` images of the same number are for losses that judge in pairs."""
         z, *labels = (self._place(part) for part in asked)
         weight, told = self.config.classifier.generator, {}
         with self._precision(), held_fixed(trained(self.discriminator)):
-            fake = self.generator(z, *labels)
+            fake = self.sight(self.generator(z, *labels))
+            entropy = None
             if labels and weight:
                 logits, entropy = judged_fakes(self.discriminator, fake, labels[0])
-                loss = self.loss.generator(logits) + weight * entropy
-                told = {"class_g": weight * entropy.detach()}
             else:
-                loss = self.loss.generator(self.discriminator(fake).float())
+                logits = self.discriminator(fake).float()
+            if self.loss.paired:
+                logits = logits - self.discriminator(self.sight(self._place(real))).float()
+            loss = self.loss.generator(logits)
+            if entropy is not None:
+                loss = loss + weight * entropy
+                told = {"class_g": weight * entropy.detach()}
             self.adam_g.zero_grad()
             loss.backward()
         self._descend(self.adam_g)
@@ -173,6 +217,8 @@ class Finetune:
 
     def _descend(self, adam: torch.optim.Adam) -> None:
         self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
+        for anchor in self._anchors[adam]:
+            anchor.pull()
         adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
@@ -205,16 +251,22 @@ class Finetune:
         return {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
 
     @property
+    def _kept(self) -> dict[str, nn.Module]:
+        """The networks, and the statistics that the knobs go by."""
+        statistics = {"ada": self.ada, "lecam": self.lecam}
+        return self._networks | {name: each for name, each in statistics.items() if each is not None}
+
+    @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self._optimisers, self.iterations)
+        return state_of(self._kept, self._optimisers, self.iterations)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)
+        self.iterations = load_state(state, self._kept, self._optimisers)
         self._standing = (-1, 0)
 
 
@@ -223,7 +275,8 @@ def _labels(batch: Batch) -> Tensor:
     return batch.labels
 
 
-def _check_penalty(config: FinetuneConfig) -> None:
+def check_penalty(config: FinetuneConfig) -> None:
+    """UserError where the critic has no gradient of one image, and the config would penalise it."""
     if config.loss.penalty and family_of(config.network).critic_sees_batch:
         raise UserError(
             f"loss/penalty={config.loss.penalty:g}: the critic of a {config.network.family} normalises over its batch, so no "

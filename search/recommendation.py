@@ -8,6 +8,7 @@ from pydantic import Field
 
 from search.launch import DEFAULT_TRIALS, resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
+from search.picking.elsewhere import on_others
 from search.picking.evidence import Evidence, Network, gather, level_of
 from search.picking.pick import (
     DEFAULT_PARTS,
@@ -30,6 +31,7 @@ from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.methods.finetuning.classes import without_classes
+from trainables.sources.likeness import distance_names
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
 
@@ -101,7 +103,8 @@ def recommend(
     notes += [other.left_out() for other in fitting if other is not pool]
     models, unreadable = _choices(home, domain, evidence, sources)
     first = evidence.tried[0].config
-    ranking = rank_sources(home, domain, models, first.protocol) if models else None
+    elsewhere = on_others(evidence, target, distance_names(first.protocol))
+    ranking = rank_sources(home, domain, models, first.protocol, elsewhere) if models else None
     if ranking:
         evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
     level = level_of(target, None if target_images == domain.facts.train else target_images)
