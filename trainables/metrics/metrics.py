@@ -3,17 +3,19 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD, Protocol
 from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
+from trainables.metrics import translations
 from trainables.metrics.by_class import MOST as MOST_LABELLED
 from trainables.metrics.by_class import Labelled, chance, classes_compared, mean_kernel_distance
 from trainables.metrics.by_class import class_accuracy as accuracy_of
@@ -28,7 +30,8 @@ from trainables.metrics.distances import (
     kernel_distance,
     kernel_within,
 )
-from trainables.metrics.features import Extractor
+from trainables.metrics.diversity import CENTRES, Diversity, embedding, intra_cluster
+from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import MIN_IMAGES, Estimate, independent_wasserstein
 from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
 
@@ -77,6 +80,17 @@ class EvalContext:
         held_out, real = self.rows(self.other_split)[: self.floor_n], self.reference.features
         stay = len(real) - (self.floor_n - len(held_out))
         return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
+
+    @cached_property
+    def pair_error(self) -> translations.PairError:
+        """Of the samples to true pairs that the domain holds out."""
+        return translations.pair_error(self.samples, self.domain)
+
+    @cached_property
+    def content_shift(self) -> translations.ContentShift:
+        """Of the samples to what they translate."""
+        maps, real = partial(content_maps, device=self._extractor.device), self.rows("train")[: translations.MOST]
+        return translations.content_shift(self.samples, self.domain.images[real], maps)
 
     @property
     def n_scored(self) -> int:
@@ -144,6 +158,15 @@ class EvalContext:
         """Of images that the trial trained on, `protocol.n_real` at most."""
         rows = self.rows("train") if self.trained_on is None else self.trained_on
         return rows[: self.protocol.n_real]
+
+    @cached_property
+    def diversities(self) -> tuple[Diversity, Diversity]:
+        """Of generated images around those trained on, and of real images in their place that the trial never saw."""
+        embed = embedding(self.extractor.device if self.extractor else torch.device("cpu"))
+        centres = embed(self.domain.images[self.trained_rows[:CENTRES]])
+        real = self.domain.images[self.held_out_rows]
+        unseen = intra_cluster(embed(real), centres) if len(real) else Diversity(math.nan, len(centres))
+        return intra_cluster(embed(self.generated), centres), unseen
 
     @cached_property
     def spare_rows(self) -> NDArray[np.int64]:
@@ -239,6 +262,26 @@ def copy_rate(context: EvalContext) -> dict[str, float]:
     trained = context.features_of(context.trained_rows)
     value, floor = rate_of_copies(context.features, context.held_out_features, trained, context.protocol.iw)
     return _estimated("copy_rate", value, floor)
+
+
+def intra_diversity(context: EvalContext) -> dict[str, float]:
+    """How different samples are that lie nearest to the same image trained on; see `diversity`."""
+    value, floor = context.diversities
+    return dict(zip(METRICS["intra_diversity"].columns, (value.value, floor.value), strict=True))
+
+
+def pair_error(context: EvalContext) -> dict[str, float]:
+    """How far translations are from their inputs' true pairs, and how far the inputs are; nan without pairs."""
+    found = context.pair_error
+    return dict(zip(METRICS["pair_error"].columns, (found.value, found.untranslated), strict=True))
+
+
+def content_shift(context: EvalContext) -> dict[str, float]:
+    """How much translations change of what is where in their inputs, and how much unrelated target images differ; nan of
+    images made from noise.
+    """
+    found = context.content_shift
+    return dict(zip(METRICS["content_shift"].columns, (found.value, found.unrelated), strict=True))
 
 
 def _estimated(name: str, value: Estimate, floor: Estimate) -> dict[str, float]:
@@ -350,8 +393,15 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record |= {"class_n": len(labels), "class_chance": chance(labels)}
     if "mkd" in protocol.metrics:
         record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
+    if "pair_error" in protocol.metrics:
+        record["pair_n"] = context.pair_error.n
+    if "content_shift" in protocol.metrics:
+        record["content_n"] = context.content_shift.n
     if "copy_rate" in protocol.metrics:
         record["copy_n"] = len(context.trained_rows)
+    if "intra_diversity" in protocol.metrics:
+        record["intra_n"] = len(context.trained_rows[:CENTRES])
+        record["empty_clusters"] = context.diversities[0].empty
     return dict.fromkeys(RECORD) | record
 
 
@@ -362,6 +412,9 @@ METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
     "kd": kd,
     "iw": iw,
     "copy_rate": copy_rate,
+    "intra_diversity": intra_diversity,
     "class_accuracy": class_accuracy,
     "mkd": mkd,
+    "pair_error": pair_error,
+    "content_shift": content_shift,
 }
