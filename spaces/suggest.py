@@ -46,7 +46,7 @@ class Space:
     """That it may suggest; a source model that one of them can't use is left out. If some of them take source domains, it
     is called with their names as `domains` too."""
     conditional: bool = False
-    """Whether its GANs are conditional on the target's classes, where that has any; `--conditional` makes any space's so."""
+    """Whether its GANs are conditional on the target's classes; `--conditional` makes any space's so."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
