@@ -1,5 +1,6 @@
 """A pick in sentences, which claim no more than its draws carry."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from search.picking.arms import Arm, Rates, as_it_is
@@ -161,11 +162,11 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
             f"{carried} of them were not measured at that budget; their scores are carried on to it by the progress of "
             "others of their kind, and count for less"
         )
-    dead = {arm: n for (of, arm), n in evidence.dead.items() if of == target}
-    if dead:
-        yield "diverged or failed, and not counted: " + ", ".join(
-            f"{_trials(n)} {arm.told()}" for arm, n in dead.items()
-        )
+    here_dead = [one for one in evidence.dead if one.target == target]
+    said = {True: "diverged, which counts against it as scores twice the worst would", False: "failed, and not counted"}
+    for diverged, how in said.items():
+        if dead := Counter(one.arm for one in here_dead if one.diverged == diverged):
+            yield f"{how}: {', '.join(f'{_trials(n)} {arm.told()}' for arm, n in dead.items())}"
 
 
 def _trials(n: int) -> str:
