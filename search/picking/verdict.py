@@ -7,7 +7,6 @@ from search.picking.arms import Arm, Rates, as_it_is
 from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
-from spaces.trials import DEFAULT_METHOD
 
 _NOTHING = 0.01
 """A gain below this share of the score is called none."""
@@ -60,7 +59,7 @@ def verdict_by_ranking(target: str, arm: Arm, rates: Rates, models: int) -> Iter
 
 def _advice(arm: Arm) -> str:
     """What to do: to train, or to use a source as it is."""
-    return f"train {arm.told()}" if arm.method == DEFAULT_METHOD else f"use {arm.told()}"
+    return f"train {arm.told()}" if arm.is_trained else f"use {arm.told()}"
 
 
 def _ranged(interval: Interval) -> str:
