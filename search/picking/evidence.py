@@ -11,7 +11,7 @@ import numpy as np
 from search.picking.arms import Arm, Rates, as_it_is, trial_values
 from search.picking.curves import Curve, carried
 from search.records.results import config_of, is_evaluation, load
-from search.records.study import StudyPaths, StudySpec, open_study
+from search.records.study import StudyPaths, open_study
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
@@ -197,29 +197,60 @@ class Pool:
         return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
 
 
+@dataclass(frozen=True)
+class Told:
+    """What one study tells, of a home or of a table that was written of one."""
+
+    study: str
+    target: str
+    metrics: Sequence[str]
+    whole: int | None
+    """How many images a trial has that has all of the target's; None where every trial says how many it has."""
+    rows: Sequence[Mapping[str, Any]]
+    """Of the evaluations table."""
+    ranking: Mapping[str, float]
+    """Sources and the distance of their samples to the target, before training."""
+    ranks: Mapping[str, float]
+    """Sources and their combined rank; empty where the study has none."""
+
+
 def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool], list[str]]:
     """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
-    found: dict[Bench, Pool] = {}
+    told = []
     notes = []
     for name in home.names("studies") if studies is None else studies:
         try:
-            paths, spec = open_study(home, name)
-            rows = load(paths.evaluations).to_pylist()
+            told.append(told_of(home, name))
         except UserError as error:
             if studies is not None:
                 raise
             notes.append(f"left out: {error}")
-            continue
-        names = _present_names(home, spec)
-        target = names[spec.target]
-        for bench, curves, dead in _benches(spec, rows, names):
+    return pools(told), notes
+
+
+def told_of(home: Home, name: str) -> tuple[Told, Mapping[str, str]]:
+    """What a study of the home tells, and the names that its target and sources have here now."""
+    paths, spec = open_study(home, name)
+    whole = spec.train_images if spec.base.data.target_images is None else None
+    rows = load(paths.evaluations).to_pylist()
+    metrics = spec.base.protocol.metrics
+    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, _ranks(paths))
+    return told, present_names(home, spec.target, spec.sources, spec.digests)
+
+
+def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
+    """The trials of studies by bench, those with most first; with each study go the names that its target and sources have."""
+    found: dict[Bench, Pool] = {}
+    for study, names in told:
+        target = names[study.target]
+        for bench, curves, dead in _benches(study, names):
             pool = found.setdefault(bench, Pool(bench))
             pool.curves += curves
             pool.dead += dead
-            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in rows))
-            for kept, values in ((pool.rankings, spec.ranking), (pool.ranks, _ranks(paths))):
+            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in study.rows))
+            for kept, values in ((pool.rankings, study.ranking), (pool.ranks, study.ranks)):
                 kept.setdefault(target, {}).update({names[source]: value for source, value in values.items()})
-    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
+    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench)))
 
 
 def _ranks(paths: StudyPaths) -> dict[str, float]:
@@ -231,14 +262,14 @@ def _ranks(paths: StudyPaths) -> dict[str, float]:
         return {}
 
 
-def _present_names(home: Home, spec: StudySpec) -> dict[str, str]:
-    """The study's target and sources by the names under which they are what the home has now.
+def present_names(home: Home, target: str, sources: Iterable[str], digests: Mapping[str, str]) -> dict[str, str]:
+    """A study's target and sources by the names under which they are what the home has now.
 
     One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one.
     """
     names = {}
-    for kind, name in (("domain", spec.target), *(("source", source) for source in spec.sources)):
-        then = spec.digests.get(f"{kind}:{name}")
+    for kind, name in (("domain", target), *(("source", source) for source in sources)):
+        then = digests.get(f"{kind}:{name}")
         names[name] = name if then in (None, _present_digest(home, kind, name)) else f"{name}@{then[:8]}"
     return names
 
@@ -253,18 +284,16 @@ def _present_digest(home: Home, kind: str, name: str) -> str | None:
 _Rows = list[Mapping[str, Any]]
 
 
-def _benches(
-    spec: StudySpec, rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]
-) -> list[tuple[Bench, list[Curve], Counter[tuple[str, Arm]]]]:
+def _benches(study: Told, names: Mapping[str, str]) -> list[tuple[Bench, list[Curve], Counter[tuple[str, Arm]]]]:
     """A study's trials by bench; more than one where its space varies the network.
 
     A trial that was never measured counts on the bench with its network that most trials of the study are on.
     """
-    metric = next((name for name in PICKED_BY if name in spec.base.protocol.metrics), None)
+    metric = next((name for name in PICKED_BY if name in study.metrics), None)
     if metric is None:
         return []
     by_trial: dict[int, _Rows] = defaultdict(list)
-    for row in rows:
+    for row in study.rows:
         by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
@@ -280,7 +309,7 @@ def _benches(
         same = [bench for bench in groups if bench.network == Network.of(mine[-1])]
         if same:
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
-    return [(bench, *_of_bench(spec, metric, trials, names)) for bench, trials in groups.items()]
+    return [(bench, *_of_bench(study, metric, trials, names)) for bench, trials in groups.items()]
 
 
 def _is_score(value: float | None) -> bool:
@@ -288,33 +317,33 @@ def _is_score(value: float | None) -> bool:
 
 
 def _of_bench(
-    spec: StudySpec, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
+    study: Told, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
 ) -> tuple[list[Curve], Counter[tuple[str, Arm]]]:
     """The trials of a study on one bench: the curves of those with a score, and the count of those that came to none."""
     curves = []
     lost = [_arm(config_of(rows[-1]), names) for rows in trials if rows[-1]["status"] in _DEAD]
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
-            curves += _curves(spec, metric, rows, names)
+            curves += _curves(study, metric, rows, names)
     sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
     trained = [curve for curve in curves if not curve.untrained]
-    return [*trained, *reversed(sampled.values())], Counter((names[spec.target], arm) for arm in lost)
+    return [*trained, *reversed(sampled.values())], Counter((names[study.target], arm) for arm in lost)
 
 
-def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:
+def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:
     """A trial's curve; and what it says of the source as it is, where it was measured before its generator was trained."""
     config, last = config_of(rows[-1]), rows[-1]
     budget = config.budget.images  # which the last iteration may pass by some images
     scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in rows if is_evaluation(row)}
-    arm, target = _arm(config, names), names[spec.target]
+    arm, target = _arm(config, names), names[study.target]
     through = last["status"] == "completed" and not last["iterations"] and not last["images_seen"]
     size = config.data.target_images
-    if spec.base.data.target_images is None and size == spec.train_images:
+    if size == study.whole:
         size = None  # all that there are
     found = []
 
     def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig) -> None:
-        where = spec.name, last["trial"], target, level_of(target, size)
+        where = study.study, last["trial"], target, level_of(target, size)
         found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config))
 
     if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:

@@ -1,0 +1,96 @@
+"""Many studies in one Parquet file, as evidence: the table of transfer that ships with understock, and what a study began from.
+
+The file has the evaluations tables of the studies below each other, and what they were made of in its schema's metadata. The
+shipped one is of other machines and other targets. Its trials count like any others of their bench; of another bench they
+count for nothing. A domain or source of it is the home's own only where their digests agree; else it goes by its name with
+its digest, as one that was replaced does.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search.picking.evidence import Told, present_names
+from search.records.results import load
+from search.records.study import open_study
+from spaces.config import SCRATCH
+from trainables.storage.home import Home, writing
+from trainables.storage.json_files import read_json
+
+SHIPPED = Path(__file__).with_name("recorded.parquet")
+"""Written by `python -m benchmarks.recorded_transfer export`; there may be none."""
+
+ABOUT = b"understock"
+"""Where the schema's metadata has, of each study, its digests, and of each target its ranking."""
+
+Names = Mapping[str, str]
+"""A study's target and sources by the names that they have here."""
+
+
+def table_of_studies(home: Home, studies: Sequence[str]) -> pa.Table:
+    """These studies of a home as one table."""
+    about: dict[str, Any] = {"studies": {}, "rankings": {}}
+    tables = []
+    for name in studies:
+        paths, spec = open_study(home, name)
+        tables.append(load(paths.evaluations))
+        note_study(home, name, about)
+        if spec.base.data.target_images is None:
+            about["studies"][name]["whole"] = spec.train_images
+        about["studies"][name]["names"] = dict(present_names(home, spec.target, spec.sources, spec.digests))
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return table.replace_schema_metadata({ABOUT: json.dumps(about).encode()})
+
+
+def note_study(home: Home, name: str, about: dict[str, Any]) -> None:
+    """Add to what a table says of itself what a study was made of, and its target's ranking."""
+    paths, spec = open_study(home, name)
+    about["studies"][spec.name] = {"digests": spec.digests, "versions": spec.versions, "created": spec.created}
+    if paths.ranking.is_file():
+        about["rankings"][spec.target] = read_json(paths.ranking)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """As small as it gets: a table is written once and read often."""
+    with writing(path) as beside:
+        pq.write_table(table, beside, compression="zstd", compression_level=19)
+
+
+def about(table: pa.Table) -> dict[str, Any]:
+    """What the table says of its studies and rankings."""
+    found = (table.schema.metadata or {}).get(ABOUT)
+    return {"studies": {}, "rankings": {}} if found is None else dict(json.loads(found))
+
+
+def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
+    """What each study of the table tells, with the names that `home` has for what it is of.
+
+    Without a home, or where the table says what they were called when it was written, they keep those.
+    """
+    facts = about(table)
+    by_study: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in table.to_pylist():
+        by_study[row["study"]].append(row)
+    for study, rows in by_study.items():
+        target, known = rows[0]["target"], facts["studies"].get(study, {})
+        ranking = facts["rankings"].get(target, {"rows": [], "counted": []})
+        ranks = {row["source"]: float(row["rank"]) for row in ranking["rows"]}
+        distances = {row["source"]: row["parts"][ranking["counted"][0]]["value"] for row in ranking["rows"]}
+        sources = sorted(({row["source"] for row in rows} | set(ranks)) - {SCRATCH})
+        names = known.get("names") or {}
+        if home is not None and not names:
+            names = present_names(home, target, sources, known.get("digests", {}))
+        complete = {name: names.get(name, name) for name in (target, *sources)}
+        metrics = rows[0]["protocol/metrics"].split(",")
+        usable = {source: value for source, value in distances.items() if value}
+        yield Told(study, target, metrics, known.get("whole"), rows, usable, ranks), complete
+
+
+def shipped(home: Home | None) -> list[tuple[Told, Names]]:
+    """What the table that ships with understock tells; nothing where none does."""
+    return list(told(pq.read_table(SHIPPED), home)) if SHIPPED.exists() else []
