@@ -67,7 +67,7 @@ def test_what_looks_best_is_in_hand_and_is_judged_by_its_true_score() -> None:
 
 
 def test_the_same_seed_replays_the_same_and_every_way_spends_no_more_than_it_may(targets: list[Target]) -> None:
-    for name in ("TPE", "ASHA + random", "best constant source", "understock without transfer"):
+    for name in ("TPE", "ASHA + random", "best constant source", "understock before"):
         found = [Replay(targets[0], 3, 900.0) for _ in range(2)]
         for replay in found:
             WAYS[name](replay, targets[1:])

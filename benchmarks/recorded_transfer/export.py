@@ -22,10 +22,11 @@ from benchmarks.recorded_transfer.plan import (
     sources_of,
     trials_of,
 )
-from search.picking.recorded import ABOUT, SHIPPED, about, note_study, write_table
+from search.picking.recorded import ABOUT, SHIPPED, about, write_table
 from search.records.results import is_final, load
-from search.records.study import StudyPaths
+from search.records.study import StudyPaths, open_study
 from trainables.storage.home import Home, writing
+from trainables.storage.json_files import read_json
 
 TABLE = SHIPPED
 CARD = Path(__file__).with_name("CARD.md")
@@ -65,7 +66,7 @@ def export(home: Home) -> pa.Table:
             of_home = table_of(home, study)
             if of_home is not None and ended(of_home, wave, target):
                 tables.append(of_home)
-                note_study(home, study, facts)
+                _note(home, study, facts)
             elif (known := of_study(before, study)) is not None and known.num_rows:
                 tables.append(known)
     if not tables:
@@ -76,6 +77,14 @@ def export(home: Home) -> pa.Table:
     with writing(CARD) as beside:
         beside.write_text(card(table, TABLE.stat().st_size))
     return table
+
+
+def _note(home: Home, study: str, facts: dict[str, Any]) -> None:
+    """Keep what a study was made of, and its target's ranking."""
+    paths, spec = open_study(home, study)
+    facts["studies"][study] = {"digests": spec.digests, "versions": spec.versions, "created": spec.created}
+    if paths.ranking.is_file():
+        facts["rankings"][spec.target] = read_json(paths.ranking)
 
 
 def card(table: pa.Table, size: int) -> str:

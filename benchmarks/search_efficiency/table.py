@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from search.picking.arms import SCRATCH_ARM, Arm, Rates
-from search.picking.evidence import PICKED_BY, Told
+from search.picking.arms import SCRATCH_ARM, Arm, Rates, trial_values
+from search.picking.evidence import PICKED_BY, Told, level_of
 from search.records.results import config_of, is_evaluation
 from spaces.config import TrialConfig
+from spaces.trials import parse_trial
 
 WITHIN = 1.02
 """How near the table's best counts as having found it."""
@@ -103,6 +104,18 @@ class Target:
                 as_it_is = cell.seconds if cell.rates is None else cell.runs[0].seconds[0]
                 costs[cell.arm.source] = max(costs.get(cell.arm.source, 0.0), as_it_is if cell.rates is None else 0.0)
         return sum(costs.values())
+
+    @property
+    def level(self) -> str:
+        """The target and how many of its images its trials have."""
+        size = self.cells[0].config.data.target_images
+        return level_of(self.name, None if size == self.told[0].whole else size)
+
+    @cached_property
+    def base(self) -> TrialConfig:
+        """What a search lays its suggestions over."""
+        tuned = next(cell for cell in self.cells if cell.rates)
+        return parse_trial(trial_values(tuned.config.model_dump(), self.name, SCRATCH_ARM, tuned.rates), "a replay")
 
     def nearest(self, arm: Arm, rates: Rates | None) -> Cell:
         """The arm's cell whose rates are nearest, in logs: where a pair was not recorded, the nearest one was trained."""

@@ -1,9 +1,10 @@
 """Ways to search: each spends a replay's time as it would spend a machine's, knowing the other targets' trials or nothing."""
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from optuna.trial import FrozenTrial
 from benchmarks.search_efficiency.replay import Replay, Suggest, by_optuna
 from benchmarks.search_efficiency.table import Cell, Target
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
+from search.picking.evidence import pools
+from search.picking.prior import Prior
+from search.picking.transfer_sampler import TransferSampler
 from search.sampling import RecentTPESampler
 
 Others = Sequence[Target]
@@ -162,6 +166,33 @@ def papers_selector(replay: Replay, others: Others) -> None:
     followed(replay, min(distances, key=lambda source: distances[source], default=None))
 
 
+def ours(replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None) -> None:
+    """The sampler `transfer`, from what the other targets' trials tell."""
+    target = replay.target
+    prior, seconds = _prior(target, tuple(others))
+    replay.clock += target.ranking_seconds + seconds
+    suggest = conditional(target)
+    with replay.thinking():
+        sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, RandomSampler(seed=replay.seed))
+    by_optuna(replay, sampler, suggest, pruner and pruner(replay))
+
+
+@cache
+def _prior(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
+    """What the others tell, and the seconds that it takes to read that."""
+    begun = time.process_time()
+    found = pools((study, AsTheyAre()) for other in others for study in other.told)
+    prior = Prior.of(found[0] if found else None, target.name, target.level, target.images, target.distances)
+    return prior, time.process_time() - begun
+
+
+class AsTheyAre(dict[str, str]):
+    """Every name for itself."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
 class TunesAsha(BasePruner):
     """Ray Tune's own ASHA, asked by Optuna: what stops a search's trials today."""
 
@@ -213,6 +244,8 @@ WAYS: Mapping[str, Way] = {
     "Hyperband + TPE": partial(sampled, sampler=_tpe, pruner=_hyperband),
     "best constant source": constant_source,
     "paper's selector": papers_selector,
-    "understock without transfer": understock_before,
+    "understock before": understock_before,
+    "transfer": ours,
+    "transfer + ASHA": partial(ours, pruner=_asha),
 }
-"""Of those that this file knows; `peers` and `ours` have the others."""
+"""`peers` has those that another package knows."""

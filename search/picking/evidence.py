@@ -61,9 +61,14 @@ class Bench(NamedTuple):
     """The facts of a measurement that must agree, in the order of `spaces.protocol.RECORD`."""
     network: Network
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those of `measured` by name."""
+        return dict(zip(_MEASURED, self.measured, strict=True))
+
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
-        facts = dict(zip(_MEASURED, self.measured, strict=True))
+        facts = self.facts
         after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "

@@ -8,7 +8,7 @@ its digest, as one that was replaced does.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +16,36 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search.picking.evidence import Told, present_names
-from search.records.results import load
-from search.records.study import open_study
+from search.records.results import SCHEMA
 from spaces.config import SCRATCH
 from trainables.storage.home import Home, writing
-from trainables.storage.json_files import read_json
 
 SHIPPED = Path(__file__).with_name("recorded.parquet")
 """Written by `python -m benchmarks.recorded_transfer export`; there may be none."""
 
 ABOUT = b"understock"
-"""Where the schema's metadata has, of each study, its digests, and of each target its ranking."""
+"""Where the schema's metadata has, of each study, its digests or its names and its ranking, or of each target its ranking."""
 
 Names = Mapping[str, str]
 """A study's target and sources by the names that they have here."""
 
 
-def table_of_studies(home: Home, studies: Sequence[str]) -> pa.Table:
-    """These studies of a home as one table."""
-    about: dict[str, Any] = {"studies": {}, "rankings": {}}
-    tables = []
-    for name in studies:
-        paths, spec = open_study(home, name)
-        tables.append(load(paths.evaluations))
-        note_study(home, name, about)
-        if spec.base.data.target_images is None:
-            about["studies"][name]["whole"] = spec.train_images
-        about["studies"][name]["names"] = dict(present_names(home, spec.target, spec.sources, spec.digests))
-    table = pa.concat_tables(tables, promote_options="permissive")
-    return table.replace_schema_metadata({ABOUT: json.dumps(about).encode()})
-
-
-def note_study(home: Home, name: str, about: dict[str, Any]) -> None:
-    """Add to what a table says of itself what a study was made of, and its target's ranking."""
-    paths, spec = open_study(home, name)
-    about["studies"][spec.name] = {"digests": spec.digests, "versions": spec.versions, "created": spec.created}
-    if paths.ranking.is_file():
-        about["rankings"][spec.target] = read_json(paths.ranking)
+def table_of(studies: Iterable[tuple[Told, Names]]) -> pa.Table:
+    """Studies as one table, which says what their targets and sources are called here."""
+    tables, facts = [SCHEMA.empty_table()], {}
+    for study, names in studies:
+        tables.append(pa.Table.from_pylist(list(study.rows), SCHEMA))
+        ranking = [
+            {"source": source, "rank": study.ranks.get(source), "parts": {"distance": {"value": value}}}
+            for source, value in study.ranking.items()
+        ]
+        facts[study.study] = {
+            "whole": study.whole,
+            "names": dict(names),
+            "ranking": {"counted": ["distance"], "rows": ranking},
+        }
+    metadata = {ABOUT: json.dumps({"studies": facts, "rankings": {}}).encode()}
+    return pa.concat_tables(tables).replace_schema_metadata(metadata)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -78,10 +71,10 @@ def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
         by_study[row["study"]].append(row)
     for study, rows in by_study.items():
         target, known = rows[0]["target"], facts["studies"].get(study, {})
-        ranking = facts["rankings"].get(target, {"rows": [], "counted": []})
-        ranks = {row["source"]: float(row["rank"]) for row in ranking["rows"]}
+        ranking = known.get("ranking") or facts["rankings"].get(target, {"rows": [], "counted": []})
+        ranks = {row["source"]: float(row["rank"]) for row in ranking["rows"] if row["rank"] is not None}
         distances = {row["source"]: row["parts"][ranking["counted"][0]]["value"] for row in ranking["rows"]}
-        sources = sorted(({row["source"] for row in rows} | set(ranks)) - {SCRATCH})
+        sources = sorted(({row["source"] for row in rows} | set(distances)) - {SCRATCH})
         names = known.get("names") or {}
         if home is not None and not names:
             names = present_names(home, target, sources, known.get("digests", {}))

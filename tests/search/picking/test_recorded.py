@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from search.launch import resolve_study
-from search.picking.evidence import Pool, gather, pools
-from search.picking.recorded import table_of_studies, told, write_table
+from search.picking.evidence import Pool, gather, pools, told_of
+from search.picking.recorded import ABOUT, about, table_of, told, write_table
 from search.records.results import write_trial
-from search.records.study import StudyPaths, write_spec
+from search.records.study import StudyPaths, open_study, write_spec
 from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
 from trainables.sources.shelf import SourceModel
@@ -66,24 +66,25 @@ def seen(found: list[Pool]) -> list[Any]:
 def test_a_table_of_studies_tells_what_the_home_told(studied: Home, tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     names = studied.names("studies")
-    write_table(path, table_of_studies(studied, names))
+    write_table(path, table_of(told_of(studied, name) for name in names))
     assert seen(pools(told(pq.read_table(path), None))) == seen(gather(studied, names)[0])
 
 
 def test_a_table_that_says_what_its_studies_were_called_keeps_their_names(studied: Home, tmp_path: Path) -> None:
-    (kept,) = pools(told(table_of_studies(studied, ["whole"]), Home.find(tmp_path / "elsewhere")))
+    (kept,) = pools(told(table_of([told_of(studied, "whole")]), Home.find(tmp_path / "elsewhere")))
     assert {curve.target for curve in kept.curves} == {"dots"}
 
 
 def test_names_of_a_recorded_table_are_a_homes_own_only_by_their_digests(studied: Home, tmp_path: Path) -> None:
-    table = table_of_studies(studied, ["whole"])
-    facts = json.loads(table.schema.metadata[b"understock"])
-    del facts["studies"]["whole"]["names"]  # as in the table that ships
-    table = table.replace_schema_metadata({b"understock": json.dumps(facts).encode()})
+    table = table_of([told_of(studied, "whole")])
+    facts = about(table)
+    digest = open_study(studied, "whole")[1].digests
+    facts["studies"]["whole"] = {"digests": digest}  # as in the table that ships
+    facts["rankings"]["dots"] = RANKING
+    table = table.replace_schema_metadata({ABOUT: json.dumps(facts).encode()})
     (here,) = pools(told(table, studied))
     assert {curve.target for curve in here.curves} == {"dots"}
     (elsewhere,) = pools(told(table, Home.find(tmp_path / "elsewhere")))
-    digest = facts["studies"]["whole"]["digests"]
     assert {curve.target for curve in elsewhere.curves} == {f"dots@{digest['domain:dots'][:8]}"}
     assert elsewhere.curves[1].arm.source == f"seed-7@{digest['source:seed-7'][:8]}"
     images, of_val = np.zeros((6, 3, 32, 32), np.uint8), np.arange(6) < 2
