@@ -1,9 +1,9 @@
 """The families of networks, as configurations: which there are, and what defines a network of each."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
 from spaces.errors import UserError
 from spaces.records import KIND, Config, complaints
@@ -23,6 +23,18 @@ class Resnet(Config):
     width: Channels = 64
     """Channels at the finest resolution; they double at each halving, up to 8 times (512 in the paper)."""
     z_dim: Channels = 128
+    classes: Annotated[int, Field(gt=1, le=10_000)] | None = None
+    """How many classes the generator can be asked for, and the critic tells apart; None of a GAN without conditions."""
+    conditioning: Literal["norm", "concat"] = "norm"
+    """How the generator is told the class: by a scale and shift of every batch norm, or by a one-hot vector beside z."""
+
+    @model_validator(mode="after")
+    def _conditions_need_classes(self) -> Self:
+        if self.classes is None and self.conditioning != "norm":
+            raise ValueError(
+                f"conditioning {self.conditioning!r} means nothing without classes; give them, or leave it out"
+            )
+        return self
 
 
 class Dcgan(Config):
@@ -63,6 +75,21 @@ def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
+def classes_of(network: Resnet | Dcgan) -> int | None:
+    """How many classes a network is conditional on; None of one without conditions."""
+    return network.classes if isinstance(network, Resnet) else None
+
+
+def unconditional(network: Resnet | Dcgan) -> Resnet | Dcgan:
+    """The same network without conditions: what networks must agree in for one's weights to fit the other."""
+    if not isinstance(network, Resnet):
+        return network
+    return network.model_copy(update={"classes": None, "conditioning": "norm"})
+
+
 def told(network: Resnet | Dcgan) -> str:
-    """ "resnet of 64 pixels, width 64, z 128"."""
-    return f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
+    """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
+    plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
+    if not isinstance(network, Resnet) or network.classes is None:
+        return plain
+    return f"{plain}, of {network.classes} classes by {network.conditioning}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from spaces.config import SCRATCH, TrialConfig
+from spaces.methods.finetune import fitting_transfer
 from spaces.trials import CONFIGS, DEFAULT_METHOD
 
 Rates = tuple[float, float]
@@ -67,6 +68,5 @@ def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: Rates 
     if rates:
         values["optim"] = {**values.get("optim", {}), "lr_g": rates[0], "lr_d": rates[1]}
     if "transfer" in fields:
-        frozen = {} if arm.source else {"freeze_d": 0}
-        values["transfer"] = {**values.get("transfer", {}), "parts": arm.parts, **frozen}
+        values["transfer"] = fitting_transfer(values.get("transfer", {}), arm.parts)
     return values

@@ -134,6 +134,11 @@ class Domain:
         """Whether every image has a class."""
         return bool((self.labels >= 0).all())
 
+    @cached_property
+    def labels_known(self) -> int:
+        """How many classes labels can tell: those with a name, and those of images; some may have no image."""
+        return max(len(self.facts.class_names), int(self.labels.max()) + 1)
+
     def indices(self, split: Split) -> NDArray[np.int64]:
         """List the rows of a split, ascending: (train,) or (val,) indices into the images."""
         return np.flatnonzero(self.is_val == (split == "val"))

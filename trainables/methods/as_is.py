@@ -7,13 +7,13 @@ from torch import Tensor
 
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
-from spaces.networks import told
+from spaces.networks import told, unconditional
 from trainables.images.batches import Batch
 from trainables.images.samples import Samples
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
-from trainables.networks.sampling import ZSampler, sample
+from trainables.networks.sampling import ZSampler, draw
 from trainables.training.parallel import Group
 
 
@@ -25,7 +25,7 @@ class AsIs:
     def __init__(self, config: AsIsConfig, given: Given, device: torch.device) -> None:
         assert given.source is not None, f"{config.source=} has no model"
         facts = given.source.facts
-        if facts.network != config.network:
+        if unconditional(facts.network) != unconditional(config.network):
             raise UserError(
                 f"source {facts.name!r} is a {told(facts.network)}, the config's network a {told(config.network)}; nothing is "
                 "trained that could make up for it, so give the source's own network"
@@ -33,7 +33,9 @@ class AsIs:
         whole = given.source.model()
         self.iterations = 0
         self.origin = f"source {facts.name} as it is"
-        self._model = Model({GENERATOR: whole.networks[GENERATOR]}, {GENERATOR: whole.weights[GENERATOR]})
+        named = facts.class_names
+        self._same_classes = bool(named) and named == given.target.facts.class_names
+        self._model = Model({GENERATOR: whole.networks[GENERATOR]}, {GENERATOR: whole.weights[GENERATOR]}, named)
         generator = self._model.network(GENERATOR)
         self._generator = generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -42,8 +44,9 @@ class AsIs:
         raise AssertionError("nothing is trained")
 
     def sample(self, n: int, seed: int) -> Samples:
-        """`n` images of the source, with the statistics of batch norm that it came with."""
-        return Samples(sample(self._generator, n, seed))
+        """`n` images of the source, with the statistics of batch norm that it came with; with labels if they are the target's."""
+        drawn = draw(self._generator, n, seed)
+        return drawn if self._same_classes else Samples(drawn.images)
 
     def model(self) -> Model:
         """The source's generator."""

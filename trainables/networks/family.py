@@ -13,7 +13,8 @@ class Family:
     """A kind of network with a config of its own.
 
     A generator has `z_dim` and maps z, float (N, z_dim), to images, float (N, 3, R, R) in [-1, 1]. A critic maps such images
-    to logits, float (N,), higher for more real; it may bring an `input_gradient` of its own (see `training.losses`).
+    to logits, float (N,), higher for more real; it may bring an `input_gradient` of its own (see `training.losses`). Where
+    the config has `classes`, the generator takes labels beside z and has their `prior`, and the critic has `judge`.
     """
 
     networks: Mapping[str, Callable[[Any], nn.Module]]
@@ -22,7 +23,7 @@ class Family:
     """Give every layer of a network on the CPU its first weights, drawn from the generator of numbers alone."""
     stages: Callable[[nn.Module], Sequence[Sequence[nn.Module]]]
     """A critic's stages from the image side, as FreezeD counts them; the last layer is in none, as it always trains."""
-    fields: Callable[[Mapping[str, Tensor]], Mapping[str, int]]
+    fields: Callable[[Mapping[str, Tensor]], Mapping[str, int | str]]
     """The fields of the config that names and shapes of a network's tensors give away."""
     critic_sees_batch: bool = False
     """Whether the critic normalises over its batch: then it is shown real and generated images apart, and has no

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.networks import NetworkConfig
+from spaces.networks import NetworkConfig, classes_of
 from spaces.plain_json import parse_json
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
@@ -31,6 +31,14 @@ class Model:
 
     networks: Mapping[str, AnyNetwork]
     weights: Mapping[str, Mapping[str, Tensor]]
+    class_names: tuple[str, ...] = ()
+    """What a conditional model's classes are called, by label; none where they have no names, or there are none."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that a conditional model's classes go by, their numbers where they have none; () of another."""
+        count = classes_of(self.networks[GENERATOR])
+        return self.class_names or tuple(map(str, range(count or 0)))
 
     def network(self, name: str) -> nn.Module:
         """The network of that name with its weights, on the CPU, in eval mode."""
@@ -49,6 +57,8 @@ class ModelFacts(Config):
     """Whose sampler draws from it."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The configuration of the trial that made it; empty where none did."""
+    class_names: tuple[str, ...] = ()
+    """As the model's."""
     digests: dict[str, str] = Field(default_factory=dict)
     """The SHA-256 of each network's file."""
 
@@ -60,7 +70,8 @@ def write_model(folder: Path, model: Model, *, method: str, config: Mapping[str,
         for name in model.networks:
             write_tensors(model.weights[name], beside / f"{name}.safetensors")
             digests[name] = file_digest(beside / f"{name}.safetensors")
-        facts = ModelFacts(networks=dict(model.networks), method=method, config=dict(config), digests=digests)
+        networks, names = dict(model.networks), model.class_names
+        facts = ModelFacts(networks=networks, method=method, config=dict(config), class_names=names, digests=digests)
         (beside / FACTS).write_text(facts.model_dump_json(indent=1) + "\n")
 
 
@@ -83,7 +94,7 @@ def read_model(path: Path) -> tuple[Model, ModelFacts]:
                 f"{path} is no whole model: {name}.safetensors is not the one that {FACTS} names; it was changed, or is being "
                 "written: try again, or resume the study"
             )
-    return Model(facts.networks, weights), facts
+    return Model(facts.networks, weights, facts.class_names), facts
 
 
 def _of_one_file(path: Path) -> tuple[Model, ModelFacts]:

@@ -7,6 +7,7 @@ Batch norm is in the generator alone; `sampling` says what sampling makes of it.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -15,6 +16,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
 from spaces.networks import Resnet
+from trainables.networks.conditional import ConditionalNorm, normed
 from trainables.networks.family import Family
 from trainables.networks.pooling import convolve_and_pool, sum_neighbours, sum_pool
 from trainables.networks.tangents import NormState, Sweep, norm_relu
@@ -26,17 +28,17 @@ SMALLEST = 4
 class UpBlock(nn.Module):
     """(N, in, r, r) -> (N, out, 2r, 2r): pre-activation residual block with nearest-neighbour upsampling."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.norm2 = norm(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2.0))
-        h = self.conv2(F.relu(self.norm2(h)))
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = self.conv1(F.interpolate(F.relu(normed(self.norm1, x, labels)), scale_factor=2.0))
+        h = self.conv2(F.relu(normed(self.norm2, h, labels)))
         # A 1x1 convolution commutes with nearest upsampling; in this order it costs a quarter.
         return F.interpolate(self.shortcut(x), scale_factor=2.0).add(h)
 
@@ -70,26 +72,43 @@ class DownBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]."""
+    """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]; a conditional one takes labels, int64 (N,), too.
+
+    Then its buffer `prior` has the classes' shares of the images that it is trained on, which labels are drawn by.
+    """
 
     def __init__(self, network: Resnet) -> None:
         super().__init__()
         channels = _channels(network)[::-1]
         self.z_dim = network.z_dim
         self.from_z = nn.Linear(network.z_dim, channels[0] * SMALLEST**2)
-        self.blocks = nn.ModuleList(UpBlock(a, b) for a, b in pairwise(channels))
-        self.norm = nn.BatchNorm2d(channels[-1])
+        by_norm = network.classes is not None and network.conditioning == "norm"
+        norm = partial(ConditionalNorm, network.classes or 0) if by_norm else nn.BatchNorm2d
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm) for a, b in pairwise(channels))
+        self.norm = norm(channels[-1])
         self.to_rgb = nn.Conv2d(channels[-1], CHANNELS, 3, padding=1)
+        if network.classes is not None:
+            self.register_buffer("prior", torch.full((network.classes,), 1 / network.classes))
+            if not by_norm:  # what a one-hot vector beside z would have for columns in from_z
+                self.from_label = nn.Linear(network.classes, channels[0] * SMALLEST**2, bias=False)
 
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.from_z(z).unflatten(1, (-1, SMALLEST, SMALLEST))  # (N, c, 4, 4)
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.from_z(z)
+        if hasattr(self, "from_label"):
+            assert labels is not None, "a conditional generator takes labels"
+            x = x + self.from_label(F.one_hot(labels, self.from_label.in_features).to(z.dtype))
+        x = x.unflatten(1, (-1, SMALLEST, SMALLEST))  # (N, c, 4, 4)
         for block in self.blocks:
-            x = block(x)
-        return torch.tanh(self.to_rgb(F.relu(self.norm(x))))
+            x = block(x, labels)
+        return torch.tanh(self.to_rgb(F.relu(normed(self.norm, x, labels))))
 
 
 class Discriminator(nn.Module):
-    """Images (N, 3, R, R) -> logits (N,), unbounded; higher means more real. No sample sees the others of its batch."""
+    """Images (N, 3, R, R) -> logits (N,), unbounded; higher means more real. No sample sees the others of its batch.
+
+    A conditional one has a second head beside it, on the same features: `judge` gives its logits of classes, (N, classes),
+    too. Its norms know nothing of classes.
+    """
 
     def __init__(self, network: Resnet) -> None:
         super().__init__()
@@ -97,13 +116,24 @@ class Discriminator(nn.Module):
         self.from_rgb = nn.Conv2d(CHANNELS, channels[0], 3, padding=1)
         self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
         self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
+        if network.classes is not None:
+            self.to_class = nn.Linear(channels[-1] * SMALLEST**2, network.classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.to_logit(self._features(images))
+        return logits.squeeze(1)
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N,) as of a call, and logits of the classes, (N, classes), of a conditional critic."""
+        features = self._features(images)
+        return self.to_logit(features).squeeze(1), self.to_class(features)
+
+    def _features(self, images: Tensor) -> Tensor:
         x = self.from_rgb(images)
         for block in self.blocks:
             x = block(x)
-        logits: Tensor = self.to_logit(x.flatten(1))
-        return logits.squeeze(1)
+        flat: Tensor = x.flatten(1)
+        return flat
 
     def input_gradient(self, images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The logits' gradient in the images, (N, 3, R, R), without a graph, and what it does along directions u of that shape.
@@ -139,7 +169,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Give every layer of `module` (on the CPU) its initial weights, drawn from `generator` alone.
 
     Uniform, with std sqrt(4 / (fan_in + fan_out)) for the 3x3 convolutions of residual blocks (He) and
-    sqrt(2 / (fan_in + fan_out)) for all else (Glorot); biases 0, norms the identity. As in the reference code.
+    sqrt(2 / (fan_in + fan_out)) for all else (Glorot); biases 0, norms the identity, of each class too. As in the reference
+    code.
     """
     blocks = [block for block in module.modules() if isinstance(block, UpBlock | DownBlock)]
     he = {conv for block in blocks for conv in (block.conv1, block.conv2)}
@@ -151,8 +182,11 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.weight.uniform_(-bound, bound, generator=generator)
             if layer.bias is not None:
                 layer.bias.zero_()
-        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm | ConditionalNorm):
             layer.reset_parameters()
+        elif isinstance(layer, Generator) and hasattr(layer, "prior"):
+            prior = layer.get_buffer("prior")
+            prior.fill_(1 / len(prior))
 
 
 def stages(discriminator: nn.Module) -> list[list[nn.Module]]:
@@ -165,14 +199,18 @@ def stages(discriminator: nn.Module) -> list[list[nn.Module]]:
     return [[discriminator.from_rgb, first], *([block] for block in rest)]
 
 
-def fields(state: Mapping[str, Tensor]) -> dict[str, int]:
+def fields(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     """The fields of the config that the names and shapes of a generator's or critic's weights give away."""
-    found = {}
+    found: dict[str, int | str] = {}
     for name, tensor in state.items():
         if name.endswith("from_z.weight"):
             found["z_dim"] = tensor.shape[1]
         elif name.endswith("_rgb.weight"):
             found["width"] = tensor.shape[0 if name.endswith("from_rgb.weight") else 1]
+        elif name.endswith(("to_class.bias", "prior")):
+            found["classes"] = tensor.shape[0]
+        elif name.endswith("from_label.weight"):
+            found["conditioning"] = "concat"
     blocks = {match[1] for name in state if (match := re.search(r"\bblocks\.(\d+)\.", name))}
     return {**found, "resolution": SMALLEST * 2 ** len(blocks)}
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trainables.images.pixels import to_float, to_uint8
 from trainables.images.samples import Samples
 from trainables.machine.randomness import random_numbers
+from trainables.networks.conditional import labels_by
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
 
@@ -28,7 +29,7 @@ def set_standing_statistics(generator: nn.Module, seed: int = 0, n: int = STANDI
     """Set batch norm's running mean and variance to averages over `n` seeded z, in about equal batches of at most 256.
 
     Each batch is normalised by its own statistics, as in training. The mean of its unbiased variances counts the
-    variation between batches in too.
+    variation between batches in too. Of a conditional generator they are over labels drawn by its prior.
     """
     norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
     if not norms:
@@ -39,24 +40,35 @@ def set_standing_statistics(generator: nn.Module, seed: int = 0, n: int = STANDI
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
     generator.train()
-    for z in torch.chunk(_draw_z(generator, n, "standing statistics", seed), math.ceil(n / 256)):
-        generator(z)
+    parts = [torch.chunk(each, math.ceil(n / 256)) for each in draw_inputs(generator, n, "standing statistics", seed)]
+    for inputs in zip(*parts, strict=True):
+        generator(*inputs)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
     generator.train(training)
 
 
-@torch.no_grad()
 def sample(generator: nn.Module, n: int, seed: int, batch: int = 128) -> Tensor:
-    """`n` images, uint8 (n, 3, R, R) on the CPU, in eval mode: call `set_standing_statistics` first.
+    """`n` images, uint8 (n, 3, R, R) on the CPU: those of `draw`."""
+    return draw(generator, n, seed, batch).images
 
-    All z are drawn at once, so image i does not depend on `batch`.
+
+@torch.no_grad()
+def draw(generator: nn.Module, n: int, seed: int, batch: int = 128, *, label: int | None = None) -> Samples:
+    """`n` images with their labels, in eval mode: call `set_standing_statistics` first.
+
+    All z are drawn at once, so image i does not depend on `batch`; nor on its label, and labels not on z. A conditional
+    generator's labels are `label`, or are drawn by its prior; of another the samples have none.
     """
     training = generator.training
     generator.eval()
-    images = [to_uint8(generator(z)).cpu() for z in torch.split(_draw_z(generator, n, "samples", seed), batch)]
+    z, *labels = draw_inputs(generator, n, "samples", seed)
+    if labels and label is not None:
+        labels = [torch.full_like(labels[0], label)]
+    parts = [torch.split(each, batch) for each in (z, *labels)]
+    images = [to_uint8(generator(*inputs)).cpu() for inputs in zip(*parts, strict=True)]
     generator.train(training)
-    return torch.cat(images)
+    return Samples(torch.cat(images), labels[0].cpu() if labels else None)
 
 
 @torch.no_grad()
@@ -67,15 +79,21 @@ def critic_logits(critic: nn.Module, images: Tensor, batch: int = 256) -> Tensor
 
 
 class ZSampler:
-    """Samples a model whose generator takes z alone; ready where the generator has its standing statistics."""
+    """Samples a model whose generator takes z, and labels; ready where the generator has its standing statistics."""
 
     def __init__(self, model: Model) -> None:
         generator = model.network(GENERATOR)
         self._generator = generator.to(memory_format=torch.channels_last)  # sums as in training
+        self.classes = model.classes
+        """The names of the classes that it can be asked for by label; none of an unconditional model."""
 
     def __call__(self, n: int, seed: int) -> Samples:
-        """`n` images on the CPU; equal seeds take equal z."""
-        return Samples(sample(self._generator, n, seed))
+        """`n` images on the CPU; equal seeds take equal z, and equal labels where priors are equal."""
+        return draw(self._generator, n, seed)
+
+    def of_class(self, label: int, n: int, seed: int) -> Samples:
+        """`n` images of the class of that number, of the same z as without."""
+        return draw(self._generator, n, seed, label=label)
 
 
 def device_of(network: nn.Module) -> torch.device:
@@ -83,6 +101,11 @@ def device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _draw_z(generator: nn.Module, n: int, purpose: str, seed: int) -> Tensor:
+def draw_inputs(generator: nn.Module, n: int, purpose: str, seed: int) -> tuple[Tensor, ...]:
+    """Draw what the generator takes: z (n, z_dim), and for a conditional one labels (n,) by its prior; on its device."""
     z = torch.randn(n, int(generator.z_dim), generator=random_numbers(purpose, seed))  # type: ignore[arg-type]
-    return z.to(device_of(generator))
+    drawn: tuple[Tensor, ...] = (z,)
+    if hasattr(generator, "prior"):
+        uniform = torch.rand(n, generator=random_numbers(f"labels of {purpose}", seed))
+        drawn += (labels_by(generator.get_buffer("prior").cpu(), uniform),)
+    return tuple(part.to(device_of(generator)) for part in drawn)

@@ -4,7 +4,7 @@ Optimiser state is not transferred, as in the reference code of Wang et al., "Tr
 from zero moments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from spaces.methods.finetune import Transfer
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.family import Family
 
-Fields = Callable[[Mapping[str, Tensor]], Mapping[str, int]]
+Fields = Callable[[Mapping[str, Tensor]], Mapping[str, int | str]]
 
 TRANSFERRED: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -59,18 +59,19 @@ def graft(
     where: str,
     on_mismatch: Literal["error", "reinit"],
     fields: Fields | None = None,
+    new: Collection[str] = (),
 ) -> GraftReport:
     """Copy the parameters and buffers in `source` into `target` in place, by name and shape.
 
     `fields` reads a network's config off its tensors, for the way out of a refusal. With "reinit", a tensor of the target
-    that finds none of its name and shape keeps its own, fresh values.
+    that finds none of its name and shape keeps its own, fresh values; those of names in `new` do in any case.
 
     Raises TransferError, which starts with `where`, before anything is copied: with "error" if a tensor differs in
     shape, is missing or is left over; always if no matrix or convolution fits, for biases and counters are no transfer.
     """
-    own = target.state_dict()
+    own = {name: tensor for name, tensor in target.state_dict().items() if not name.endswith(".prior")}  # the data's
     copied = [name for name, tensor in own.items() if name in source and source[name].shape == tensor.shape]
-    misfits = _misfits(own, source)
+    misfits = _misfits({name: tensor for name, tensor in own.items() if name not in new}, source)
     fits = any(own[name].dim() > 1 for name in copied)
     if misfits and (on_mismatch == "error" or not fits):
         more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
@@ -93,11 +94,12 @@ def graft_networks(
     *,
     source_name: str,
     target_name: str,
+    new: Collection[str] = (),
 ) -> GraftReport:
     """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
     The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
-    arXiv:2002.10964).
+    arXiv:2002.10964); with `transfer.train` "norms" all of the generator but its norms' scales and shifts neither.
 
     Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
     later training could mend.
@@ -111,8 +113,11 @@ def graft_networks(
             raise TransferError(f"{where}: it has no {part}; set transfer/parts to {' or '.join(map(repr, source))}")
         named = {f"{part}.{name}": tensor for name, tensor in source[part].items()}
         target = nn.ModuleDict({part: networks[part]})
-        reports.append(graft(target, named, where=where, on_mismatch=transfer.on_mismatch, fields=family.fields))
+        how = transfer.on_mismatch
+        reports.append(graft(target, named, where=where, on_mismatch=how, fields=family.fields, new=new))
     frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
+    if transfer.train == "norms":
+        frozen = (*_freeze_all_but_norms(networks[GENERATOR]), *frozen)
     report = GraftReport(
         copied=tuple(name for each in reports for name in each.copied),
         reinitialised=tuple(name for each in reports for name in each.reinitialised),
@@ -123,6 +128,9 @@ def graft_networks(
         raise TransferError(
             f"{where}: transfer/freeze_d={transfer.freeze_d} would freeze {random[0]}, which was re-initialised; "
             "lower transfer/freeze_d or take a source that fits"
+            if random[0].startswith(DISCRIMINATOR)
+            else f"{where}: transfer/train={transfer.train!r} would freeze {random[0]}, which was re-initialised; "
+            "set transfer/train='all' or take a source that fits"
         )
     return report
 
@@ -144,6 +152,14 @@ def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> 
         for module in stage:
             module.requires_grad_(False)
     return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
+
+
+def _freeze_all_but_norms(generator: nn.Module) -> tuple[str, ...]:
+    generator.requires_grad_(False)
+    for layer in generator.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+            layer.requires_grad_(True)
+    return tuple(f"{GENERATOR}.{name}" for name, p in generator.named_parameters() if not p.requires_grad)
 
 
 def _misfits(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> list[str]:

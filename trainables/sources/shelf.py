@@ -51,6 +51,8 @@ class SourceFacts(Config):
     """What the scores were measured with."""
     origin: str
     """How it came here: the training configuration or the files it was made from."""
+    class_names: tuple[str, ...] = ()
+    """What the classes of a conditional model are called, by label; none where they have no names, or there are none."""
     digest: str
     """SHA-256 over both weight files."""
     created: str
@@ -85,7 +87,7 @@ class SourceModel:
 
     def model(self) -> Model:
         """Its networks with their weights; SourceError unless the digest fits."""
-        return Model(self.facts.networks, self.weights())
+        return Model(self.facts.networks, self.weights(), self.facts.class_names)
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """Its networks' tensors, {"generator": {...}, "discriminator": {...}}; SourceError unless the digest fits."""
@@ -144,7 +146,8 @@ def save_source(path: Path, facts: Mapping[str, object], model: Model, samples_p
     with writing_folder(path) as beside:
         for name in networks:
             write_tensors(model.weights[name], beside / f"{name}.safetensors")
-        filled = {**facts, "networks": networks, "digest": weights_digest(beside, networks)}
+        filled = {**facts, "networks": networks, "class_names": model.class_names}
+        filled["digest"] = weights_digest(beside, networks)
         complete = SourceFacts.parse(filled, f"source model {path.name!r}")
         (beside / FACTS).write_text(complete.model_dump_json(indent=1) + "\n")
         (beside / SAMPLES).write_bytes(samples_png)

@@ -26,6 +26,8 @@ class GanLoss:
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
     penalty: Callable[[Critic, Tensor, Tensor, Tensor], Tensor]
+    paired: bool = False
+    """Whether `generator` takes by how much each generated image's logit is above that of a real image, one to one."""
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
@@ -90,6 +92,14 @@ def _nonsaturating_generator(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits).mean()
 
 
+def _relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    return F.softplus(fake_logits - real_logits).mean()
+
+
+def _r1_and_r2(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    return r1(critic, real) + r1(critic, fake)
+
+
 def _r1_on_real(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     return r1(critic, real)
 
@@ -98,4 +108,5 @@ LOSSES: Mapping[str, GanLoss] = {
     "wgan_gp": GanLoss(_wasserstein_discriminator, _raise_logits, gradient_penalty),
     "nonsaturating": GanLoss(_nonsaturating_discriminator, _nonsaturating_generator, _r1_on_real),
     "hinge": GanLoss(_hinge_discriminator, _raise_logits, gradient_penalty),
+    "relativistic": GanLoss(_relativistic_discriminator, _nonsaturating_generator, _r1_and_r2, paired=True),
 }

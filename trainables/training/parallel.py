@@ -137,7 +137,7 @@ class _AgreedNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, share: float
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, share: float
     ) -> tuple[Tensor, Tensor, Tensor, float]:
         """The output, the mean and biased variance (c,) over all rows, and how many numbers those are of."""
         count = x.numel() // x.shape[1]
@@ -156,7 +156,7 @@ class _AgreedNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
         """Gradients of this worker's mean loss; those of x hold what its rows do to the others' through the statistics."""
         x, weight, mean, inverse_std = ctx.saved_tensors
         dy = grad.to(mean.dtype)
@@ -166,7 +166,10 @@ class _AgreedNorm(torch.autograd.Function):
         with _noticing_loss():
             dist.all_reduce(sums.mul_(ctx.share))
         through_mean, through_variance = (_across(each) / ctx.count for each in sums)
-        dx = (dy - through_mean).sub_(normed.mul_(through_variance)).mul_(_across(weight * inverse_std))
+        dx = (dy - through_mean).sub_(normed.mul_(through_variance))
+        if weight is None:  # a norm whose scale and shift come after it
+            return dx.mul_(_across(inverse_std)).to(x.dtype), None, None, None, None
+        dx.mul_(_across(weight * inverse_std))
         return dx.to(x.dtype), own[1].to(weight.dtype), own[0].to(weight.dtype), None, None
 
 

@@ -45,15 +45,50 @@ class Case:
 
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
 DCGAN = {"family": "dcgan", **RESNET}
+BY_CLASS = {**RESNET, "classes": 2}
+SHORT = {"loss": {"n_critic": 2}, "optim": {"batch": 4}}
 PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
 GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
+SMALL = {"source": "seed-7", "network": RESNET, "optim": {"batch": 8}}
+BUDGET = {"images": 96, "eval_every_images": 80}
+"""Long enough for ADA's strength to move before the trial is broken off, in the middle of its next batches."""
+DIFFAUGMENT = {"policy": "color,translation,cutout"}
+ADA = {"ada_target": 0.1, "ada_images": 80}
 
 CASES: Mapping[str, Case] = {
-    "finetune": Case(
-        {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}, moves=GAN
-    ),
+    "finetune": Case({"source": "seed-7", "network": RESNET, **SHORT}, moves=GAN),
     "finetune, dcgan": Case({"source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
     "finetune, scratch": Case({"source": "scratch", "network": DCGAN, **PLAIN}, moves=GAN),
+    "finetune, diffaugment": Case({**SMALL, "loss": {"n_critic": 2}, "augment": DIFFAUGMENT}, moves=GAN),
+    "finetune, ada": Case(
+        {
+            **SMALL,
+            "optim": {"batch": 8, "lr_d": 1e-3},
+            "loss": {"name": "nonsaturating", "n_critic": 1},
+            "augment": ADA,
+            "budget": BUDGET,
+        },
+        moves=GAN | {"ada"},
+    ),
+    "finetune, lecam, hinge": Case(
+        {**SMALL, "loss": {"name": "hinge", "n_critic": 1, "lecam": 0.3}, "transfer": {"ewc": 1.0}},
+        moves=GAN | {"lecam"},
+    ),
+    "finetune, relativistic": Case(
+        {**SMALL, "loss": {"name": "relativistic", "penalty": 1, "n_critic": 1}, "augment": DIFFAUGMENT},
+        moves=GAN,
+    ),
+    "finetune, norms alone": Case(
+        {**SMALL, "loss": {"n_critic": 1}, "transfer": {"train": "norms", "l2_sp": 0.1}}, moves=GAN
+    ),
+    "finetune, conditional": Case({"source": "seed-7", "network": BY_CLASS, **SHORT}, moves=GAN),
+    "finetune, conditional, diffaugment, ewc": Case(
+        {**SMALL, "network": BY_CLASS, "loss": {"n_critic": 1}, "augment": DIFFAUGMENT, "transfer": {"ewc": 1.0}},
+        moves=GAN,
+    ),
+    "finetune, conditional from conditional": Case(
+        {"source": "by-class", "network": {**BY_CLASS, "conditioning": "concat"}, **SHORT}, moves=GAN
+    ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
 }
@@ -101,6 +136,7 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
 def shelf(tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
     new_source("seed-7")
     new_source("plain", family="dcgan")
+    new_source("by-class", classes=3)
 
 
 def test_every_method_has_a_case_here() -> None:
@@ -270,5 +306,17 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
             assert shared["losses"] == pytest.approx(dict(alone.losses), rel=1e-3), case
             assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
         assert not files_in(tmp_path / f"{case}-1").model.exists(), case
+        one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
+        for name in (name for name in one_state if name.startswith(("ada.", "lecam."))):
+            torch.testing.assert_close(shared_state[name], one_state[name], rtol=1e-3, atol=1e-5)
         images = [open_sampler(files_in(tmp_path / f"{case}-{who}").model)(8, seed=1).images for who in ("alone", 0)]
         assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
+
+
+def test_adas_strength_and_lecams_averages_are_state(home: Home, tmp_path: Path) -> None:
+    """Broken off in the middle of the batches that the strength is judged by, and not at 0."""
+    next(evaluations(run_trial(config_of("finetune, ada"), home, files_in(tmp_path / "ada"), CPU)))
+    state = last_state(files_in(tmp_path / "ada"))
+    assert state["ada.p"] > 0 and 0 < state["ada.batches"] < 4 and state["ada.signs"] != 0
+    next(evaluations(run_trial(config_of("finetune, lecam, hinge"), home, files_in(tmp_path / "lecam"), CPU)))
+    assert last_state(files_in(tmp_path / "lecam"))["lecam.averages"].all()

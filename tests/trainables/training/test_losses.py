@@ -59,11 +59,16 @@ def test_registry_holds_the_losses_that_a_config_can_name():
             (softplus(-2) + softplus(1) + softplus(0.5) + softplus(-3)) / 2,
             (softplus(-0.5) + softplus(3)) / 2,
         ),
+        ("relativistic", (softplus(-1.5) + softplus(-2)) / 2, (softplus(-0.5) + softplus(3)) / 2),
     ],
 )
 def test_values_are_those_by_hand(name, discriminator, generator):
     assert LOSSES[name].discriminator(REAL, FAKE).item() == pytest.approx(discriminator)
     assert LOSSES[name].generator(FAKE).item() == pytest.approx(generator)
+
+
+def test_only_the_relativistic_generator_is_judged_beside_real_images():
+    assert [name for name, loss in LOSSES.items() if loss.paired] == ["relativistic"]
 
 
 @pytest.mark.parametrize("norm", [0.5, 1.0, 3.0])
@@ -88,10 +93,10 @@ def test_gradient_penalty_looks_between_real_and_fake(mix):
     torch.testing.assert_close(penalty, (2 * between.flatten(1).norm(dim=1) - 1).square().mean())
 
 
-def test_hinge_and_wgan_gp_penalise_interpolates_and_nonsaturating_real_images():
+def test_hinge_and_wgan_gp_penalise_interpolates_nonsaturating_real_images_and_relativistic_all_images():
     real, fake, mix = images()
     penalties = {name: loss.penalty(linear_critic(3.0), real, fake, mix).item() for name, loss in LOSSES.items()}
-    assert penalties == pytest.approx({"wgan_gp": 4, "hinge": 4, "nonsaturating": 4.5})
+    assert penalties == pytest.approx({"wgan_gp": 4, "hinge": 4, "nonsaturating": 4.5, "relativistic": 9})
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -11,15 +11,22 @@ from spaces.methods.finetune import FinetuneConfig
 from trainables.images.batches import Batch, batches
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
+from trainables.methods.finetuning.classes import Classes, judged, judged_fakes
 from trainables.methods.method import Given, Method, Needs
+from trainables.networks.conditional import labels_by
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network, family_of
 from trainables.networks.models import Model
-from trainables.networks.sampling import DRAFT, STANDING, ZSampler, sample, set_standing_statistics
+from trainables.networks.sampling import DRAFT, STANDING, ZSampler, draw, set_standing_statistics
+from trainables.sources.classes import fit_classes
 from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
 from trainables.sources.shelf import SourceModel
+from trainables.training.anchors import Anchor, fisher
+from trainables.training.augmentation.ada import Strength
+from trainables.training.augmentation.sight import sight_of
 from trainables.training.average import averaging, follow
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
+from trainables.training.lecam import LeCam
 from trainables.training.losses import LOSSES
 from trainables.training.parallel import Group
 from trainables.training.state import load_state, state_of
@@ -28,15 +35,25 @@ from trainables.training.state import load_state, state_of
 class Finetune:
     """A GAN in training, with Adam for both networks and a moving average of the generator."""
 
-    def __init__(self, config: FinetuneConfig, source: SourceModel | None, device: torch.device, group: Group) -> None:
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        source: SourceModel | None,
+        device: torch.device,
+        group: Group,
+        classes: Classes | None = None,
+    ) -> None:
+        self.classes = classes
         self.config, self.device, self.group = config, device, group.of_batch(config.optim.batch)
         self.iterations = 0
         self.loss = LOSSES[config.loss.name]
         _check_penalty(config)
         self.generator = build_network(GENERATOR, config.network, config.seed)
         self.discriminator = build_network(DISCRIMINATOR, config.network, config.seed)
-        self.grafted = GraftReport() if source is None else self._graft(source)
-        self.origin = "random weights" if source is None else self.grafted.summary()
+        self.grafted = GraftReport()
+        self.origin = "random weights" if source is None else self._graft(source)
+        if classes is not None:
+            self.generator.get_buffer("prior").copy_(classes.prior)
         layout = {"device": device, "memory_format": torch.channels_last}
         self.generator.to(**layout)  # type: ignore[call-overload]
         self.discriminator.to(**layout)  # type: ignore[call-overload]
@@ -47,10 +64,35 @@ class Finetune:
             self.group.agree_on_statistics(network)
         optim = config.optim
         betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=optim.lr_g, betas=betas, fused=True)
+        self.adam_g = torch.optim.Adam(trained(self.generator), lr=optim.lr_g, betas=betas, fused=True)
         self.adam_d = torch.optim.Adam(trained(self.discriminator), lr=optim.lr_d, betas=betas, fused=True)
+        self._add_knobs()
 
-    def _graft(self, source: SourceModel) -> GraftReport:
+    def _add_knobs(self) -> None:
+        """What helps where the target has few images; each is None, or does nothing, where the config has it at 0."""
+        config, group = self.config, self.group
+        augment, loss, rows = config.augment, config.loss, config.optim.batch
+        images = augment.ada_images or max(1, config.budget.images // 2)
+        self.ada = Strength(augment.ada_target, images, rows, group) if augment.ada_target else None
+        self.lecam = (
+            LeCam(loss.lecam, loss.lecam_decay, loss.lecam_start_images, group).to(self.device) if loss.lecam else None
+        )
+        self.sight = sight_of(augment, self.ada, rows, config.seed, group)
+        self._anchors = {self.adam_g: self._anchors_of(GENERATOR), self.adam_d: self._anchors_of(DISCRIMINATOR)}
+
+    def _anchors_of(self, part: str) -> list[Anchor]:
+        """What pulls the weights that this network has from the source back to them."""
+        transfer, network = self.config.transfer, self._networks[part]
+        named = [(f"{part}.{name}", weight) for name, weight in network.named_parameters() if weight.requires_grad]
+        weights = [weight for name, weight in named if name in self.grafted.copied]
+        anchors = [Anchor(weights, transfer.l2_sp)] if transfer.l2_sp and weights else []
+        if transfer.ewc and part == GENERATOR and weights:
+            importance = fisher(self.generator, self.discriminator, weights, self.config.seed)
+            anchors.append(Anchor(weights, transfer.ewc, importance))
+        return anchors
+
+    def _graft(self, source: SourceModel) -> str:
+        """Graft, and say in a line what was."""
         own, transfer = self.config.network, self.config.transfer
         for part in TRANSFERRED[transfer.parts]:
             theirs = source.facts.networks.get(part, own)
@@ -60,8 +102,13 @@ class Finetune:
                     f"network/family={theirs.family!r} or take another source"
                 )
         networks = {GENERATOR: self.generator, DISCRIMINATOR: self.discriminator}
-        names = {"source_name": source.facts.name, "target_name": self.config.target}
-        return graft_networks(networks, family_of(own), source.weights(), transfer, **names)
+        names = source.model().classes, self.classes.names if self.classes else ()
+        fitted = fit_classes(
+            source.weights(), source.facts.network, names[0], own, names[1], self.discriminator.state_dict()
+        )
+        named = {"source_name": source.facts.name, "target_name": self.config.target}
+        self.grafted = graft_networks(networks, family_of(own), fitted.weights, transfer, **named, new=fitted.new)
+        return "; ".join(filter(None, [self.grafted.summary(), fitted.note]))
 
     @property
     def images_per_iteration(self) -> int:
@@ -72,17 +119,21 @@ class Finetune:
         """One iteration: n_critic critic steps, then one generator step.
 
         `batch` has n_critic * batch images, on any device, the same on every worker. Returns the mean critic loss (penalty
-        included) and the generator's loss, scalars on the learner's device.
+        included) and the generator's loss, scalars on the learner's device; of a conditional GAN both include the auxiliary
+        classifier's, `class_d` and `class_g`, as they are weighted.
         """
         draws, size = Draws(self.config.seed, self.iterations), self.config.optim.batch
         reals = to_float(batch.images.to(self.device, non_blocking=True))
         if self.config.augment.flip:
             reals = draws.mirrored(reals)
+        self.sight.at(self.iterations)
         losses = []
-        for real in torch.split(reals, size):
+        for number, real in enumerate(torch.split(reals, size)):
             z, mix = draws.normal(size, self.config.network.z_dim), draws.uniform(size, 1, 1, 1)
-            losses.append(self._critic_step(real, z, mix))
-        loss_g = self._generator_step(draws.normal(size, self.config.network.z_dim))
+            labels = () if self.classes is None else (_labels(batch)[number * size : (number + 1) * size],)
+            losses.append(self._critic_step(real, self._asked(z, draws), mix, *labels))
+        z = draws.normal(size, self.config.network.z_dim)
+        of_generator = self._generator_step(self._asked(z, draws), reals[-size:])
         self.iterations += 1
         follow(
             self.average,
@@ -91,22 +142,43 @@ class Finetune:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.optim.ema_halflife_images,
         )
-        means = torch.stack([torch.stack(losses).mean(), loss_g])
+        of_critic = {name: torch.stack([each[name] for each in losses]).mean() for name in losses[0]}
+        found = {**of_critic, **of_generator}
+        means = torch.stack(list(found.values()))
         self.group.average_([means])
-        return {"loss_d": means[0], "loss_g": means[1]}
+        return dict(zip(found, means, strict=True))
 
-    def _critic_step(self, real: Tensor, z: Tensor, mix: Tensor) -> Tensor:
-        real, z, mix = (self._place(part) for part in (real, z, mix))
+    def _asked(self, z: Tensor, draws: Draws) -> tuple[Tensor, ...]:
+        """What the generator takes: z, and of a conditional GAN labels by the data's prior."""
+        return (z,) if self.classes is None else (z, labels_by(self.classes.prior, draws.uniform(len(z))))
+
+    def _critic_step(
+        self, real: Tensor, asked: tuple[Tensor, ...], mix: Tensor, labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        real, mix, *asked_here = (self._place(part) for part in (real, mix, *asked))
+        weight, told = self.config.classifier.critic, {}
         with self._precision():
             with torch.no_grad():
-                fake = self.generator(z).float()
-            total = self.loss.discriminator(*self._logits(real, fake))
+                fake = self.generator(*asked_here).float()
+            shown = self.sight(real), self.sight(fake)
+            if labels is not None and weight:
+                of_real, of_fake, entropy = judged(self.discriminator, *shown, self._place(labels))
+                total = self.loss.discriminator(of_real, of_fake) + weight * entropy
+                told = {"class_d": weight * entropy.detach()}
+            else:
+                of_real, of_fake = self._logits(*shown)
+                total = self.loss.discriminator(of_real, of_fake)
             if self.config.loss.penalty:
-                total = total + self.config.loss.penalty * self.loss.penalty(self.discriminator, real, fake, mix)
+                critic = self.sight.critic(self.discriminator)
+                total = total + self.config.loss.penalty * self.loss.penalty(critic, real, fake, mix)
+            if self.lecam is not None:
+                total = total + self.lecam(of_real, of_fake, self.iterations * self.images_per_iteration)
+            if self.ada is not None:
+                self.ada.learn(of_real)
         self.adam_d.zero_grad()
         total.backward(inputs=self.adam_d.param_groups[0]["params"])  # not the images', which the penalty asked for
         self._descend(self.adam_d)
-        return total.detach()
+        return {"loss_d": total.detach(), **told}
 
     def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of real and generated images, float32 (n,) each; in one pass where no image sees the others."""
@@ -115,13 +187,27 @@ class Finetune:
         of_real, of_fake = self.discriminator(torch.cat([real, fake])).float().chunk(2)
         return of_real, of_fake
 
-    def _generator_step(self, z: Tensor) -> Tensor:
+    def _generator_step(self, asked: tuple[Tensor, ...], real: Tensor) -> dict[str, Tensor]:
+        """A step on what the whole batch asks for; `real` images of the same number are for losses that judge in pairs."""
+        z, *labels = (self._place(part) for part in asked)
+        weight, told = self.config.classifier.generator, {}
         with self._precision(), held_fixed(trained(self.discriminator)):
-            loss = self.loss.generator(self.discriminator(self.generator(self._place(z))).float())
+            fake = self.sight(self.generator(z, *labels))
+            entropy = None
+            if labels and weight:
+                logits, entropy = judged_fakes(self.discriminator, fake, labels[0])
+            else:
+                logits = self.discriminator(fake).float()
+            if self.loss.paired:
+                logits = logits - self.discriminator(self.sight(self._place(real))).float()
+            loss = self.loss.generator(logits)
+            if entropy is not None:
+                loss = loss + weight * entropy
+                told = {"class_g": weight * entropy.detach()}
             self.adam_g.zero_grad()
             loss.backward()
         self._descend(self.adam_g)
-        return loss.detach()
+        return {"loss_g": loss.detach(), **told}
 
     def _place(self, batch: Tensor) -> Tensor:
         return self.group.share(batch).to(self.device, non_blocking=True)
@@ -131,12 +217,15 @@ class Finetune:
 
     def _descend(self, adam: torch.optim.Adam) -> None:
         self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
+        for anchor in self._anchors[adam]:
+            anchor.pull()
         adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
-        """`n` images of the averaged generator with its standing statistics; equal seeds take equal z in every trial."""
+        """`n` images of the averaged generator with its standing statistics; equal seeds take equal z in every trial, and equal
+        labels in every conditional one on the same images."""
         at_rung = n <= (self.config.protocol.n_rung or 0) and n < self.config.protocol.n_fake
-        return Samples(sample(self._with_statistics(DRAFT if at_rung else STANDING), n, seed))
+        return draw(self._with_statistics(DRAFT if at_rung else STANDING), n, seed)
 
     def model(self) -> Model:
         """The averaged generator with its standing statistics, and the critic."""
@@ -146,7 +235,8 @@ class Finetune:
             DISCRIMINATOR: self.discriminator,
         }
         weights = {name: module.state_dict() for name, module in networks.items()}
-        return Model(dict.fromkeys(networks, self.config.network), weights)
+        names = self.classes.names if self.classes else ()
+        return Model(dict.fromkeys(networks, self.config.network), weights, names)
 
     def _with_statistics(self, least: int) -> nn.Module:
         """The average with the standing statistics of its weights as they are now, over so many z or more."""
@@ -161,17 +251,28 @@ class Finetune:
         return {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
 
     @property
+    def _kept(self) -> dict[str, nn.Module]:
+        """The networks, and the statistics that the knobs go by."""
+        statistics = {"ada": self.ada, "lecam": self.lecam}
+        return self._networks | {name: each for name, each in statistics.items() if each is not None}
+
+    @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self._optimisers, self.iterations)
+        return state_of(self._kept, self._optimisers, self.iterations)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)
+        self.iterations = load_state(state, self._kept, self._optimisers)
         self._standing = (-1, 0)
+
+
+def _labels(batch: Batch) -> Tensor:
+    assert batch.labels is not None, "a conditional GAN's domain has labels"
+    return batch.labels
 
 
 def _check_penalty(config: FinetuneConfig) -> None:
@@ -191,7 +292,8 @@ def build(config: FinetuneConfig, given: Given, device: torch.device, group: Gro
             f"domain {facts.name!r} has {facts.resolution} pixels, the network {config.network.resolution}; add the domain "
             "again with the network's --resolution"
         )
-    return Finetune(config, given.source, device, group)
+    rows = given.target.subset(config.data.target_images, config.data.seed)
+    return Finetune(config, given.source, device, group, Classes.of(config.network, given.target, rows))
 
 
 def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:

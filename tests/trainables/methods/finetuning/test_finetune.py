@@ -1,13 +1,16 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from spaces.methods.finetune import FinetuneConfig
 from trainables.images.batches import Batch
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.sources.shelf import SourceModel
 from trainables.training.learner import images_seen
+from trainables.training.losses import LOSSES
 from trainables.training.parallel import Group
 
 CPU = torch.device("cpu")
@@ -27,7 +30,7 @@ def trained(config: FinetuneConfig, steps: int, source: SourceModel | None = Non
     return learner
 
 
-@pytest.mark.parametrize("loss", ["wgan_gp", "nonsaturating", "hinge"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_one_step_moves_both_networks_and_reports_finite_losses(tiny_config: Make, loss: str) -> None:
     config = tiny_config(loss={"name": loss, "n_critic": 2})
     before, after = trained(config, 0).state_dict(), trained(config, 1)
@@ -94,3 +97,91 @@ def test_bfloat16_keeps_weights_in_float32_and_stays_close(tiny_config: Make) ->
     one, other = exact.discriminator.from_rgb.weight, rough.discriminator.from_rgb.weight
     assert other.dtype == torch.float32
     torch.testing.assert_close(one, other, atol=3e-4, rtol=0)
+
+
+KNOBS: dict[str, dict[str, Any]] = {
+    "diffaugment": {"augment": {"policy": "color,translation,cutout"}},
+    "one policy": {"augment": {"policy": "cutout"}},
+    "ada": {"augment": {"ada_target": 0.6, "ada_images": 8}},
+    "lecam": {"loss": {"lecam": 0.3}},
+    "l2_sp": {"transfer": {"l2_sp": 10.0}},
+    "ewc": {"transfer": {"ewc": 10.0}},
+    "norms": {"transfer": {"train": "norms"}},
+}
+
+
+def with_knob(make: Make, **fields: Any) -> FinetuneConfig:
+    loss = {"name": "hinge", "n_critic": 2, **fields.pop("loss", {})}
+    return make(source="seed-7", **{"loss": loss, "optim": {"batch": 4, "lr_g": 1e-3, "lr_d": 1e-3}, **fields})
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_every_knob_changes_what_is_learnt(tiny_config: Make, tiny_source: SourceModel, knob: str) -> None:
+    plain, turned = (trained(with_knob(tiny_config, **fields), 6, tiny_source) for fields in ({}, KNOBS[knob]))
+    assert not torch.equal(
+        plain.generator.state_dict()["to_rgb.weight"], turned.generator.state_dict()["to_rgb.weight"]
+    )
+
+
+OFF: dict[str, Any] = {
+    "augment": {"policy": "", "ada_target": 0},
+    "loss": {"lecam": 0},
+    "transfer": {"l2_sp": 0, "ewc": 0, "train": "all"},
+}
+
+
+def test_every_knob_at_0_changes_no_bit(tiny_config: Make, tiny_source: SourceModel) -> None:
+    plain, off = (trained(with_knob(tiny_config, **f), 2, tiny_source).state_dict() for f in ({}, OFF))
+    assert plain.keys() == off.keys()
+    assert all(torch.equal(plain[name], off[name]) for name in plain)
+
+
+class Shown:
+    """Stands before a critic's forward pass and keeps what comes."""
+
+    def __init__(self, learner: Finetune) -> None:
+        self.images: list[Tensor] = []
+        learner.discriminator.register_forward_pre_hook(lambda _, given: self.images.append(given[0].detach()))
+
+
+def test_real_and_generated_images_are_augmented_in_both_steps(tiny_config: Make) -> None:
+    """A policy that whitens everything would show white alone: here each side's brightness is moved, each image by its own."""
+    config = tiny_config(augment={"policy": "color"}, loss={"n_critic": 1, "penalty": 0, "name": "hinge"})
+    learner = Finetune(config, None, CPU, Group())
+    shown = Shown(learner)
+    learner.step(Batch(torch.full((4, 3, 32, 32), 128, dtype=torch.uint8)))
+    critic_step, generator_step = shown.images
+    real, fake = critic_step.chunk(2)
+    assert real.mean((1, 2, 3)).unique().numel() == 4  # grey images differ in brightness alone: a draw for each
+    untouched = trained(tiny_config(loss={"n_critic": 1, "penalty": 0, "name": "hinge"}), 0)
+    seen = Shown(untouched)
+    untouched.step(Batch(torch.full((4, 3, 32, 32), 128, dtype=torch.uint8)))
+    plain_fake = seen.images[0].chunk(2)[1]
+    assert not torch.allclose(fake, plain_fake)
+    assert not torch.allclose(generator_step, seen.images[1])
+    assert not torch.allclose(fake - plain_fake, real - 128 / 127.5 + 1)  # another draw than the real images'
+
+
+def test_norms_alone_train_in_the_generator_and_all_of_the_critic(tiny_config: Make, tiny_source: SourceModel) -> None:
+    learner = trained(with_knob(tiny_config, transfer={"train": "norms"}), 2, tiny_source)
+    before, after = tiny_source.weights()["generator"], learner.generator.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    parameters = {name for name, _ in learner.generator.named_parameters()}
+    norms = {name for name in parameters if "norm" in name}
+    assert moved & parameters == norms
+    assert "froze 19" in learner.origin
+    critic = tiny_source.weights()["discriminator"]
+    assert not torch.equal(critic["from_rgb.weight"], learner.discriminator.state_dict()["from_rgb.weight"])
+
+
+@pytest.mark.parametrize("knob", ["l2_sp", "ewc"])
+def test_anchors_keep_the_generator_nearer_to_the_source(
+    tiny_config: Make, tiny_source: SourceModel, knob: str
+) -> None:
+    source = tiny_source.weights()["generator"]
+
+    def away(**transfer: float) -> float:
+        weights = trained(with_knob(tiny_config, transfer=transfer), 6, tiny_source).generator
+        return sum(float((p.detach() - source[name]).square().sum()) for name, p in weights.named_parameters())
+
+    assert away(**{knob: 100.0}) < 0.9 * away()
