@@ -111,7 +111,8 @@ def test_outcomes_are_read_at_the_same_times_for_all() -> None:
     both = outcome("both", target, [fast, slow], 100.0)
     assert list(both.near) == [4.0, 8.0] and both.first == 8.0
     assert math.isinf(both.mean_ratio[0]) and both.mean_ratio[-1] == pytest.approx(math.sqrt(1.01))
-    assert worse_than(both, outcome("fast", target, [fast], 100.0)) == 1.0
+    quick, slower = outcome("quick", target, [fast, fast], 100.0), outcome("slower", target, [slow, slow], 100.0)
+    assert (worse_than(slower, quick), worse_than(quick, slower)) == (1.0, 0.0)
     assert json.loads(json.dumps(both.as_dict()))["near_seconds"] == [4.0, 8.0]
     assert np.isfinite(both.at(1.0))
 

@@ -69,7 +69,15 @@ def search(
             metavar="NAME", callback=given, help="Of the study. [default: TARGET-SPACE]", rich_help_panel=STUDY
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="transfer|tpe|random|grid",
+            callback=given,
+            help="[default: transfer where earlier trials tell of it, else tpe]",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
     confirm: Annotated[
         int,
@@ -132,6 +140,7 @@ def search(
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
+        from search.picking.prior import informed
 
         where = Home.find(home)
         resolved = resolve_study(
@@ -155,6 +164,8 @@ def search(
             memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
             on_cluster=address is not None,
         )
+        if sampler is None:
+            resolved = informed(where, resolved)
         for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)
         if dry_run:

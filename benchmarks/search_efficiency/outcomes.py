@@ -88,12 +88,17 @@ def _read(trace: Sequence[tuple[float, float]], seconds: Floats) -> Floats:
     return found
 
 
-def worse_than(own: Outcome, other: Outcome, tolerance: float = 1.0) -> float:
-    """At which share of the times beyond both first trials the mean is worse than another way's, by this factor at least."""
+def worse_than(own: Outcome, other: Outcome) -> float:
+    """At which share of the times beyond both first trials the mean is worse than another way's, beyond chance.
+
+    Chance is two standard errors of the difference of their mean logs over seeds.
+    """
     later = own.seconds >= max(own.first, other.first)
     if not later.any():
         return math.nan
-    return float((own.mean_ratio[later] > tolerance * other.mean_ratio[later]).mean())
+    mine, theirs = np.log(own.ratios[:, later]), np.log(other.ratios[:, later])
+    error = np.sqrt(mine.var(0) / max(1, len(mine) - 1) + theirs.var(0) / max(1, len(theirs) - 1))
+    return float((mine.mean(0) - theirs.mean(0) > 2 * error + 1e-9).mean())
 
 
 def shares(outcomes: Sequence[Outcome]) -> Mapping[str, float]:

@@ -173,7 +173,7 @@ def ours(replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] 
     replay.clock += target.ranking_seconds + seconds
     suggest = conditional(target)
     with replay.thinking():
-        sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, RandomSampler(seed=replay.seed))
+        sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
     by_optuna(replay, sampler, suggest, pruner and pruner(replay))
 
 

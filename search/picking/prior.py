@@ -5,18 +5,19 @@ by, whatever the home has learnt since.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from search.launch import Resolved
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve
-from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools, told_of
+from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, Told, level_of, pools, told_of
 from search.picking.pick import case_of
-from search.picking.recorded import Names, Told, shipped, table_of, told, write_table
+from search.picking.recorded import Names, shipped, table_of, told, write_table
 from search.picking.transfer_model import Case
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec, open_study
@@ -44,9 +45,7 @@ class Prior:
     seconds_by_method: Mapping[str, float]
 
     @classmethod
-    def of(
-        cls, pool: Pool | None, target: str, level: str, images: int, ranking: Mapping[str, float]
-    ) -> "Prior":
+    def of(cls, pool: Pool | None, target: str, level: str, images: int, ranking: Mapping[str, float]) -> "Prior":
         """What a pool tells of a target with this ranking; None tells nothing."""
         evidence = pool.at(images) if pool else Evidence(_NO_BENCH, images)
         evidence.rankings = evidence.rankings | {target: {**evidence.rankings.get(target, {}), **ranking}}
@@ -88,12 +87,26 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
         write_table(paths.prior, table_of(_telling(home, spec)))
 
 
-def default_sampler(home: Home, spec: StudySpec) -> str:
-    """"transfer" where there is evidence of the study's bench, "tpe" else; what it began with, of a study that is there."""
+def informed(home: Home, resolved: Resolved) -> Resolved:
+    """A study whose user left the sampler open: "transfer" where there is evidence of its bench, with a note that says so.
+
+    One that is there already keeps what it began with.
+    """
+    spec = resolved.spec
     if spec.name in home.names("studies"):
-        return open_study(home, spec.name)[1].sampler
-    pool = _fitting(spec, pools(_all_told(home, spec)))
-    return "transfer" if pool and len(pool.curves) >= ENOUGH else "tpe"
+        began = open_study(home, spec.name)[1].sampler
+        return replace(resolved, spec=spec.model_copy(update={"sampler": began}))
+    telling = _telling(home, spec)
+    trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
+    if trials < ENOUGH:
+        return resolved
+    recorded = {study.study for study, _ in telling} - set(home.names("studies"))
+    of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
+    note = (
+        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike: proposals go by them; for "
+        "proposals that know of none: --sampler tpe"
+    )
+    return replace(resolved, spec=spec.model_copy(update={"sampler": "transfer"}), notes=(*resolved.notes, note))
 
 
 def _telling(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:

@@ -131,6 +131,10 @@ class Model:
         self._noises = list(product(*scales[:2]))
         self._sums = self._sums_of(cases, log_scores)
 
+    def knows(self, case: Case) -> bool:
+        """Whether the model has all coefficients of the case."""
+        return self._design.has(case)
+
     def _sums_of(self, cases: Sequence[Case], log_scores: Floats) -> "dict[tuple[float, float], _Sums]":
         x, y = self._design.matrix(cases), log_scores - self._centre
         return {noise: _Sums.of(x, y, self._design, cases, *noise) for noise in self._noises}
@@ -140,7 +144,7 @@ class Model:
         sums = self._sums
         if more:
             told = self._sums_of(more, log_scores)
-            sums = {noise: _Sums(*(a + b for a, b in zip(sums[noise], told[noise], strict=True))) for noise in sums}
+            sums = {noise: sums[noise].beside(told[noise]) for noise in sums}
         grid = self._scales
         fits = [_Fit.of(sums[sigma, rho], self._design, tau, upsilon) for sigma, rho, tau, upsilon in map(tuple, grid)]
         widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
@@ -163,6 +167,10 @@ class _Sums(NamedTuple):
     """Of x and the residuals r from the prior mean."""
     log_det: float
     """Of V."""
+
+    def beside(self, other: "_Sums") -> "_Sums":
+        """Those of the data of both, which have no study in common."""
+        return _Sums(self.xx + other.xx, self.xr + other.xr, self.rr + other.rr, self.log_det + other.log_det)
 
     @classmethod
     def of(cls, x: Floats, y: Floats, design: "_Design", cases: Sequence[Case], sigma: float, rho: float) -> "_Sums":
@@ -226,6 +234,10 @@ class _Design:
         """(coefficients,)"""
         sd = _PRIOR_SD | {"differs by source": tau, "differs by parts": upsilon}
         return np.array([sd[name[0]] for name in self.columns])
+
+    def has(self, case: Case) -> bool:
+        """Whether all coefficients of the case are columns."""
+        return all(name in self.columns for name, _ in _terms(case, self.rates))
 
     def matrix(self, cases: Sequence[Case]) -> Floats:
         """(cases, coefficients)"""

@@ -13,9 +13,11 @@ function of the journal, the prior and the seed: a resumed search goes on as if 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -27,11 +29,14 @@ from scipy.special import ndtr
 
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve, carried
-from search.picking.prior import Prior
+from search.picking.evidence import level_of
+from search.picking.prior import Prior, prior_of
 from search.picking.transfer_model import COARSE, Belief, Case, Model
-from search.proposals import overlaid
-from search.records.study import StudySpec
-from spaces.config import SCRATCH, TrialConfig
+from search.proposals import overlaid, trial_config
+from search.records.study import StudyPaths, StudySpec
+from search.sampling import sampler
+from spaces.config import TrialConfig
+from spaces.errors import UserError
 from spaces.suggest import Space
 
 MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
@@ -59,14 +64,32 @@ class Candidate:
     distributions: Mapping[str, BaseDistribution]
     case: Case
 
+    def agrees(self, fixed: Parameters) -> bool:
+        """Whether it has the value of every parameter of these that it has."""
+        return all(self.parameters.get(name, value) == value for name, value in fixed.items())
+
     @property
     def place(self) -> tuple[Arm, Rates | None]:
         """What distinguishes it for the model."""
         return self.case.arm, self.case.rates
 
 
+class Seen(NamedTuple):
+    """What the trials so far come to."""
+
+    belief: Belief
+    level: str
+    """That most trials are of."""
+    best: float | None
+    """The lowest log score, at that level, of those that came through."""
+    tried: set[tuple[Arm, Rates | None]]
+
+
 class TransferSampler(BaseSampler):
-    """See the module's words. `suggest` is the study's space, `base` what its suggestions are laid over."""
+    """See the module's words.
+
+    `suggest` is the study's space, `base` what its suggestions are laid over, `rest` makes the other sampler, by a number.
+    """
 
     def __init__(
         self,
@@ -75,13 +98,22 @@ class TransferSampler(BaseSampler):
         suggest: Callable[[optuna.Trial], object],
         first: Sequence[Parameters],
         seed: int,
-        rest: BaseSampler,
+        rest: Callable[[int], BaseSampler],
     ) -> None:
-        self._prior, self._base, self._seed, self._rest = prior, base, seed, rest
-        self._candidates = list(self._distinct(drawn(suggest, first, seed)))
+        self._prior, self._base, self._seed = prior, base, seed
+        self._new_rest, self._rest = rest, rest(0)
+        trials = drawn(suggest, first, seed)
+        self._candidates = self._distinct(trials)
         self._space = {name: kind for one in self._candidates for name, kind in one.distributions.items()}
-        self._model = Model(prior.cases, prior.log_scores, [one.case for one in self._candidates], COARSE)
+        levels = {self._level_of(trial) for trial in trials}
+        self._asked = [one.case for one in self._candidates]
+        self._asked += [case._replace(level=level) for case in self._asked[:1] for level in sorted(levels)]
+        self._model = self._told_of(self._asked)
         self._known: dict[tuple[int, int], tuple[float, float] | None] = {}
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """The other sampler begins anew with each trial, so that a resumed search draws what it would have drawn."""
+        self._rest = self._new_rest(trial.number)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """What is proposed; a trial that is planned whole needs nothing."""
@@ -93,10 +125,13 @@ class TransferSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The parameters of the most promising candidate that agrees with what is planned."""
         fixed = trial.system_attrs.get("fixed_params", {})
-        if not self._candidates or "source" in fixed and any(name in fixed for name in _RATES):
+        if not self._candidates or ("source" in fixed and any(name in fixed for name in _RATES)):
             return {}
-        chosen = self.propose([each for each in study.get_trials(deepcopy=False) if each.number != trial.number], fixed)
-        return {} if chosen is None else {name: value for name, value in chosen.parameters.items() if name in search_space}
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+        chosen = self.propose(others, trial.number, fixed)
+        if chosen is None:
+            return {}
+        return {name: value for name, value in chosen.parameters.items() if name in search_space}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -104,64 +139,77 @@ class TransferSampler(BaseSampler):
         """What the model knows nothing of."""
         return self._rest.sample_independent(study, trial, param_name, param_distribution)
 
-    def propose(self, trials: Sequence[FrozenTrial], fixed: Parameters) -> Candidate | None:
+    def propose(self, trials: Sequence[FrozenTrial], number: int, fixed: Parameters) -> Candidate | None:
         """The candidate to try next, after these trials; None if none agrees with the parameters that are fixed."""
-        agreeing = [
-            one for one in self._candidates if all(one.parameters.get(name, fixed[name]) == fixed[name] for name in fixed)
-        ]
+        agreeing = [one for one in self._candidates if one.agrees(fixed)]
         if not agreeing:
             return None
-        belief, best, tried = self.belief(trials)
-        rng = np.random.default_rng([self._seed, len(trials)])
-        fresh = [one for one in agreeing if one.place not in tried] or agreeing
-        promise = self._promise(belief, fresh, best)
+        seen = self.belief(trials)
+        rng = np.random.default_rng([self._seed, number])
+        fresh = [one for one in agreeing if one.place not in seen.tried] or agreeing
+        promise = self._promise(seen, fresh)
         first = np.argsort(-promise, kind="stable")[:_NEAR]
         near = [moved for place in first for moved in self._moved(fresh[int(place)], rng, fixed)]
         if near:
-            fresh, promise = [*fresh, *near], np.r_[promise, self._promise(belief, near, best)]
+            fresh, promise = [*fresh, *near], np.r_[promise, self._promise(seen, near)]
         return fresh[int(np.argmax(promise))]
 
-    def belief(self, trials: Sequence[FrozenTrial]) -> tuple[Belief, float | None, set[tuple[Arm, Rates | None]]]:
-        """What the prior and these trials make likely, the best log score of those that came through, and what was tried."""
-        cases, logs, lost, running, best = [], [], [], [], None
+    def belief(self, trials: Sequence[FrozenTrial]) -> "Seen":
+        """What the prior and these trials make likely."""
+        told: list[tuple[Case, float]] = []
+        through: list[tuple[Case, float]] = []
+        lost: list[Case] = []
+        running: list[Case] = []
         for trial in trials:
-            if (case := self._case_of(trial)) is None:
+            case = None if trial.state is TrialState.WAITING else self._case_of(trial)
+            if case is None:
                 continue
-            if (found := self._seen(trial, case)) is not None:
-                cases.append(case._replace(error=found[1]))
-                logs.append(found[0])
-            elif trial.state.is_finished():
-                lost.append(case)
+            if (found := self._score_of(trial, case)) is not None:
+                told.append((case._replace(error=found[1]), found[0]))
+                if trial.state is TrialState.COMPLETE:
+                    through.append(told[-1])
             else:
-                running.append(case)
-            if trial.state is TrialState.COMPLETE and found is not None:
-                best = found[0] if best is None else min(best, found[0])
-        tried = {(case.arm, case.rates) for case in (*cases, *lost, *running)}
-        if lost and logs:
-            worst = max(logs) + _LOST
-            cases, logs = [*cases, *lost], [*logs, *([worst] * len(lost))]
-        belief = self._model.after(cases, np.array(logs), _DRAWS, self._seed)
+                (lost if trial.state.is_finished() else running).append(case)
+        tried = {(case.arm, case.rates) for case in (*(case for case, _ in told), *lost, *running)}
+        level = Counter(case.level for case, _ in told).most_common(1)[0][0] if told else self._prior.level
+        if told:
+            worst = max(score for _, score in told) + _LOST
+            told += [(case, worst) for case in lost]
+        belief = self._after(told)
         if running:  # taken for what is expected of them, so that what comes next is something else
-            expected = np.r_[logs, belief.mean(running).mean(0)]
-            belief = self._model.after([*cases, *running], expected, _DRAWS, self._seed)
-        return belief, best, tried
+            expected = belief.mean(running).mean(0)
+            belief = self._after([*told, *zip(running, map(float, expected), strict=True)])
+        best = min((score for case, score in through if case.level == level), default=None)
+        return Seen(belief, level, best, tried)
 
-    def _promise(self, belief: Belief, candidates: Sequence[Candidate], best: float | None) -> Floats:
+    def _after(self, told: Sequence[tuple[Case, float]]) -> Belief:
+        cases, logs = [case for case, _ in told], np.array([score for _, score in told])
+        strangers = [case for case in cases if not self._model.knows(case)]
+        model = self._told_of([*self._asked, *strangers]) if strangers else self._model
+        return model.after(cases, logs, _DRAWS, self._seed)
+
+    def _told_of(self, asked: Sequence[Case]) -> Model:
+        return Model(self._prior.cases, self._prior.log_scores, asked, COARSE)
+
+    def _promise(self, seen: "Seen", candidates: Sequence[Candidate]) -> Floats:
         """(candidates,) expected improvement per second, of a single trial each."""
-        mean = belief.mean([one.case for one in candidates])
-        goal = mean.mean(1, keepdims=True) if best is None else best
-        spread = belief.sigma[:, None]
+        mean = seen.belief.mean([one.case._replace(level=seen.level) for one in candidates])
+        goal = mean.mean(1, keepdims=True) if seen.best is None else seen.best
+        spread = seen.belief.sigma[:, None]
         z = (goal - mean) / spread
         gain: Floats = (spread * (z * ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))).mean(0)
         seconds = np.array([self._prior.seconds(one.case.arm.method) for one in candidates])
-        return gain / seconds
+        promise: Floats = gain / seconds
+        return promise
 
     def _moved(self, one: Candidate, rng: np.random.Generator, fixed: Parameters) -> list[Candidate]:
         """The candidate with other learning rates near its own, as far as the space has ranges of them."""
         ranges = {
             name: kind
             for name in _RATES
-            if name not in fixed and isinstance(kind := one.distributions.get(name), FloatDistribution) and not kind.step
+            if name not in fixed
+            and isinstance(kind := one.distributions.get(name), FloatDistribution)
+            and not kind.step
         }
         if not ranges or one.case.rates is None:
             return []
@@ -174,13 +222,14 @@ class TransferSampler(BaseSampler):
             found.append(self._candidate({**one.parameters, **values}, one.distributions))
         return found
 
-    def _distinct(self, trials: Sequence[FrozenTrial]) -> Sequence[Candidate]:
+    def _distinct(self, trials: Sequence[FrozenTrial]) -> list[Candidate]:
         """Candidates that the model tells apart, with the parameters that are proposed alone."""
         found: dict[tuple[Arm, Rates | None], Candidate] = {}
         for trial in trials:
             kinds = {name: kind for name, kind in trial.distributions.items() if name in MODELLED}
-            one = self._candidate(trial.params, kinds)
-            found.setdefault(one.place, one)
+            with suppress(UserError):  # which its trial will say
+                one = self._candidate(trial.params, kinds)
+                found.setdefault(one.place, one)
         return list(found.values())
 
     def _candidate(self, parameters: Parameters, kinds: Mapping[str, BaseDistribution]) -> Candidate:
@@ -189,14 +238,20 @@ class TransferSampler(BaseSampler):
         return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
 
     def _case_of(self, trial: FrozenTrial) -> Case | None:
-        """What the model knows of a trial; None of one whose suggestions came to no config."""
+        """What the model knows of a trial; None of one whose suggestions come to no config."""
         shown = {name: value for name, value in trial.params.items() if name in MODELLED}
-        if "source" not in shown and self._base.source == SCRATCH and "source" in self._space:
-            return None  # it was not asked for what it is
-        config = overlaid(self._base, shown, "the study's space")
-        return self._prior.case(Arm.of(config), config.rates)._replace(study="this one")
+        try:
+            config = overlaid(self._base, shown, "the study's space")
+        except UserError:
+            return None
+        case = self._prior.case(Arm.of(config), config.rates)
+        return case._replace(level=self._level_of(trial), study="this one")
 
-    def _seen(self, trial: FrozenTrial, case: Case) -> tuple[float, float] | None:
+    def _level_of(self, trial: FrozenTrial) -> str:
+        size = trial.params.get("data/target_images")
+        return self._prior.level if size is None else level_of(self._prior.target, size)
+
+    def _score_of(self, trial: FrozenTrial, case: Case) -> tuple[float, float] | None:
         """Its log score at the whole budget, with its error; None if it has no score yet, or never had."""
         if trial.state is TrialState.COMPLETE and trial.value is not None and trial.value > 0:
             return math.log(trial.value), 0.0
@@ -217,17 +272,18 @@ def drawn(suggest: Callable[[optuna.Trial], object], first: Sequence[Parameters]
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for parameters in first:
         study.enqueue_trial(dict(parameters))
-    for _ in range(max(CANDIDATES, len(first))):
-        suggest(study.ask())
+    for _ in range(CANDIDATES + len(first)):
+        with suppress(UserError):  # which its trial will say
+            suggest(study.ask())
     return study.get_trials(deepcopy=False)
 
 
-def transfer_sampler(
-    spec: StudySpec, space: Space, prior: Prior, first: Sequence[Parameters], rest: BaseSampler
-) -> TransferSampler:
-    """The sampler of a study; `rest` draws what the model knows nothing of."""
+def sampler_of(spec: StudySpec, space: Space, paths: StudyPaths, first: Sequence[Parameters]) -> TransferSampler:
+    """The sampler of a study, whose space names these trials to begin with: candidates like others here."""
 
     def suggest(trial: optuna.Trial) -> None:
-        space.suggest(trial, sources=list(spec.sources), train_images=spec.train_images)
+        trial_config(spec, space, trial)
 
-    return TransferSampler(prior, spec.base, suggest, first, spec.seed, rest)
+    return TransferSampler(
+        prior_of(spec, paths), spec.base, suggest, first, spec.seed, lambda number: sampler(spec, number)
+    )
