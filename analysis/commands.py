@@ -36,7 +36,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "metric": spec.metric,
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,
-        "sources": ",".join(spec.sources) or None,
+        "sources": _sources(spec),
         "concurrency": spec.concurrency,
         "threads-per-trial": spec.threads_per_trial,
         "workers-per-trial": spec.workers_per_trial,
@@ -56,10 +56,15 @@ def short_command(spec: StudySpec, *, name: str) -> str:
         "metric": spec.metric if spec.metric != "fd" else None,
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,
-        "sources": ",".join(spec.sources) or None,
+        "sources": _sources(spec),
         "name": name,
     }
     return _search(spec, options, *([] if spec.early_stopping else ["--no-early-stopping"]))
+
+
+def _sources(spec: StudySpec) -> str | None:
+    """The names of source models and source domains, each once."""
+    return ",".join(dict.fromkeys((*spec.sources, *spec.domains))) or None
 
 
 def _search(spec: StudySpec, options: Mapping[str, object], *flags: str) -> str:

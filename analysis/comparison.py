@@ -58,7 +58,7 @@ def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
         row("best trial", *("–" if best is None else f"{best.trial}, {origin(best)}" for best in bests)),
         row("images seen", *("–" if best is None else text(best.images_seen) for best in bests)),
     ]
-    for name, cost in (("images", "images_seen"), ("seconds", "train_seconds")):
+    for name, cost in (("images", "images_seen"), ("seconds", "seconds")):
         gains = (next((gain for gain in study.gains if gain.cost == cost), None) for study in pair)
         found.append(row(f"gain over scratch at equal {name}", *map(_gain, gains)))
     if any(study.gain_of_training for study in pair):

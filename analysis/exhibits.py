@@ -34,6 +34,18 @@ def source_grid(paths: StudyPaths, source: str) -> Path:
     return paths.exhibits / f"source-{source}.png"
 
 
+def inputs_grid(paths: StudyPaths, domain: str) -> Path:
+    """Where the grid of a source domain's images, those that the study's trials translate in the same places, lies if it was
+    made."""
+    return paths.exhibits / f"inputs-{domain}.png"
+
+
+def start_grid(study: StudyData, trial: int) -> Path:
+    """The grid of what a trial's samples are made from: the images that it translates, or else its source model's samples."""
+    config = study.config(trial)
+    return inputs_grid(study.paths, config.source) if config.domains else source_grid(study.paths, config.source)
+
+
 def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
     """What was found for a trial's last samples; None if nothing was, or if it is damaged."""
     latest = _latest_grid(paths, trial)
@@ -75,13 +87,16 @@ def prepare(study: StudyData) -> Iterator[str]:
     best = study.ranked.iloc[0]
     trial, source, protocol = int(best["trial"]), str(best["source"]), study.spec.base.protocol
     is_source = best[WAY] == AS_IS  # whose own samples are the source's
-    if source != SCRATCH and not is_source and not source_grid(study.paths, source).is_file():
+    start, translates = start_grid(study, trial), bool(study.config(trial).domains)
+    if source != SCRATCH and not is_source and not start.is_file():
+        from trainables.running.drawing import write_inputs_grid
         from trainables.sources.pictures import write_source_grid
 
+        write = write_inputs_grid if translates else write_source_grid
         try:
-            write_source_grid(study.home, source, protocol, source_grid(study.paths, source))
+            write(study.home, source, protocol, start)
         except (UserError, OSError) as error:
-            yield f"no grid of source model {source!r}: {error}"
+            yield f"no grid of source {'domain' if translates else 'model'} {source!r}: {error}"
     latest = _latest_grid(study.paths, trial)
     if latest is None or neighbours(study.paths, trial) is not None:
         return

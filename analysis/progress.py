@@ -54,7 +54,7 @@ def progress(study: StudyData, state: str) -> Progress:
 def _left(study: StudyData, through: int) -> str:
     """A guess at the time left, from the mean of the trials that are through."""
     done = study.trials[study.trials["status"] != "running"]["trial"]
-    seconds = float(study.rows[study.rows["trial"].isin(done)].groupby("trial")["wall_seconds"].max().sum())
+    seconds = float(study.rows[study.rows["trial"].isin(done)].groupby("trial")["seconds"].max().sum())
     if not through or not seconds:
         return ""
     left = max(0, study.spec.trials - through) * seconds / through / study.spec.concurrency

@@ -13,7 +13,7 @@ from analysis.figures.style import Style, styles
 from analysis.findings.gains import Gain, gain_of_training, gains
 from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
-from analysis.page import Block, Section, Sheet, listed, sheet, text
+from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
 from search.records.results import config_of, load
@@ -35,7 +35,8 @@ class StudyData:
     paths: StudyPaths
     spec: StudySpec
     rows: pd.DataFrame
-    """The evaluations as `tables.evaluations` gives them, with `hours`, the device-hours of training."""
+    """The evaluations as `tables.evaluations` gives them, with `hours`, the device-hours of training and
+    evaluation."""
     looks: dict[str, Style]
     """How each source is drawn, in the figures of all studies of a report."""
 
@@ -45,7 +46,7 @@ class StudyData:
         found = []
         for paths, spec in studies:
             rows = tables.evaluations(load(paths.evaluations))
-            found.append((paths, spec, rows.assign(hours=rows["train_seconds"] * device_hours(spec)[1])))
+            found.append((paths, spec, rows.assign(hours=rows["seconds"] * device_hours(spec)[1])))
         looks = styles(name for _, spec, rows in found for name in (*spec.sources, *rows["source"].unique()))
         return [cls(home, paths, spec, rows, looks) for paths, spec, rows in found]
 
@@ -109,7 +110,7 @@ class StudyData:
     def names(self) -> dict[str, str]:
         """What columns are called in tables, where it is not by their own name."""
         way = {WAY: "parts" if self.is_all_finetuning else "way"}
-        return way | {"images_seen": "images seen", "train_seconds": "seconds"}
+        return way | {"images_seen": "images seen", "seconds": "seconds, evaluation included"}
 
     @property
     def unit(self) -> str:
@@ -124,7 +125,7 @@ class StudyData:
     @property
     def hours(self) -> float:
         """Device-hours that all trials took, evaluation included."""
-        return float(self.rows.groupby("trial")["wall_seconds"].max().sum()) * self.hours_a_second
+        return float(self.rows.groupby("trial")["seconds"].max().sum()) * self.hours_a_second
 
     @property
     def measured_by(self) -> str:
@@ -144,9 +145,10 @@ class StudyData:
         return sheet(caption, frame.head(MOST_ROWS), names)
 
     @property
-    def pixels(self) -> int:
-        """Pixels along a side of the trials' images."""
-        return int(self.rows["network/resolution"].dropna().iloc[0])
+    def pixels(self) -> int | None:
+        """Pixels along a side of the trials' images; None where they are all of translators, whose networks take any."""
+        known = self.rows["network/resolution"].dropna()
+        return None if known.empty else int(known.iloc[0])
 
     @property
     def over(self) -> bool:
@@ -170,6 +172,17 @@ class StudyData:
         """The command that fills sources, networks and seeds alike."""
         fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False}
         return self.instead("for every source and choice of networks with two seeds", "source-by-parts", **fields)
+
+    @property
+    def clock(self) -> str:
+        """What seconds and hours are of."""
+        said = "Seconds and hours are of training and evaluation together"
+        untimed = self.rows["wall_seconds"].isna() & self.rows["seconds"].notna()
+        return (
+            f"{said}; of {plural(int(untimed.sum()), 'row')} of an earlier version of training alone."
+            if untimed.any()
+            else f"{said}."
+        )
 
     @property
     def floor(self) -> str:

@@ -47,7 +47,7 @@ class Score:
     floor: float | None
     images_seen: int
     seconds: float
-    """Seconds of training, without those of evaluations."""
+    """Seconds of training and evaluation until then."""
     se: float | None = None
     """Standard error of the value over draws of the images that it was measured on; None of a metric without."""
 
@@ -89,7 +89,8 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
     """Turn the table into a frame, ordered by trial and images seen, with the column WAY.
 
     Metrics that are not finite become NaN. Trials without a method are of fine-tuning, from before there was another. The
-    seconds of training of a trial that trained nothing are 0, where its clock has the microseconds until it was evaluated.
+    column `seconds` is what a row cost up to there, training and evaluation; where an earlier version left no such time, it is
+    that of training alone.
     IW of earlier versions says so in `iw_protocol`, and is missing where other rows have today's: the two don't compare.
     """
     rows = _with_one_iw(table.to_pandas())
@@ -98,7 +99,7 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
     rows["method"] = rows["method"].fillna(DEFAULT_METHOD)
     arms = zip(rows["method"], rows["source"], rows["transfer/parts"], strict=True)
     rows[WAY] = pd.Series([Arm(*arm).way for arm in arms], rows.index, dtype=object)
-    rows["train_seconds"] = rows["train_seconds"].mask(trained_nothing(rows), 0.0)
+    rows["seconds"] = rows["wall_seconds"].fillna(rows["train_seconds"])
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
 
 
@@ -169,7 +170,7 @@ def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """One row a trial, as `trials_frame` has them, from rows as `evaluations` gives them."""
     errors = [f"{name}_se" for name in spec.base.protocol.metrics if METRICS[name].held_out]
     measured = [*spec.base.protocol.metrics, *(name for name in errors if rows[name].notna().any())]
-    columns = ["trial", "source", WAY, *measured, "images_seen", "train_seconds", "status"]
+    columns = ["trial", "source", WAY, *measured, "images_seen", "seconds", "status"]
     columns += ["retries"] if rows["retries"].gt(0).any() else []
     columns += [*settings(rows), "error"]
     return last_rows(rows)[columns].reset_index(drop=True)
@@ -218,7 +219,7 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
         transfer_trials=int((~peers["scratch"]).sum()),
         scratch_trials=int(peers["scratch"].sum()),
         statuses={str(status): int(n) for status, n in last["status"].value_counts().items()},
-        seconds=float(last["wall_seconds"].sum()),
+        seconds=float(last["seconds"].sum()),
     )
 
 
@@ -389,5 +390,5 @@ def _score(row: pd.Series, metric: Metric) -> Score:
         floor=floor,
         se=se,
         images_seen=int(row["images_seen"]),
-        seconds=float(row["train_seconds"]),
+        seconds=float(row["seconds"]),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.evidence import Bench, Evidence, Network, Tried
-from search.picking.regret import leave_one_out
+from search.regret import leave_one_out
 from spaces.config import SCRATCH
 from spaces.presets import paper
 from verbs.picking import print_regret

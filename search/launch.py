@@ -18,7 +18,8 @@ from search.ranking import of_resolution, rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, open_study, write_spec
-from spaces.config import SCRATCH, Budget, TrialConfig
+from search.source_domains import find_domains
+from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.presets import small
@@ -85,7 +86,7 @@ def resolve_study(
     space = load_space(space_name)
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
-    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, domain)
+    models, domains, notes = _sources(home, domain, space, names, target_images)
     given = {key: value for key, value in settings.items() if value is not None}
     shares = _shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
@@ -99,9 +100,10 @@ def resolve_study(
             "space": space_name,
             "trials": DEFAULT_TRIALS if trials is None else trials,
             "sources": [model.facts.name for model in models],
+            "domains": [each.facts.name for each in domains],
             "train_images": base.data.target_images or domain.facts.train,
             "base": base.model_dump(),
-            "digests": {f"domain:{target}": domain.facts.digest}
+            "digests": {f"domain:{each.facts.name}": each.facts.digest for each in (domain, *domains)}
             | {f"source:{model.facts.name}": model.facts.digest for model in models}
             | space_digest,
             "versions": versions(),
@@ -123,6 +125,30 @@ def resolve_study(
     example = probe(spec, space)[0]
     surprises = (left_out, _early_rung(spec, example))
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
+
+
+def _sources(
+    home: Home, target: Domain, space: Space, names: Sequence[str], target_images: int | None
+) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
+    """The source models and the source domains that the space's methods take, of these names or all that fit; and notes.
+
+    A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.
+    """
+    translating = [name for name in space.methods if lookup(METHODS, "method", name).needs.domains]
+    if len(translating) == len(space.methods):
+        rows = target.subset(target_images, Data().seed)
+        return [], *find_domains(home, target, names, translating, rows)
+    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, target)
+    if not (translating and models):
+        return models, [], notes
+    try:
+        rows, wanted = target.subset(target_images, Data().seed), [model.facts.name for model in models]
+        domains, left_out = find_domains(home, target, wanted, translating, rows)
+        if left_out:
+            raise UserError("; ".join(left_out))
+    except UserError as error:
+        return models, [], (*notes, f"methods {', '.join(translating)} are left out: {error}")
+    return models, domains, notes
 
 
 def _early_rung(spec: StudySpec, example: TrialConfig) -> str | None:
@@ -243,7 +269,8 @@ def _base_config(
     """
     preset = small(domain.facts.name, domain.facts.resolution)
     network = _network(domain, models) or preset.network
-    values = merged(_starting_point(preset, network, precision), {**space.common, **family_of(network).settings})
+    own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings}
+    values = merged(_starting_point(preset, network, precision), own)
     if target_images is not None:
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
         values["data"]["target_images"] = target_images

@@ -14,9 +14,12 @@ from search.records.results import flat_config, merged
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
+from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.translation import TranslationConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
 from spaces.trials import CONFIGS, parse_trial
 from trainables.machine.interrupts import kept_interrupts
+from trainables.methods.finetuning.finetune import check_penalty
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
@@ -77,23 +80,34 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
     UserError if the function raises, or suggests a field that is unknown, out of range, or common to all trials.
     """
     with _users_own(f"space {spec.space!r} failed", spec.space.rpartition(":")[0]):
-        space.suggest(trial, sources=list(spec.sources), train_images=spec.train_images)
+        given: dict[str, Any] = {"sources": list(spec.sources), "train_images": spec.train_images}
+        if takes_domains(space):
+            given["domains"] = list(spec.domains)
+        space.suggest(trial, **given)
     config = overlaid(spec.base, trial.params, f"space {spec.space!r}")
     _check(config, spec)
     return config
 
 
+def takes_domains(space: Space) -> bool:
+    """Whether some method of the space translates the images of source domains."""
+    return any(issubclass(lookup(CONFIGS, "method", name), TranslationConfig) for name in space.methods)
+
+
 def _check(config: TrialConfig, spec: StudySpec) -> None:
     """Raise UserError if a trial of this config could only fail."""
     where = f"space {spec.space!r} suggests"
-    if config.source not in (*spec.sources, SCRATCH):
-        raise UserError(f"{where} source {config.source!r}; the study has: {', '.join((*spec.sources, SCRATCH))}")
+    known = spec.domains if config.domains else (*spec.sources, SCRATCH)
+    if config.source not in known:
+        raise UserError(f"{where} source {config.source!r}; the study has: {', '.join(known) or 'none'}")
     if (config.data.target_images or 1) > spec.train_images:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
         )
+    if isinstance(config, FinetuneConfig):
+        check_penalty(config)
     pixels, here = (flat_config(each).get(_RESOLUTION) for each in (config, spec.base))
-    if pixels != here:
+    if pixels not in (None, here):
         raise UserError(f"{where} {_RESOLUTION}={pixels}; the target has {here} pixels")
 
 

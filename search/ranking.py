@@ -1,19 +1,21 @@
 """The ranking of source models by what fine-tuning from them will likely come to, before any training.
 
-The order is that of a prediction from all parts of a source's likeness to the target by learnt weights; see
-`search.prediction`. Among the parts are fd, the paper's selector (Wang et al., ECCV 2018, section 4.5); recall, which
-Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to; and the source model's own quality. Not among them
-are the domains' distance (no source from elsewhere would have one), the critic's score (it has no good direction), and
-density, which goes with precision. A prediction says how sure it is: most sources are not separated.
+The order is that of a prediction from all parts of a source's likeness to the target by learnt weights, and from what the
+source did on other targets of the home; see `search.prediction`. Among the parts are fd, the paper's selector (Wang et al.,
+ECCV 2018, section 4.5); recall, which Grigoryev et al. (ICLR 2022) found to predict what fine-tuning comes to; and the source
+model's own quality; a part whose learnt weight went against its sense has weight 0. Not among them are the domains' distance
+(no source from elsewhere would have one), the critic's score (it has no good direction), and density, which goes with
+precision. A prediction says how sure it is: most sources are not separated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.prediction import Prediction, predict, shipped, weighed
+from search.picking.elsewhere import of_home
+from search.prediction import Prediction, Seen, on_other_targets, predict, shipped, weighed
 from spaces.errors import UserError
 from spaces.protocol import Protocol
 from spaces.records import Config
@@ -24,8 +26,11 @@ from trainables.sources.likeness import Part, distance_names, likeness
 from trainables.sources.shelf import SourceModel, open_source, shelf
 from trainables.storage.home import Home, writing
 
+ELSEWHERE = "elsewhere"
+"""The part that is what a source did on other targets; beside it stands on how many."""
+
 _GOOD: Mapping[str, int] = {
-    **dict.fromkeys(("fd", "fid", "kd", "kid", "domain_fd", "domain_fid", "own_fd", "own_fid"), -1),
+    **dict.fromkeys(("fd", "fid", "kd", "kid", "domain_fd", "domain_fid", "own_fd", "own_fid", ELSEWHERE), -1),
     **dict.fromkeys(("recall", "precision", "density", "coverage"), 1),
 }
 """The parts of likeness with a good direction: -1 where a lower value is nearer to the target, 1 where a higher is."""
@@ -87,8 +92,17 @@ class Ranking(Config):
         return {source: value for source, value in values.items() if value is not None}
 
 
-def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], protocol: Protocol) -> Ranking:
-    """Measure each source model's likeness to the target, or look it up, and rank them; progress is shown on stderr."""
+def rank_sources(
+    home: Home,
+    target: Domain,
+    sources: Sequence[SourceModel],
+    protocol: Protocol,
+    elsewhere: Sequence[Seen] | None = None,
+) -> Ranking:
+    """Measure each source model's likeness to the target, or look it up, and rank them; progress is shown on stderr.
+
+    `elsewhere` is what sources did on other targets, by default all that the home's studies say.
+    """
     found = {}
     with progress(f"ranking sources for {target.facts.name}", "source models") as report:
         for number, source in enumerate(sources):
@@ -96,21 +110,33 @@ def rank_sources(home: Home, target: Domain, sources: Sequence[SourceModel], pro
             found[source.facts.name] = likeness(home, target, source, protocol)
         report(len(sources), len(sources))
     names = distance_names(protocol)
+    if elsewhere is None:
+        elsewhere = of_home(home, target, names)[0] if len(sources) > 1 else ()
     about = protocol.model_dump(exclude={"metrics", "iw"}) | {
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
     return Ranking(
-        target=target.facts.name, protocol=about, counted=weighed(names), rows=tuple(ranked_rows(found, names))
+        target=target.facts.name,
+        protocol=about,
+        counted=(*weighed(names), ELSEWHERE),
+        rows=tuple(ranked_rows(found, names, elsewhere)),
     )
 
 
-def ranked_rows(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str]) -> Iterator[RankedSource]:
+def ranked_rows(
+    found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str], elsewhere: Sequence[Seen] = ()
+) -> Iterator[RankedSource]:
     """Rank source models by `found`, the parts of each; the best comes first, of equals the one at less distance.
 
-    `distances` are what Frechet and kernel distance are called in their features.
+    `distances` are what Frechet and kernel distance are called in their features, `elsewhere` what came of sources on other
+    targets.
     """
-    predicted = predict(found, distances, shipped()) if len(found) > 1 else {}
+    predicted = predict(found, distances, shipped(), elsewhere) if len(found) > 1 else {}
+    found = {
+        source: {**parts, **effect}
+        for (source, parts), effect in zip(found.items(), _effects(found, elsewhere), strict=True)
+    }
     expected = places_by([predicted[source].ratio if predicted else 1.0 for source in found], -1)
     measured_of_all = [name for name in _GOOD if all(name in parts for parts in found.values())]
     places = {name: places_by([parts[name].value for parts in found.values()], _GOOD[name]) for name in measured_of_all}
@@ -122,6 +148,20 @@ def ranked_rows(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, s
         }
         rows.append(RankedSource(source=source, rank=expected[number], predicted=predicted.get(source), parts=ranked))
     return iter(sorted(rows, key=lambda row: (row.rank, row.parts[distances[0]].value or np.inf, row.source)))
+
+
+def _effects(found: Iterable[str], elsewhere: Sequence[Seen]) -> Iterator[dict[str, Part]]:
+    """What each source did on other targets, as parts."""
+    told = on_other_targets(shipped(), elsewhere)
+    for source in found:
+        there = told.get(source)
+        note = (
+            None if there else "no trial of this home fine-tuned it, with another source beside it, on another target"
+        )
+        yield {
+            ELSEWHERE: Part(value=there and there.ratio, note=note),
+            f"{ELSEWHERE}_targets": Part(value=there.targets if there else 0),
+        }
 
 
 def _at(places: Sequence[float] | None, number: int) -> float | None:
@@ -151,7 +191,7 @@ def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[s
 def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: Protocol) -> tuple[Ranking, list[str]]:
     """Rank the source models of these names for domain `target`, or all that have its resolution.
 
-    Gives the ranking, and a line for each source model that was left out. Raises UserError if a name is not known, or
+    Gives the ranking, and a line for each source model and study that was left out. Raises UserError if a name is not known, or
     if there is no source model to rank.
     """
     domain = open_domain(home, target)
@@ -161,7 +201,8 @@ def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: P
             f"no source model of {domain.facts.resolution} pixels is on the shelf; train one with: "
             "understock sources train DOMAIN"
         )
-    return rank_sources(home, domain, sources, protocol), notes
+    elsewhere, unreadable = of_home(home, domain, distance_names(protocol))
+    return rank_sources(home, domain, sources, protocol, elsewhere), [*notes, *unreadable]
 
 
 def write_ranking(path: Path, ranking: Ranking) -> None:

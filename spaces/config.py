@@ -64,6 +64,11 @@ class TrialConfig(Config):
     """Of initial weights, z, interpolates and batch order."""
 
     @property
+    def domains(self) -> tuple[Name, ...]:
+        """The source domains of the home whose images the trial takes; none for a method that takes a source model."""
+        return ()
+
+    @property
     def parts(self) -> str:
         """Which of the source's networks are transferred; "none" for a method that transfers none."""
         return "none"

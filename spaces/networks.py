@@ -48,6 +48,23 @@ class Dcgan(Config):
     z_dim: Channels = 100
 
 
+class Translator(Config):
+    """A network from images to images (Johnson et al. 2016) and a critic of patches, as CycleGAN uses them (Zhu et al. 2017).
+
+    Both are convolutions alone, so they take images of any resolution.
+    """
+
+    family: Literal["translator"] = "translator"
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving (64 in the paper)."""
+    halvings: Annotated[int, Field(ge=1, le=4)] = 2
+    """Of the side between the image and the innermost layers."""
+    blocks: Annotated[int, Field(ge=0, le=20)] = 3
+    """Residual blocks inside: 3 for 32 pixels, 6 for 64 and 128, 9 for 256."""
+    critic_halvings: Annotated[int, Field(ge=1, le=5)] = 2
+    """Of the side in the critic: 2 see patches of 34 pixels, 3 (the paper's) of 70."""
+
+
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -63,7 +80,13 @@ NetworkConfig = Annotated[
         custom_error_message="unknown family of networks; known: dcgan, resnet",
     ),
 ]
-"""A network of any family. Its `family` says which; without one it is a ResNet."""
+"""A generator's network of any family. Its `family` says which; without one it is a ResNet."""
+
+ModelNetwork = Annotated[
+    Annotated[NetworkConfig, Tag("from z")] | Annotated[Translator, Tag("from images")],
+    Discriminator(lambda network: "from images" if _family(network) == f"{KIND}translator" else "from z"),
+]
+"""The network of a model: a generator's, or a translator."""
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
@@ -75,7 +98,7 @@ def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: Resnet | Dcgan) -> int | None:
+def classes_of(network: Resnet | Dcgan | Translator) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
     return network.classes if isinstance(network, Resnet) else None
 
@@ -87,8 +110,10 @@ def unconditional(network: Resnet | Dcgan) -> Resnet | Dcgan:
     return network.model_copy(update={"classes": None, "conditioning": "norm"})
 
 
-def told(network: Resnet | Dcgan) -> str:
+def told(network: Resnet | Dcgan | Translator) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
+    if isinstance(network, Translator):
+        return f"{network.family} of width {network.width}, {network.blocks} blocks"
     plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
     if not isinstance(network, Resnet) or network.classes is None:
         return plain

@@ -28,6 +28,8 @@ class Metric:
     """Whether it rises towards zero, and hardly ever passes it."""
     held_out: bool = False
     """Whether it needs images that the trial never saw, and comes with a standard error."""
+    by_class: bool = False
+    """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,9 +61,11 @@ METRICS: Mapping[str, Metric] = {
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
     "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
+    "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
+    "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
-negative, and nearer zero is better."""
+negative, and nearer zero is better. The floor of class accuracy, what real images have, is its ceiling."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ RECORD: Mapping[str, Fact] = {
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
     "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
     "floor_n": Fact(int, "real images for the floor"),
+    "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
+    "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
+    "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),
 }
 """What a measurement says of itself; None for what no metric of its protocol used."""
 
@@ -151,6 +158,11 @@ class Protocol(Config):
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()
 
+    def without_classes(self) -> Self:
+        """The same without the metrics that compare class by class."""
+        kept = tuple(name for name in self.metrics if not METRICS[name].by_class)
+        return self if kept == self.metrics else self.model_copy(update={"metrics": kept})
+
     def named(self, features: str) -> str:
         """What the distance "fd" or "kd" is called in this protocol's features: "fid" and "kid" in Inception's."""
         return features.replace("d", "id") if self.extractor == "inception" else features
@@ -159,6 +171,8 @@ class Protocol(Config):
     def _names_fit_the_extractor(self) -> Self:
         if not self.metrics:
             raise ValueError("metrics is empty; name at least one of " + ", ".join(METRICS))
+        if self.metrics[0] in METRICS and METRICS[self.metrics[0]].by_class:
+            raise ValueError(f"{self.metrics[0]} is measured at a trial's end alone; name a metric to go by before it")
         for name in self.metrics:
             if name not in METRICS:
                 raise ValueError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")

@@ -2,8 +2,8 @@
 
 A parameter's name is the path of a `TrialConfig` field, so nothing is mapped by hand. A space is called as
 `space(trial, sources=[...], train_images=N)`: the names of the source models to choose from, and how many images the
-target's training split has. It may suggest any field but the target, the budget and the protocol: with those,
-trials would no longer compare.
+target's training split has; one whose methods take source domains gets `domains=[...]` too, their names. It may suggest
+any field but the target, the budget and the protocol: with those, trials would no longer compare.
 
 How many target images there are, which ones, and the seed are conditions of a trial, no choices. A grid lays every one of
 them out; where a space suggests them to another sampler they are drawn evenly, and no trial's score bears on that. Sizes
@@ -17,6 +17,8 @@ from typing import Any
 import optuna
 
 from spaces.config import SCRATCH
+from spaces.methods.finetune import CENTRED
+from spaces.trials import DEFAULT_METHOD
 
 Suggest = Callable[..., None]
 
@@ -40,6 +42,8 @@ class Space:
     """What each source is tried with before anything is searched, a trial each: what did best where it was measured."""
     scratch_first: Sequence[Mapping[str, Any]] = ({},)
     """The same from scratch, a trial each: as much tuning as the sources get between them."""
+    methods: Sequence[str] = (DEFAULT_METHOD,)
+    """That it may suggest. If some of them take source domains, it is called with their names as `domains` too."""
 
 
 def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -58,6 +62,18 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
 
 
+def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
+    """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
+    trial.suggest_categorical("source", list(domains))
+    method = trial.suggest_categorical("method", ["cyclegan", "direct", "untranslated"])
+    if method == "untranslated":
+        return
+    trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    if method == "cyclegan":
+        trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
+        trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
+
+
 def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
     """The questions of the paper: which source, which networks; with FreezeD and the batch beside them.
 
@@ -71,6 +87,37 @@ def transferring_gans(trial: optuna.Trial, *, sources: Sequence[str], train_imag
         parts = trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
         if parts != "generator":
             trial.suggest_int("transfer/freeze_d", 0, 2)
+
+
+def limited_data(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """All that is known to help a target of few images: loss, critic steps, augmentation, what keeps to the source.
+
+    Each can be off. What does not go together is not proposed: ADA and LeCam with logits that 0 does not part, two
+    augmentations at once, two pulls to the source, and frozen or anchored networks that were not transferred.
+    """
+    source = trial.suggest_categorical("source", [*sources, SCRATCH])
+    trial.suggest_float("optim/lr_g", 1e-4, 4e-3, log=True)
+    trial.suggest_float("optim/lr_d", 1e-4, 4e-3, log=True)
+    loss = trial.suggest_categorical("loss/name", ["wgan_gp", "nonsaturating", "hinge", "relativistic"])
+    trial.suggest_float("loss/penalty", 0.1, 10.0, log=True)
+    trial.suggest_int("loss/n_critic", 1, 5)
+    policy = trial.suggest_categorical("augment/policy", ["", *AUGMENTATIONS])
+    if loss in CENTRED:
+        trial.suggest_categorical("loss/lecam", [0.0, 0.1, 0.3])
+        if not policy:
+            trial.suggest_categorical("augment/ada_target", [0.0, 0.6])
+    if source != SCRATCH:
+        _keeping_to_the_source(trial)
+
+
+def _keeping_to_the_source(trial: optuna.Trial) -> None:
+    parts = trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
+    if parts != "generator":
+        trial.suggest_int("transfer/freeze_d", 0, 2)
+    if parts != "discriminator" and trial.suggest_categorical("transfer/train", ["all", "norms"]) == "norms":
+        return
+    if not trial.suggest_categorical("transfer/l2_sp", [0.0, 0.01, 0.1, 1.0]) and parts == "both":
+        trial.suggest_categorical("transfer/ewc", [0.0, 0.01, 0.1, 1.0])
 
 
 def source_by_parts(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
@@ -96,6 +143,22 @@ _MINUTES: Mapping[str, Any] = {**_SMALL, "budget/images": 9_216, "budget/eval_ev
 _GOOD: Mapping[str, float] = {"optim/lr_g": 1e-3, "optim/lr_d": 1e-3}
 _GOOD_FROM_SCRATCH = [{"optim/lr_g": g, "optim/lr_d": d} for g, d in ((1e-3, 1e-3), (2e-3, 1e-3), (1e-3, 2e-3))]
 
+AUGMENTATIONS = ("translation", "translation,cutout", "color,translation,cutout")
+"""The policies of DiffAugment that are searched: its paper's, for fewer and fewer images."""
+
+_PLAIN: Mapping[str, Any] = {
+    "loss/name": "wgan_gp",
+    "loss/penalty": 10.0,
+    "loss/n_critic": 2,
+    "augment/policy": "",
+    "transfer/freeze_d": 0,
+    "transfer/train": "all",
+    "transfer/l2_sp": 0.0,
+    "transfer/ewc": 0.0,
+}
+"""What quickstart trains with, in the parameters of limited_data: what all else has to beat."""
+_SCRATCH_PLAIN = {name: value for name, value in _PLAIN.items() if not name.startswith("transfer/")}
+
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
@@ -108,9 +171,25 @@ SPACES: Mapping[str, Space] = {
         transferring_gans,
         {"budget/images": 1_600_000, "budget/eval_every_images": 80_000, "budget/eval_growth": 1},
     ),
+    "limited_data": Space(
+        limited_data,
+        _MINUTES,
+        [{**_GOOD, **_PLAIN, "transfer/parts": "both"}],
+        [{**rates, **_SCRATCH_PLAIN} for rates in _GOOD_FROM_SCRATCH],
+    ),
     "source_by_parts": Space(
         source_by_parts,
         {**_SMALL, **_GOOD, "budget/images": 25_600, "budget/eval_every_images": 6_400, "budget/eval_growth": 1},
+    ),
+    "translation": Space(
+        translation,
+        {"budget/images": 8_000, "budget/eval_every_images": 2_000, "budget/eval_growth": 2},
+        [
+            {"method": "untranslated"},
+            {"method": "cyclegan", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/identity": 0.5},
+            {"method": "direct", "training/lr": 2e-4},
+        ],
+        methods=("cyclegan", "direct", "untranslated"),
     ),
     UNVARIED: Space(unvaried),
 }

@@ -8,13 +8,22 @@ from pydantic import BeforeValidator, SerializeAsAny
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
+from spaces.methods.cyclegan import CycleGanConfig
+from spaces.methods.direct import DirectConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
 """What values without a method are of: files from before there was another."""
 
-CONFIGS: Mapping[str, type[TrialConfig]] = {"finetune": FinetuneConfig, "as_is": AsIsConfig}
+CONFIGS: Mapping[str, type[TrialConfig]] = {
+    "finetune": FinetuneConfig,
+    "as_is": AsIsConfig,
+    "cyclegan": CycleGanConfig,
+    "direct": DirectConfig,
+    "untranslated": UntranslatedConfig,
+}
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 
 

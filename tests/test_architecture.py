@@ -23,7 +23,21 @@ FLOORS = {
         "methods",
         "running",
     ],
-    "search": ["records", "prediction", "ranking", "proposals", "sampling", "launch", "picking", "running"],
+    "search": [
+        "records",
+        "prediction",
+        "picking",
+        "ranking",
+        "proposals",
+        "sampling",
+        "source_domains",
+        "launch",
+        "prior",
+        "transfer_sampler",
+        "recommendation",
+        "regret",
+        "running",
+    ],
 }
 """From the ground up: what stands in one imports from it and from those before it alone."""
 MODULES = [*(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")), ROOT / "understock.py"]

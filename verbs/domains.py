@@ -36,6 +36,10 @@ def add(
     image_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of Parquet files. [default: image, or the only one of bytes]")
     ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Whether searches mirror half of the images. [default: of photos]"),
+    ] = None,
     force: Force = False,
     home: HomeOption = None,
 ) -> None:
@@ -58,6 +62,7 @@ def add(
                 strict=strict,
                 replace=replace,
                 image_column=image_column,
+                flip=flip,
                 progress=report,
             )
     print(
@@ -65,6 +70,10 @@ def add(
         f"{_classes(facts.classes, facts.class_names)}; "
         f"{facts.duplicates} duplicates dropped, {facts.skipped} files skipped"
     )
+    if flip is None and facts.flip:
+        print(
+            "  taken for photos: searches mirror half of them; for letters, digits or signs add it again with --no-flip"
+        )
     for note in facts.notes:
         print(f"  note: {note}")
     for skipped in facts.skipped_files[:SKIPPED_SHOWN]:

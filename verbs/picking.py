@@ -15,8 +15,8 @@ from verbs.printing import print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from search.picking.regret import Way
     from search.ranking import RankedPart, RankedSource, Ranking
+    from search.regret import Way
 
 picking = typer.Typer()
 
@@ -59,7 +59,7 @@ def pick(
     with if_interrupted("interrupted; nothing was written"):
         if output:
             check_output(output)
-        from search.picking.recommendation import recommend, write_recommendation
+        from search.recommendation import recommend, write_recommendation
 
         names = _names(sources)
         picked, notes = recommend(
@@ -87,7 +87,7 @@ def regret(
     home: HomeOption = None,
 ) -> None:
     """Show how rank and pick would have done, leaving out each target. Example: understock regret cats-grid hoofed-grid"""
-    from search.picking.regret import of_home
+    from search.regret import of_home
 
     evidence, ways, notes = of_home(Home.find(home), studies or None)
     for note in notes:
@@ -158,7 +158,11 @@ def confirm_winner(home: Home, study: str, count: int, threads: int | None = Non
 
 @picking.command()
 def rank(target: Target, sources: Sources = None, as_json: AsJson = False, home: HomeOption = None) -> None:
-    """Rank source models for a target before any training. Example: understock rank cats --sources dogs,insects"""
+    """Rank source models for a target before any training: by how like it they are, and by what they did on other targets.
+
+    That is the row "elsewhere": their scores there over what is expected of a source so like; below 1 they do better than
+    they look. Example: understock rank cats --sources dogs,insects
+    """
     with if_interrupted("interrupted; the same command goes on after the source models that are through"):
         from search.ranking import rank_shelf
         from spaces.protocol import Protocol
@@ -189,10 +193,13 @@ def _print_ranking(ranking: "Ranking") -> None:
     print(f"rank: by what fine-tuning will likely come to, predicted from {', '.join(ranking.counted)}")
     if separation := ranking.separation:
         print(separation)
+    missing: dict[tuple[str, str], list[str]] = {}
     for row in ranking.rows:
         for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):
             of = ", ".join(name for name, part in row.parts.items() if part.note == note)
-            print(f"  {row.source}: {of}: {note}")
+            missing.setdefault((of, note), []).append(row.source)
+    for (of, note), sources in missing.items():
+        print(f"  {', '.join(sources)}: {of}: {note}")
 
 
 def _predicted(row: "RankedSource") -> str:

@@ -140,7 +140,7 @@ def search(
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
-        from search.picking.prior import informed
+        from search.prior import informed
 
         where = Home.find(home)
         resolved = resolve_study(
@@ -261,22 +261,30 @@ def sample(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), FILE.npz, or a new folder.")
     ],
-    n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT")] = 64,
-    seed: Annotated[int, typer.Option(help="Of z: the same seed, the same z.")] = 0,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="[default: 64, or all of --inputs]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of z or of the inputs: the same seed, the same ones.")] = 0,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Images to translate. [default: the source domain's held-out ones]"),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
     from analysis.winner import model_path
     from trainables.images.samples import check_output, write_samples
-    from trainables.methods.registry import open_sampler
+    from trainables.running.drawing import draw
 
     with writing_to(output):
         check_output(output)
-    path = model_path(Home.find(home), study)
-    images = open_sampler(path)(n, seed).images.numpy()
+    where = Home.find(home)
+    path = model_path(where, study)
+    samples = draw(where, path, n, seed, inputs)
     with writing_to(output):
-        write_samples(images, output)
-    print(f"{n} samples of {path} written to {output}")
+        write_samples(samples, output)
+    print(f"{len(samples.images)} samples of {path} written to {output}")
 
 
 @studies.command()

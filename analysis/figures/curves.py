@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from analysis.figures.style import INK, Style, axis_title, blank, by_source, level_title, log_scale, scale
 from spaces.protocol import Metric
 
-X_TITLES = {"images_seen": "images seen", "train_seconds": "seconds of training"}
+X_TITLES = {"images_seen": "images seen", "seconds": "seconds of training and evaluation"}
 _HALO = "0 0 3px #fff, 0 0 3px #fff, 0 0 5px #fff"
 _SPEEDUPS = {"images": ("#0072B2", "circle"), "seconds": ("#D55E00", "square")}
 

@@ -17,7 +17,7 @@ from analysis.tables import AS_IS, WAY, as_text, choices, comparable, last_rows,
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
-Cost = Literal["images_seen", "train_seconds"]
+Cost = Literal["images_seen", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Gain:
 
 
 def gains(rows: pd.DataFrame, metric: Metric) -> list[Gain]:
-    """The gain of transfer over scratch at equal images and, for the same configurations, at equal seconds of training.
+    """The gain of transfer over scratch at equal images and, for the same configurations, at equal seconds.
 
-    Equal images: the most that a trial of each side has reached and has a score at. Equal seconds: the most that all
-    trials of the two configurations have trained for; scores lie linearly between evaluations. A source as it is has its
-    score at any cost. Empty without both sides.
+    Equal images: the most that a trial of each side has reached and has a score at. Equal seconds, of training and
+    evaluation: the most that all trials of the two configurations have taken; scores lie linearly between evaluations. A source
+    as it is has its score at any cost. Empty without both sides.
     """
     scored = _comparable_evaluations(rows, metric)
     found = _at_equal_images(scored.assign(baseline=scored["source"] == SCRATCH), choices(rows), metric)
@@ -145,14 +145,14 @@ def configurations(level: pd.DataFrame, chosen: Sequence[str], metric: Metric) -
 
 
 def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequence[Side], metric: Metric) -> list[Gain]:
-    """The gain of the same configurations after the seconds that all of their trials have trained for, if there are any.
+    """The gain of the same configurations after the seconds that all of their trials have taken, if there are any.
 
-    Those that they were chosen from count as far as they have trained as long.
+    Those that they were chosen from count as far as they have taken as long.
     """
     measured = scored[scored[metric.name].notna()]
     curves = {int(str(trial)): curve for trial, curve in measured.groupby("trial")}
     chosen = [curves[trial] for side in (ours[0], theirs[0]) for trial in side.trials]
-    trained = [curve["train_seconds"] for curve in chosen if not trained_nothing(curve).any()]
+    trained = [curve["seconds"] for curve in chosen if not trained_nothing(curve).any()]
     seconds = min(float(own.max()) for own in trained)
     if seconds < max(float(own.min()) for own in trained):
         return []
@@ -160,19 +160,19 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
         [replace(side, values=tuple(values)) for side in sides if (values := _values_at(side, curves, seconds, metric))]
         for sides in (ours, theirs)
     )
-    return [_gain("train_seconds", seconds, at_ours, at_theirs, metric)]
+    return [_gain("seconds", seconds, at_ours, at_theirs, metric)]
 
 
 def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
     """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
     own = [curves[trial] for trial in side.trials]
-    within = (own["train_seconds"].min() <= seconds <= own["train_seconds"].max() for own in own)
+    within = (own["seconds"].min() <= seconds <= own["seconds"].max() for own in own)
     return [_value_at(curve, seconds, metric) for curve in own] if side.is_source or all(within) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:
     """The score after so many seconds, linearly between evaluations; with a single evaluation, its score."""
-    return float(np.interp(seconds, curve["train_seconds"], curve[metric.name]))
+    return float(np.interp(seconds, curve["seconds"], curve[metric.name]))
 
 
 def _gain(cost: Cost, at: float, ours: Sequence[Side], theirs: Sequence[Side], metric: Metric) -> Gain:

@@ -29,7 +29,7 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
             "source": last["source"],
             "status": last["status"],
             "images_seen": last["images_seen"],
-            "hours": (last["wall_seconds"].fillna(0.0) * device_hours(spec)[1]).cumsum(),
+            "hours": (last["seconds"].fillna(0.0) * device_hours(spec)[1]).cumsum(),
             "value": value,
             "best": metric.sign * (metric.sign * value).cummin().ffill(),
         }
@@ -77,6 +77,6 @@ def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:
     last = last_rows(rows)
     whole = trained_nothing(last)
     begun = last[last["images_seen"] > 0]
-    speed = float((begun["wall_seconds"] / begun["images_seen"]).median())
-    seconds = speed * spec.base.budget.images * (~whole).sum() + last.loc[whole, "wall_seconds"].sum()
+    speed = float((begun["seconds"] / begun["images_seen"]).median())
+    seconds = speed * spec.base.budget.images * (~whole).sum() + last.loc[whole, "seconds"].sum()
     return float(seconds * device_hours(spec)[1])

@@ -11,7 +11,7 @@ from analysis.findings.gains import Gain, Side
 from analysis.tables import cost_to_reach
 from spaces.protocol import Metric
 
-COSTS = {"images": "images_seen", "seconds": "train_seconds"}
+COSTS = {"images": "images_seen", "seconds": "seconds"}
 AT_MOST = 6
 """How many thresholds a race has at most."""
 
@@ -74,7 +74,7 @@ def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[s
         if np.isnan(theirs):  # at least as much as scratch has spent in vain
             theirs, bound = spent(rows, gain.baseline, column), "never"
         ours = row[f"transfer_{cost}"]
-        row[f"speedup_{cost}"] = theirs / ours if ours else np.nan
+        row[f"speedup_{cost}"] = np.nan if gain.transfer.is_source or not ours else theirs / ours
     return row | {"bound": bound}
 
 

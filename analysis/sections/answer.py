@@ -15,7 +15,7 @@ from analysis.words import after, mean, origin, over_scratch, over_the_source, p
 from spaces.config import SCRATCH
 
 TOP = 10
-_COSTS = {"images_seen": "images", "train_seconds": "seconds"}
+_COSTS = {"images_seen": "images", "seconds": "seconds"}
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -76,7 +76,7 @@ def _block(study: StudyData) -> Block:
 
 def _winner(study: StudyData, best: Score) -> str:
     so_far = "" if study.over else " so far"
-    cost = "" if best.way == tables.AS_IS else f" and {duration(best.seconds)} of training"
+    cost = "" if best.way == tables.AS_IS else f" and {duration(best.seconds)} of training and evaluation"
     return f"Best{so_far} is trial {best.trial}, {origin(best)}: {study.metric.label} {text(best.value)} {after(best)}{cost}."
 
 
@@ -157,7 +157,7 @@ def _caution(study: StudyData) -> str:
         f"{seeds}A trial's score is that of its last evaluation, never its best one; trials that diverged or failed "
         "have none. A configuration is all settings but the seeds, and its score the mean over them; of each side the best "
         "one is compared, among trials with as many target images. Equal images: the most that a trial of each side has "
-        "seen and has a score at. Equal seconds: of training, evaluation left out, between evaluations linearly. The best of "
+        "seen and has a score at. Equal seconds: of training and evaluation, between evaluations linearly. The best of "
         "many has the best luck too: intervals are of what fresh seeds would show, that choice allowed for. Here "
         f"{plural(transfer, 'transfer trial')} stand against {plural(scratch, 'scratch trial')}.{untrained}"
     )

@@ -12,7 +12,7 @@ from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from analysis.words import configuration, origin
 
-_HEADINGS = {"images_seen": "Against images seen", "train_seconds": "Against seconds of training"}
+_HEADINGS = {"images_seen": "Against images seen", "seconds": "Against seconds of training and evaluation"}
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -48,12 +48,12 @@ def _block(study: StudyData) -> Block:
     plots = _curves(study, measured)
     notes = [
         "A line a trial, a colour and a marker a source; thick are the best trial and one seed of either side of the answer. "
-        "Seconds and hours are of training alone, evaluation left out. Dashed: the floor.",
+        f"{study.clock} Dashed: the floor.",
         study.floor,
     ]
     if study.has_untrained:
-        notes.insert(1, "A marker without a line, at no cost: a source as it is.")
-    columns = ["trial", "source", WAY, "images_seen", "train_seconds", "hours", study.metric.name]
+        notes.insert(1, "A marker without a line: a source as it is, which costs its evaluation.")
+    columns = ["trial", "source", WAY, "images_seen", "seconds", "hours", study.metric.name]
     names = study.names | {"hours": study.unit, study.metric.name: study.metric.label}
     behind = study.whole_or_head("Every evaluation", measured[columns], names)
     if not study.gains:
@@ -98,10 +98,10 @@ def _said_of_source(study: StudyData, gain: Gain) -> str:
     said = f"{origin(gain.transfer)} has {study.metric.label} {text(gain.transfer.mean)} without any training"
     needed = cost_to_match(study.rows, gain, study.metric)
     if pd.isna(needed["images_seen"]):
-        images, seconds = (spent(study.rows, gain.baseline, cost) for cost in ("images_seen", "train_seconds"))
+        images, seconds = (spent(study.rows, gain.baseline, cost) for cost in ("images_seen", "seconds"))
         who = "scratch was not" if len(gain.baseline.trials) == 1 else "not every seed of scratch was"
         return f"{said}; {who} as good after {text(images)} images ({duration(seconds)})."
-    return f"{said}; scratch needs {text(needed['images_seen'])} images ({duration(needed['train_seconds'])}) to be as good."
+    return f"{said}; scratch needs {text(needed['images_seen'])} images ({duration(needed['seconds'])}) to be as good."
 
 
 def _said(study: StudyData, found: pd.DataFrame) -> str:

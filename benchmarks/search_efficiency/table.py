@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from search.picking.arms import SCRATCH_ARM, Arm, Rates, trial_values
-from search.picking.evidence import PICKED_BY, Told, level_of
+from search.picking.evidence import PICKED_BY, level_of
+from search.picking.told import Told
 from search.records.results import config_of, is_evaluation
 from spaces.config import TrialConfig
 from spaces.trials import parse_trial

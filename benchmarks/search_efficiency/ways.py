@@ -17,9 +17,9 @@ from benchmarks.search_efficiency.replay import Replay, Suggest, by_optuna
 from benchmarks.search_efficiency.table import Cell, Target
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
 from search.picking.evidence import pools
-from search.picking.prior import Prior
-from search.picking.transfer_sampler import TransferSampler
+from search.prior import Prior
 from search.sampling import RecentTPESampler
+from search.transfer_sampler import TransferSampler
 
 Others = Sequence[Target]
 """The targets whose trials may be known."""

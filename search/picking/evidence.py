@@ -10,16 +10,14 @@ import numpy as np
 
 from search.picking.arms import Arm, Rates, as_it_is, trial_values
 from search.picking.curves import Curve, carried
-from search.records.results import config_of, is_evaluation, load
-from search.records.study import StudyPaths, open_study
+from search.picking.told import Told, told_of
+from search.records.results import config_of, is_evaluation
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
 from spaces.trials import parse_trial
-from trainables.images.domains import read_facts
-from trainables.sources.shelf import open_source
+from trainables.sources.likeness import Part
 from trainables.storage.home import Home
-from trainables.storage.json_files import read_json
 
 PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
@@ -118,8 +116,8 @@ class Evidence:
     """Trials that diverged or failed, by target and arm; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Of each target: sources and their combined rank, where the study has it."""
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
+    """Of each target: sources and the parts of their likeness to it, where a study began with a ranking."""
 
     @property
     def targets(self) -> list[str]:
@@ -134,7 +132,7 @@ class Evidence:
         """All that the other targets say, and this one's ranking, which needs no trial."""
         dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
         tried = [one for one in self.tried if one.target != target]
-        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.ranks)
+        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
 
     def about(self) -> str:
         """How scores were measured, in a line."""
@@ -156,7 +154,7 @@ class Pool:
     """Of each target, the highest seed that any trial had."""
     dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
-    ranks: dict[str, dict[str, float]] = field(default_factory=dict)
+    likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
 
     def information(self, target: str) -> int:
         """How much there is on a target, in trials: its own count four times as much as others'."""
@@ -189,7 +187,7 @@ class Pool:
 
     def at(self, images: int) -> Evidence:
         """The scores at a budget; trials that nothing carries there have none."""
-        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.ranks)
+        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.likeness)
         for curve in self.curves:
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
@@ -202,26 +200,14 @@ class Pool:
         return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
 
 
-@dataclass(frozen=True)
-class Told:
-    """What one study tells, of a home or of a table that was written of one."""
+def gather(
+    home: Home, studies: Sequence[str] | None = None, beside: Iterable[tuple[Told, Mapping[str, str]]] = ()
+) -> tuple[list[Pool], list[str]]:
+    """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable.
 
-    study: str
-    target: str
-    metrics: Sequence[str]
-    whole: int | None
-    """How many images a trial has that has all of the target's; None where every trial says how many it has."""
-    rows: Sequence[Mapping[str, Any]]
-    """Of the evaluations table."""
-    ranking: Mapping[str, float]
-    """Sources and the distance of their samples to the target, before training."""
-    ranks: Mapping[str, float]
-    """Sources and their combined rank; empty where the study has none."""
-
-
-def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool], list[str]]:
-    """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
-    told = []
+    `beside` are studies that tell something without being the home's.
+    """
+    told = list(beside)
     notes = []
     for name in home.names("studies") if studies is None else studies:
         try:
@@ -231,16 +217,6 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
                 raise
             notes.append(f"left out: {error}")
     return pools(told), notes
-
-
-def told_of(home: Home, name: str) -> tuple[Told, Mapping[str, str]]:
-    """What a study of the home tells, and the names that its target and sources have here now."""
-    paths, spec = open_study(home, name)
-    whole = spec.train_images if spec.base.data.target_images is None else None
-    rows = load(paths.evaluations).to_pylist()
-    metrics = spec.base.protocol.metrics
-    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, _ranks(paths))
-    return told, present_names(home, spec.target, spec.sources, spec.digests)
 
 
 def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
@@ -253,37 +229,10 @@ def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
             pool.curves += curves
             pool.dead += dead
             pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in study.rows))
-            for kept, values in ((pool.rankings, study.ranking), (pool.ranks, study.ranks)):
-                kept.setdefault(target, {}).update({names[source]: value for source, value in values.items()})
+            pool.rankings.setdefault(target, {}).update({names[each]: value for each, value in study.ranking.items()})
+            likeness = {names.get(source, source): parts for source, parts in study.likeness.items()}
+            pool.likeness.setdefault(target, {}).update(likeness)
     return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench)))
-
-
-def _ranks(paths: StudyPaths) -> dict[str, float]:
-    """The combined ranks that a study began with; none of a study from before there were any."""
-    try:
-        rows = read_json(paths.ranking)["rows"]
-        return {row["source"]: float(row["rank"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def present_names(home: Home, target: str, sources: Iterable[str], digests: Mapping[str, str]) -> dict[str, str]:
-    """A study's target and sources by the names under which they are what the home has now.
-
-    One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one.
-    """
-    names = {}
-    for kind, name in (("domain", target), *(("source", source) for source in sources)):
-        then = digests.get(f"{kind}:{name}")
-        names[name] = name if then in (None, _present_digest(home, kind, name)) else f"{name}@{then[:8]}"
-    return names
-
-
-def _present_digest(home: Home, kind: str, name: str) -> str | None:
-    try:
-        return (read_facts(home.domain(name)) if kind == "domain" else open_source(home, name).facts).digest
-    except UserError:
-        return None
 
 
 _Rows = list[Mapping[str, Any]]
@@ -299,7 +248,10 @@ def _benches(study: Told, names: Mapping[str, str]) -> list[tuple[Bench, list[Cu
         return []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in study.rows:
-        by_trial[row["trial"]].append(row)
+        if (
+            row[_NETWORK[0]] is not None
+        ):  # a translator has no such network, and its scores no bench beside those of GANs
+            by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)
@@ -355,11 +307,16 @@ def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> 
         untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, first["wall_seconds"] or 0.0, parse_trial(values, "a trial's source"))
+        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"))
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
-        add(arm, curve, last["wall_seconds"] or 0.0, config)
+        add(arm, curve, _seconds(last), config)
     return found
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    """Of training and evaluation; of training alone where an earlier version left no other."""
+    return row["wall_seconds"] or row["train_seconds"] or 0.0
 
 
 def _grafts_all(config: TrialConfig) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from search.picking.evidence import Told, present_names
+from search.picking.told import Told, present_names, ranked
 from search.records.results import SCHEMA
 from spaces.config import SCRATCH
 from trainables.storage.home import Home, writing
@@ -36,13 +36,18 @@ def table_of(studies: Iterable[tuple[Told, Names]]) -> pa.Table:
     for study, names in studies:
         tables.append(pa.Table.from_pylist(list(study.rows), SCHEMA))
         ranking = [
-            {"source": source, "rank": study.ranks.get(source), "parts": {"distance": {"value": value}}}
-            for source, value in study.ranking.items()
+            {
+                "source": source,
+                "rank": study.ranks.get(source),
+                "parts": {name: {"value": part.value} for name, part in parts.items()},
+            }
+            for source, parts in study.likeness.items()
         ]
         facts[study.study] = {
             "whole": study.whole,
             "names": dict(names),
-            "ranking": {"counted": ["distance"], "rows": ranking},
+            "ranking": {"rows": ranking},
+            "distances": dict(study.ranking),
         }
     metadata = {ABOUT: json.dumps({"studies": facts, "rankings": {}}).encode()}
     return pa.concat_tables(tables).replace_schema_metadata(metadata)
@@ -72,8 +77,10 @@ def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
     for study, rows in by_study.items():
         target, known = rows[0]["target"], facts["studies"].get(study, {})
         ranking = known.get("ranking") or facts["rankings"].get(target, {"rows": [], "counted": []})
-        ranks = {row["source"]: float(row["rank"]) for row in ranking["rows"] if row["rank"] is not None}
-        distances = {row["source"]: row["parts"][ranking["counted"][0]]["value"] for row in ranking["rows"]}
+        likeness, ranks = ranked(ranking["rows"])
+        distances = known.get("distances")
+        if distances is None:
+            distances = {row["source"]: row["parts"][ranking["counted"][0]]["value"] for row in ranking["rows"]}
         sources = sorted(({row["source"] for row in rows} | set(distances)) - {SCRATCH})
         names = known.get("names") or {}
         if home is not None and not names:
@@ -81,9 +88,12 @@ def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
         complete = {name: names.get(name, name) for name in (target, *sources)}
         metrics = rows[0]["protocol/metrics"].split(",")
         usable = {source: value for source, value in distances.items() if value}
-        yield Told(study, target, metrics, known.get("whole"), rows, usable, ranks), complete
+        yield Told(study, target, metrics, known.get("whole"), rows, usable, likeness, ranks), complete
 
 
-def shipped(home: Home | None) -> list[tuple[Told, Names]]:
-    """What the table that ships with understock tells; nothing where none does."""
-    return list(told(pq.read_table(SHIPPED), home)) if SHIPPED.exists() else []
+def shipped(home: Home) -> list[tuple[Told, Names]]:
+    """What the table that ships with understock tells, but for studies that the home has itself; nothing where none ships."""
+    if not SHIPPED.exists():
+        return []
+    own = set(home.names("studies"))
+    return [pair for pair in told(pq.read_table(SHIPPED), home) if pair[0].study not in own]

@@ -66,7 +66,7 @@ def _unfinished(home: Home, kind: Kind, name: str) -> Iterator[tuple[StudySpec, 
             paths, spec = open_study(home, study)
         except UserError:
             continue
-        named = (spec.target,) if kind == "domain" else spec.sources
+        named = (spec.target, *spec.domains) if kind == "domain" else spec.sources
         if name in named and (through := _through(paths)) < spec.trials:
             yield spec, through
 

@@ -47,6 +47,8 @@ class StudySpec(Config):
     """Bytes that a trial's process may take, torch included; a trial that takes more has failed. None sets no limit."""
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
+    domains: tuple[Name, ...] = ()
+    """The domains of the home whose images the space may suggest to methods that translate; earlier versions had none."""
     train_images: PositiveInt
     """How many of the target's images a trial may train on at most."""
     ranking: dict[str, float] = Field(default_factory=dict)
@@ -54,8 +56,8 @@ class StudySpec(Config):
     base: AnyTrial
     """The config that the space's suggestions are laid over; its protocol's first metric is what the search goes by."""
     digests: dict[str, str]
-    """SHA-256 of the target ("domain:NAME"), of each source model ("source:NAME") and of the user's own space
-    ("space:FILE.py"), so that a resumed study can't mix data."""
+    """SHA-256 of the target and of each source domain ("domain:NAME"), of each source model ("source:NAME") and of the user's
+    own space ("space:FILE.py"), so that a resumed study can't mix data."""
     versions: dict[str, str]
     """Versions of understock, Python, torch, ray and optuna."""
     created: str

@@ -12,7 +12,6 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from search.picking.transfer_sampler import sampler_of
 from search.proposals import load_space
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, row_columns, write_trial
@@ -21,6 +20,7 @@ from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
 from search.running.suggested import first_trials, planned, suggested_config
 from search.sampling import sampler
+from search.transfer_sampler import sampler_of
 from spaces.config import SCRATCH, TrialConfig
 from trainables.storage.home import fetch
 from trainables.training.checkpoints import forget_fallback

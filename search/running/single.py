@@ -120,7 +120,8 @@ class DivergedError(UserError):
 def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
     """The study that a training of `config` is: of one trial, in which nothing varies."""
     domain = open_domain(home, config.target)
-    sources = [] if config.source == SCRATCH else [open_source(home, config.source)]
+    sources = [] if config.source == SCRATCH or config.domains else [open_source(home, config.source)]
+    domains = [domain, *(open_domain(home, name) for name in config.domains)]
     return StudySpec.parse(
         {
             "name": name,
@@ -131,9 +132,10 @@ def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySp
             "early_stopping": False,
             "threads_per_trial": threads,
             "sources": [source.facts.name for source in sources],
+            "domains": config.domains,
             "train_images": config.data.target_images or domain.facts.train,
             "base": config.model_dump(),
-            "digests": {f"domain:{config.target}": domain.facts.digest}
+            "digests": {f"domain:{each.facts.name}": each.facts.digest for each in domains}
             | {f"source:{source.facts.name}": source.facts.digest for source in sources},
             "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -32,7 +32,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.picking.prior import write_prior
+from search.prior import write_prior
 from search.records.inputs import check_unchanged, stopped
 from search.records.study import StudyPaths, StudySpec, only_driver
 from search.running.ledger import Ledger

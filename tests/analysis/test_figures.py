@@ -72,7 +72,7 @@ def test_every_point_of_a_curve_says_whose_it_is(seen):
 
 
 def test_highlighted_trials_are_thick_and_named_at_their_end(seen):
-    figure = learning_curves(seen, seen.rows, seen.fd, "train_seconds", highlighted=[0])
+    figure = learning_curves(seen, seen.rows, seen.fd, "seconds", highlighted=[0])
     last = figure.data[-1]
     assert list(last.text) == ["", "", "", "<b>trial 0</b>"]
     assert last.line.width > 2 * figure.data[0].line.width
@@ -247,7 +247,7 @@ def every_figure(e):
     metric, iw = metric_of("fd", e.spec), metric_of("iw", e.spec)
     there = level(e.rows, metric)[1]
     spent = spending.best_so_far(e.rows, e.spec, metric)
-    for cost in ("images_seen", "train_seconds", "hours"):
+    for cost in ("images_seen", "seconds", "hours"):
         yield curves.learning_curves(e.rows, metric, cost, e.looks, hovers=e.hovers, highlighted=[], floor=20.0)
     if e.gains:
         yield curves.speedups(thresholds.race(e.rows, e.gains[0], metric), metric)
@@ -302,13 +302,15 @@ def test_long_names_are_cut_in_ticks(seen):
     assert tick == "x" * 17 + "…"
 
 
-def test_a_source_as_it_is_is_one_point_at_no_cost_and_can_be_highlighted(unbeaten):
+def test_a_source_as_it_is_is_one_point_at_the_cost_of_its_evaluation_and_can_be_highlighted(unbeaten):
     e = unbeaten.data
-    for cost in ("images_seen", "train_seconds", "hours"):
+    for cost in ("images_seen", "seconds", "hours"):
         options = {"hovers": e.hovers, "highlighted": [2]}
         *_, last = curves.learning_curves(e.rows, e.metric, cost, e.looks, **options).data
-        assert (list(last.x), list(last.y), list(last.text)) == ([0], [50], ["<b>trial 2</b>"])
-        assert (last.cliponaxis, last.textposition) == (False, "bottom right")  # whole, and inside of the figure
+        spent = {"images_seen": 0, "seconds": 6, "hours": pytest.approx(6 / 3600)}[cost]  # its evaluation
+        assert (list(last.x), list(last.y), list(last.text)) == ([spent], [50], ["<b>trial 2</b>"])
+        if cost == "images_seen":
+            assert (last.cliponaxis, last.textposition) == (False, "bottom right")  # whole, and inside of the figure
 
 
 def test_a_curve_of_sources_as_they_are_alone_is_drawn(new_study):

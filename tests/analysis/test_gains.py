@@ -9,7 +9,7 @@ def test_the_best_configurations_of_both_sides_compare_by_their_means_at_equal_i
     assert (images.cost, images.at, images.value) == ("images_seen", 300, 35)
     assert (images.transfer.source, images.transfer.way, images.transfer.trials) == ("mdi", "both", (0, 7))
     assert (images.transfer.values, images.baseline.values) == ((70, 80), (110,))
-    assert (seconds.cost, seconds.at, seconds.value) == ("train_seconds", 30, 35)
+    assert (seconds.cost, seconds.at, seconds.value) == ("seconds", 36, 35)
 
 
 def test_a_score_lies_linearly_between_evaluations_at_equal_seconds(new_study):
@@ -18,7 +18,7 @@ def test_a_score_lies_linearly_between_evaluations_at_equal_seconds(new_study):
     study.trial(1, "scratch", "none", [200, 100], pace=15)
     images, seconds = study.data.gains
     assert images.value == 50
-    assert (seconds.at, seconds.transfer.mean) == (20, 50)
+    assert (seconds.at, seconds.transfer.mean) == (24, 50)
     assert seconds.baseline.mean == pytest.approx(200 - 100 * 5 / 15)
     assert seconds.share == pytest.approx(seconds.value / seconds.baseline.mean)
 
@@ -101,7 +101,7 @@ def test_scratch_is_no_training_from_a_source(new_study):
 def test_a_source_as_it_is_has_its_score_at_any_images_and_any_seconds(unbeaten):
     images, seconds = unbeaten.data.gains
     assert (images.transfer.way, images.at, images.value) == ("as is", 200, 170)
-    assert (seconds.transfer.values, seconds.at, seconds.value) == ((50,), 20, 170)
+    assert (seconds.transfer.values, seconds.at, seconds.value) == ((50,), 24, 170)
 
 
 def test_the_score_of_a_source_as_it_is_has_no_chance_in_it(new_study):

@@ -66,7 +66,7 @@ def test_trials_frame_has_each_trials_last_evaluation(study, table):
         "iw",
         "copy_rate",
         "images_seen",
-        "train_seconds",
+        "seconds",
         "status",
         "optim/lr_g",
         "seed",
@@ -101,9 +101,9 @@ def test_of_equal_trials_the_earlier_one_ranks_first(new_study):
 
 def test_summary_compares_at_the_most_images_that_both_sides_saw(study, table):
     answer = summary(table, study.spec)
-    assert answer.best == Score(0, "mdi", "both", value=60, floor=20, images_seen=400, seconds=40)
-    assert answer.transfer == Score(0, "mdi", "both", value=70, floor=20, images_seen=300, seconds=30)
-    assert answer.scratch == Score(3, "scratch", "none", value=110, floor=20, images_seen=300, seconds=30)
+    assert answer.best == Score(0, "mdi", "both", value=60, floor=20, images_seen=400, seconds=48)
+    assert answer.transfer == Score(0, "mdi", "both", value=70, floor=20, images_seen=300, seconds=36)
+    assert answer.scratch == Score(3, "scratch", "none", value=110, floor=20, images_seen=300, seconds=36)
     assert answer.gain == 40
 
 
@@ -288,7 +288,7 @@ def test_agreement_takes_three_trials_that_differ(study, fd):
 def test_cost_to_reach_is_that_of_the_first_evaluation_as_good(study, table):
     rows, fd = evaluations(table), metric_of("fd", study)
     assert cost_to_reach(rows, 0, fd, 90, "images_seen") == 200
-    assert cost_to_reach(rows, 0, fd, 89, "train_seconds") == 30
+    assert cost_to_reach(rows, 0, fd, 89, "seconds") == 36
     assert cost_to_reach(rows, 0, fd, 59, "images_seen") is None
     assert cost_to_reach(rows, 0, metric_of("iw", study), -4, "images_seen") == 200
 
@@ -324,9 +324,13 @@ def test_rows_from_before_there_were_methods_are_of_fine_tuning(study, table):
     assert trials_frame(old, study.spec).equals(trials_frame(table, study.spec))
 
 
-def test_what_trains_nothing_has_no_seconds_of_training(baseline):
+def test_a_row_costs_training_and_evaluation_and_training_alone_where_no_other_time_was_kept(baseline, table):
     rows = frame_of(baseline)
-    assert rows.loc[rows["way"] == "as is", "train_seconds"].tolist() == [0, 0]
+    assert rows.loc[rows["way"] == "as is", "seconds"].tolist() == [6, 6]
+    assert rows["seconds"].equals(rows["wall_seconds"])
+    place = table.schema.get_field_index("wall_seconds")
+    old = evaluations(table.set_column(place, "wall_seconds", pa.nulls(len(table), pa.float64())))
+    assert old["seconds"].equals(old["train_seconds"])
 
 
 def test_a_setting_varies_among_the_trials_whose_method_has_it(baseline, new_study):
@@ -374,7 +378,7 @@ def test_a_trial_that_ended_before_its_first_evaluation_has_not_reached_any_budg
 
 def test_the_best_of_transfer_can_be_the_source_as_it_is(unbeaten):
     answer = summary(load(unbeaten.paths.evaluations), unbeaten.spec)
-    assert answer.best == answer.transfer == Score(2, "mdi", "as is", value=50, floor=20, images_seen=0, seconds=0)
+    assert answer.best == answer.transfer == Score(2, "mdi", "as is", value=50, floor=20, images_seen=0, seconds=6)
     assert (answer.budget, answer.scratch.value, answer.gain, answer.transfer_trials) == (200, 220, 170, 2)
 
 

@@ -16,7 +16,7 @@ from golden_numbers import machine
 from analysis.study_data import StudyData
 from analysis.tables import arms, trials_frame
 from analysis.winner import model_path
-from search.picking.recommendation import recommend
+from search.recommendation import recommend
 from search.records.results import load
 from search.records.study import open_study
 from search.running.single import train_one

@@ -2,17 +2,20 @@ from collections.abc import Callable
 
 import pytest
 
+from search.launch import resolve_study
 from search.proposals import grid, load_space, overlaid, probe
 from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
 from spaces.presets import small
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
 
 File = Callable[..., str]
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 
 def test_an_unknown_space_lists_the_known() -> None:
-    with pytest.raises(UserError, match=r"unknown space .*'quikstart'; known: methods, quickstart"):
+    with pytest.raises(UserError, match=r"unknown space .*'quikstart'; known: limited_data, methods, quickstart"):
         load_space("quikstart")
 
 
@@ -88,3 +91,16 @@ def test_a_continuous_range_is_no_grid(new_study: New) -> None:
 def test_probe_is_random_by_seed_alone(new_study: New) -> None:
     _, spec = new_study()
     assert probe(spec, load_space(spec.space))[0] == probe(spec, load_space(spec.space))[0]
+
+
+def test_a_penalty_that_a_critic_can_not_have_is_refused_before_a_search(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel], space_file: File
+) -> None:
+    new_source("plain", family="dcgan")
+    code = """
+def space(trial, *, sources, train_images):
+    trial.suggest_categorical("source", sources)
+    trial.suggest_float("loss/penalty", 1.0, 2.0)
+"""
+    with pytest.raises(UserError, match=r"loss/penalty=1.*: the critic of a dcgan normalises over its batch"):
+        resolve_study(home, tiny_domain, space_file(code, "space"), sources="plain")

@@ -8,10 +8,12 @@ import torch
 
 from search.launch import begin, resolve_study
 from search.ranking import Ranking, places_by, rank_shelf, rank_sources
-from search.records.study import StudyPaths, open_study
+from search.records.results import write_trial
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.errors import UserError
 from spaces.networks import Resnet
 from spaces.protocol import Protocol
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain, write_domain
 from trainables.images.samples import Samples
 from trainables.networks.families import build_discriminator, build_generator
@@ -21,6 +23,7 @@ from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceModel, open_source, save_source
 from trainables.storage.home import Home
 
+ELSEWHERE = ("elsewhere", "elsewhere_targets")
 PROTOCOL = Protocol(metrics=("fd",), input_size=32, n_fake=64)
 
 
@@ -59,14 +62,14 @@ def test_the_source_that_makes_the_targets_images_comes_first_by_every_counted_p
     assert ranking.order == ("near", "far")
     near, far = ranking.rows
     assert (near.rank, far.rank) == (1, 2)
-    assert ranking.counted == ("fd", "kd", "recall", "coverage", "precision", "own_fd", "images")
+    assert ranking.counted == ("fd", "kd", "recall", "coverage", "precision", "own_fd", "images", "elsewhere")
     assert 0 <= ranking.distances["near"] < ranking.distances["far"]
 
 
 def test_each_part_has_its_floor_and_what_is_missing_says_why(home: Home, near_and_far: Domain) -> None:
     parts = ranked(home, near_and_far, "near").rows[0].parts
     by_samples = ["fd", "kd", "recall", "precision", "density", "coverage", "domain_fd", "critic"]
-    assert list(parts) == [*by_samples, "images", "classes", "images_per_class", "images_seen", "own_fd"]
+    assert list(parts) == [*by_samples, "images", "classes", "images_per_class", "images_seen", "own_fd", *ELSEWHERE]
     for name in ("fd", "kd", "recall", "precision", "density", "coverage"):
         assert parts[name].value is not None and parts[name].floor is not None, name
     # the generator makes the target: by every part it is about what held-out images of the target are
@@ -74,6 +77,26 @@ def test_each_part_has_its_floor_and_what_is_missing_says_why(home: Home, near_a
     assert parts["domain_fd"].value is None
     assert parts["domain_fd"].note == "its domain 'lines' is not in the home"
     assert parts["critic"].rank is None
+
+
+def test_what_a_source_did_on_other_targets_of_the_home_stands_beside_its_likeness(
+    home: Home, near_and_far: Domain, new_study: Callable[..., tuple[StudyPaths, StudySpec]]
+) -> None:
+    code = "def space(trial, *, sources, train_images):\n    trial.suggest_categorical('source', sources)\n"
+    paths, spec = new_study(code, sources="near,far", metric="fd")  # of domain dots
+    for trial, (source, score) in enumerate([("near", 300.0), ("far", 100.0)]):
+        config = parse_trial(spec.base.model_dump() | {"source": source, "transfer": {"parts": "both"}}, "test")
+        row = {"images_seen": 32, "iterations": 1, "fd": score, "extractor": "e", "input_size": 32, "n_fake": 64}
+        path = paths.evaluation(trial)
+        write_trial(path, config, study=spec.name, trial=trial, status="completed", evaluations=[row])
+    ranking = ranked(home, near_and_far, "far", "near")
+    parts = {row.source: row.parts for row in ranking.rows}
+    assert parts["far"]["elsewhere"].value < 1 < parts["near"]["elsewhere"].value
+    assert (parts["far"]["elsewhere"].rank, parts["far"]["elsewhere_targets"].value) == (1, 1)
+    own = ranked(home, open_domain(home, "dots"), "far", "near").rows[0].parts["elsewhere"]
+    assert own.value is None and own.note == (
+        "no trial of this home fine-tuned it, with another source beside it, on another target"
+    )
 
 
 def test_a_domain_that_is_in_the_home_is_compared_too(

@@ -62,6 +62,30 @@ def test_a_source_as_it_is_has_nothing_to_vary_and_scratch_is_only_trained() -> 
     assert varied == expected
 
 
+def test_limited_data_reaches_every_knob_and_never_proposes_two_that_do_not_go_together() -> None:
+    study, base = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)), PRESETS["small"]("cats", 32)
+    turned: set[str] = set()
+    for _ in range(300):
+        trial = study.ask()
+        SPACES["limited_data"].suggest(trial, sources=SOURCES, train_images=300)
+        config = overlaid(base, trial.params, "limited_data")  # refuses what does not go together
+        assert not (config.transfer.train == "norms" and (config.transfer.l2_sp or config.transfer.ewc))
+        assert not (config.transfer.l2_sp and config.transfer.ewc)
+        turned |= {name for name, value in trial.params.items() if value not in (0, "", "all")}
+    assert {"augment/policy", "augment/ada_target", "loss/lecam", "transfer/l2_sp", "transfer/ewc"} <= turned
+    assert {"transfer/train", "transfer/freeze_d", "loss/n_critic", "loss/penalty"} <= turned
+
+
+@pytest.mark.parametrize("first", ["transfer_first", "scratch_first"])
+def test_what_limited_data_tries_first_is_quickstarts_recipe(first: str) -> None:
+    for ours, quick in zip(getattr(SPACES["limited_data"], first), getattr(SPACES["quickstart"], first), strict=True):
+        base = PRESETS["small"]("cats", 32)
+        source = {"source": "dogs"} if first == "transfer_first" else {}
+        common = SPACES["quickstart"].common
+        fixed = {name: value for name, value in common.items() if not name.startswith("budget")}
+        assert overlaid(base, {**fixed, **ours, **source}, "x") == overlaid(base, {**fixed, **quick, **source}, "x")
+
+
 def test_a_space_that_varies_what_the_method_does_not_have_is_refused_in_a_line() -> None:
     parameters = {"source": "dogs", "method": "as_is", "optim/lr_g": 1e-3}
     with pytest.raises(UserError, match="space 'mine': 'optim' is no setting of method 'as_is'") as refused:

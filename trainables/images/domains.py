@@ -3,6 +3,7 @@
 Its folder holds that file, the facts about it, and what is computed from it and kept.
 """
 
+import json
 import os
 import re
 import shutil
@@ -38,6 +39,8 @@ SHEET_FILE = "sheet.png"
 """The contact sheet, once it was drawn."""
 SKIPPED_FILE = "skipped.txt"
 """Every skipped file and why, a line each; it is there only if they are too many for the facts."""
+NAMES_FILE = "names.json"
+"""Each image's name, in the order of the rows; it is there only if other domains have images of the same names."""
 MAX_SKIPPED_FILES = 100
 """How many skipped files the facts name."""
 STALE_SECONDS = 3600
@@ -80,6 +83,8 @@ class DomainFacts(Config):
     """The first hundred of the skipped files; `skipped.txt` has all, where there are more."""
     notes: tuple[Shown, ...] = ()
     """What the user should know of the import, a line each."""
+    flip: bool | None = None
+    """Whether searches mirror half of the images, where their space does not say; None, of earlier versions, as False."""
     digest: str
     """SHA-256 of the Arrow file."""
     created: str
@@ -135,6 +140,25 @@ class Domain:
         return bool((self.labels >= 0).all())
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The name of each image, (N,), by which other domains hold the same picture in another style; empty if it has none.
+
+        Raises UserError if the file with them is damaged.
+        """
+        fetch(self.path / NAMES_FILE)
+        if not (self.path / NAMES_FILE).exists():
+            return ()
+        try:
+            names = tuple(map(str, read_json(self.path / NAMES_FILE)))
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged(self.path, f"{NAMES_FILE}: {error}") from None
+        if len(names) != len(self.labels):
+            raise _damaged(
+                self.path, f"{NAMES_FILE} has {len(names):,} names, {IMAGES_FILE} {len(self.labels):,} images"
+            )
+        return names
+
+    @cached_property
     def labels_known(self) -> int:
         """How many classes labels can tell: those with a name, and those of images; some may have no image."""
         return max(len(self.facts.class_names), int(self.labels.max()) + 1)
@@ -166,15 +190,18 @@ def write_domain(
     origin: str,
     resizer: str,
     class_names: Sequence[str] = (),
+    names: Sequence[str] = (),
     duplicates: int = 0,
     skipped: Sequence[SkippedFile] = (),
     notes: Sequence[str] = (),
+    flip: bool | None = None,
 ) -> DomainFacts:
     """Write the domain in folder `path`, whole or not at all, in place of any that is there.
 
     `images` is uint8 RGB (N, 3, R, R), `labels` (N,) with -1 for none, `is_val` (N,) with at least one False. `images`
-    may be a map of a file: it isn't copied, unless it lies in memory in another order. `origin`, `resizer`,
-    `duplicates` and `skipped` go into the facts, which are returned. Raises StorageError if the disk won't take it.
+    may be a map of a file: it isn't copied, unless it lies in memory in another order. `names` are the images', (N,), or
+    none. `origin`, `resizer`, `duplicates`, `skipped` and `flip` go into the facts, which are returned. Raises
+    StorageError if the disk won't take it.
     """
     _remove_stale(path)
     resolution = images.shape[-1]
@@ -206,10 +233,13 @@ def write_domain(
             skipped=len(skipped),
             skipped_files=tuple(skipped[:MAX_SKIPPED_FILES]),
             notes=tuple(notes),
+            flip=flip,
             digest=file_digest(folder / IMAGES_FILE),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / FACTS_FILE).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if names:
+            (folder / NAMES_FILE).write_text(json.dumps(list(names)) + "\n", encoding="utf-8")
         if len(skipped) > MAX_SKIPPED_FILES:
             lines = (f"{item.file}: {item.reason}" for item in skipped)
             (folder / SKIPPED_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

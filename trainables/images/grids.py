@@ -12,6 +12,25 @@ GAP = 2
 GRID_IMAGES = 64
 """How many samples of a trial or a source model its grid shows, at most."""
 
+BY_CLASS = "by-class-"
+"""How the name of a trial's grid of classes begins."""
+
+CLASSES_SHOWN, EACH_SHOWN = 12, 8
+"""How many classes a grid of classes shows at most, a row each, and how many images of each."""
+
+
+def class_grid(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Image.Image:
+    """A contact sheet of the first classes, a row each in the order of their labels: the first images of each.
+
+    `images` (N, 3, H, W) are of the classes `labels` (N,). What a class lacks is white.
+    """
+    blank = np.full_like(images[:1], 255)
+    rows = []
+    for label in np.unique(labels)[:CLASSES_SHOWN]:
+        shown = images[labels == label][:EACH_SHOWN]
+        rows += [shown, *([blank] * (EACH_SHOWN - len(shown)))]
+    return image_grid(np.concatenate(rows), columns=EACH_SHOWN)
+
 
 def image_grid(images: NDArray[np.uint8], columns: int | None = None, scale: int = 1) -> Image.Image:
     """Draw a contact sheet of `images`, uint8 RGB (N, 3, H, W) with N at least 1, row by row on white.

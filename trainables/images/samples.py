@@ -1,5 +1,6 @@
 """Samples: what a generator gives and metrics score; and writing them where a user wants them."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from trainables.storage.places import output_file
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """The images that samples are made of."""
+
+    images: Tensor
+    """uint8 (n, 3, R, R), on the CPU."""
+    names: tuple[str, ...] = ()
+    """Which pictures they are, (n,), where their domain says so: other domains hold the same in another style."""
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Generated images, with what each was asked to be."""
 
@@ -25,6 +36,8 @@ class Samples:
     inputs: Tensor | None = None
     """uint8 (n, 3, R, R), the held-out source image that each translates, or (n, K, 3, R, R), the K shots that it is made of;
     None of images made of noise alone."""
+    pictures: tuple[str, ...] = ()
+    """The names of the pictures that `inputs` are, (n,), where their domain has names."""
 
 
 def check_output(output: Path) -> None:
@@ -44,20 +57,32 @@ def check_output(output: Path) -> None:
         output_file(output)
 
 
-def write_samples(images: NDArray[np.uint8], output: Path) -> None:
-    """Write samples, uint8 RGB (N, 3, R, R), to `output`, in a form that its suffix tells.
+def write_samples(samples: Samples, output: Path) -> None:
+    """Write samples to `output`, in a form that its suffix tells.
 
-    FILE.png is a grid of all, FILE.npz holds the array under the key "images", and a name without a suffix becomes a
-    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
+    FILE.png is a grid of all, translations to the right of what they are of; FILE.npz holds the arrays "images" and, of
+    translations, "inputs"; and a name without a suffix becomes a new folder of `00000.png`, `00001.png`, ... Raises
+    UserError where `check_output` does.
     """
     check_output(output)
+    images = samples.images.numpy()
+    inputs = None if samples.inputs is None else samples.inputs.numpy()
     if output.suffix == ".png":
         with writing(output) as beside:
-            image_grid(images).save(beside, format="png")
+            (image_grid(images) if inputs is None else _beside(inputs, images)).save(beside, format="png")
     elif output.suffix == ".npz":
         with writing(output) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, images=images)
+            if inputs is None:
+                np.savez_compressed(file, images=images)
+            else:
+                np.savez_compressed(file, images=images, inputs=inputs)
     else:
         with writing_folder(output) as beside:
             for number, image in enumerate(images):
                 Image.fromarray(image.transpose(1, 2, 0)).save(beside / f"{number:05d}.png")
+
+
+def _beside(inputs: NDArray[np.uint8], images: NDArray[np.uint8]) -> Image.Image:
+    """A grid of as many columns of pairs as rows, or about."""
+    pairs = np.stack([inputs, images], axis=1).reshape(-1, *images.shape[1:])  # (2 N, 3, R, R)
+    return image_grid(pairs, columns=2 * math.ceil(math.sqrt(len(images) / 2)))

@@ -1,6 +1,6 @@
 """What the rest of the code knows of a method, which is a way to use what a source knows for a target."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ import torch
 from spaces.config import SCRATCH, TrialConfig
 from trainables.images.batches import Batch
 from trainables.images.domains import Domain, DomainFacts
-from trainables.images.samples import Samples
+from trainables.images.samples import Inputs, Samples
 from trainables.networks.models import Model
 from trainables.sources.shelf import SourceFacts, SourceModel
 from trainables.training.learner import Learner
@@ -30,6 +30,8 @@ class Needs:
     """Whether the images that the source was trained on have to be in the home."""
     labels: bool = False
     """Whether the target's images need classes."""
+    domains: bool = False
+    """Whether there have to be source domains, whose images it takes; it has no use for a source model then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +43,18 @@ class Given:
     """None from scratch."""
     source_images: Domain | None = None
     """The images that the source was trained on, where the home has them."""
+    domains: tuple[Domain, ...] = ()
+    """The source domains that the trial names, where its method takes their images."""
 
 
 class Sampler(Protocol):
     """Draws from a model, out of files alone."""
 
-    def __call__(self, n: int, seed: int) -> Samples:
-        """`n` images on the CPU, the same ones for the same seed."""
+    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
+        """`n` images on the CPU, the same ones for the same seed.
+
+        A model that translates makes them of `inputs`, n of them; UserError if one that does not is given any.
+        """
         ...
 
 
@@ -70,11 +77,28 @@ def unfit(method: Method, given: Given) -> str | None:
     needs, target = method.needs, given.target.facts
     if needs.labels and not given.target.is_labelled:
         return f"domain {target.name!r} has images without a class; import it from class folders"
+    if needs.domains:
+        return _unfit_domains(given.domains, target)
     if given.source is None:
         return f"it needs a source, and source {SCRATCH!r} is none" if needs.source else None
     if needs.source_images and given.source_images is None:
         return f"the images of source {given.source.facts.name!r}, domain {given.source.facts.domain!r}, are not in the home"
     return _unfit_networks(needs, given.source.facts, target)
+
+
+def _unfit_domains(domains: Sequence[Domain], target: DomainFacts) -> str | None:
+    if not domains:
+        return "it translates the images of source domains, and none is named; name some of the home's with --sources"
+    for domain in domains:
+        facts = domain.facts
+        if facts.name == target.name:
+            return f"domain {facts.name!r} is the target itself, and there is nothing to translate"
+        if facts.resolution != target.resolution:
+            return (
+                f"domain {facts.name!r} has {facts.resolution} pixels, domain {target.name!r} {target.resolution}; add one of "
+                "them again with the other's --resolution"
+            )
+    return None
 
 
 def _unfit_networks(needs: Needs, source: SourceFacts, target: DomainFacts) -> str | None:

@@ -7,6 +7,9 @@ from spaces.errors import lookup
 from trainables.methods.as_is import AS_IS
 from trainables.methods.finetuning.finetune import FINETUNE
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.cyclegan import CYCLEGAN
+from trainables.methods.translation.direct import DIRECT
+from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
 
 
@@ -24,4 +27,10 @@ def open_sampler(path: Path) -> Sampler:
     return method_of(facts.method).sampler(model)
 
 
-METHODS: Mapping[str, Method] = {"finetune": FINETUNE, "as_is": AS_IS}
+METHODS: Mapping[str, Method] = {
+    "finetune": FINETUNE,
+    "as_is": AS_IS,
+    "cyclegan": CYCLEGAN,
+    "direct": DIRECT,
+    "untranslated": UNTRANSLATED,
+}

@@ -35,9 +35,10 @@ def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str |
 
     UserError if one of them is what the protocol goes by.
     """
+    protocol, unlabelled = _without_classes(protocol, domain)
     lacking = [name for name in protocol.metrics if METRICS[name].held_out]
     if not lacking or min(domain.train, domain.val) >= MIN_IMAGES:
-        return protocol, None
+        return protocol, unlabelled
     many = len(lacking) > 1
     why = (
         f"domain {domain.name!r} has {domain.train} train and {domain.val} val images, and metric{'s' * many} "
@@ -48,6 +49,15 @@ def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str |
     metrics = tuple(name for name in protocol.metrics if name not in lacking)
     left_out = f"{' and '.join(lacking)} {'are' if many else 'is'} left out: {why}"
     return protocol.model_copy(update={"metrics": metrics}), left_out
+
+
+def _without_classes(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str | None]:
+    by_class = [name for name in protocol.metrics if METRICS[name].by_class]
+    if not by_class or domain.classes > 1:
+        return protocol, None
+    metrics = tuple(name for name in protocol.metrics if name not in by_class)
+    why = f"{' and '.join(by_class)} left out: domain {domain.name!r} has no classes; import it from class folders"
+    return protocol.model_copy(update={"metrics": metrics}), why
 
 
 def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floating], protocol: IwProtocol) -> Estimate:

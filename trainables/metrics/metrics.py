@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import lookup
+from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD, Protocol
 from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
+from trainables.metrics.by_class import MOST as MOST_LABELLED
+from trainables.metrics.by_class import Labelled, chance, classes_compared, mean_kernel_distance
+from trainables.metrics.by_class import class_accuracy as accuracy_of
 from trainables.metrics.copies import copy_rate as rate_of_copies
 from trainables.metrics.distances import (
     KERNEL_SUBSET_SIZE,
@@ -71,7 +74,7 @@ class EvalContext:
         reference make up for it, at most half, and are left out there: distances fall with the count, so a floor of
         fewer images would lie above what a generator can reach.
         """
-        held_out, real = self.rows(self._other_split)[: self.floor_n], self.reference.features
+        held_out, real = self.rows(self.other_split)[: self.floor_n], self.reference.features
         stay = len(real) - (self.floor_n - len(held_out))
         return np.concatenate([extract(self._extractor, self.domain, held_out), real[stay:]]), real[:stay]
 
@@ -83,7 +86,7 @@ class EvalContext:
     @property
     def floor_n(self) -> int:
         """As many real images as were generated, or as near as the domain allows."""
-        return min(self.n_scored, len(self.rows(self._other_split)) + len(self.reference.features) // 2)
+        return min(self.n_scored, len(self.rows(self.other_split)) + len(self.reference.features) // 2)
 
     @property
     def manifold_n(self) -> int:
@@ -91,13 +94,13 @@ class EvalContext:
         and held out. Where the other split has too few to hold out, the reference gives half of what is missing.
         """
         real = len(self.reference.features)
-        return min(len(self.generated), real, (real + len(self.rows(self._other_split))) // 2)
+        return min(len(self.generated), real, (real + len(self.rows(self.other_split))) // 2)
 
     @property
     def manifold_floor_features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of the reference, and of real images in the place of generated ones, `manifold_n` of each and none in both."""
         n, real = self.manifold_n, self.reference.features
-        held_out = extract(self._extractor, self.domain, self.rows(self._other_split)[:n])
+        held_out = extract(self._extractor, self.domain, self.rows(self.other_split)[:n])
         return real[:n], np.concatenate([held_out, real[len(real) - (n - len(held_out)) :]])
 
     @cached_property
@@ -105,14 +108,36 @@ class EvalContext:
         """Of images that the trial never saw, `protocol.iw.held_out` at most: validation images first, then training images
         beyond those that it trained on.
         """
+        return self._unseen_rows[: self.protocol.iw.held_out]
+
+    @property
+    def _unseen_rows(self) -> NDArray[np.int64]:
         train = self.rows("train")
         unseen = train[:0] if self.trained_on is None else train[~np.isin(train, self.trained_on)]
-        return np.concatenate([self.rows("val"), unseen])[: self.protocol.iw.held_out]
+        return np.concatenate([self.rows("val"), unseen])
 
     @cached_property
     def held_out_features(self) -> NDArray[np.float32]:
         """Of these images, (len(held_out_rows), d)."""
         return self.features_of(self.held_out_rows)
+
+    @cached_property
+    def labelled(self) -> Labelled | None:
+        """The generated images by class; None of a generator without classes."""
+        asked = self.samples.labels
+        return None if asked is None else Labelled(self.features, asked.numpy())
+
+    @cached_property
+    def labelled_reference(self) -> Labelled:
+        """The real images that generated ones are compared with, by class."""
+        rows = self.rows(self.protocol.split)[: self.protocol.n_real]
+        return Labelled(self.reference.features, self.domain.labels[rows])
+
+    @cached_property
+    def labelled_held_out(self) -> Labelled:
+        """Images that the trial never saw, by class: more of them than are held out for IW."""
+        rows = self._unseen_rows[:MOST_LABELLED]
+        return Labelled(self.features_of(rows), self.domain.labels[rows])
 
     @cached_property
     def trained_rows(self) -> NDArray[np.int64]:
@@ -161,7 +186,8 @@ class EvalContext:
         return self.extractor
 
     @property
-    def _other_split(self) -> Split:
+    def other_split(self) -> Split:
+        """The split that the reference is not of."""
         return "val" if self.protocol.split == "train" else "train"
 
 
@@ -217,6 +243,24 @@ def copy_rate(context: EvalContext) -> dict[str, float]:
 
 def _estimated(name: str, value: Estimate, floor: Estimate) -> dict[str, float]:
     return dict(zip(METRICS[name].columns, (value.value, floor.value, value.se, floor.se), strict=True))
+
+
+def class_accuracy(context: EvalContext) -> dict[str, float]:
+    """The share of generated images that are of the class that they were asked to be; its floor is real images' accuracy."""
+    return _estimated("class_accuracy", *accuracy_of(context.labelled, context.labelled_held_out, context.protocol.iw))
+
+
+def mkd(context: EvalContext) -> dict[str, float]:
+    """The mean over classes of the kernel distance of generated images to the domain's of their class, and its floor."""
+    seed, real = context.protocol.seed, context.labelled_reference
+
+    def floor() -> float:
+        rows = context.rows(context.other_split)
+        labelled = Labelled(context.features_of(rows), context.domain.labels[rows])
+        return mean_kernel_distance(labelled, real, seed) if len(rows) else math.nan
+
+    value = mean_kernel_distance(context.labelled, real, seed)
+    return {"mkd": value, "mkd_floor": context.once("mkd-floor", floor, *context.feature_space)}
 
 
 Distance = Callable[[EvalContext, NDArray[np.float32], NDArray[np.float32] | None], float]
@@ -275,6 +319,11 @@ def measure(context: EvalContext) -> Measurement:
     """Run the metrics of the context's protocol. UserError if the domain has too few images for one of them."""
     values: dict[str, float] = {}
     for name in context.protocol.metrics:
+        if METRICS[name].by_class and not context.domain.is_labelled:
+            raise UserError(
+                f"metric {name!r}: domain {context.domain.facts.name!r} has images without a class; leave it out of "
+                "protocol/metrics"
+            )
         values |= lookup(METRIC_FUNCTIONS, "metric", name)(context)
     return Measurement(
         {name: value if math.isfinite(value) else math.nan for name, value in values.items()}, _record(context)
@@ -296,6 +345,11 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record["iw_protocol"] = protocol.iw.name
     if any(METRICS[name].held_out for name in protocol.metrics):
         record["iw_n"] = len(context.held_out_rows)
+    if "class_accuracy" in protocol.metrics:
+        labels = context.labelled_held_out.labels
+        record |= {"class_n": len(labels), "class_chance": chance(labels)}
+    if "mkd" in protocol.metrics:
+        record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
     if "copy_rate" in protocol.metrics:
         record["copy_n"] = len(context.trained_rows)
     return dict.fromkeys(RECORD) | record
@@ -308,4 +362,6 @@ METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
     "kd": kd,
     "iw": iw,
     "copy_rate": copy_rate,
+    "class_accuracy": class_accuracy,
+    "mkd": mkd,
 }

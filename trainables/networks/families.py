@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from spaces.errors import lookup
-from spaces.networks import Dcgan, Resnet
+from spaces.networks import Dcgan, Resnet, Translator
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
 from trainables.networks.resnet import RESNET
+from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
@@ -18,18 +19,18 @@ GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 AnyNetwork = Resnet | Dcgan
 
 
-def family_of(config: AnyNetwork) -> Family:
+def family_of(config: AnyNetwork | Translator) -> Family:
     """The family that a network's config is of."""
-    return lookup(FAMILIES, "family of networks", config.family)
+    return lookup({**FAMILIES, **TRANSLATORS}, "family of networks", config.family)
 
 
-def empty_network(name: str, config: AnyNetwork) -> nn.Module:
+def empty_network(name: str, config: AnyNetwork | Translator) -> nn.Module:
     """A network without any memory behind its tensors, which has the names and shapes of its weights."""
     with torch.device("meta"):
         return lookup(family_of(config).networks, "network", name)(config)
 
 
-def build_network(name: str, config: AnyNetwork, seed: int) -> nn.Module:
+def build_network(name: str, config: AnyNetwork | Translator, seed: int) -> nn.Module:
     """A freshly initialised network on the CPU; equal seeds give equal weights, and the global RNG is left alone."""
     module = empty_network(name, config).to_empty(device="cpu")
     family_of(config).initialise(module, random_numbers(f"weights of a {type(module).__name__}", seed))
@@ -47,3 +48,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
 
 
 FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN}
+"""Generators of z, each with its critic: what source models are made of."""
+
+TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}
+"""Those whose generator makes images of images."""

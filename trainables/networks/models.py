@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.networks import NetworkConfig, classes_of
+from spaces.networks import ModelNetwork, Translator, classes_of
 from spaces.plain_json import parse_json
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
@@ -29,7 +29,7 @@ FACTS = "model.json"
 class Model:
     """Networks by name ("generator", "discriminator", ...) and their weights, tensors by name, on any device."""
 
-    networks: Mapping[str, AnyNetwork]
+    networks: Mapping[str, AnyNetwork | Translator]
     weights: Mapping[str, Mapping[str, Tensor]]
     class_names: tuple[str, ...] = ()
     """What a conditional model's classes are called, by label; none where they have no names, or there are none."""
@@ -52,7 +52,7 @@ class ModelFacts(Config):
 
     model_config = ConfigDict(extra="ignore")  # a later version may say more
 
-    networks: dict[str, NetworkConfig]
+    networks: dict[str, ModelNetwork]
     method: str = DEFAULT_METHOD
     """Whose sampler draws from it."""
     config: dict[str, Any] = Field(default_factory=dict)

@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spaces.errors import UserError
 from trainables.images.pixels import to_float, to_uint8
-from trainables.images.samples import Samples
+from trainables.images.samples import Inputs, Samples
 from trainables.machine.randomness import random_numbers
 from trainables.networks.conditional import labels_by
 from trainables.networks.families import GENERATOR
@@ -87,8 +88,10 @@ class ZSampler:
         self.classes = model.classes
         """The names of the classes that it can be asked for by label; none of an unconditional model."""
 
-    def __call__(self, n: int, seed: int) -> Samples:
+    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z, and equal labels where priors are equal."""
+        if inputs is not None:
+            raise UserError("this model makes images of noise alone, and takes none to translate; leave the inputs out")
         return draw(self._generator, n, seed)
 
     def of_class(self, label: int, n: int, seed: int) -> Samples:

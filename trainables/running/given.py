@@ -15,20 +15,25 @@ class ChangedDataError(UserError):
 
 
 def gather(config: TrialConfig, home: Home, planned: Mapping[str, str] | None = None) -> Given:
-    """The target, the source, and the images that the source was trained on; UserError if target or source is not there.
+    """The target, and the source with the images that it was trained on, or the source domains of a method that takes their
+    images; UserError if one of them is not there.
 
-    `planned` has the digests that the trial was planned with: of the target as "domain:NAME", of the source as
+    `planned` has the digests that the trial was planned with: of domains as "domain:NAME", of the source as
     "source:NAME". ChangedDataError where the home has another, or none; what is not named there is taken as it is.
     """
     planned = planned or {}
-    target = _target(config.target, home, planned.get(f"domain:{config.target}"))
+    target = _domain(config.target, home, planned.get(f"domain:{config.target}"))
+    if config.domains:
+        return Given(
+            target, domains=tuple(_domain(name, home, planned.get(f"domain:{name}")) for name in config.domains)
+        )
     if config.source == SCRATCH:
         return Given(target)
     source = _source(config.source, home, planned.get(f"source:{config.source}"))
     return Given(target, source, _images_of(source.facts, home))
 
 
-def _target(name: str, home: Home, planned: str | None) -> Domain:
+def _domain(name: str, home: Home, planned: str | None) -> Domain:
     try:
         domain = open_domain(home, name)
         found = read_facts(

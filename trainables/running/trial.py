@@ -11,7 +11,7 @@ import torch
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.images.domains import Domain
-from trainables.images.grids import GRID_IMAGES, image_grid
+from trainables.images.grids import BY_CLASS, GRID_IMAGES, class_grid, image_grid
 from trainables.methods.method import unfit
 from trainables.methods.registry import method_of
 from trainables.metrics.features import load_extractor
@@ -114,9 +114,14 @@ class Evaluator:
         if at_rung is not None and not last:
             protocol = protocol.model_copy(update={"metrics": protocol.metrics[:1]})
             drawn = min(drawn, at_rung)
+        if not last:
+            protocol = protocol.without_classes()
         samples = learner.sample(drawn, protocol.seed)
         with writing(self._files.samples / f"{images_seen(learner):09d}.png") as beside:
             image_grid(samples.images[:GRID_IMAGES].numpy()).save(beside, format="png")
+        if last and samples.labels is not None:
+            with writing(self._files.samples / f"{BY_CLASS}{images_seen(learner):09d}.png") as beside:
+                class_grid(samples.images.numpy(), samples.labels.numpy()).save(beside, format="png")
         context = EvalContext(samples, self._domain, self._folder, protocol, self._extractor, self._trained_on)
         measured = measure(context)
         return dict(measured.values), {**measured.record, "origin": learner.origin}

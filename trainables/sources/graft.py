@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.methods.finetune import Transfer
+from trainables.networks.conditional import ConditionalNorm
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.family import Family
 
@@ -157,7 +158,7 @@ def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> 
 def _freeze_all_but_norms(generator: nn.Module) -> tuple[str, ...]:
     generator.requires_grad_(False)
     for layer in generator.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+        if isinstance(layer, nn.BatchNorm2d | nn.GroupNorm | ConditionalNorm):
             layer.requires_grad_(True)
     return tuple(f"{GENERATOR}.{name}" for name, p in generator.named_parameters() if not p.requires_grad)
 

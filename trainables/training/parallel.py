@@ -65,6 +65,16 @@ class Group:
         """This worker's part of a batch, every size-th row: (N, ...) -> (about N / size, ...)."""
         return batch[self.rank :: self.size]
 
+    def whole(self, share: Tensor, rows: int) -> Tensor:
+        """The batch of so many rows that every worker has its `share` of, on every worker: the inverse of `share`."""
+        if self.size == 1:
+            return share
+        batch = share.new_zeros(rows, *share.shape[1:])
+        batch[self.rank :: self.size] = share
+        with _noticing_loss():
+            dist.all_reduce(batch)
+        return batch
+
     def average_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor, a mean over this worker's rows, by that over all rows, in one all-reduce of them all."""
         if self.size == 1 or not tensors:

@@ -275,3 +275,12 @@ def test_a_study_that_can_not_be_read_is_noted_and_refused_by_name(home: Home, s
 def test_scratch_and_nothing_transferred_are_one_arm(home: Home, study: Callable[..., StudySpec]) -> None:
     tried(home, study("s"), 0, {900: 50.0})
     assert only(gather(home)).tried[0].arm == SCRATCH_ARM
+
+
+def test_a_trial_costs_training_and_evaluation_and_training_alone_where_no_other_time_was_kept(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    tried(home, study("s"), 0, {900: 50.0}, measured=MEASURED | {"train_seconds": 60.0})
+    old = MEASURED | {"train_seconds": 60.0, "wall_seconds": None}
+    tried(home, study("t"), 1, {900: 50.0}, measured=old)
+    assert [one.seconds for one in only(gather(home)).tried] == [90, 60]

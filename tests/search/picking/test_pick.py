@@ -6,8 +6,8 @@ import pytest
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
 from search.picking.evidence import Evidence
 from search.picking.pick import expected, judge, pattern, rivals, search_gain
-from search.picking.recommendation import search_size
 from search.picking.verdict import verdict
+from search.recommendation import search_size
 from spaces.trials import parse_trial
 
 A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")

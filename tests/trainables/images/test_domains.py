@@ -15,6 +15,7 @@ from trainables.images.batches import BatchOrder
 from trainables.images.domains import (
     FACTS_FILE,
     IMAGES_FILE,
+    NAMES_FILE,
     STALE_SECONDS,
     Domain,
     open_domain,
@@ -209,3 +210,20 @@ def test_contact_sheet_shows_training_images(domain):
         corner = np.asarray(sheet)[:8, :8].transpose(2, 0, 1)
         assert sheet.size == (28, 28)
     assert np.array_equal(corner, domain.images[domain.subset(9, seed=0)[0]])
+
+
+def test_names_come_back_in_the_order_of_the_images_and_a_domain_may_have_none(tmp_path, images, domain):
+    assert domain.names == ()
+    names = [f"picture {number}" for number in range(40)]
+    write_domain(tmp_path / "d", images, domain.labels, domain.is_val, origin="", resizer="", names=names)
+    assert Domain.open(tmp_path / "d").names == tuple(names)
+
+
+@pytest.mark.parametrize("text", ["[", '["one"]', "7"])
+def test_damaged_names_are_told_in_a_line(tmp_path, images, domain, text):
+    names = [str(number) for number in range(40)]
+    write_domain(tmp_path / "d", images, domain.labels, domain.is_val, origin="", resizer="", names=names)
+    (tmp_path / "d" / NAMES_FILE).write_text(text)
+    with pytest.raises(UserError, match=r"domain 'd' in .* is damaged: names\.json") as refused:
+        assert Domain.open(tmp_path / "d").names
+    assert len(str(refused.value).splitlines()) == 1

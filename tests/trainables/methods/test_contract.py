@@ -19,7 +19,8 @@ from spaces.errors import UserError
 from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.method import Given, Needs, unfit
-from trainables.methods.registry import METHODS, method_of, open_sampler
+from trainables.methods.registry import METHODS, method_of
+from trainables.running.drawing import draw
 from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceModel
@@ -54,6 +55,15 @@ BUDGET = {"images": 96, "eval_every_images": 80}
 """Long enough for ADA's strength to move before the trial is broken off, in the middle of its next batches."""
 DIFFAUGMENT = {"policy": "color,translation,cutout"}
 ADA = {"ada_target": 0.1, "ada_images": 80}
+
+TRANSLATED = {"source": "rings", "translator": {"width": 2, "blocks": 1}, "training": {"batch": 4, "pool": 6}}
+
+
+def sides_of(domain: str) -> frozenset[str]:
+    return frozenset({f"translator_to_{domain}", f"critic_of_{domain}", f"pool_of_{domain}"})
+
+
+ONE_WAY = sides_of("target") | {"average", "adam_g", "adam_d", "iterations"}
 
 CASES: Mapping[str, Case] = {
     "finetune": Case({"source": "seed-7", "network": RESNET, **SHORT}, moves=GAN),
@@ -91,6 +101,9 @@ CASES: Mapping[str, Case] = {
     ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
+    "cyclegan": Case({"method": "cyclegan", **TRANSLATED}, moves=ONE_WAY | sides_of("source")),
+    "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
+    "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
 }
 COMMON = {
     "target": "dots",
@@ -132,10 +145,19 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
     return [{k: v for k, v in each.as_dict().items() if not k.endswith("_seconds")} for each in found]
 
 
+def rings(home: Home) -> None:
+    """Domain "rings" for translation: of the target's resolution, and of another size."""
+    images = np.random.default_rng(1).integers(180, 256, (30, 3, 32, 32), dtype=np.uint8)
+    for place, image in enumerate(images):
+        image[:, 4 + place % 8 : 20, 4:20] = 30
+    write_domain(home.domain("rings"), images, np.full(30, -1), np.arange(30) < 10, origin="test", resizer="none")
+
+
 @pytest.fixture(autouse=True)
-def shelf(tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
+def shelf(home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
     new_source("seed-7")
     new_source("plain", family="dcgan")
+    rings(home)
     new_source("by-class", classes=3)
 
 
@@ -160,7 +182,7 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(case: str, home: Hom
     one, other = (last_state(files_in(tmp_path / name)) for name in "ab")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    samples = [open_sampler(files_in(tmp_path / name).model)(8, seed=1).images for name in "ab"]
+    samples = [draw(home, files_in(tmp_path / name).model, 8, seed=1).images for name in "ab"]
     assert torch.equal(*samples)
 
 
@@ -175,9 +197,8 @@ def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
     assert expected.shape == (8, 3, 32, 32) and expected.dtype == torch.uint8
     export_model(files.model, tmp_path / "exported")
     for path in (files.model, tmp_path / "exported"):
-        sampler = open_sampler(path)
-        assert torch.equal(sampler(8, seed=3).images, expected), path
-        assert not torch.equal(sampler(8, seed=4).images, expected), path
+        assert torch.equal(draw(home, path, 8, seed=3).images, expected), path
+        assert not torch.equal(draw(home, path, 8, seed=4).images, expected), path
 
 
 @EVERY_CASE
@@ -229,7 +250,7 @@ def refusal(values: Mapping[str, Any]) -> str:
 def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
     values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
     assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
-    assert "unknown method 'nonsense'; known: as_is, finetune" in refusal({**values, "method": "nonsense"})
+    assert "unknown method 'nonsense'; known: as_is, cyclegan, direct" in refusal({**values, "method": "nonsense"})
     own = own_settings(CONFIGS[method])
     for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
         said = refusal({**values, foreign: {}})
@@ -244,8 +265,24 @@ def given_from(home: Home, source: SourceModel | None) -> Given:
 def test_a_method_fits_a_source_with_all_that_there_is(
     method: str, home: Home, new_source: Callable[..., SourceModel]
 ) -> None:
+    if METHODS[method].needs.domains:
+        assert unfit(METHODS[method], Given(open_domain(home, "dots"), domains=(open_domain(home, "rings"),))) is None
+        return
     for family in METHODS[method].needs.families or ("resnet", "dcgan"):
         assert unfit(METHODS[method], given_from(home, new_source("x", family=family))) is None
+
+
+def test_why_domains_do_not_fit_is_said_in_a_line(home: Home) -> None:
+    images = np.zeros((8, 3, 64, 64), np.uint8)
+    write_domain(home.domain("large"), images, np.full(8, -1), np.arange(8) < 2, origin="test", resizer="none")
+    target, large = open_domain(home, "dots"), open_domain(home, "large")
+    reasons = {
+        "it translates the images of source domains, and none is named; name some of the home's with --sources": (),
+        "domain 'dots' is the target itself, and there is nothing to translate": (target,),
+        "domain 'large' has 64 pixels, domain 'dots' 32; add one of them again with the other's --resolution": (large,),
+    }
+    for reason, domains in reasons.items():
+        assert unfit(METHODS["cyclegan"], Given(target, domains=domains)) == reason
 
 
 def test_why_a_method_is_unfit_is_said_in_a_line(home: Home, new_source: Callable[..., SourceModel]) -> None:
@@ -309,7 +346,7 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
         one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
         for name in (name for name in one_state if name.startswith(("ada.", "lecam."))):
             torch.testing.assert_close(shared_state[name], one_state[name], rtol=1e-3, atol=1e-5)
-        images = [open_sampler(files_in(tmp_path / f"{case}-{who}").model)(8, seed=1).images for who in ("alone", 0)]
+        images = [draw(home, files_in(tmp_path / f"{case}-{who}").model, 8, seed=1).images for who in ("alone", 0)]
         assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
 
 

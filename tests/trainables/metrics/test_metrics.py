@@ -23,11 +23,16 @@ def stripes(n, seed, shift=0):
     return colours.repeat(32, 2).repeat(4, 3)
 
 
+def classes_of(images):
+    """0 or 1: whether the first stripe has little red or much, whatever the shift."""
+    return (images[:, 0, 0, 0].astype(np.int64) - 20) % 100 // 50
+
+
 @pytest.fixture
 def domain(tmp_path):
-    """80 training and 40 validation images."""
-    is_val = np.arange(120) >= 80
-    write_domain(tmp_path / "stripes", stripes(120, 0), np.zeros(120, np.int64), is_val, origin="test", resizer="none")
+    """80 training and 40 validation images, of two classes."""
+    is_val, images = np.arange(120) >= 80, stripes(120, 0)
+    write_domain(tmp_path / "stripes", images, classes_of(images), is_val, origin="test", resizer="none")
     return Domain.open(tmp_path / "stripes")
 
 
@@ -43,7 +48,7 @@ def context(domain, colours):
 
 
 def samples(images):
-    return Samples(torch.from_numpy(images))
+    return Samples(torch.from_numpy(images), torch.from_numpy(classes_of(images)))
 
 
 def with_generated(context, images):
@@ -152,6 +157,7 @@ def test_a_measurement_names_what_its_numbers_depend_on(context):
         **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
         **{"n_fake": 60, "n_drawn": None, "metric_seed": 0, "kd_subset": 60, "floor_n": 60},
         **{"iw_n": 40, "copy_n": 80, "iw_protocol": "critics on features, 3 x 5 folds, ridge 1, seed 0"},
+        **dict.fromkeys(("class_n", "class_chance", "mkd_classes")),
     }
 
 

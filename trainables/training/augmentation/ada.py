@@ -72,11 +72,11 @@ class Bgc:
     def linear(self, images: Tensor) -> Tensor:
         """T(x) without the brightness that it adds; all else is linear in x."""
         moved, x = self.numbers["moved"], images
-        if moved.any():
-            grid = F.affine_grid(self.numbers["warp"][moved], [int(moved.sum()), *x.shape[1:]], align_corners=False)
-            warped = F.grid_sample(x[moved], grid, "bicubic", "reflection", align_corners=False)
-            x = x.index_put((moved,), warped)
-        with torch.autocast(x.device.type, enabled=False):  # products of 3 numbers, of images that are float32
+        with torch.autocast(x.device.type, enabled=False):  # places need more than bfloat16's three digits
+            if moved.any():
+                grid = F.affine_grid(self.numbers["warp"][moved], [int(moved.sum()), *x.shape[1:]], align_corners=False)
+                warped = F.grid_sample(x[moved], grid, "bicubic", "reflection", align_corners=False)
+                x = x.index_put((moved,), warped)
             return torch.einsum("nij,njhw->nihw", self.numbers["colour"], x)
 
 

@@ -36,7 +36,8 @@ class Sight:
         return Augmented(critic, self._transform)
 
     def _transform(self, images: Tensor) -> Transform:
-        numbers = self._draw(self._rows, images.shape[-1], self._random)
+        with torch.autocast("cpu", enabled=False):
+            numbers = self._draw(self._rows, images.shape[-1], self._random)
         return self._kind({name: self._group.share(each).to(images.device) for name, each in numbers.items()})
 
 

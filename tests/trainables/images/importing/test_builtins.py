@@ -6,7 +6,14 @@ import pytest
 from trainables.images.importing.builtins import BUILTINS, CANVAS
 from trainables.images.importing.decoding import square_rgb
 
-SIZES = {"mdi": 7367, "mnist": 5000, "phosphor": 4470, "remix": 2271, "twemoji": 4009}
+WEIGHTS = ("thin", "light", "regular", "bold", "fill")
+TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
+STYLES = {
+    **{f"phosphor-{weight}": 894 for weight in WEIGHTS},
+    **{f"remix-{style}": 1086 for style in ("line", "fill")},
+    **{f"twemoji-{tone}": 336 for tone in TONES},
+}
+SIZES = {"mdi": 7367, "mnist": 5000, "phosphor": 4470, "remix": 2271, "twemoji": 4009, **STYLES}
 
 
 def test_every_builtin_domain_has_a_size_here():
@@ -46,3 +53,29 @@ def test_emoji_stand_on_white_in_colour():
     images = np.stack([square_rgb(item.read()[0], 64) for item in islice(BUILTINS["twemoji"]().items, 0, 400, 10)])
     assert np.median(images[:, :, 0, 0]) == 255
     assert (images.max(axis=1) - images.min(axis=1)).max() > 100
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_all_styles_of_pictures_have_the_same_names_and_hold_out_the_same_ones(style):
+    first = next(name for name in STYLES if name.partition("-")[0] == style.partition("-")[0])
+    one, other = (list(BUILTINS[name]().items) for name in (first, style))
+    assert [(item.name, item.split) for item in one] == [(item.name, item.split) for item in other]
+    held_out = np.mean([item.split == "val" for item in other])
+    assert 0.15 < held_out < 0.25
+    assert BUILTINS[style]().keeps_names
+
+
+def test_a_heavier_weight_of_an_icon_has_more_ink():
+    ink = {}
+    for weight in WEIGHTS:
+        items = islice(BUILTINS[f"phosphor-{weight}"]().items, 40)
+        ink[weight] = np.mean([255 - np.asarray(item.read()[0]) for item in items])
+    assert list(ink) == sorted(ink, key=ink.__getitem__)
+
+
+def test_skin_tones_of_an_emoji_differ_in_their_tone_alone():
+    light, dark = (next(iter(BUILTINS[f"twemoji-{tone}"]().items)) for tone in ("light", "dark"))
+    assert light.name == dark.name == "1f385-tone"
+    one, other = (square_rgb(item.read()[0], 32).astype(int) for item in (light, dark))
+    assert other.mean() < one.mean()
+    assert (one == other).mean() > 0.5

@@ -185,3 +185,21 @@ def test_anchors_keep_the_generator_nearer_to_the_source(
         return sum(float((p.detach() - source[name]).square().sum()) for name, p in weights.named_parameters())
 
     assert away(**{knob: 100.0}) < 0.9 * away()
+
+
+@pytest.mark.parametrize("augment", [{"policy": "color,translation,cutout"}, {"ada_target": 0.6}])
+def test_augmentation_is_of_float32_under_bfloat16_too(tiny_config: Make, augment: dict[str, Any]) -> None:
+    def shown(precision: str) -> list[Tensor]:
+        optim = {"batch": 4, "precision": precision}
+        loss = {"name": "hinge", "n_critic": 1, "penalty": 1}
+        learner = Finetune(tiny_config(augment=augment, loss=loss, optim=optim), None, CPU, Group())
+        if learner.ada is not None:
+            learner.ada.p.fill_(0.9)
+        seen = Shown(learner)
+        losses = learner.step(Batch(images(learner.config).images))
+        assert all(loss.isfinite() for loss in losses.values())
+        return seen.images
+
+    exact, rough = (shown(precision)[0].chunk(2)[0] for precision in ("float32", "bfloat16"))  # of real images
+    assert exact.dtype == rough.dtype == torch.float32
+    assert torch.equal(exact, rough)

@@ -14,11 +14,11 @@ from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
 from search.picking.curves import Curve
 from search.picking.evidence import Bench, Network, Pool
-from search.picking.prior import ENOUGH, Prior, informed, prior_of, write_prior
-from search.picking.transfer_sampler import TransferSampler
+from search.prior import ENOUGH, Prior, informed, prior_of, write_prior
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from search.running.ledger import Ledger
+from search.transfer_sampler import TransferSampler
 from spaces.presets import small
 from spaces.trials import parse_trial
 from trainables.storage.home import Home

@@ -5,10 +5,10 @@ import pytest
 
 from search.launch import begin
 from search.picking.arms import as_it_is, trial_values
-from search.picking.recommendation import Recommendation, recommend, write_recommendation
-from search.picking.regret import of_home
+from search.recommendation import Recommendation, recommend, write_recommendation
 from search.records.results import load, write_trial
 from search.records.study import StudyPaths, StudySpec, open_study
+from search.regret import of_home
 from search.running.single import read_config, spec_of, train_one
 from search.running.tune import run_study
 from spaces.errors import UserError

@@ -30,8 +30,8 @@ from scipy.special import ndtr
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve, carried
 from search.picking.evidence import level_of
-from search.picking.prior import Prior, prior_of
 from search.picking.transfer_model import COARSE, Belief, Case, Model
+from search.prior import Prior, prior_of
 from search.proposals import overlaid, trial_config
 from search.records.study import StudyPaths, StudySpec
 from search.sampling import sampler

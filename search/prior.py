@@ -6,7 +6,6 @@ by, whatever the home has learnt since.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from search.launch import Resolved
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve
-from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, Told, level_of, pools, told_of
+from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools
 from search.picking.pick import case_of
 from search.picking.recorded import Names, shipped, table_of, told, write_table
+from search.picking.told import Told, told_of
 from search.picking.transfer_model import Case
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec, open_study
@@ -125,8 +125,7 @@ def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
                 found.append(told_of(home, name))
             except UserError:  # `status` and `pick` say so
                 continue
-    here = {study.study for study, _ in found}
-    return list(chain(found, (pair for pair in shipped(home) if pair[0].study not in here)))
+    return [*found, *shipped(home)]
 
 
 def _fitting(spec: StudySpec, found: Sequence[Pool]) -> Pool | None:

@@ -1,12 +1,13 @@
 """How each way of choosing a source would have done, target by target, each time knowing the other targets' trials only.
 
 The truth of an arm (scratch, or a source with the parts transferred) on a target is its score at the best of its
-settings, the geometric mean over seeds, with the number of target images that most trials had. A way that names a
+settings, the geometric mean over seeds, with the number of target images that most trials had. `rank` is what it says
+today: the weights that ship, and what sources did on the other targets. A way that names a
 source alone is given the paper's parts, both, or the best of those tried where both was not. The regret of a choice is
 its score less the best arm's, and their ratio: 0 and 1 for the oracle.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,21 +16,20 @@ from typing import Any
 import numpy as np
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Evidence, Pool, Tried, gather
+from search.picking.elsewhere import on_others, truth
+from search.picking.evidence import Evidence, Pool, gather
 from search.picking.pick import DEFAULT_PARTS, judge
+from search.prediction import predict, shipped
 from search.ranking import rank_sources
-from search.records.results import flat_config
 from spaces.errors import UserError
 from trainables.images.domains import open_domain
+from trainables.sources.likeness import distance_names
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 
 Truth = Mapping[Arm, float]
 
 Choose = Callable[[str], Arm | None]
-
-ASIDE = ("seed", "data/seed", "protocol/", "budget/")
-"""How settings begin that are chance, or that scores of one bench and budget have alike."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Way:
 def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[Way], list[str]]:
     """The regrets over the studies of a home that were measured alike and have the most targets; and what was left out.
 
-    Studies from before there was a combined rank have their sources ranked now. UserError if fewer than two targets have
+    Studies from before there were rankings have their sources ranked now. UserError if fewer than two targets have
     trials of two arms each.
     """
     found, notes = gather(home, studies)
@@ -106,21 +106,21 @@ def _budget(pool: Pool) -> int:
 
 
 def _rank_where_none_was(home: Home, evidence: Evidence) -> list[str]:
-    """Rank the sources of targets whose studies began without a combined rank; a word on those that can't be ranked now."""
+    """Rank the sources of targets whose studies began without a ranking; a word on those that can't be ranked now."""
     notes = []
     for target in _truths(evidence):
-        if evidence.ranks.get(target):
+        if evidence.likeness.get(target):
             continue
         try:
             models = [
                 open_source(home, name) for name in sorted({one.source for one in evidence.of(target) if one.source})
             ]
             protocol = evidence.of(target)[0].config.protocol
-            ranking = rank_sources(home, open_domain(home, target), models, protocol)
+            ranking = rank_sources(home, open_domain(home, target), models, protocol, elsewhere=())
         except UserError as error:
             notes.append(f"the sources of target {target!r} were not ranked: {error}")
             continue
-        evidence.ranks[target] = {row.source: row.rank for row in ranking.rows}
+        evidence.likeness[target] = {row.source: row.parts for row in ranking.rows}
         evidence.rankings.setdefault(target, ranking.distances)
     return notes
 
@@ -128,25 +128,6 @@ def _rank_where_none_was(home: Home, evidence: Evidence) -> list[str]:
 def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
     """Of every target that has trials of two arms at least."""
     return {target: arms for target in evidence.targets if len(arms := truth(evidence.of(target))) > 1}
-
-
-def main_level(trials: Sequence[Tried]) -> str | None:
-    """What most trials of a target have for a level: with how many of its images they are."""
-    return next((level for level, _ in Counter(one.level for one in trials).most_common(1)), None)
-
-
-def truth(trials: Sequence[Tried]) -> dict[Arm, float]:
-    """Each arm's score on a target, from its trials."""
-    logs: dict[tuple[Arm, str], list[float]] = defaultdict(list)
-    level = main_level(trials)
-    for one in trials:
-        if one.level == level:
-            settings = {name: value for name, value in flat_config(one.config).items() if not name.startswith(ASIDE)}
-            logs[one.arm, str(settings)].append(np.log(one.score))
-    arms: dict[Arm, float] = {}
-    for (arm, _), scores in logs.items():
-        arms[arm] = min(arms.get(arm, np.inf), float(np.exp(np.mean(scores))))
-    return arms
 
 
 def leave_one_out(evidence: Evidence) -> list[Way]:
@@ -172,8 +153,8 @@ def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
         "oracle": lambda target: min(truths[target], key=lambda arm: truths[target][arm]),
         "pick, from the other targets": lambda target: _picked(evidence, target, truths[target]),
     }
-    if all(evidence.ranks.get(target) for target in truths):
-        ways["rank"] = lambda target: lowest(evidence.ranks[target], target)
+    if all(evidence.likeness.get(target) for target in truths):
+        ways["rank"] = lambda target: lowest(_ranked(evidence, target), target)
     ways |= {
         "the paper's selector": lambda target: lowest(evidence.rankings.get(target, {}), target),
         "best source of the other targets": lambda target: lowest(_elsewhere(truths, target), target),
@@ -208,6 +189,16 @@ def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
     """What `pick` takes without this target's trials, of the arms whose truth is known."""
     judged = judge(evidence.without(target), target, _sources(arms))
     return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
+
+
+def _ranked(evidence: Evidence, target: str) -> dict[str, float]:
+    """What `rank` predicts of each source without this target's trials: its score over its best rival's."""
+    found = evidence.likeness[target]
+    if len(found) < 2:
+        return dict.fromkeys(found, 1.0)
+    names = distance_names(evidence.tried[0].config.protocol)
+    predicted = predict(found, names, shipped(), on_others(evidence, target, names))
+    return {source: told.ratio for source, told in predicted.items()}
 
 
 def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:

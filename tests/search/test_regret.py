@@ -6,12 +6,14 @@ from runpy import run_path
 import pytest
 
 from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.elsewhere import truth
 from search.picking.evidence import Evidence
-from search.picking.regret import Way, leave_one_out, of_home, truth
+from search.regret import Way, leave_one_out, of_home
 from spaces.errors import UserError
+from trainables.sources.likeness import Part
 from trainables.storage.home import Home
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")
 Make = Callable[..., Evidence]
 
@@ -49,6 +51,10 @@ def test_a_random_source_regrets_the_mean_of_the_sources(paper_ways: dict[str, W
     assert by_target["flowers"] == pytest.approx(flowers)
 
 
+def likeness(**distances: float) -> dict[str, dict[str, Part]]:
+    return {source: {"fd": Part(value=distance)} for source, distance in distances.items()}
+
+
 @pytest.fixture
 def two_targets(evidence_of: Make) -> Evidence:
     """Targets t and u, sources a and b, ranked alike for both by distance."""
@@ -60,7 +66,7 @@ def two_targets(evidence_of: Make) -> Evidence:
         }
     )
     of.rankings = {"t": {"a": 1.0, "b": 2.0}, "u": {"a": 1.0, "b": 2.0}}
-    of.ranks = {"t": {"a": 1.0, "b": 2.0}, "u": {"a": 2.0, "b": 1.0}}
+    of.likeness = {"t": likeness(a=100, b=110), "u": likeness(a=100, b=110)}
     return of
 
 
@@ -72,7 +78,8 @@ def test_each_way_of_choosing_is_what_one_works_out_by_hand(two_targets: Evidenc
     ways = {way.name: {choice.target: choice.regret for choice in way.choices} for way in leave_one_out(two_targets)}
     assert ways["oracle"] == {"t": 0, "u": 0}
     assert ways["always a"] == {"t": pytest.approx(20), "u": pytest.approx(150)}  # with both: the paper's parts
-    assert ways["rank"] == {"t": pytest.approx(20), "u": 0}
+    # a is the nearer one, and b did better on u, a on t: each outweighs likeness where it is the other target
+    assert ways["rank"] == {"t": pytest.approx(110), "u": pytest.approx(150)}
     assert ways["the paper's selector"] == {"t": pytest.approx(20), "u": pytest.approx(150)}
     assert ways["best source of the other targets"] == {"t": pytest.approx(110), "u": pytest.approx(150)}
     assert ways["random source"]["t"] == pytest.approx(65)
@@ -85,6 +92,14 @@ def test_pick_knows_nothing_of_the_target_that_is_left_out(two_targets: Evidence
     without = of.without("t")
     assert not without.of("t") and without.of("u") == of.of("u")
     assert before == "b (both)"  # all that target u shows
+
+
+def test_rank_knows_nothing_of_what_came_of_sources_on_the_target_that_is_left_out(evidence_of: Make) -> None:
+    scores = {"t": {A: [100], B: [200]}, "u": {A: [300], B: [300]}}
+    of = evidence_of(scores)
+    of.likeness = {"t": likeness(a=110, b=100), "u": likeness(a=100, b=100)}
+    took = {choice.target: choice.took for choice in next(w for w in leave_one_out(of) if w.name == "rank").choices}
+    assert took == {"t": "b (both)", "u": "a (both)"}  # on u a is chosen for what it did on t, on t nearness decides
 
 
 def test_a_home_without_two_targets_is_a_users_mistake(home: Home) -> None:

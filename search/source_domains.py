@@ -1,0 +1,69 @@
+"""The source domains of a study: which domains of the home its space's methods can translate to the target."""
+
+from collections.abc import Sequence
+
+from spaces.errors import UserError
+from trainables.images.domains import Domain, open_domain, read_facts
+from trainables.images.pairs import Rows
+from trainables.methods.method import Given, unfit
+from trainables.methods.registry import method_of
+from trainables.methods.translation.translating import source_rows
+from trainables.storage.home import Home
+
+
+def find_domains(
+    home: Home, target: Domain, names: Sequence[str], methods: Sequence[str], target_rows: Rows
+) -> tuple[list[Domain], tuple[str, ...]]:
+    """The domains of these names, or without names all of the home, that every one of `methods` can translate to the target.
+
+    With them comes a line for each that was named, or can't be read, and is left out. UserError if one that is named is
+    not there, or if none is left: with the reason of each.
+    """
+    notes: list[str] = []
+    found: list[Domain] = []
+    for name in names or _others_of_resolution(home, target):
+        try:
+            domain = open_domain(home, name)
+        except UserError as error:
+            if name in names:
+                raise
+            notes.append(f"left out: {error}")
+            continue
+        reason = _unfit(target, domain, methods, target_rows)
+        if reason is None:
+            found.append(domain)
+        else:
+            notes.append(f"domain {name!r} is left out: {reason}")
+    if not found:
+        pixels = target.facts.resolution
+        none = f"no other domain of {pixels} pixels is in {home}; add one with: understock domains add NAME WHAT"
+        raise UserError(
+            f"methods {', '.join(methods)} translate images of source domains, and there are none for domain "
+            f"{target.facts.name!r}: {'; '.join(notes) or none}"
+        )
+    return found, tuple(notes)
+
+
+def _others_of_resolution(home: Home, target: Domain) -> list[str]:
+    """Domains beside the target; those whose facts can't be read too, for opening them says why."""
+    found = []
+    for name in home.names("domains"):
+        try:
+            fits = read_facts(home.domain(name)).resolution == target.facts.resolution
+        except UserError:
+            fits = True
+        if fits and name != target.facts.name:
+            found.append(name)
+    return found
+
+
+def _unfit(target: Domain, domain: Domain, methods: Sequence[str], target_rows: Rows) -> str | None:
+    given = Given(target, domains=(domain,))
+    reasons = [unfit(method_of(name), given) for name in methods]
+    if any(reasons):
+        return next(filter(None, reasons))
+    try:
+        source_rows(domain, target, target_rows)
+    except UserError as error:
+        return str(error)
+    return None

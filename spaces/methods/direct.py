@@ -1,0 +1,13 @@
+"""The settings of direct transformation without any constraint: the baseline of methods that hold the content."""
+
+from typing import Literal
+
+from spaces.methods.translation import LearnedTranslationConfig
+from spaces.networks import Translator
+
+
+class DirectConfig(LearnedTranslationConfig):
+    """One shallow translator, which only has to look like the target to its critic: what it keeps is what its size makes it."""
+
+    method: Literal["direct"] = "direct"
+    translator: Translator = Translator(blocks=1)

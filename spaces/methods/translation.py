@@ -1,0 +1,57 @@
+"""What the settings of all translation methods have in common: target images are made from the images of a source domain."""
+
+from typing import Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from spaces.config import SCRATCH, TrialConfig
+from spaces.networks import Translator
+from spaces.records import Config, Name
+
+
+class TranslationConfig(TrialConfig):
+    """A trial whose `source` is a domain of the home: its images are used, and no source model."""
+
+    @property
+    def domains(self) -> tuple[Name, ...]:
+        return (self.source,)
+
+    @model_validator(mode="after")
+    def _needs_a_domain(self) -> Self:
+        if self.source == SCRATCH:
+            raise ValueError(
+                f"method {self.method!r} translates the images of a domain, and source 'scratch' is none; name one"
+            )
+        if self.source == self.target:
+            raise ValueError(f"method {self.method!r} has nothing to translate: source and target are {self.target!r}")
+        return self
+
+
+class Training(Config):
+    """How translators and their critics train. The paper takes batches of 1 and half of the time to let the rate fall."""
+
+    lr: PositiveFloat = 2e-4
+    """Adam's rate of all networks."""
+    beta1: NonNegativeFloat = 0.5
+    beta2: PositiveFloat = 0.999
+    batch: PositiveInt = 4
+    """Images of each domain in an iteration."""
+    constant: float = Field(default=0.5, ge=0, le=1)
+    """The share of the budget after which the rate falls linearly, to 0 at its end; 1 keeps it."""
+    pool: NonNegativeInt = 50
+    """Earlier translations that a critic sees beside the newest ones, half of the time; 0 shows it the newest alone."""
+    ema_halflife_images: PositiveInt = 1_000
+    """Half-life of the translator's moving average, in target images; ramped up over the first images of a run."""
+    flip: bool = False
+    """Mirror half of the real images of either domain. Right for photos, wrong for letters and icons."""
+
+
+class LearnedTranslationConfig(TranslationConfig):
+    """A translator that is trained against a critic of patches."""
+
+    translator: Translator = Translator()
+    training: Training = Training()
+
+    @property
+    def batch(self) -> int:
+        return self.training.batch

@@ -1,0 +1,102 @@
+"""Which domains a study translates from: those that fit, with a line for each that was named and does not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from search.launch import Resolved, begin, resolve_study
+from search.proposals import load_space
+from search.records.inputs import check_unchanged, check_unclaimed
+from search.records.study import open_study
+from search.running.suggested import first_trials
+from spaces.errors import UserError
+from spaces.suggest import SPACES
+from trainables.images.domains import write_domain
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+
+EVERYTHING = (
+    "methods cyclegan, direct, untranslated translate images of source domains, and there are none for domain 'dots'"
+)
+
+
+def add(home: Home, name: str, pixels: int = 32, names: Sequence[str] = (), shade: int = 0) -> None:
+    images = np.random.default_rng(shade).integers(0, 256, (20, 3, pixels, pixels), dtype=np.uint8)
+    is_val = np.arange(20) % 4 == 0
+    write_domain(home.domain(name), images, np.full(20, -1), is_val, origin="test", resizer="none", names=names)
+
+
+def resolve(home: Home, target: str = "dots", space: str = "translation", **settings: object) -> Resolved:
+    return resolve_study(home, target, space, **settings)
+
+
+def test_without_names_all_other_domains_of_the_resolution_are_taken(home: Home, tiny_domain: str) -> None:
+    for name, pixels in (("rings", 32), ("bars", 32), ("large", 64)):
+        add(home, name, pixels)
+    resolved = resolve(home)
+    assert (resolved.spec.domains, resolved.spec.sources, resolved.notes) == (("bars", "rings"), (), ())
+    assert resolved.spec.digests.keys() == {"domain:dots", "domain:bars", "domain:rings"}
+    assert resolved.example.source in ("bars", "rings") and resolved.example.method in SPACES["translation"].methods
+
+
+def test_of_named_domains_one_that_does_not_fit_is_left_out_with_a_line(home: Home, tiny_domain: str) -> None:
+    add(home, "rings")
+    add(home, "large", 64)
+    resolved = resolve(home, sources="rings,large,dots")
+    assert resolved.spec.domains == ("rings",)
+    large, target = resolved.notes
+    assert large.startswith("domain 'large' is left out: domain 'large' has 64 pixels, domain 'dots' 32")
+    assert target == "domain 'dots' is left out: domain 'dots' is the target itself, and there is nothing to translate"
+
+
+def test_named_alone_it_is_an_error_that_says_the_same(home: Home, tiny_domain: str) -> None:
+    add(home, "large", 64)
+    with pytest.raises(UserError) as refused:
+        resolve(home, sources="large")
+    assert str(refused.value).startswith(f"{EVERYTHING}: domain 'large' is left out: domain 'large' has 64 pixels")
+    with pytest.raises(UserError) as refused:
+        resolve(home)
+    assert str(refused.value).startswith(f"{EVERYTHING}: no other domain of 32 pixels is in ")
+    with pytest.raises(UserError, match="unknown domain 'nope'"):
+        resolve(home, sources="nope")
+
+
+def test_styles_of_the_same_pictures_want_some_left_by_the_target(home: Home) -> None:
+    names = [f"picture {number}" for number in range(20)]
+    add(home, "thin", names=names)
+    add(home, "fill", names=names, shade=1)
+    with pytest.raises(UserError, match="leave it some with --target-images, fewer than 15"):
+        resolve(home, "fill", sources="thin")
+    assert resolve(home, "fill", sources="thin", target_images=8).spec.domains == ("thin",)
+
+
+def test_each_domain_is_first_tried_with_every_method(home: Home, tiny_domain: str) -> None:
+    add(home, "rings")
+    add(home, "bars")
+    spec = resolve(home, trials=5).spec
+    planned = [(values["source"], values["method"]) for values in first_trials(spec, load_space(spec.space))]
+    assert planned == [
+        *(("bars", method) for method in ("untranslated", "cyclegan", "direct")),
+        ("rings", "untranslated"),
+        ("rings", "cyclegan"),
+    ]
+
+
+def test_a_study_holds_its_source_domains_to_what_they_were(home: Home, tiny_domain: str) -> None:
+    add(home, "rings")
+    spec = open_study(home, begin(home, resolve(home).spec))[1]
+    assert spec.domains == ("rings",)
+    with pytest.raises(
+        UserError, match="domain 'rings' is what an unfinished study was planned with: dots-translation"
+    ):
+        check_unclaimed(home, "domain", "rings", force=False)
+    add(home, "rings", shade=3)
+    with pytest.raises(UserError, match="domain 'rings' has changed since it started"):
+        check_unchanged(home, spec)
+
+
+def test_other_spaces_take_source_models_as_before(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    add(home, "rings")
+    spec = resolve(home, space="quickstart", sources="seed-7").spec
+    assert (spec.sources, spec.domains) == (("seed-7",), ())

@@ -1,0 +1,179 @@
+"""What trains translators against critics: a step of all translators, then one of all critics on pooled translations.
+
+A method says which sides there are, and what its translators minimise; the rest is the same for all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spaces.methods.translation import LearnedTranslationConfig
+from trainables.images.batches import Batch
+from trainables.images.domains import Domain
+from trainables.images.pixels import to_float
+from trainables.images.samples import Samples
+from trainables.methods.translation.translating import decayed, held_out_inputs, least_squares, translated
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
+from trainables.networks.models import Model
+from trainables.training.average import averaging, follow
+from trainables.training.draws import Draws
+from trainables.training.fixed import held_fixed, trained
+from trainables.training.parallel import Group
+from trainables.training.pool import ImagePool
+from trainables.training.state import load_state, state_of
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A translator into a domain, the critic of that domain, and the pool of translations between them."""
+
+    translator: nn.Module
+    critic: nn.Module
+    pool: ImagePool
+
+    @classmethod
+    def of(cls, config: LearnedTranslationConfig, resolution: int, device: torch.device, seed: int) -> "Side":
+        """A fresh one. `seed` is the trial's, or another for each further side."""
+        networks = (build_network(name, config.translator, seed) for name in (GENERATOR, DISCRIMINATOR))
+        layout = {"device": device, "memory_format": torch.channels_last}
+        translator, critic = (network.to(**layout) for network in networks)  # type: ignore[call-overload]
+        return cls(translator, critic, ImagePool(config.training.pool, resolution, device))
+
+    def fooled(self, translations: Tensor) -> Tensor:
+        """How far the critic is from taking translations for real: what their translator minimises."""
+        return least_squares(self.critic(translations), 1.0)
+
+    def critic_loss(self, real: Tensor, translations: Tensor) -> Tensor:
+        """Half the critic's error on either."""
+        return (least_squares(self.critic(real), 1.0) + least_squares(self.critic(translations), 0.0)) / 2
+
+
+Sides = Mapping[str, Side]
+"""By name; "target" is the side that is scored, sampled and exported."""
+
+
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """What a method makes of a batch."""
+
+    losses: Mapping[str, Tensor]
+    """Scalars that the translators minimise the sum of."""
+    translations: Mapping[str, Tensor]
+    """What each side's critic is to tell from its domain's images."""
+
+
+Objective = Callable[[Sides, Mapping[str, Tensor]], Translated]
+"""Of the sides, and a worker's images of each side's domain, (n, 3, R, R) in [-1, 1]."""
+
+
+class TranslationLearner:
+    """Translators and critics in training, with one Adam for each kind, and a moving average of the target's translator."""
+
+    def __init__(
+        self,
+        config: LearnedTranslationConfig,
+        source: Domain,
+        sides: Sides,
+        objective: Objective,
+        device: torch.device,
+        group: Group,
+    ) -> None:
+        self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
+        self.iterations = 0
+        self.origin = f"random weights, images of {config.source}"
+        self._source, self._sides, self._objective = source, sides, objective
+        self.average = averaging(sides["target"].translator)
+        self.adam_g = self._adam([side.translator for side in sides.values()])
+        self.adam_d = self._adam([side.critic for side in sides.values()])
+
+    def _adam(self, networks: Sequence[nn.Module]) -> torch.optim.Adam:
+        training, weights = self.config.training, [p for network in networks for p in network.parameters()]
+        return torch.optim.Adam(weights, lr=training.lr, betas=(training.beta1, training.beta2), fused=True)
+
+    @property
+    def images_per_iteration(self) -> int:
+        """Target images in an iteration; there are as many of the source."""
+        return self.config.training.batch
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of the translators, the critics held fixed, then one of the critics on pooled translations.
+
+        `batch` has as many images of the target as of the one source, the same on every worker. Returns what the
+        translators minimised, term by term, and the critics' loss, "loss_d".
+        """
+        draws = Draws(self.config.seed, self.iterations)
+        domains = {"target": batch.images, "source": batch.sources[0]}
+        reals = {name: self._real(domains[name], draws) for name in domains}
+        for adam in (self.adam_g, self.adam_d):
+            for parameters in adam.param_groups:
+                parameters["lr"] = decayed(self.config, self.iterations * self.images_per_iteration)
+        with held_fixed([p for side in self._sides.values() for p in trained(side.critic)]):
+            made = self._objective(self._sides, reals)
+            self.adam_g.zero_grad()
+            torch.stack([*made.losses.values()]).sum().backward()
+        self._descend(self.adam_g)
+        losses = {name: loss.detach() for name, loss in made.losses.items()}
+        losses["loss_d"] = self._critic_step(reals, made.translations, draws)
+        self.iterations += 1
+        follow(
+            self.average,
+            self._sides["target"].translator,
+            images=self.images_per_iteration,
+            images_seen=self.iterations * self.images_per_iteration,
+            halflife=self.config.training.ema_halflife_images,
+        )
+        means = torch.stack([*losses.values()])
+        self.group.average_([means])
+        return dict(zip(losses, means, strict=True))
+
+    def _critic_step(self, reals: Mapping[str, Tensor], translations: Mapping[str, Tensor], draws: Draws) -> Tensor:
+        """The pools are exchanged with the whole batch, so that every worker's are the same."""
+        losses = []
+        for name, side in self._sides.items():
+            whole = self.group.whole(translations[name].detach(), self.images_per_iteration)
+            losses.append(side.critic_loss(reals[name], self.group.share(side.pool.exchange(whole, draws))))
+        self.adam_d.zero_grad()
+        total = torch.stack(losses).sum()
+        total.backward()
+        self._descend(self.adam_d)
+        return total.detach()
+
+    def _real(self, images: Tensor, draws: Draws) -> Tensor:
+        real = to_float(images.to(self.device, non_blocking=True))
+        return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
+
+    def _descend(self, adam: torch.optim.Adam) -> None:
+        self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
+        adam.step()
+
+    def sample(self, n: int, seed: int) -> Samples:
+        """`n` source images, held-out ones first, by the averaged translator; equal seeds take equal images in every trial."""
+        return translated(self.average, held_out_inputs(self._source, n, seed))
+
+    def model(self) -> Model:
+        """The averaged translator into the target."""
+        return Model({GENERATOR: self.config.translator}, {GENERATOR: self.average.state_dict()})
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        sides = self._sides.items()
+        return {
+            **{f"translator_to_{name}": side.translator for name, side in sides},
+            **{f"critic_of_{name}": side.critic for name, side in sides},
+            **{f"pool_of_{name}": side.pool for name, side in sides},
+            "average": self.average,
+        }
+
+    @property
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"adam_g": self.adam_g, "adam_d": self.adam_d}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every tensor that a resumed run needs, by name; the pools are among them."""
+        return state_of(self._networks, self._optimisers, self.iterations)
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state_dict`, for a learner of the same config."""
+        self.iterations = load_state(state, self._networks, self._optimisers)

@@ -1,0 +1,74 @@
+"""Drawing from a model on disk: of noise, or of the images that it translates."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spaces.errors import UserError
+from spaces.protocol import Protocol
+from trainables.images.domains import open_domain, read_facts
+from trainables.images.grids import GRID_IMAGES, image_grid
+from trainables.images.importing.decoding import quiet_pillow, square_rgb, why_not
+from trainables.images.importing.folders import folder_origin
+from trainables.images.samples import Inputs, Samples
+from trainables.methods.registry import method_of
+from trainables.methods.translation.translating import held_out_inputs
+from trainables.networks.models import read_model
+from trainables.storage.home import Home, writing
+
+DRAWN = 64
+"""How many images are drawn, unless the user says."""
+
+
+def draw(home: Home, path: Path, n: int | None, seed: int, folder: Path | None = None) -> Samples:
+    """`n` images of the model at `path`; by default 64, or all of a folder's.
+
+    A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
+    trained with, held-out ones first, in an order that follows from the seed. UserError if there is no model, no such
+    domain, no image in the folder, or if the model makes images of noise alone and a folder is given.
+    """
+    model, facts = read_model(path)
+    method = method_of(facts.method)
+    sampler = method.sampler(model)
+    if not method.needs.domains:
+        if folder is not None:
+            raise UserError(
+                f"{path} is a model of method {facts.method!r}, which translates no images; leave out --inputs"
+            )
+        return sampler(n or DRAWN, seed)
+    if folder is not None:
+        inputs = folder_inputs(folder, read_facts(home.domain(facts.config["target"])).resolution, n)
+    else:
+        inputs = held_out_inputs(open_domain(home, facts.config["source"]), n or DRAWN, seed)
+    return sampler(len(inputs.images), seed, inputs)
+
+
+def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:
+    """A grid of a source domain's images, in the places of their translations in the grids of every trial under `protocol`."""
+    inputs = held_out_inputs(open_domain(home, name), min(GRID_IMAGES, protocol.n_fake), protocol.seed)
+    with writing(output) as beside:
+        image_grid(inputs.images.numpy()).save(beside, format="png")
+
+
+def folder_inputs(folder: Path, resolution: int, n: int | None = None) -> Inputs:
+    """The first `n` images of a folder, by path, as a domain of that resolution would hold them.
+
+    UserError if there are none, or if one of them can't be read.
+    """
+    if not folder.is_dir():
+        raise UserError(f"inputs {folder} is no folder; give a folder of images")
+    origin = folder_origin(folder, None)
+    images: list[NDArray[np.uint8]] = []
+    with quiet_pillow():
+        for item in origin.items:
+            if len(images) == n:
+                break
+            try:
+                images.append(square_rgb(item.read()[0], resolution))
+            except (OSError, ValueError) as error:
+                raise UserError(f"input {folder / item.name} can't be used: {why_not(error)}; remove it") from None
+    if not images:
+        raise UserError(f"inputs {folder} has no images")
+    return Inputs(torch.from_numpy(np.stack(images)))
