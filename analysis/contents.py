@@ -1,4 +1,4 @@
-"""What a report contains: its ten sections, in reading order."""
+"""What a report contains: its sections, in reading order."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,15 @@ from analysis.sections import (
     samples,
     sizes,
     spending,
+    translation,
 )
 from analysis.study_data import StudyData
 
-_ORDER = (answer, cost, agreement, matrix, networks, sizes, parameters, spending, samples, protocol)
+_ORDER = (answer, cost, agreement, matrix, networks, sizes, parameters, spending, translation, samples, protocol)
 
 
 def contents(studies: Sequence[StudyData]) -> list[Section]:
-    """The sections on one study, or on several side by side; each is there in any state of the studies."""
-    return [part.section(studies) for part in _ORDER]
+    """The sections on one study, or on several side by side; each is there in any state of the studies, but that on translation,
+    which takes one that translates.
+    """
+    return [part.section(studies) for part in _ORDER if part is not translation or translation.applies(studies)]

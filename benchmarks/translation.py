@@ -10,14 +10,21 @@ of the target. `kd` is that of as many images as there are pairs, to the target'
 """
 
 import argparse
+import resource
+import statistics
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import grey_erosion
+from torch.utils.flop_counter import FlopCounterMode
 
 from spaces.config import TrialConfig
 from spaces.protocol import Protocol
@@ -25,11 +32,16 @@ from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.images.pairs import pairs
-from trainables.images.samples import Inputs
+from trainables.images.samples import Inputs, Samples
+from trainables.methods.registry import method_of, open_sampler
 from trainables.metrics.distances import kernel_distance
-from trainables.metrics.features import Extractor, load_extractor
+from trainables.metrics.features import Extractor, content_maps, load_extractor
+from trainables.metrics.manifolds import squared_distances
+from trainables.metrics.translations import content_shift, pair_error
+from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
+from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 
 SOURCE, TARGET = "phosphor-thin", "phosphor-fill"
@@ -54,28 +66,50 @@ class Pairs:
 
     inputs: Inputs
     targets: Images
-    target: Domain
+    trained: Images
+    """The target's training images."""
     extractor: Extractor
-    real: NDArray[np.float32]
-    """Features of the target's training images."""
+    domain: Domain
+    """The target."""
 
     @classmethod
     def of(cls, home: Home) -> "Pairs":
+        """The pairs of the benchmark's two domains."""
         source, target = open_domain(home, SOURCE), open_domain(home, TARGET)
         of_source, of_target = pairs(source, target)
         inputs = Inputs(torch.from_numpy(source.images[of_source]), tuple(source.names[row] for row in of_source))
         protocol = Protocol()
         extractor = load_extractor(protocol.extractor, protocol.input_size, home, CPU)
-        real = extractor(target.images[target.subset(TARGET_IMAGES, 0)])
-        return cls(inputs, target.images[of_target], target, extractor, real)
+        return cls(inputs, target.images[of_target], target.images[target.subset(TARGET_IMAGES, 0)], extractor, target)
+
+    @cached_property
+    def real(self) -> NDArray[np.float32]:
+        """Features of the target's training images."""
+        return self.extractor(self.trained)
 
     def scores(self, translations: Images) -> dict[str, float]:
-        """How far translations of the inputs are from the true pairs, and from the target as a whole."""
-        difference = np.abs(translations.astype(float) - self.targets).mean() / 255
+        """How far translations of the inputs are from the true pairs, from the target as a whole, and from the inputs."""
+        samples = Samples(torch.from_numpy(translations), inputs=self.inputs.images, pictures=self.inputs.names)
         return {
-            "pair error": float(difference),
+            "pair error": pair_error(samples, self.domain).value,
             "kd": kernel_distance(self.extractor(translations), self.real, seed=0),
+            "content shift": content_shift(samples, self.trained, partial(content_maps, device=CPU)).value,
         }
+
+    def untrained(self) -> Iterator[tuple[str, Images]]:
+        """What takes no training, by name; the last one is the true pair itself, whose scores are floors."""
+        inputs = self.inputs.images.numpy()
+        yield "input as it is", inputs
+        axes = (0, 2, 3)
+        spread = self.trained.std(axes, keepdims=True) / inputs.std(axes, keepdims=True)
+        moved = (inputs - inputs.mean(axes, keepdims=True)) * spread + self.trained.mean(axes, keepdims=True)
+        yield "mean and spread matched", moved.round().clip(0, 255).astype(np.uint8)
+        dilated = {side: grey_erosion(inputs, (1, 1, side, side)) for side in (2, 3, 4, 5)}  # ink is dark
+        best = min(dilated, key=lambda side: np.abs(dilated[side].astype(int) - self.targets).mean())
+        yield f"ink dilated by a square of {best}", dilated[best]
+        distances = squared_distances(self.extractor(inputs), self.real)
+        yield "nearest training image", self.trained[distances.argmin(1)]
+        yield "true pair", self.targets
 
 
 def config_of(settings: Mapping[str, object], seed: int, iterations: int) -> TrialConfig:
@@ -111,20 +145,78 @@ def trained(home: Home, folder: Path, seeds: int, iterations: int) -> dict[str, 
     return found
 
 
-def main(folder: Path, seeds: int, iterations: int) -> None:
-    """Train what is not trained yet."""
+def table(found: Pairs, models: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """The lines of the table of scores in Markdown; of several seeds the mean, and the range in brackets."""
+    names = ("pair error", "kd", "content shift")
+    yield f"| | seeds | {' | '.join(names)} |"
+    yield f"|---|---|{'---|' * len(names)}"
+    for name, images in found.untrained():
+        yield _line(name, [found.scores(images)])
+    for name, paths in models.items():
+        n = len(found.inputs.images)
+        drawn = [open_sampler(path)(n, 0, found.inputs).images.numpy() for path in paths]
+        yield _line(name, [found.scores(images) for images in drawn])
+
+
+def _line(name: str, scores: Sequence[Mapping[str, float]]) -> str:
+    cells = []
+    for metric in scores[0]:
+        values = [each[metric] for each in scores]
+        spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+        cells.append(f"{np.mean(values):.3f}{spread}")
+    return f"| {name} | {len(scores) if len(scores) > 1 else ''} | {' | '.join(cells)} |"
+
+
+def costs(home: Home) -> Iterator[str]:
+    """The lines of the table of costs in Markdown: each method in a process of its own, of one thread.
+
+    Seconds are the processor's. The floor is what the step's multiplications take at the rate of a large product of matrices.
+    """
+    yield "| | seconds an iteration | its multiplications alone | ratio | peak memory |"
+    yield "|---|---|---|---|---|"
+    for name, settings in METHODS.items():
+        with get_context("spawn").Pool(1) as pool:
+            seconds, floor, memory = pool.apply(cost, (home, settings))
+        yield f"| {name} | {seconds:.3f} | {floor:.3f} | {seconds / floor:.1f} | {memory / 2**20:,.0f} MiB |"
+
+
+def cost(home: Home, settings: Mapping[str, object], steps: int = 10) -> tuple[float, float, int]:
+    """Of a training step: processor seconds (the median), the seconds of its multiplications, and the process's peak bytes."""
+    torch.set_num_threads(1)
+    config = config_of(settings, 0, ITERATIONS)
+    method, given = method_of(config.method), gather(config, home)
+    learner, batches = method.build(config, given, CPU, Group()), method.batches(config, given, 0, CPU)
+    with FlopCounterMode(display=False) as counted:
+        learner.step(next(batches))
+    seconds = statistics.median(_timed(lambda: learner.step(next(batches))) for _ in range(steps))
+    one = torch.rand(1024, 1024)
+    rate = 2 * 1024**3 / statistics.median(_timed(lambda: one @ one) for _ in range(steps))
+    return seconds, counted.get_total_flops() / rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main(folder: Path, seeds: int, iterations: int, cheap: bool) -> None:
+    """Train what is not trained yet, and print both tables; `cheap` prints that of costs alone."""
     torch.set_num_threads(1)
     home = Home.find(folder / "home")
     for name in (SOURCE, TARGET):
         if name not in home.names("domains"):
             add_domain(home, name, f"builtin:{name}", 32)
-    trained(home, folder, seeds, iterations)
+    if not cheap:
+        print("\n".join(table(Pairs.of(home), trained(home, folder, seeds, iterations))), flush=True)
+    print("", *costs(home), sep="\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="for domains and trials; the same one goes on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
+    parser.add_argument("--costs", action="store_true", help="print the table of costs alone")
     options = parser.parse_args()
-    main(options.folder, options.seeds, options.iterations)
+    main(options.folder, options.seeds, options.iterations, options.costs)

@@ -18,17 +18,20 @@ from search.ranking import of_resolution, rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import StudyPaths, StudySpec, open_study, write_spec
-from search.source_domains import find_domains
+from search.source_domains import find_domains, measuring_translations
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
+from spaces.networks import classes_of, unconditional
+from spaces.networks import conditional as conditional_on
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import DEFAULT_METHOD, parse_trial
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
+from trainables.methods.finetuning.classes import without_classes
 from trainables.methods.method import Given, unfit
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
@@ -71,14 +74,15 @@ def resolve_study(
     trials: int | None = None,
     max_minutes: float | None = None,
     on_cluster: bool = False,
+    conditional: bool = False,
     **settings: Any,
 ) -> Resolved:
     """Make the spec of a study of domain `target`: fill in all that a user left open, which is what is None.
 
     `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
     every source model of the target's resolution whose network is the commonest. `max_images` is each trial's budget,
-    `metric` what the search goes by. `on_cluster` says that trials run elsewhere than on this machine. `settings` are
-    StudySpec's own fields.
+    `metric` what the search goes by. `on_cluster` says that trials run elsewhere than on this machine. `conditional` asks for
+    GANs conditional on the target's classes; a space may say so too. `settings` are StudySpec's own fields.
 
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
@@ -86,12 +90,15 @@ def resolve_study(
     space = load_space(space_name)
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
-    models, domains, notes = _sources(home, domain, space, names, target_images)
+    classes = _classes(domain, space, conditional)
+    models, domains, notes = _sources(home, domain, space, names, target_images, classes)
     given = {key: value for key, value in settings.items() if value is not None}
     shares = _shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
-    base, left_out = _base_config(domain, space, models, precision, target_images, max_images, metric)
+    network = _network(domain, models, classes)
+    base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
+    base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {
@@ -128,7 +135,12 @@ def resolve_study(
 
 
 def _sources(
-    home: Home, target: Domain, space: Space, names: Sequence[str], target_images: int | None
+    home: Home,
+    target: Domain,
+    space: Space,
+    names: Sequence[str],
+    target_images: int | None,
+    classes: int | None,
 ) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
     """The source models and the source domains that the space's methods take, of these names or all that fit; and notes.
 
@@ -138,7 +150,7 @@ def _sources(
     if len(translating) == len(space.methods):
         rows = target.subset(target_images, Data().seed)
         return [], *find_domains(home, target, names, translating, rows)
-    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, target)
+    models, notes = (_named(home, target, names, space), ()) if names else _fitting(home, target, space, classes)
     if not (translating and models):
         return models, [], notes
     try:
@@ -149,6 +161,15 @@ def _sources(
     except UserError as error:
         return models, [], (*notes, f"methods {', '.join(translating)} are left out: {error}")
     return models, domains, notes
+
+
+def _classes(domain: Domain, space: Space, asked: bool) -> int | None:
+    """How many classes trials are conditional on, None of an unconditional study; UserError where the domain has none."""
+    if not (asked or space.conditional):
+        return None
+    if reason := without_classes(domain):
+        raise UserError(f"{'--conditional' if asked else 'a space of conditional GANs'}: {reason}")
+    return domain.labels_known
 
 
 def _early_rung(spec: StudySpec, example: TrialConfig) -> str | None:
@@ -232,10 +253,32 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
     return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
-def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, ...]]:
-    """List the source models of the domain's resolution with the commonest network, and a line for each left out."""
+def _named(home: Home, domain: Domain, names: Sequence[str], space: Space) -> list[SourceModel]:
+    """Open the source models of these names; UserError if a method of the space can't use one."""
+    models = [open_source(home, name) for name in names]
+    for model in models:
+        if model.facts.network.resolution == domain.facts.resolution and (reason := _unfit(domain, model, space)):
+            raise UserError(reason)
+    return models
+
+
+def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
+    """Why a method of the space can't use a source model, in a line; None if all of them can."""
+    using = [name for name in space.methods if not METHODS[name].needs.domains]
+    reasons = ((name, unfit(METHODS[name], Given(domain, model))) for name in using)
+    found = next(((name, reason) for name, reason in reasons if reason), None)
+    return f"method {found[0]!r} can't be used: {found[1]}" if found else None
+
+
+def _fitting(
+    home: Home, domain: Domain, space: Space, classes: int | None
+) -> tuple[list[SourceModel], tuple[str, ...]]:
+    """List the source models of the domain's resolution with the commonest network, and a line for each left out.
+
+    Conditional models go with unconditional ones: their weights fit each other's networks.
+    """
     found, notes = of_resolution(home, domain)
-    reasons = {model.facts.name: unfit(METHODS[DEFAULT_METHOD], Given(domain, model)) for model in found}
+    reasons = {model.facts.name: _unfit(domain, model, space) or _without_form(model, classes) for model in found}
     notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
     fitting = [model for model in found if not reasons[model.facts.name]]
     if not fitting:
@@ -244,20 +287,30 @@ def _fitting(home: Home, domain: Domain) -> tuple[list[SourceModel], tuple[str, 
             "train one with: understock sources train DOMAIN"
         )
         return [], tuple(notes)
-    common = Counter(model.facts.network for model in fitting).most_common(1)[0][0]
+    common = Counter(unconditional(model.facts.network) for model in fitting).most_common(1)[0][0]
     for model in fitting:
-        if model.facts.network != common:
+        if unconditional(model.facts.network) != common:
             notes.append(
                 f"source model {model.facts.name!r} is left out: its network (width {model.facts.network.width}) is not the "
                 f"commonest (width {common.width}); search with --sources {model.facts.name} for it"
             )
-    return [model for model in fitting if model.facts.network == common], tuple(notes)
+    return [model for model in fitting if unconditional(model.facts.network) == common], tuple(notes)
+
+
+def _without_form(model: SourceModel, classes: int | None) -> str | None:
+    """Why a source model can't start a GAN of so many classes; None if it can."""
+    if classes is not None:
+        try:
+            conditional_on(model.facts.network, classes)
+        except UserError as error:
+            return str(error)
+    return None
 
 
 def _base_config(
     domain: Domain,
     space: Space,
-    models: Sequence[SourceModel],
+    network: AnyNetwork | None,
     precision: str,
     target_images: int | None,
     max_images: int | None,
@@ -268,7 +321,7 @@ def _base_config(
     With it comes a line on the metric that the domain is too small for, if there is one.
     """
     preset = small(domain.facts.name, domain.facts.resolution)
-    network = _network(domain, models) or preset.network
+    network = network or preset.network
     own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings}
     values = merged(_starting_point(preset, network, precision), own)
     if target_images is not None:
@@ -279,14 +332,19 @@ def _base_config(
     if metric is not None:
         values["protocol"] = _protocol_for(metric, values["protocol"])
     base = parse_trial(values, "search")
+    if classes_of(network):
+        base = base.model_copy(update={"protocol": base.protocol.with_classes()})
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
     protocol, left_out = measurable(base.protocol, domain.facts)
     return base.model_copy(update={"protocol": protocol}), left_out
 
 
-def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None:
-    """The network that all source models have; UserError if they differ, or if the domain has another resolution."""
-    networks = {model.facts.network: model.facts.name for model in models}
+def _network(domain: Domain, models: Sequence[SourceModel], classes: int | None) -> AnyNetwork | None:
+    """The network that all source models have, conditional on so many classes; the small preset's without any.
+
+    UserError if they differ, or if the domain has another resolution.
+    """
+    networks = {unconditional(model.facts.network): model.facts.name for model in models}
     if len(networks) > 1:
         listed = "; ".join(
             f"{name!r}: {n.family}, {n.resolution} pixels, width {n.width}, z {n.z_dim}" for n, name in networks.items()
@@ -300,7 +358,9 @@ def _network(domain: Domain, models: Sequence[SourceModel]) -> AnyNetwork | None
             f"source model {networks[network]!r} has {network.resolution} pixels, domain {domain.facts.name!r} "
             f"{domain.facts.resolution}; add the domain again with --resolution {network.resolution}"
         )
-    return network
+    if classes is None:
+        return network
+    return conditional_on(network or small(domain.facts.name, domain.facts.resolution).network, classes)
 
 
 def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str) -> dict[str, Any]:

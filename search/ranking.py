@@ -17,6 +17,7 @@ import numpy as np
 from search.picking.elsewhere import of_home
 from search.prediction import Prediction, Seen, on_other_targets, predict, shipped, weighed
 from spaces.errors import UserError
+from spaces.networks import conditions
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
@@ -49,6 +50,8 @@ class RankedSource(Config):
     source: str
     rank: float
     """Its place by the prediction: 1 for the best."""
+    conditional: str | None = None
+    """The classes that it can be asked for, "10 classes by norm"; None of an unconditional one."""
     predicted: Prediction | None = None
     """What is expected of it beside the best of the others; None where there are no others."""
     parts: dict[str, RankedPart]
@@ -116,12 +119,10 @@ def rank_sources(
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
-    return Ranking(
-        target=target.facts.name,
-        protocol=about,
-        counted=(*weighed(names), ELSEWHERE),
-        rows=tuple(ranked_rows(found, names, elsewhere)),
-    )
+    of = {source.facts.name: conditions(source.facts.network) for source in sources}
+    ranked = ranked_rows(found, names, elsewhere)
+    rows = tuple(row.model_copy(update={"conditional": of[row.source]}) for row in ranked)
+    return Ranking(target=target.facts.name, protocol=about, counted=(*weighed(names), ELSEWHERE), rows=rows)
 
 
 def ranked_rows(

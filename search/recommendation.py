@@ -31,6 +31,7 @@ from spaces.errors import UserError
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
 from trainables.images.domains import Domain, open_domain
+from trainables.methods.finetuning.classes import without_classes
 from trainables.sources.likeness import distance_names
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
@@ -78,26 +79,33 @@ def recommend(
     target_images: int | None = None,
     trials: int | None = None,
     hours: float | None = None,
+    conditional: bool = False,
 ) -> tuple[Recommendation, list[str]]:
     """The recommendation for a target, and a word on what was left out of it.
 
     `sources` are the names to choose from, by default all on the shelf that fit; `target_images` how many of the target's to
     train on, by default all; `trials` or `hours` are of a search to come. Of trials that were not measured alike, those count
-    that say the most. UserError if a name is not known, or does not fit.
+    that say the most, of conditional GANs or of unconditional ones as is asked. UserError if a name is not known, or does not
+    fit.
     """
     domain = open_domain(home, target)
     if target_images is not None:
         domain.subset(target_images, 0)  # says how many there are, if too few
+    if conditional and (reason := without_classes(domain)):
+        raise UserError(f"--conditional: {reason}")
     recorded = shipped(home)
     not_ours = {study.study for study, _ in recorded}
     found, notes = gather(home, beside=recorded)
-    fitting = [pool for pool in found if pool.bench.network.resolution == domain.facts.resolution]
-    own = [pool for pool in fitting if any(curve.study not in not_ours for curve in pool.curves)]
-    fitting = own or [pool for pool in fitting if _has_its_network(home, domain, pool, sources)]
+    same_size = [pool for pool in found if pool.bench.network.resolution == domain.facts.resolution]
+    own = [pool for pool in same_size if any(curve.study not in not_ours for curve in pool.curves)]
+    fitting = [pool for pool in own if bool(pool.bench.network.conditioning) == conditional]
+    notes += [pool.left_out() for pool in own if pool not in fitting]
+    if not own and not conditional:
+        fitting = [pool for pool in same_size if _has_its_network(home, domain, pool, sources)]
     pool = max(fitting, key=lambda pool: pool.information(target), default=None)
     evidence = pool.at(pool.budget(target)) if pool else None
     if pool is None or evidence is None or not evidence.tried:
-        return _by_ranking(home, domain, sources, target_images), notes
+        return _by_ranking(home, domain, sources, target_images, conditional), notes
     notes += [other.left_out() for other in fitting if other is not pool]
     models, unreadable = _choices(home, domain, evidence, sources)
     first = evidence.tried[0].config
@@ -108,7 +116,7 @@ def recommend(
     level = level_of(target, None if target_images == domain.facts.train else target_images)
     judged = judge(evidence, target, ranking.order if ranking else (), level=level)
     size = search_size(evidence, trials, hours)
-    config = _config(evidence, target, judged, level, target_images, pool.seeds.get(target, -1) + 1)
+    config = _config(evidence, domain, judged, level, target_images, pool.seeds.get(target, -1) + 1)
     answer = _from(evidence, target, judged, ranking, size, config)
     says = (*answer.says, *recorded_says(evidence, not_ours))
     return answer.model_copy(update={"says": says}), [*notes, *unreadable]
@@ -140,14 +148,14 @@ def _choices(
     network = evidence.bench.network
     if sources is None:
         models, unreadable = of_resolution(home, domain)
-        return [model for model in models if _shape(model) == network], unreadable
+        return [model for model in models if _shape(model) == network.shape], unreadable
     models = [open_source(home, name) for name in sources]
     for model in models:
-        if _shape(model) != network:
+        if _shape(model) != network.shape:
             raise UserError(
-                f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model))}, the trials of "
-                f"this home {tuple(network)}; leave it out, or search with it first: understock search {domain.facts.name} "
-                f"--sources {model.facts.name}"
+                f"source model {model.facts.name!r} has resolution, width, z and family {tuple(_shape(model)[:4])}, the trials "
+                f"of this home {tuple(network[:4])}; leave it out, or search with it first: understock search "
+                f"{domain.facts.name} --sources {model.facts.name}"
             )
     return models, []
 
@@ -167,14 +175,19 @@ def search_size(evidence: Evidence, trials: int | None, hours: float | None) -> 
 
 
 def _config(
-    evidence: Evidence, target: str, judged: Judgement, level: str, target_images: int | None, seed: int
+    evidence: Evidence, domain: Domain, judged: Judgement, level: str, target_images: int | None, seed: int
 ) -> TrialConfig:
-    """What to train: the arm picked, with the settings of its best trial, at the evidence's budget, with a seed not tried."""
-    arm = judged.arms[judged.order[0]]
+    """What to train: the arm picked, with the settings of its best trial, at the evidence's budget, with a seed not tried.
+
+    A conditional GAN is of the target's classes, whichever those of that trial were.
+    """
+    arm, target = judged.arms[judged.order[0]], domain.facts.name
     like = pattern(evidence, target, arm, level).config
     values = trial_values(like.model_dump(), target, arm, judged.rates[arm])
     values["budget"] = like.budget.stretched(evidence.images).model_dump()
     values |= {"data": {"target_images": target_images}, "seed": seed}
+    if evidence.bench.network.conditioning:
+        values["network"] = {**values["network"], "classes": domain.labels_known}
     return parse_trial(values, "pick")
 
 
@@ -214,11 +227,12 @@ def _from(
     )
 
 
-def _by_ranking(home: Home, domain: Domain, sources: Sequence[str] | None, target_images: int | None) -> Recommendation:
+def _by_ranking(
+    home: Home, domain: Domain, sources: Sequence[str] | None, target_images: int | None, conditional: bool
+) -> Recommendation:
     """Nothing was trained yet: the first by rank, with the paper's parts and the defaults of a search."""
-    spec = resolve_study(
-        home, domain.facts.name, "quickstart", sources=",".join(sources or ()), target_images=target_images
-    ).spec
+    settings = {"sources": ",".join(sources or ()), "target_images": target_images, "conditional": conditional}
+    spec = resolve_study(home, domain.facts.name, "quickstart", **settings).spec  # type: ignore[arg-type]
     models = [open_source(home, name) for name in spec.sources]
     ranking = rank_sources(home, domain, models, spec.base.protocol) if models else None
     arm = Arm.finetuned(ranking.order[0], DEFAULT_PARTS) if ranking else SCRATCH_ARM

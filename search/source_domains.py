@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from trainables.images.domains import Domain, open_domain, read_facts
-from trainables.images.pairs import Rows
+from trainables.images.pairs import Rows, pairs
 from trainables.methods.method import Given, unfit
 from trainables.methods.registry import method_of
 from trainables.methods.translation.translating import source_rows
@@ -67,3 +68,12 @@ def _unfit(target: Domain, domain: Domain, methods: Sequence[str], target_rows: 
     except UserError as error:
         return str(error)
     return None
+
+
+def measuring_translations(protocol: Protocol, target: Domain, domains: Sequence[Domain]) -> Protocol:
+    """The protocol with what is measured of translations from these domains, if there are any."""
+    measured = [
+        *(["pair_error"] if any(len(pairs(domain, target)[0]) for domain in domains) else []),
+        *(["content_shift"] if domains else []),
+    ]
+    return protocol.model_copy(update={"metrics": (*protocol.metrics, *measured)})

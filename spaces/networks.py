@@ -110,11 +110,24 @@ def unconditional(network: Resnet | Dcgan) -> Resnet | Dcgan:
     return network.model_copy(update={"classes": None, "conditioning": "norm"})
 
 
+def conditional(network: Resnet | Dcgan | Translator, classes: int) -> Resnet | Dcgan:
+    """The same network, conditional on so many classes; UserError for a family that has no such form."""
+    if not isinstance(network, Resnet):
+        raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet'")
+    return network.model_copy(update={"classes": classes})
+
+
+def conditions(network: Resnet | Dcgan | Translator) -> str | None:
+    """ "10 classes by norm"; None of a network without conditions."""
+    if not isinstance(network, Resnet) or network.classes is None:
+        return None
+    return f"{network.classes} classes by {network.conditioning}"
+
+
 def told(network: Resnet | Dcgan | Translator) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
     plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
-    if not isinstance(network, Resnet) or network.classes is None:
-        return plain
-    return f"{plain}, of {network.classes} classes by {network.conditioning}"
+    told_of = conditions(network)
+    return f"{plain}, of {told_of}" if told_of else plain

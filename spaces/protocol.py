@@ -30,10 +30,17 @@ class Metric:
     """Whether it needs images that the trial never saw, and comes with a standard error."""
     by_class: bool = False
     """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
+    beside: str | None = None
+    """What is measured with it to hold it against, in a word, of a metric of translations."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What is measured of it: the metric and its floor, and the standard errors of both where it has them."""
+        """What is measured of it: the metric and its floor, and the standard errors of both where it has them.
+
+        Of a metric of translations it is the metric and what it is held against: its floor is 0.
+        """
+        if self.beside:
+            return self.name, f"{self.name}_{self.beside}"
         both = (self.name, f"{self.name}_floor")
         return (*both, f"{self.name}_se", f"{self.name}_floor_se") if self.held_out else both
 
@@ -61,8 +68,11 @@ METRICS: Mapping[str, Metric] = {
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
     "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
+    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
+    "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated"),
+    "content_shift": Metric("content_shift", "content shift", "minimize", "any", beside="unrelated"),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better. The floor of class accuracy, what real images have, is its ceiling."""
@@ -94,7 +104,11 @@ RECORD: Mapping[str, Fact] = {
     "iw_protocol": Fact(str, "protocol of IW", must_agree=True, of="iw"),
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
     "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
+    "pair_n": Fact(int, "held-out pictures with a true pair", of="pair_error"),
+    "content_n": Fact(int, "translations whose content is compared", of="content_shift"),
     "floor_n": Fact(int, "real images for the floor"),
+    "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
+    "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),
@@ -157,6 +171,11 @@ class Protocol(Config):
     seed: NonNegativeInt = 0
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()
+
+    def with_classes(self) -> Self:
+        """The same with the metrics that compare class by class, last."""
+        added = tuple(name for name, metric in METRICS.items() if metric.by_class and name not in self.metrics)
+        return self.model_copy(update={"metrics": (*self.metrics, *added)})
 
     def without_classes(self) -> Self:
         """The same without the metrics that compare class by class."""

@@ -9,7 +9,7 @@ import typer
 from spaces.errors import UserError
 from trainables.storage.home import Home
 from verbs.endings import check_output, if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption, Target, given
+from verbs.options import AsJson, Conditional, HomeOption, Target, given
 from verbs.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def pick(
         float | None,
         typer.Option(max=100_000, metavar="HOURS", help="The same by its length, one trial at a time."),
     ] = None,
+    conditional: Conditional = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it for `understock train`.")
     ] = None,
@@ -63,7 +64,13 @@ def pick(
 
         names = _names(sources)
         picked, notes = recommend(
-            Home.find(home), target, sources=names, target_images=target_images, trials=trials, hours=hours
+            Home.find(home),
+            target,
+            sources=names,
+            target_images=target_images,
+            trials=trials,
+            hours=hours,
+            conditional=conditional,
         )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -193,6 +200,8 @@ def _print_ranking(ranking: "Ranking") -> None:
     print(f"rank: by what fine-tuning will likely come to, predicted from {', '.join(ranking.counted)}")
     if separation := ranking.separation:
         print(separation)
+    if of_classes := [f"{row.source} ({row.conditional})" for row in ranking.rows if row.conditional]:
+        print(f"conditional, with labels drawn as in their own domains: {', '.join(of_classes)}")
     missing: dict[tuple[str, str], list[str]] = {}
     for row in ranking.rows:
         for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):

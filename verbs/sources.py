@@ -8,7 +8,7 @@ import typer
 from spaces.protocol import METRICS
 from trainables.storage.home import Home
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, ExistingName, Force, HomeOption, given
+from verbs.options import AsJson, Conditional, ExistingName, Force, HomeOption, given
 from verbs.printing import print_json, print_table, readable
 from verbs.replacing import end_studies
 
@@ -45,6 +45,7 @@ def train(
         typer.Option(metavar="ADDRESS", callback=given, help="Train on this Ray cluster. [default: on this machine]"),
     ] = None,
     seed: int = 0,
+    conditional: Conditional = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
     force: Force = False,
     home: HomeOption = None,
@@ -67,6 +68,7 @@ def train(
             workers=workers,
             gpus_per_worker=gpus_per_worker,
             address=address,
+            conditional=conditional,
         )
     print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
 
@@ -118,6 +120,7 @@ def add(
 @sources.command("list")
 def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     """List the source models, builtin ones too. Example: understock sources list"""
+    from spaces.networks import conditions
     from trainables.sources.shelf import open_source, shelf
 
     where = Home.find(home)
@@ -129,6 +132,7 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
         "family": [f.network.family for f in facts],
         "pixels": [f.network.resolution for f in facts],
         "width": [f.network.width for f in facts],
+        "conditional": [conditions(f.network) or "no" for f in facts],
         "domain": [f.domain for f in facts],
         "images": [f.images for f in facts],
         "classes": [f.classes for f in facts],

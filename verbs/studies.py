@@ -78,6 +78,10 @@ def search(
             rich_help_panel=STUDY,
         ),
     ] = None,
+    conditional: Annotated[
+        bool,
+        typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
+    ] = False,
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
     confirm: Annotated[
         int,
@@ -163,6 +167,7 @@ def search(
             max_minutes=max_minutes,
             memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
             on_cluster=address is not None,
+            conditional=conditional,
         )
         if sampler is None:
             resolved = informed(where, resolved)
@@ -232,6 +237,7 @@ def status(
     """Show a study's trials, also while it runs. Example: understock status cats-quickstart --json"""
     from rich.filesize import decimal
 
+    from analysis.answer import curves_of, lines
     from analysis.tables import arms, trials_frame
     from search.records.results import load
     from search.records.study import open_study
@@ -246,12 +252,16 @@ def status(
     size = bytes_below(paths.root)
     if as_json:
         trials = [row | arm for row, arm in zip(frame.to_dict("records"), arms(table), strict=True)]
-        return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
+        curves = curves_of(table, spec)
+        return print_json(
+            {"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "curves": curves, "bytes": size}
+        )
     errors = frame.pop("error")
     print_table(list(frame.columns), frame.values.tolist())
     for trial, error in zip(frame["trial"], errors, strict=True):
         if error:
             print(f"trial {trial}: {in_a_line(error)}")
+    print("\n".join(lines(table, spec)))
     return print(f"{decimal(size)} in {paths.root}")
 
 
@@ -270,6 +280,9 @@ def sample(
         Path | None,
         typer.Option(metavar="FOLDER", help="Images to translate. [default: the source domain's held-out ones]"),
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of that class alone, by its name or number. [default: of all]")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
@@ -281,7 +294,7 @@ def sample(
         check_output(output)
     where = Home.find(home)
     path = model_path(where, study)
-    samples = draw(where, path, n, seed, inputs)
+    samples = draw(where, path, n, seed, inputs, label)
     with writing_to(output):
         write_samples(samples, output)
     print(f"{len(samples.images)} samples of {path} written to {output}")

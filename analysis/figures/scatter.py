@@ -1,7 +1,8 @@
 """Points and intervals: two metrics against each other, and the gain of each study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -29,11 +30,11 @@ def trade_off(
     *,
     hovers: dict[int, str],
     on_front: pd.Series,
-    disputed: Sequence[int] = (),
+    named: Mapping[int, str] = MappingProxyType({}),
 ) -> go.Figure:
     """The second metric against the first, a point a trial; `on_front` (bools) marks the Pareto front.
 
-    The trials in `disputed` have their number beside them.
+    The trials in `named` have these words beside them.
     """
     shown = trials.dropna(subset=[first.name, second.name])
     bars = {axis: f"{metric.name}_se" for axis, metric in (("error_x", first), ("error_y", second))}
@@ -60,7 +61,7 @@ def trade_off(
             },
             hovertext=[hovers[trial] for trial in group["trial"]],
             hovertemplate="%{hovertext}<extra></extra>",
-            text=[f"trial {trial}" if trial in disputed else "" for trial in group["trial"]],
+            text=[named.get(trial, "") for trial in group["trial"]],
             textposition="top center",
             textfont={"size": 11},
         )

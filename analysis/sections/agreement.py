@@ -63,7 +63,7 @@ def _block(study: StudyData) -> Block:
             study.looks,
             hovers=study.hovers,
             on_front=on_front,
-            disputed=disputed["trial"].tolist()[:1],
+            named={trial: f"trial {trial}" for trial in disputed["trial"].tolist()[:1]},
         ),
         f"Scatter plot of {second.label} against {study.metric.label}, a point a trial, the Pareto front ringed.",
     )

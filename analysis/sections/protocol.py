@@ -65,7 +65,9 @@ def unequal_words(studies: Sequence[StudyData]) -> str:
 
 def _measured(study: StudyData) -> list[tuple[str, list[Any]]]:
     values = tables.protocol(study.rows)
-    floors = {f"{m.label} floor": study.rows[f"{m.name}_floor"].dropna().unique().tolist() for m in study.metrics}
+    floors = {
+        f"{m.label} {m.beside or 'floor'}": study.rows[m.columns[1]].dropna().unique().tolist() for m in study.metrics
+    }
     return [
         *((f"protocol: {fact.words}", values[name]) for name, fact in RECORD.items()),
         *((f"protocol: {name}", found) for name, found in floors.items()),

@@ -23,6 +23,7 @@ PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
 
 _NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
+_CLASSES, _FORM = "network/classes", "network/conditioning"
 _MEASURED = tuple(
     name
     for name, fact in RECORD.items()
@@ -43,12 +44,19 @@ class Network(NamedTuple):
     width: int
     z_dim: int
     family: str = "resnet"
+    conditioning: str | None = None
+    """How classes enter, whichever they are; None of an unconditional GAN. Their scores are no evidence for the other's."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Network":
-        """The networks of a row of the evaluations table; earlier versions had one family."""
+        """The networks of a row of the evaluations table; earlier versions had one family, and no conditions."""
         resolution, width, z_dim, family = (row[name] for name in _NETWORK)
-        return cls(resolution, width, z_dim, family or "resnet")
+        return cls(resolution, width, z_dim, family or "resnet", row.get(_FORM) if row.get(_CLASSES) else None)
+
+    @property
+    def shape(self) -> "Network":
+        """What a source model must agree in: its own classes don't matter."""
+        return self._replace(conditioning=None)
 
 
 class Bench(NamedTuple):
@@ -67,11 +75,12 @@ class Bench(NamedTuple):
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
         facts = self.facts
+        conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
         after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
             f"at {facts['input_size']} pixels, {after}networks of {self.network.resolution} pixels and "
-            f"width {self.network.width}"
+            f"width {self.network.width}{conditional}"
         )
 
 
@@ -104,6 +113,16 @@ class Tried:
         return self.config.rates
 
 
+class Dead(NamedTuple):
+    """A trial that came to no score."""
+
+    target: str
+    arm: Arm
+    rates: Rates | None
+    diverged: bool
+    """Its training did; else it failed, which says nothing of its arm."""
+
+
 @dataclass
 class Evidence:
     """The trials of one bench by their scores at one budget, and the rankings of the targets that they are of."""
@@ -112,8 +131,8 @@ class Evidence:
     images: int
     """The budget."""
     tried: list[Tried] = field(default_factory=list)
-    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
-    """Trials that diverged or failed, by target and arm; they have no score."""
+    dead: list[Dead] = field(default_factory=list)
+    """Trials that diverged or failed; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
     likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
@@ -130,7 +149,7 @@ class Evidence:
 
     def without(self, target: str) -> "Evidence":
         """All that the other targets say, and this one's ranking, which needs no trial."""
-        dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
+        dead = [one for one in self.dead if one.target != target]
         tried = [one for one in self.tried if one.target != target]
         return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
 
@@ -152,7 +171,7 @@ class Pool:
     curves: list[Curve] = field(default_factory=list)
     seeds: dict[str, int] = field(default_factory=dict)
     """Of each target, the highest seed that any trial had."""
-    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
+    dead: list[Dead] = field(default_factory=list)
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
 
@@ -222,9 +241,14 @@ def gather(
 def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
     """The trials of studies by bench, those with most first; with each study go the names that its target and sources have."""
     found: dict[Bench, Pool] = {}
+    homeless = []
     for study, names in told:
         target = names[study.target]
-        for bench, curves, dead in _benches(study, names):
+        benches, unmeasured = _benches(study, names)
+        homeless += [
+            (target, trial[-1], _dead(trial[-1], names)) for trial in unmeasured if trial[-1]["status"] in _DEAD
+        ]
+        for bench, curves, dead in benches:
             pool = found.setdefault(bench, Pool(bench))
             pool.curves += curves
             pool.dead += dead
@@ -232,20 +256,25 @@ def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
             pool.rankings.setdefault(target, {}).update({names[each]: value for each, value in study.ranking.items()})
             likeness = {names.get(source, source): parts for source, parts in study.likeness.items()}
             pool.likeness.setdefault(target, {}).update(likeness)
+    for target, row, dead_one in homeless:
+        for pool in found.values():
+            if pool.bench.network == Network.of(row):
+                pool.dead.append(dead_one)
+                pool.seeds[target] = max(pool.seeds.get(target, 0), row["seed"])
     return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench)))
 
 
 _Rows = list[Mapping[str, Any]]
 
 
-def _benches(study: Told, names: Mapping[str, str]) -> list[tuple[Bench, list[Curve], Counter[tuple[str, Arm]]]]:
-    """A study's trials by bench; more than one where its space varies the network.
+def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, list[Curve], list[Dead]]], list[_Rows]]:
+    """A study's trials by bench; more than one where its space varies the network. And those that are on none.
 
     A trial that was never measured counts on the bench with its network that most trials of the study are on.
     """
     metric = next((name for name in PICKED_BY if name in study.metrics), None)
     if metric is None:
-        return []
+        return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in study.rows:
         if (
@@ -261,12 +290,16 @@ def _benches(study: Told, names: Mapping[str, str]) -> list[tuple[Bench, list[Cu
                 benches[Bench(metric, measured, Network.of(row))].append(row)
         for bench, scored in benches.items():
             groups[bench].append(scored)
-    unmeasured = [mine for mine in by_trial.values() if not any(_is_score(row[metric]) for row in mine)]
-    for mine in unmeasured:
+    homeless = []
+    for mine in by_trial.values():
+        if any(_is_score(row[metric]) for row in mine):
+            continue
         same = [bench for bench in groups if bench.network == Network.of(mine[-1])]
         if same:
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
-    return [(bench, *_of_bench(study, metric, trials, names)) for bench, trials in groups.items()]
+        else:
+            homeless.append(mine)
+    return [(bench, *_of_bench(study, metric, trials, names)) for bench, trials in groups.items()], homeless
 
 
 def _is_score(value: float | None) -> bool:
@@ -275,16 +308,21 @@ def _is_score(value: float | None) -> bool:
 
 def _of_bench(
     study: Told, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
-) -> tuple[list[Curve], Counter[tuple[str, Arm]]]:
-    """The trials of a study on one bench: the curves of those with a score, and the count of those that came to none."""
+) -> tuple[list[Curve], list[Dead]]:
+    """The trials of a study on one bench: the curves of those with a score, and those that came to none."""
     curves = []
-    lost = [_arm(config_of(rows[-1]), names) for rows in trials if rows[-1]["status"] in _DEAD]
+    dead = [_dead(rows[-1], names) for rows in trials if rows[-1]["status"] in _DEAD]
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
             curves += _curves(study, metric, rows, names)
     sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
     trained = [curve for curve in curves if not curve.untrained]
-    return [*trained, *reversed(sampled.values())], Counter((names[study.target], arm) for arm in lost)
+    return [*trained, *reversed(sampled.values())], dead
+
+
+def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:
+    config = config_of(row)
+    return Dead(names[config.target], _arm(config, names), config.rates, row["status"] == "diverged")
 
 
 def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:

@@ -107,7 +107,9 @@ def test_hours_have_their_unit_on_the_axis(seen):
 def test_trade_off_rings_the_front_and_draws_every_trial_with_both_metrics(seen):
     both = seen.trials.dropna(subset=["fd", "iw"])
     on_front = tables.front(both, seen.fd, seen.iw)
-    figure = scatter.trade_off(both, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front, disputed=[2])
+    figure = scatter.trade_off(
+        both, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front, named={2: "trial 2"}
+    )
     ring, *points = figure.data
     assert list(zip(ring.x, ring.y, strict=True)) == [(60, -2.5), (95, -2)]
     assert sum(len(trace.x) for trace in points) == len(both) == 5

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from search.records.results import load
+from search.records.study import StudyPaths
 from trainables.images.domains import write_domain
 from trainables.storage.home import Home
 
@@ -34,7 +36,7 @@ def translated(home: Home, run: Run, tmp_path: Path) -> str:
         "method": "cyclegan",
         "data": {"target_images": 15},
         "translator": {"width": 2, "blocks": 1},
-        "protocol": {"metrics": ["fd"], "input_size": 32, "n_fake": 16},
+        "protocol": {"metrics": ["fd", "pair_error", "content_shift"], "input_size": 32, "n_fake": 16},
         "budget": {"images": 16, "eval_every_images": 8, "eval_start": True},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -92,7 +94,18 @@ def test_the_report_shows_source_images_and_what_became_of_them(translated: str,
     page = (tmp_path / "r.html").read_text()
     assert "held-out images of grey, as they are" in page
     assert "over training, 8 images; from top to bottom: the source images, then after 0, 8, 16 images seen" in page
-    assert (run(f"report {translated} -o {tmp_path / 'r.md'}")[0]) == 0
+    assert run(f"report {translated} -o {tmp_path / 'r.md'}")[0] == 0
+    text = (tmp_path / "r.md").read_text()
+    assert ". Translation" in text and "Every trial that translates" in text and "pair error of untranslated" in text
+
+
+def test_what_is_measured_of_translations_is_in_the_table(translated: str, home: Home) -> None:
+    rows = load(StudyPaths.of(home, translated).evaluations).to_pylist()
+    for row in rows:
+        assert row["pair_error"] > 0 and row["content_shift"] > 0
+        # squares of 12 pixels a side, 120 grey levels apart
+        assert row["pair_error_untranslated"] == pytest.approx(12 * 12 * 120 / (32 * 32 * 255))
+        assert row["content_shift_unrelated"] > 0 and (row["pair_n"], row["content_n"]) == (10, 16)
 
 
 def test_a_model_of_noise_translates_nothing(

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from spaces.errors import lookup
+from spaces.errors import UserError, lookup
+from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
+from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.finetune import FINETUNE
+from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
+from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.method import Method, Sampler
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
+from trainables.networks.sampling import ZSampler
 
 
 def method_of(name: str) -> Method:
@@ -27,9 +32,25 @@ def open_sampler(path: Path) -> Sampler:
     return method_of(facts.method).sampler(model)
 
 
+def drawn(sampler: Sampler, n: int, seed: int, label: str | None = None) -> Samples:
+    """`n` images, of the class of that name or number if one is given; UserError if the model can't be asked for it."""
+    if label is None:
+        return sampler(n, seed)
+    if not isinstance(sampler, ZSampler) or not sampler.classes:
+        raise UserError(
+            f"the model knows no classes, so none is called {label!r}; leave the label out, or train with --conditional"
+        )
+    names = dict(zip(sampler.classes, range(len(sampler.classes)), strict=True))
+    numbers = {str(number): number for number in names.values()}
+    return sampler.of_class(lookup(numbers | names, "class", label), n, seed)
+
+
 METHODS: Mapping[str, Method] = {
     "finetune": FINETUNE,
     "as_is": AS_IS,
+    "minegan": MINEGAN,
+    "cdc": CDC,
+    "kernel_modulation": KERNEL_MODULATION,
     "cyclegan": CYCLEGAN,
     "direct": DIRECT,
     "untranslated": UNTRANSLATED,

@@ -29,7 +29,8 @@ class Labelled:
 
     def of(self, label: int) -> NDArray[np.float32]:
         """The features of a class."""
-        return self.features[self.labels == label].astype(np.float32)
+        chosen: NDArray[np.float32] = self.features[self.labels == label].astype(np.float32)
+        return chosen
 
 
 def class_accuracy(samples: Labelled | None, held_out: Labelled, protocol: IwProtocol) -> tuple[Estimate, Estimate]:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from spaces.config import TrialConfig
-from spaces.errors import lookup
+from spaces.errors import UserError, lookup
+from spaces.methods.finetune import FinetuneConfig
+from spaces.networks import conditional as conditional_on
 from spaces.presets import PRESETS
 from spaces.trials import parse_trial
 from trainables.cluster.crew import Crew
-from trainables.images.domains import DomainFacts, open_domain
+from trainables.images.domains import Domain, DomainFacts, open_domain
 from trainables.machine.devices import native_precision, use_cores
 from trainables.machine.progress import progress
+from trainables.methods.finetuning.classes import without_classes
 from trainables.metrics.iw import measurable
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
@@ -36,17 +39,18 @@ def train_source(
     workers: int = 1,
     gpus_per_worker: float | None = None,
     address: str | None = None,
+    conditional: bool = False,
 ) -> SourceFacts:
     """Train a source model of `domain` from scratch by a preset, and put it on the shelf; shows its progress.
 
     Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
     same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
-    Train. Raises SourceError if the name is taken and not to be replaced, if another process makes it, or if the training
-    diverged; UserError for settings that won't do.
+    Train. A `conditional` one can be asked for the domain's classes. Raises SourceError if the name is taken and not to be
+    replaced, if another process makes it, or if the training diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)
     crew = _crew(workers, threads, gpus_per_worker)
-    config = _config(home, domain, preset, max_images, seed, crew, address)
+    config = _config(home, domain, preset, max_images, seed, crew, address, conditional)
     files = _training_files(home, name)
     with claim(home, "sources", name, replace=replace):
         images = _same_images(home, config.target, name, files)
@@ -106,11 +110,21 @@ def shown(
 
 
 def _config(
-    home: Home, domain: str, preset: str | None, max_images: int | None, seed: int, crew: Crew, address: str | None
+    home: Home,
+    domain: str,
+    preset: str | None,
+    max_images: int | None,
+    seed: int,
+    crew: Crew,
+    address: str | None,
+    conditional: bool,
 ) -> TrialConfig:
     preset = preset or ("paper" if crew.gpus else "small")
-    facts = open_domain(home, domain).facts
+    opened = open_domain(home, domain)
+    facts = opened.facts
     config = lookup(PRESETS, "preset", preset)(domain, facts.resolution)
+    if conditional:
+        config = _by_class(config, opened)
     protocol, left_out = measurable(config.protocol, facts)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
@@ -120,6 +134,14 @@ def _config(
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     values["optim"]["precision"] = "bfloat16" if address and crew.gpus else native_precision(crew.device)
     return parse_trial(values | {"seed": seed}, f"source model of {domain!r}")
+
+
+def _by_class(config: FinetuneConfig, domain: Domain) -> FinetuneConfig:
+    """The config of a source model that is conditional on the domain's classes; UserError if it has none."""
+    if reason := without_classes(domain):
+        raise UserError(f"--conditional: {reason}")
+    network = conditional_on(config.network, domain.labels_known)
+    return config.model_copy(update={"network": network, "protocol": config.protocol.with_classes()})
 
 
 def _training_files(home: Home, name: str) -> TrialFiles:
@@ -146,7 +168,7 @@ def _shelve(
     home: Home, name: str, config: TrialConfig, domain: DomainFacts, files: TrialFiles, last: Evaluation
 ) -> SourceFacts:
     """The model of a finished training, on the shelf, with the facts of the domain that it was trained on."""
-    latest = max(files.samples.glob("*.png"), key=lambda path: path.name)
+    latest = max(files.samples.glob("[0-9]*.png"), key=lambda path: path.name)
     return save_source(
         home.source(name),
         {
