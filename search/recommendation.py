@@ -1,7 +1,7 @@
 """A recommendation for a target, in numbers and in sentences that claim no more than the numbers carry."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from pydantic import Field
 from search.launch import DEFAULT_TRIALS, resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
 from search.picking.elsewhere import on_others
-from search.picking.evidence import Evidence, Network, gather, level_of
+from search.picking.evidence import Evidence, Network, Pool, gather, level_of
 from search.picking.pick import (
     DEFAULT_PARTS,
     Interval,
@@ -23,6 +23,7 @@ from search.picking.pick import (
     search_gain,
     unvaried,
 )
+from search.picking.recorded import shipped
 from search.picking.verdict import over_the_source, verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
 from spaces.config import SCRATCH, TrialConfig
@@ -92,10 +93,15 @@ def recommend(
         domain.subset(target_images, 0)  # says how many there are, if too few
     if conditional and (reason := without_classes(domain)):
         raise UserError(f"--conditional: {reason}")
-    found, notes = gather(home)
+    recorded = shipped(home)
+    not_ours = {study.study for study, _ in recorded}
+    found, notes = gather(home, beside=recorded)
     same_size = [pool for pool in found if pool.bench.network.resolution == domain.facts.resolution]
-    fitting = [pool for pool in same_size if bool(pool.bench.network.conditioning) == conditional]
-    notes += [pool.left_out() for pool in same_size if pool not in fitting]
+    own = [pool for pool in same_size if any(curve.study not in not_ours for curve in pool.curves)]
+    fitting = [pool for pool in own if bool(pool.bench.network.conditioning) == conditional]
+    notes += [pool.left_out() for pool in own if pool not in fitting]
+    if not own and not conditional:
+        fitting = [pool for pool in same_size if _has_its_network(home, domain, pool, sources)]
     pool = max(fitting, key=lambda pool: pool.information(target), default=None)
     evidence = pool.at(pool.budget(target)) if pool else None
     if pool is None or evidence is None or not evidence.tried:
@@ -111,7 +117,28 @@ def recommend(
     judged = judge(evidence, target, ranking.order if ranking else (), level=level)
     size = search_size(evidence, trials, hours)
     config = _config(evidence, domain, judged, level, target_images, pool.seeds.get(target, -1) + 1)
-    return _from(evidence, target, judged, ranking, size, config), [*notes, *unreadable]
+    answer = _from(evidence, target, judged, ranking, size, config)
+    says = (*answer.says, *recorded_says(evidence, not_ours))
+    return answer.model_copy(update={"says": says}), [*notes, *unreadable]
+
+
+def recorded_says(evidence: Evidence, not_ours: Container[str]) -> Iterator[str]:
+    """A word on the trials that are no study's of this home."""
+    theirs = [one for one in evidence.tried if one.study in not_ours]
+    if theirs:
+        own = len(evidence.tried) - len(theirs)
+        beside = f"; the other {own} are this home's" if own else ""
+        yield (
+            f"{len(theirs)} of these trials are not this home's: they are of the table that ships with understock, of other "
+            f"targets on another machine, measured alike{beside}"
+        )
+
+
+def _has_its_network(home: Home, domain: Domain, pool: Pool, sources: Sequence[str] | None) -> bool:
+    """Whether there are source models to choose from that a pool of others' trials tells of; it refuses none."""
+    models = of_resolution(home, domain)[0] if sources is None else [open_source(home, name) for name in sources]
+    same = [_shape(model) == pool.bench.network for model in models]
+    return any(same) if sources is None else all(same)
 
 
 def _choices(

@@ -29,10 +29,13 @@ RECENT = 500
 
 
 def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
-    """Make the sampler of a study with `trials_before` trials already; a grid is planned ahead, and draws nothing."""
+    """Make the sampler of a study with `trials_before` trials already; a grid is planned ahead, and draws nothing.
+
+    Where what is known of transfer proposes trials, this one draws the rest of each.
+    """
     # a resumed search goes on, rather than draw the same numbers again; NumPy takes 32 bits
     seed = (spec.seed + 1_000_003 * trials_before) % 2**32
-    if spec.sampler != "tpe":
+    if spec.sampler in ("random", "grid"):
         return RandomSampler(seed=seed)
     startup = max(5, spec.trials // 4)
     with warnings.catch_warnings():

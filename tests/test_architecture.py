@@ -32,6 +32,8 @@ FLOORS = {
         "sampling",
         "source_domains",
         "launch",
+        "prior",
+        "transfer_sampler",
         "recommendation",
         "regret",
         "running",

@@ -69,7 +69,15 @@ def search(
             metavar="NAME", callback=given, help="Of the study. [default: TARGET-SPACE]", rich_help_panel=STUDY
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", rich_help_panel=STUDY)] = "tpe",
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="transfer|tpe|random|grid",
+            callback=given,
+            help="[default: transfer where earlier trials tell of it, else tpe]",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     conditional: Annotated[
         bool,
         typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
@@ -136,6 +144,7 @@ def search(
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
+        from search.prior import informed
 
         where = Home.find(home)
         resolved = resolve_study(
@@ -160,6 +169,8 @@ def search(
             on_cluster=address is not None,
             conditional=conditional,
         )
+        if sampler is None:
+            resolved = informed(where, resolved)
         for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)
         if dry_run:

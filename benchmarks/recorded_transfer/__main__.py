@@ -5,7 +5,7 @@
 `record` makes the domains (of ../shared/domains) and the source models that are missing, then runs the studies of `plan.WAVES`
 as `understock search` and `resume` do, one trial at a time on one core. Interrupt it when you like: the same command goes on,
 and studies that the exported table has already are not run again, so nothing is lost with the home. `export` writes what is
-complete to `transfer.parquet`, beside its data card.
+complete to `search/picking/recorded.parquet`, which ships, and its data card.
 """
 
 import argparse

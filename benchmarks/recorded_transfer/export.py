@@ -22,16 +22,14 @@ from benchmarks.recorded_transfer.plan import (
     sources_of,
     trials_of,
 )
+from search.picking.recorded import ABOUT, SHIPPED, about, write_table
 from search.records.results import is_final, load
 from search.records.study import StudyPaths, open_study
 from trainables.storage.home import Home, writing
 from trainables.storage.json_files import read_json
 
-TABLE = Path(__file__).with_name("transfer.parquet")
+TABLE = SHIPPED
 CARD = Path(__file__).with_name("CARD.md")
-
-ABOUT = b"understock"
-"""Where the schema's metadata has, of each study, its digests, versions and date, and of each target its ranking."""
 
 
 def table_of(home: Home, study: str) -> pa.Table | None:
@@ -58,16 +56,10 @@ def exported() -> pa.Table | None:
     return pq.read_table(TABLE) if TABLE.exists() else None
 
 
-def about(table: pa.Table | None) -> dict[str, Any]:
-    """What the table says of its studies and rankings."""
-    found = None if table is None else (table.schema.metadata or {}).get(ABOUT)
-    return {"studies": {}, "rankings": {}} if found is None else dict(json.loads(found))
-
-
 def export(home: Home) -> pa.Table:
     """Write the studies that are complete, those of the home and those that the table has already, and the card."""
     before = exported()
-    facts, tables = about(before), []
+    facts, tables = about(before) if before else {"studies": {}, "rankings": {}}, []
     for wave in WAVES:
         for target in TARGETS:
             study = wave.study(target)
@@ -81,8 +73,7 @@ def export(home: Home) -> pa.Table:
         raise SystemExit(f"{home.root}: no study of the plan is complete; run `record` first")
     table = pa.concat_tables(tables, promote_options="permissive")
     table = table.replace_schema_metadata({ABOUT: json.dumps(facts).encode()})
-    with writing(TABLE) as beside:
-        pq.write_table(table, beside, compression="zstd", compression_level=19)
+    write_table(TABLE, table)
     with writing(CARD) as beside:
         beside.write_text(card(table, TABLE.stat().st_size))
     return table

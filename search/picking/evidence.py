@@ -10,17 +10,14 @@ import numpy as np
 
 from search.picking.arms import Arm, Rates, as_it_is, trial_values
 from search.picking.curves import Curve, carried
-from search.records.results import config_of, is_evaluation, load
-from search.records.study import StudyPaths, StudySpec, open_study
+from search.picking.told import Told, told_of
+from search.records.results import config_of, is_evaluation
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
 from spaces.trials import parse_trial
-from trainables.images.domains import read_facts
 from trainables.sources.likeness import Part
-from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
-from trainables.storage.json_files import read_json
 
 PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
@@ -70,9 +67,14 @@ class Bench(NamedTuple):
     """The facts of a measurement that must agree, in the order of `spaces.protocol.RECORD`."""
     network: Network
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those of `measured` by name."""
+        return dict(zip(_MEASURED, self.measured, strict=True))
+
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
-        facts = dict(zip(_MEASURED, self.measured, strict=True))
+        facts = self.facts
         conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
         after = "" if images is None else f"after {images:,} images, "
         return (
@@ -217,22 +219,32 @@ class Pool:
         return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
 
 
-def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool], list[str]]:
-    """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
-    found: dict[Bench, Pool] = {}
-    notes, homeless = [], []
+def gather(
+    home: Home, studies: Sequence[str] | None = None, beside: Iterable[tuple[Told, Mapping[str, str]]] = ()
+) -> tuple[list[Pool], list[str]]:
+    """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable.
+
+    `beside` are studies that tell something without being the home's.
+    """
+    told = list(beside)
+    notes = []
     for name in home.names("studies") if studies is None else studies:
         try:
-            paths, spec = open_study(home, name)
-            rows = load(paths.evaluations).to_pylist()
+            told.append(told_of(home, name))
         except UserError as error:
             if studies is not None:
                 raise
             notes.append(f"left out: {error}")
-            continue
-        names = _present_names(home, spec)
-        target = names[spec.target]
-        benches, unmeasured = _benches(spec, rows, names)
+    return pools(told), notes
+
+
+def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
+    """The trials of studies by bench, those with most first; with each study go the names that its target and sources have."""
+    found: dict[Bench, Pool] = {}
+    homeless = []
+    for study, names in told:
+        target = names[study.target]
+        benches, unmeasured = _benches(study, names)
         homeless += [
             (target, trial[-1], _dead(trial[-1], names)) for trial in unmeasured if trial[-1]["status"] in _DEAD
         ]
@@ -240,62 +252,31 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
             pool = found.setdefault(bench, Pool(bench))
             pool.curves += curves
             pool.dead += dead
-            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in rows))
-            distances = {names[source]: value for source, value in spec.ranking.items()}
-            pool.rankings.setdefault(target, {}).update(distances)
-            likeness = {names.get(source, source): parts for source, parts in _likeness(paths).items()}
+            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in study.rows))
+            pool.rankings.setdefault(target, {}).update({names[each]: value for each, value in study.ranking.items()})
+            likeness = {names.get(source, source): parts for source, parts in study.likeness.items()}
             pool.likeness.setdefault(target, {}).update(likeness)
     for target, row, dead_one in homeless:
         for pool in found.values():
             if pool.bench.network == Network.of(row):
                 pool.dead.append(dead_one)
                 pool.seeds[target] = max(pool.seeds.get(target, 0), row["seed"])
-    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
-
-
-def _likeness(paths: StudyPaths) -> dict[str, Mapping[str, Part]]:
-    """The parts of likeness that a study began with, by source; none of a study from before there were any."""
-    try:
-        rows = read_json(paths.ranking)["rows"]
-        return {row["source"]: {name: Part(value=part["value"]) for name, part in row["parts"].items()} for row in rows}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _present_names(home: Home, spec: StudySpec) -> dict[str, str]:
-    """The study's target and sources by the names under which they are what the home has now.
-
-    One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one.
-    """
-    names = {}
-    for kind, name in (("domain", spec.target), *(("source", source) for source in spec.sources)):
-        then = spec.digests.get(f"{kind}:{name}")
-        names[name] = name if then in (None, _present_digest(home, kind, name)) else f"{name}@{then[:8]}"
-    return names
-
-
-def _present_digest(home: Home, kind: str, name: str) -> str | None:
-    try:
-        return (read_facts(home.domain(name)) if kind == "domain" else open_source(home, name).facts).digest
-    except UserError:
-        return None
+    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench)))
 
 
 _Rows = list[Mapping[str, Any]]
 
 
-def _benches(
-    spec: StudySpec, rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]
-) -> tuple[list[tuple[Bench, list[Curve], list[Dead]]], list[_Rows]]:
+def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, list[Curve], list[Dead]]], list[_Rows]]:
     """A study's trials by bench; more than one where its space varies the network. And those that are on none.
 
     A trial that was never measured counts on the bench with its network that most trials of the study are on.
     """
-    metric = next((name for name in PICKED_BY if name in spec.base.protocol.metrics), None)
+    metric = next((name for name in PICKED_BY if name in study.metrics), None)
     if metric is None:
         return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
-    for row in rows:
+    for row in study.rows:
         if (
             row[_NETWORK[0]] is not None
         ):  # a translator has no such network, and its scores no bench beside those of GANs
@@ -318,7 +299,7 @@ def _benches(
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
         else:
             homeless.append(mine)
-    return [(bench, *_of_bench(spec, metric, trials, names)) for bench, trials in groups.items()], homeless
+    return [(bench, *_of_bench(study, metric, trials, names)) for bench, trials in groups.items()], homeless
 
 
 def _is_score(value: float | None) -> bool:
@@ -326,14 +307,14 @@ def _is_score(value: float | None) -> bool:
 
 
 def _of_bench(
-    spec: StudySpec, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
+    study: Told, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
 ) -> tuple[list[Curve], list[Dead]]:
     """The trials of a study on one bench: the curves of those with a score, and those that came to none."""
     curves = []
     dead = [_dead(rows[-1], names) for rows in trials if rows[-1]["status"] in _DEAD]
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
-            curves += _curves(spec, metric, rows, names)
+            curves += _curves(study, metric, rows, names)
     sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
     trained = [curve for curve in curves if not curve.untrained]
     return [*trained, *reversed(sampled.values())], dead
@@ -344,20 +325,20 @@ def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:
     return Dead(names[config.target], _arm(config, names), config.rates, row["status"] == "diverged")
 
 
-def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:
+def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:
     """A trial's curve; and what it says of the source as it is, where it was measured before its generator was trained."""
     config, last = config_of(rows[-1]), rows[-1]
     budget = config.budget.images  # which the last iteration may pass by some images
     scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in rows if is_evaluation(row)}
-    arm, target = _arm(config, names), names[spec.target]
+    arm, target = _arm(config, names), names[study.target]
     through = last["status"] == "completed" and not last["iterations"] and not last["images_seen"]
     size = config.data.target_images
-    if spec.base.data.target_images is None and size == spec.train_images:
+    if size == study.whole:
         size = None  # all that there are
     found = []
 
     def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig) -> None:
-        where = spec.name, last["trial"], target, level_of(target, size)
+        where = study.study, last["trial"], target, level_of(target, size)
         found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config))
 
     if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:

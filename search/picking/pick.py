@@ -125,9 +125,9 @@ def judge(
     level = level or target
     arms = [SCRATCH_ARM, *(Arm(method, source, parts) for source in sources for method, parts in _ways_tried(evidence))]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
-    asked = [_case(evidence, target, level, arm, rates) for arm in arms for rates in options[arm]]
+    asked = [case_of(evidence, target, level, arm, rates) for arm in arms for rates in options[arm]]
     tried = [
-        _case(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
+        case_of(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
         for one in evidence.tried
     ]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
@@ -190,7 +190,8 @@ def _rates_tried(evidence: Evidence, arm: Arm) -> list[Rates | None]:
     return list(dict.fromkeys(one.rates for one in ordered))[:RATES]
 
 
-def _case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
+def case_of(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
+    """What the model knows of a trial of this arm, tried or to come."""
     distances = evidence.rankings.get(target, {})
     nearness = 0.0
     if arm.source in distances:

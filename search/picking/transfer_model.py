@@ -84,24 +84,78 @@ class Posterior:
     """(draws,): spread of studies about it."""
 
 
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """Draws of the model's coefficients: what can be asked of any case that has no other coefficients."""
+
+    sigma: Floats
+    """(draws,): spread of single trials about what is predicted."""
+    rho: Floats
+    """(draws,): spread of studies about it."""
+    _design: "_Design"
+    _drawn: tuple[Floats, ...]
+    """(coefficients, n) each, `draws` in all."""
+    _centre: float
+
+    def mean(self, asked: Sequence[Case]) -> Floats:
+        """Log scores by draw, (draws, cases): of an endless number of trials of each case."""
+        x_asked = self._design.matrix(asked)
+        mean: Floats = np.concatenate([x_asked @ drawn for drawn in self._drawn], axis=1).T + self._centre
+        return mean
+
+
+Scales = tuple[Sequence[float] | Floats, Sequence[float] | Floats, Sequence[float] | Floats, Sequence[float] | Floats]
+"""Values of sigma, rho, tau and upsilon that are weighed against each other."""
+
+_FINE: Scales = (_SIGMAS, _RHOS, _TAUS, _UPSILONS)
+COARSE: Scales = ((0.03, 0.07, 0.15, 0.35), (0.03,), (0.05, 0.2, 0.6), (0.05, 0.2))
+"""A hundredth of them, for one who asks often."""
+
+
 def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], draws: int, seed: int) -> Posterior:
     """Predict the cases `asked` from those tried, of which there may be none; the same draws for the same seed."""
-    design = _Design.of([*cases, *asked])
-    x, x_asked = design.matrix(cases), design.matrix(asked)
-    centre = float(log_scores.mean()) if len(log_scores) else 0.0
-    y: Floats = log_scores - centre
-    scales = np.array(list(product(_SIGMAS, _RHOS, _TAUS, _UPSILONS)))  # logarithmic: hence the log in the prior
-    sums = {noise: _Sums.of(x, y, design, cases, *noise) for noise in product(_SIGMAS, _RHOS)}
-    fits = [_Fit.of(sums[sigma, rho], design, tau, upsilon) for sigma, rho, tau, upsilon in map(tuple, scales)]
-    widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
-    prior = np.log(scales).sum(1) - (scales**2 / (2 * widths**2)).sum(1)
-    log_weights = np.array([fit.log_evidence for fit in fits]) + prior
-    weights = np.exp(log_weights - log_weights.max())
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(draws, weights / weights.sum())
-    drawn = [x_asked @ fit.draw(int(n), rng) for n, fit in zip(counts, fits, strict=True) if n]  # (cases, n) each
-    mean: Floats = np.concatenate(drawn, axis=1).T + centre
-    return Posterior(mean, *(np.repeat(scales[:, column], counts) for column in (0, 1)))
+    belief = Model(cases, log_scores, asked).after((), np.zeros(0), draws, seed)
+    return Posterior(belief.mean(asked), belief.sigma, belief.rho)
+
+
+class Model:
+    """The model on some cases, ready to be told of more of one study, of which there are few, again and again."""
+
+    def __init__(
+        self, cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], scales: Scales = _FINE
+    ) -> None:
+        """`asked` are cases that more may be told of, or that predictions may be asked of."""
+        self._design = _Design.of([*cases, *asked])
+        self._centre = float(log_scores.mean()) if len(log_scores) else 0.0
+        self._scales = np.array(list(product(*scales)))  # logarithmic: hence the log in the prior
+        self._noises = list(product(*scales[:2]))
+        self._sums = self._sums_of(cases, log_scores)
+
+    def knows(self, case: Case) -> bool:
+        """Whether the model has all coefficients of the case."""
+        return self._design.has(case)
+
+    def _sums_of(self, cases: Sequence[Case], log_scores: Floats) -> "dict[tuple[float, float], _Sums]":
+        x, y = self._design.matrix(cases), log_scores - self._centre
+        return {noise: _Sums.of(x, y, self._design, cases, *noise) for noise in self._noises}
+
+    def after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
+        """What these further cases, of a study that the model knows nothing of, make likely beside those known."""
+        sums = self._sums
+        if more:
+            told = self._sums_of(more, log_scores)
+            sums = {noise: sums[noise].beside(told[noise]) for noise in sums}
+        grid = self._scales
+        fits = [_Fit.of(sums[sigma, rho], self._design, tau, upsilon) for sigma, rho, tau, upsilon in map(tuple, grid)]
+        widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
+        prior = np.log(grid).sum(1) - (grid**2 / (2 * widths**2)).sum(1)
+        log_weights = np.array([fit.log_evidence for fit in fits]) + prior
+        weights = np.exp(log_weights - log_weights.max())
+        rng = np.random.default_rng(seed)
+        counts = rng.multinomial(draws, weights / weights.sum())
+        drawn = tuple(fit.draw(int(n), rng) for n, fit in zip(counts, fits, strict=True) if n)
+        sigma, rho = (np.repeat(grid[:, column], counts) for column in (0, 1))
+        return Belief(sigma, rho, self._design, drawn, self._centre)
 
 
 class _Sums(NamedTuple):
@@ -113,6 +167,10 @@ class _Sums(NamedTuple):
     """Of x and the residuals r from the prior mean."""
     log_det: float
     """Of V."""
+
+    def beside(self, other: "_Sums") -> "_Sums":
+        """Those of the data of both, which have no study in common."""
+        return _Sums(self.xx + other.xx, self.xr + other.xr, self.rr + other.rr, self.log_det + other.log_det)
 
     @classmethod
     def of(cls, x: Floats, y: Floats, design: "_Design", cases: Sequence[Case], sigma: float, rho: float) -> "_Sums":
@@ -176,6 +234,10 @@ class _Design:
         """(coefficients,)"""
         sd = _PRIOR_SD | {"differs by source": tau, "differs by parts": upsilon}
         return np.array([sd[name[0]] for name in self.columns])
+
+    def has(self, case: Case) -> bool:
+        """Whether all coefficients of the case are columns."""
+        return all(name in self.columns for name, _ in _terms(case, self.rates))
 
     def matrix(self, cases: Sequence[Case]) -> Floats:
         """(cases, coefficients)"""

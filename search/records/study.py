@@ -29,8 +29,8 @@ class StudySpec(Config):
     """How many configurations are tried."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
-    sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """How trials are drawn: by Optuna's TPE, at random, or every combination once."""
+    sampler: Literal["tpe", "random", "grid", "transfer"] = "tpe"
+    """How trials are drawn: by Optuna's TPE, at random, every combination once, or by what earlier trials tell."""
     early_stopping: bool = True
     """Whether ASHA (arXiv:1810.05934) stops bad trials early, by images seen; without it all spend their budget."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
@@ -99,6 +99,11 @@ class StudyPaths:
     def ranking(self) -> Path:
         """The file with how the sources ranked for the target before any training: a Ranking, as JSON."""
         return self.root / "ranking.json"
+
+    @property
+    def prior(self) -> Path:
+        """The file with the earlier trials that the study began from; of a study with sampler "transfer"."""
+        return self.root / "prior.parquet"
 
     @property
     def journal(self) -> Path:

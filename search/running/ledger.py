@@ -18,8 +18,9 @@ from search.records.results import Status, is_evaluation, row_columns, write_tri
 from search.records.study import StudyPaths, StudySpec
 from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
-from search.running.suggested import first_trials, suggested_config
+from search.running.suggested import first_trials, planned, suggested_config
 from search.sampling import sampler
+from search.transfer_sampler import sampler_of
 from spaces.config import SCRATCH, TrialConfig
 from trainables.storage.home import fetch
 from trainables.training.checkpoints import forget_fallback
@@ -43,7 +44,7 @@ class Ledger:
         mend_journal(paths, spec, self.space)
         self._journal = Journal(paths.journal, spec.name, spec.direction)
         self.study = self._journal.study
-        self.study.sampler = sampler(spec, len(self._journal.trials()))
+        self.study.sampler = self._sampler()
         if not self._journal.planned:
             self._journal.plan(first_trials(spec, self.space))
         tell_what_ended(self._journal, paths, spec)
@@ -55,6 +56,11 @@ class Ledger:
         scratch = (trial.number for trial in self._journal.trials() if trial.params.get("source") == SCRATCH)
         self._reference = min(scratch, default=None)
         self._journal.push()
+
+    def _sampler(self) -> optuna.samplers.BaseSampler:
+        if self.spec.sampler == "transfer":
+            return sampler_of(self.spec, self.space, self.paths, planned(self.spec, self.space))
+        return sampler(self.spec, len(self._journal.trials()))
 
     @property
     def to_do(self) -> int:

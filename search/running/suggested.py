@@ -14,20 +14,25 @@ from spaces.trials import CONFIGS, DEFAULT_METHOD
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     """The parameters, or some of them, of the trials that come first: all cells of a grid, which is planned whole.
 
-    Any other search first tries each source once, in the order of the spec, and then training from scratch, with what the
-    space names for that.
+    A search by what is known of transfer plans none: what others would begin with it weighs like anything else. Any other
+    search first tries each source once, in the order of the spec, and then training from scratch, with what the space names
+    for that.
     """
     if spec.sampler == "grid":
         return grid(spec, space)[: spec.trials]
+    return [] if spec.sampler == "transfer" else planned(spec, space)[: spec.trials]
+
+
+def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
+    """What the space would have tried first, of each source and from scratch."""
     _, trial = probe(spec, space)
     choices = getattr(trial.distributions.get("source"), "choices", ())
-    planned = [
+    return [
         {"source": source} | dict(values)
         for source in choices
         for values in (space.scratch_first if source == SCRATCH else space.transfer_first)
         if spec.domains or not issubclass(CONFIGS[values.get("method", DEFAULT_METHOD)], TranslationConfig)
     ]
-    return planned[: spec.trials]
 
 
 def suggested_config(spec: StudySpec, space: Space, trial: Any) -> tuple[TrialConfig, str | None]:

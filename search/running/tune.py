@@ -32,6 +32,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.prior import write_prior
 from search.records.inputs import check_unchanged, stopped
 from search.records.study import StudyPaths, StudySpec, only_driver
 from search.running.ledger import Ledger
@@ -87,6 +88,7 @@ def run_study(
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
     with _halting_errors(paths), only_driver(paths):
+        write_prior(home, paths, spec)
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"

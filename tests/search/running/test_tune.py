@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from search.prior import prior_of
 from search.proposals import overlaid
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec
@@ -63,6 +64,15 @@ def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, n
     before = mtimes(paths)
     assert run_study(home, paths, spec) == "complete already"
     assert mtimes(paths) == before
+
+
+def test_a_search_that_goes_by_earlier_ones_runs_and_keeps_what_it_began_from(home: Home, new_study: New) -> None:
+    assert run_study(home, *new_study(name="earlier", trials=4)) == "complete"
+    paths, spec = new_study(sampler="transfer", trials=2)
+    assert run_study(home, paths, spec) == "complete"
+    check_records(paths, spec)
+    assert {case.study for case in prior_of(spec, paths).cases} == {"earlier"}
+    assert prior_of(spec, paths).seconds("finetune") > 0
 
 
 def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, new_study: New, tmp_path: Path) -> None:

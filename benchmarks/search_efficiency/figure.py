@@ -1,0 +1,44 @@
+"""The replays as a figure: score of what is in hand against the seconds spent, a panel a target."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import qualitative
+from plotly.subplots import make_subplots
+
+from benchmarks.search_efficiency.outcomes import Outcome
+
+
+def figure(outcomes: Sequence[Outcome], about: str) -> str:
+    """As a page of HTML: medians over seeds, and bands that hold 90 % of them."""
+    targets = sorted({each.target for each in outcomes})
+    ways = list(dict.fromkeys(each.way for each in outcomes))
+    colours = dict(zip(ways, [*qualitative.Dark24, *qualitative.Light24], strict=False))
+    page = make_subplots(rows=len(targets), cols=1, subplot_titles=targets, shared_xaxes=False, vertical_spacing=0.06)
+    for each in outcomes:
+        row = targets.index(each.target) + 1
+        low, middle, high = (
+            100 * (band - 1) for band in np.percentile(each.ratios, [5, 50, 95], axis=0, method="nearest")
+        )
+        there = np.isfinite(high)
+        x = 100 * each.seconds / each.grid_seconds
+        named = {"legendgroup": each.way, "line_color": colours[each.way], "line_shape": "hv"}
+        band_x, band_y = np.r_[x[there], x[there][::-1]], np.r_[low[there], high[there][::-1]]
+        page.add_trace(
+            go.Scatter(
+                x=band_x, y=band_y, fill="toself", opacity=0.12, showlegend=False, hoverinfo="skip", mode="none",
+                legendgroup=each.way, fillcolor=colours[each.way],
+            ),
+            row, 1,
+        )  # fmt: skip
+        seen = np.isfinite(middle)
+        page.add_trace(
+            go.Scatter(x=x[seen], y=middle[seen], name=each.way, mode="lines", showlegend=row == 1, **named), row, 1
+        )
+    page.update_xaxes(type="log", title="cost, % of training the whole grid")
+    page.update_yaxes(title="over the table's best, %", rangemode="tozero")
+    page.update_layout(
+        height=420 * len(targets), title=f"The score in hand against the cost: {about}", template="plotly_white"
+    )
+    return str(page.to_html(include_plotlyjs="cdn"))

@@ -1,0 +1,107 @@
+"""A search on a recorded grid: trainings take the seconds that were recorded, and come to what was recorded."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from benchmarks.search_efficiency.table import Cell, Target
+
+
+@dataclass
+class Replay:
+    """A search's clock, and what it has in hand.
+
+    In hand is the trial that came through with the best score as it was seen; it is judged by its cell's true score. A cell
+    trained again shows its other seed, where it has one.
+    """
+
+    target: Target
+    seed: int
+    limit: float
+    """Seconds after which no trial begins."""
+    clock: float = 0.0
+    trace: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds, and the true score of what is in hand from then on."""
+    first: float = math.inf
+    """When the first trial was through."""
+    _trained: Counter[int] = field(default_factory=Counter)
+    _seen: float = math.inf
+
+    def __post_init__(self) -> None:
+        starts = np.random.default_rng([self.seed, 1]).integers(0, 1 << 16, len(self.target.cells))
+        self._starts = {id(cell): int(start) for cell, start in zip(self.target.cells, starts, strict=True)}
+
+    @property
+    def over(self) -> bool:
+        """Whether no trial begins any more."""
+        return self.clock >= self.limit
+
+    def train(self, cell: Cell) -> Iterator[tuple[int, float]]:
+        """Images seen and score, an evaluation after the other: whoever takes no more of them has stopped the trial."""
+        key = id(cell)
+        run = cell.runs[(self._starts[key] + self._trained[key]) % len(cell.runs)]
+        self._trained[key] += 1
+        before = 0.0
+        for place, (images, score, seconds) in enumerate(zip(run.images, run.scores, run.seconds, strict=True), 1):
+            self.clock += seconds - before
+            before = seconds
+            if place == len(run.images) and run.alive:
+                self.first = min(self.first, self.clock)
+                if score < self._seen:
+                    self._seen = score
+                    self.trace.append((self.clock, cell.true))
+            yield images, score
+
+    def to_the_end(self, cell: Cell) -> None:
+        """A whole trial."""
+        for _ in self.train(cell):
+            pass
+
+    @contextmanager
+    def thinking(self) -> Iterator[None]:
+        """What is done in the block takes the processor's time that it takes."""
+        begun = time.process_time()
+        yield
+        self.clock += time.process_time() - begun
+
+
+Suggest = Callable[[optuna.Trial], Cell]
+
+
+def by_optuna(
+    replay: Replay,
+    sampler: BaseSampler,
+    suggest: Suggest,
+    pruner: BasePruner | None = None,
+    first: tuple[dict[str, object], ...] = (),
+) -> None:
+    """Search by Optuna's ask and tell, trial after trial; `first` are planned."""
+    study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner or NopPruner())
+    for parameters in first:
+        study.enqueue_trial(parameters)
+    while not replay.over:
+        with replay.thinking():
+            trial = study.ask()
+            cell = suggest(trial)
+        last, stopped = math.nan, False
+        for images, score in replay.train(cell):
+            trial.report(score, images)
+            last = score
+            if images not in (0, replay.target.images) and images < cell.runs[0].images[-1]:
+                with replay.thinking():
+                    stopped = trial.should_prune()
+                if stopped:
+                    break
+        if stopped or not math.isfinite(cell.true):
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, last)

@@ -1,0 +1,182 @@
+"""The recorded table as something to search: for each target a grid of cells, each trained to its end with every evaluation."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from search.picking.arms import SCRATCH_ARM, Arm, Rates, trial_values
+from search.picking.evidence import PICKED_BY, level_of
+from search.picking.told import Told
+from search.records.results import config_of, is_evaluation
+from spaces.config import TrialConfig
+from spaces.trials import parse_trial
+
+WITHIN = 1.02
+"""How near the table's best counts as having found it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a cell: a seed's."""
+
+    images: tuple[int, ...]
+    scores: tuple[float, ...]
+    seconds: tuple[float, ...]
+    """Wall time from the trial's begin to the end of each evaluation."""
+    alive: bool
+    """Whether it came to its budget's end with a score."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """An arm with its learning rates, and what its trainings came to."""
+
+    arm: Arm
+    rates: Rates | None
+    runs: tuple[Run, ...]
+    config: TrialConfig
+
+    @cached_property
+    def true(self) -> float:
+        """The geometric mean of its last scores over the seeds that were recorded; endless if one came to nothing."""
+        if not all(run.alive for run in self.runs):
+            return math.inf
+        return math.exp(float(np.mean([math.log(run.scores[-1]) for run in self.runs])))
+
+    @property
+    def seconds(self) -> float:
+        """Of one training of it, evaluations included."""
+        return float(np.mean([run.seconds[-1] for run in self.runs]))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """As a search space would suggest it."""
+        values: dict[str, Any] = {"source": self.arm.source or "scratch"}
+        if self.arm.source is not None:
+            values["method"] = self.arm.method
+            if self.arm.method == SCRATCH_ARM.method:
+                values["transfer/parts"] = self.arm.parts
+        if self.rates:
+            values |= dict(zip(("optim/lr_g", "optim/lr_d"), self.rates, strict=True))
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A target's grid."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    images: int
+    """The budget."""
+    ranks: Mapping[str, float]
+    distances: Mapping[str, float]
+    """Of the paper's selector."""
+    told: tuple[Told, ...]
+    """What its studies tell."""
+
+    @cached_property
+    def best(self) -> float:
+        """The lowest true score."""
+        return min(cell.true for cell in self.cells)
+
+    @property
+    def grid_seconds(self) -> float:
+        """What training every cell once takes."""
+        return sum(cell.seconds for cell in self.cells)
+
+    @property
+    def sources(self) -> list[str]:
+        """By rank; those without one last."""
+        found = {cell.arm.source for cell in self.cells if cell.arm.source}
+        return sorted(found, key=lambda source: (self.ranks.get(source, math.inf), source))
+
+    @property
+    def ranking_seconds(self) -> float:
+        """What ranking its sources takes, nearly: to sample each as it is and to measure that, as its trial as it is does."""
+        costs: dict[str, float] = {}
+        for cell in self.cells:
+            if cell.arm.source:
+                as_it_is = cell.seconds if cell.rates is None else cell.runs[0].seconds[0]
+                costs[cell.arm.source] = max(costs.get(cell.arm.source, 0.0), as_it_is if cell.rates is None else 0.0)
+        return sum(costs.values())
+
+    @property
+    def level(self) -> str:
+        """The target and how many of its images its trials have."""
+        size = self.cells[0].config.data.target_images
+        return level_of(self.name, None if size == self.told[0].whole else size)
+
+    @cached_property
+    def base(self) -> TrialConfig:
+        """What a search lays its suggestions over."""
+        tuned = next(cell for cell in self.cells if cell.rates)
+        return parse_trial(trial_values(tuned.config.model_dump(), self.name, SCRATCH_ARM, tuned.rates), "a replay")
+
+    def nearest(self, arm: Arm, rates: Rates | None) -> Cell:
+        """The arm's cell whose rates are nearest, in logs: where a pair was not recorded, the nearest one was trained."""
+        own = [cell for cell in self.cells if cell.arm == arm]
+        if rates is None or len(own) == 1:
+            return own[0]
+        logs = np.log(rates)
+        return min(own, key=lambda cell: float(np.abs(np.log(cell.rates or rates) - logs).sum()))
+
+
+def targets_of(studies: Iterable[Told]) -> list[Target]:
+    """The grids of a table: of each target the trials with the budget that most of the table's have."""
+    by_target: dict[str, list[Told]] = defaultdict(list)
+    for study in studies:
+        by_target[study.target].append(study)
+    trials = {target: list(_trials(own)) for target, own in by_target.items()}
+    budgets = Counter(
+        config.budget.images for found in trials.values() for config, _ in found if config.rates is not None
+    )
+    if not budgets:
+        return []
+    images = budgets.most_common(1)[0][0]
+    return [_target(target, by_target[target], found, images) for target, found in sorted(trials.items())]
+
+
+def _trials(studies: Sequence[Told]) -> Iterable[tuple[TrialConfig, list[Mapping[str, Any]]]]:
+    for study in studies:
+        rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in study.rows:
+            rows[row["trial"]].append(row)
+        for own in rows.values():
+            if own[-1]["status"] != "running":
+                yield config_of(own[-1]), own
+
+
+def _target(name: str, told: Sequence[Told], trials: Iterable[tuple[TrialConfig, Any]], images: int) -> Target:
+    metric = next(each for each in PICKED_BY if each in told[0].metrics)
+    runs: dict[tuple[Arm, Rates | None], list[Run]] = defaultdict(list)
+    configs = {}
+    for config, rows in trials:
+        if config.rates is not None and config.budget.images != images:
+            continue
+        place = Arm.of(config), config.rates
+        if found := _run(rows, metric):
+            if config.rates is None and runs[place]:
+                continue  # a source as it is comes to the same every time
+            runs[place].append(found)
+            configs[place] = config
+    cells = tuple(Cell(arm, rates, tuple(own), configs[arm, rates]) for (arm, rates), own in runs.items() if own)
+    ranks = {source: rank for study in told for source, rank in study.ranks.items()}
+    distances = {source: value for study in told for source, value in study.ranking.items()}
+    return Target(name, cells, images, ranks, distances, tuple(told))
+
+
+def _run(rows: Sequence[Mapping[str, Any]], metric: str) -> Run | None:
+    """A trial's evaluations that have a score; of one that trained none but the last."""
+    scored = [row for row in rows if is_evaluation(row) and row[metric] is not None and row[metric] > 0]
+    scored = [row for row in scored if row["images_seen"]] or scored
+    if not scored:
+        return None
+    columns = ((int(row["images_seen"]), float(row[metric]), float(row["wall_seconds"] or 0)) for row in scored)
+    images, scores, seconds = zip(*columns, strict=True)
+    return Run(images, scores, seconds, rows[-1]["status"] == "completed")

@@ -1,0 +1,251 @@
+"""Ways to search: each spends a replay's time as it would spend a machine's, knowing the other targets' trials or nothing."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner
+from optuna.samplers import GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
+
+from benchmarks.search_efficiency.replay import Replay, Suggest, by_optuna
+from benchmarks.search_efficiency.table import Cell, Target
+from search.picking.arms import SCRATCH_ARM, Arm, Rates
+from search.picking.evidence import pools
+from search.prior import Prior
+from search.sampling import RecentTPESampler
+from search.transfer_sampler import TransferSampler
+
+Others = Sequence[Target]
+"""The targets whose trials may be known."""
+Way = Callable[[Replay, Others], None]
+
+DEFAULT_RATES = (1e-3, 1e-3)
+"""Those of the spaces' first trials."""
+_TRIALS = 24
+"""Of a search that its user says nothing of; TPE begins after a quarter of them."""
+
+
+def conditional(target: Target) -> Suggest:
+    """The grid as understock's spaces lay it out: rates and parts only where they mean something."""
+    sources = [*target.sources, "scratch"]
+    grids = _grids(target)
+
+    def suggest(trial: optuna.Trial) -> Cell:
+        source = trial.suggest_categorical("source", sources)
+        arms = sorted({cell.arm for cell in target.cells if (cell.arm.source or "scratch") == source}, key=str)
+        methods = sorted({arm.method for arm in arms}, reverse=True)  # fine-tuning by default: the first
+        method = methods[0]
+        if source != "scratch" and len(methods) > 1:
+            method = trial.suggest_categorical("method", sorted(methods, key=lambda each: each != SCRATCH_ARM.method))
+        arms = [arm for arm in arms if arm.method == method]
+        if method != SCRATCH_ARM.method:
+            return target.nearest(arms[0], None)
+        rates = _suggested_rates(trial, grids)
+        if source == "scratch":
+            return target.nearest(SCRATCH_ARM, rates)
+        parts = sorted(arm.parts for arm in arms)
+        chosen = trial.suggest_categorical("transfer/parts", parts) if len(parts) > 1 else parts[0]
+        return target.nearest(Arm.finetuned(source, chosen), rates)
+
+    return suggest
+
+
+def flat(target: Target) -> Suggest:
+    """The grid for methods that know no conditions: one choice of all arms, and rates, which some arms do without."""
+    arms = {str(arm): arm for arm in sorted({cell.arm for cell in target.cells}, key=str)}
+    grids = _grids(target)
+
+    def suggest(trial: optuna.Trial) -> Cell:
+        arm = arms[trial.suggest_categorical("arm", list(arms))]
+        return target.nearest(arm, _suggested_rates(trial, grids))
+
+    return suggest
+
+
+def _grids(target: Target) -> dict[str, list[float]]:
+    rates = [cell.rates for cell in target.cells if cell.rates]
+    return {name: sorted({pair[place] for pair in rates}) for place, name in enumerate(("optim/lr_g", "optim/lr_d"))}
+
+
+def _suggested_rates(trial: optuna.Trial, grids: Mapping[str, list[float]]) -> Rates:
+    """One value of the grid each: a sampler that knew only ranges would propose rates that nobody trained."""
+    found = [
+        float(trial.suggest_categorical(name, values)) if len(values) > 1 else values[0]
+        for name, values in grids.items()
+    ]
+    return found[0], found[1]
+
+
+def grid(replay: Replay, others: Others) -> None:
+    """Every cell once, in random order."""
+    for place in np.random.default_rng(replay.seed).permutation(len(replay.target.cells)):
+        if replay.over:
+            return
+        replay.to_the_end(replay.target.cells[int(place)])
+
+
+def _tpe(seed: int) -> TPESampler:
+    return TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def _ours_before(seed: int) -> TPESampler:
+    """As `search.sampling` makes it."""
+    return RecentTPESampler(
+        seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=max(5, _TRIALS // 4)
+    )
+
+
+def _asha(replay: Replay) -> BasePruner:
+    return TunesAsha(replay.target.images)
+
+
+def _hyperband(replay: Replay) -> BasePruner:
+    first = min(cell.runs[0].images[0] for cell in replay.target.cells if cell.rates)
+    return HyperbandPruner(min_resource=first, max_resource=replay.target.images, reduction_factor=3)
+
+
+def sampled(
+    replay: Replay,
+    others: Others,
+    sampler: Callable[[int], optuna.samplers.BaseSampler],
+    pruner: Callable[[Replay], BasePruner] | None = None,
+    layout: Callable[[Target], Suggest] = conditional,
+) -> None:
+    """A sampler of Optuna's, with or without early stopping."""
+    by_optuna(replay, sampler(replay.seed), layout(replay.target), pruner and pruner(replay))
+
+
+def understock_before(replay: Replay, others: Others) -> None:
+    """Ranking, each source once in its order, scratch, then TPE; with ASHA. What a search was without knowing others."""
+    target = replay.target
+    replay.clock += target.ranking_seconds
+    rates = dict(zip(("optim/lr_g", "optim/lr_d"), DEFAULT_RATES, strict=True))
+    both = {"method": "finetune", "transfer/parts": "both"}
+    first = tuple({"source": source, **both, **rates} for source in target.sources)
+    pruner = _asha(replay)
+    by_optuna(replay, _ours_before(replay.seed), conditional(target), pruner, (*first, {"source": "scratch", **rates}))
+
+
+def followed(replay: Replay, source: str | None) -> None:
+    """One source, both its networks at the default rates; and what else there is of it, in random order, after that."""
+    own = [cell for cell in replay.target.cells if cell.arm.source == source and cell.rates]
+    if source is None or not own:
+        return
+    both = Arm.finetuned(source, "both")
+    start = replay.target.nearest(both if any(cell.arm == both for cell in own) else own[0].arm, DEFAULT_RATES)
+    order = np.random.default_rng(replay.seed).permutation(len(own))
+    for cell in (start, *(own[int(place)] for place in order)):
+        if replay.over:
+            return
+        if cell is not start or not replay.trace:
+            replay.to_the_end(cell)
+
+
+def constant_source(replay: Replay, others: Others) -> None:
+    """The source that was best on the other targets, in the mean of its log score over their best."""
+    gaps: dict[str, list[float]] = {}
+    for other in others:
+        for source in other.sources:
+            scores = [cell.true for cell in other.cells if cell.arm.source == source and cell.rates]
+            if scores:
+                gaps.setdefault(source, []).append(math.log(min(scores) / other.best))
+    there = [source for source in replay.target.sources if source in gaps]
+    followed(replay, min(there, key=lambda source: float(np.mean(gaps[source])), default=None))
+
+
+def papers_selector(replay: Replay, others: Others) -> None:
+    """The source at the least Frechet distance, as the paper chooses."""
+    replay.clock += replay.target.ranking_seconds
+    distances = replay.target.distances
+    followed(replay, min(distances, key=lambda source: distances[source], default=None))
+
+
+def ours(replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None) -> None:
+    """The sampler `transfer`, from what the other targets' trials tell."""
+    target = replay.target
+    prior, seconds = _prior(target, tuple(others))
+    replay.clock += target.ranking_seconds + seconds
+    suggest = conditional(target)
+    with replay.thinking():
+        sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
+    by_optuna(replay, sampler, suggest, pruner and pruner(replay))
+
+
+@cache
+def _prior(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
+    """What the others tell, and the seconds that it takes to read that."""
+    begun = time.process_time()
+    found = pools((study, AsTheyAre()) for other in others for study in other.told)
+    prior = Prior.of(found[0] if found else None, target.name, target.level, target.images, target.distances)
+    return prior, time.process_time() - begun
+
+
+class AsTheyAre(dict[str, str]):
+    """Every name for itself."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+class TunesAsha(BasePruner):
+    """Ray Tune's own ASHA, asked by Optuna: what stops a search's trials today."""
+
+    def __init__(self, images: int) -> None:
+        self._images, self._scheduler, self._trials = images, None, {}
+        self._first: int | None = None
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether ASHA stops the trial at its last step."""
+        from types import SimpleNamespace
+
+        step = trial.last_step
+        assert step is not None, "asked after a report alone"
+        if self._scheduler is None:
+            self._scheduler = _tunes_scheduler(step, self._images)
+        controller: Any = None
+        if trial.number not in self._trials:
+            self._trials[trial.number] = SimpleNamespace(trial_id=str(trial.number), config={})
+            self._scheduler.on_trial_add(controller, self._trials[trial.number])
+        result = {"images_seen": step, "score": trial.intermediate_values[step]}
+        return bool(self._scheduler.on_trial_result(controller, self._trials[trial.number], result) == "STOP")
+
+
+def _tunes_scheduler(grace: int, images: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.tune.schedulers import ASHAScheduler
+    settings = {"max_t": images, "grace_period": grace, "reduction_factor": 3}
+    return ASHAScheduler(time_attr="images_seen", metric="score", mode="min", **settings)
+
+
+def _random(seed: int) -> RandomSampler:
+    return RandomSampler(seed=seed)
+
+
+def _gp(seed: int) -> GPSampler:
+    return GPSampler(seed=seed, n_startup_trials=10, deterministic_objective=False)
+
+
+RANDOM = "random search"
+
+WAYS: Mapping[str, Way] = {
+    "grid in random order": grid,
+    RANDOM: partial(sampled, sampler=_random),
+    "TPE": partial(sampled, sampler=_tpe),
+    "GP": partial(sampled, sampler=_gp, layout=flat),
+    "ASHA + random": partial(sampled, sampler=_random, pruner=_asha),
+    "ASHA + TPE": partial(sampled, sampler=_tpe, pruner=_asha),
+    "Hyperband + TPE": partial(sampled, sampler=_tpe, pruner=_hyperband),
+    "best constant source": constant_source,
+    "paper's selector": papers_selector,
+    "understock before": understock_before,
+    "transfer": ours,
+    "transfer + ASHA": partial(ours, pruner=_asha),
+}
+"""`peers` has those that another package knows."""

@@ -1,0 +1,141 @@
+"""What earlier trials tell a search: those of its bench, of the home's other studies and of the table that ships.
+
+It is written beside the study's spec before the first trial is asked for, so that a search that is resumed goes by what it went
+by, whatever the home has learnt since.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from search.launch import Resolved
+from search.picking.arms import Arm, Rates
+from search.picking.curves import Curve
+from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools
+from search.picking.pick import case_of
+from search.picking.recorded import Names, shipped, table_of, told, write_table
+from search.picking.told import Told, told_of
+from search.picking.transfer_model import Case
+from search.records.results import flat_config
+from search.records.study import StudyPaths, StudySpec, open_study
+from spaces.errors import UserError
+from trainables.storage.home import Home, fetch
+
+ENOUGH = 8
+"""Trials of its bench, from which on a search goes by them unless its user says otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Earlier trials by their scores at a study's budget, from the view of its target."""
+
+    target: str
+    level: str
+    images: int
+    """The budget."""
+    evidence: Evidence
+    """With the ranking of the study's own target, whatever else there is."""
+    curves: Sequence[Curve]
+    cases: Sequence[Case]
+    """Of `evidence.tried`, as the model knows them."""
+    log_scores: NDArray[np.float64]
+    seconds_by_method: Mapping[str, float]
+
+    @classmethod
+    def of(cls, pool: Pool | None, target: str, level: str, images: int, ranking: Mapping[str, float]) -> "Prior":
+        """What a pool tells of a target with this ranking; None tells nothing."""
+        evidence = pool.at(images) if pool else Evidence(_NO_BENCH, images)
+        evidence.rankings = evidence.rankings | {target: {**evidence.rankings.get(target, {}), **ranking}}
+        cases = [
+            case_of(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
+            for one in evidence.tried
+        ]
+        by_method: dict[str, list[float]] = {}
+        for one in evidence.tried:
+            by_method.setdefault(one.arm.method, []).append(one.seconds)
+        seconds = {method: float(np.median(found)) for method, found in by_method.items() if max(found) > 0}
+        logs = np.log(np.array([one.score for one in evidence.tried]))
+        return cls(target, level, images, evidence, pool.curves if pool else (), cases, logs, seconds)
+
+    def case(self, arm: Arm, rates: Rates | None) -> Case:
+        """A trial of the study, as the model knows it."""
+        return case_of(self.evidence, self.target, self.level, arm, rates)
+
+    def seconds(self, method: str) -> float:
+        """What a trial of that method takes, by its like; one that nobody tried is taken for the dearest."""
+        return self.seconds_by_method.get(method) or max(self.seconds_by_method.values(), default=1.0)
+
+
+_NO_BENCH = Bench("", (), Network(0, 0, 0))
+
+
+def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
+    """What a study began from, as it was written down then; nothing of one that began without."""
+    fetch(paths.prior)
+    found = pools(told(pq.read_table(paths.prior), None)) if paths.prior.is_file() else []
+    level = level_of(spec.target, spec.base.data.target_images)
+    return Prior.of(_fitting(spec, found), spec.target, level, spec.base.budget.images, spec.ranking)
+
+
+def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
+    """Write down what a study begins from, unless that was done or it goes by nothing."""
+    fetch(paths.prior)
+    if spec.sampler == "transfer" and not paths.prior.is_file():
+        write_table(paths.prior, table_of(_telling(home, spec)))
+
+
+def informed(home: Home, resolved: Resolved) -> Resolved:
+    """A study whose user left the sampler open: "transfer" where there is evidence of its bench, with a note that says so.
+
+    One that is there already keeps what it began with.
+    """
+    spec = resolved.spec
+    if spec.name in home.names("studies"):
+        began = open_study(home, spec.name)[1].sampler
+        return replace(resolved, spec=spec.model_copy(update={"sampler": began}))
+    telling = _telling(home, spec)
+    trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
+    if trials < ENOUGH:
+        return resolved
+    recorded = {study.study for study, _ in telling} - set(home.names("studies"))
+    of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
+    note = (
+        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike: proposals go by them; for "
+        "proposals that know of none: --sampler tpe"
+    )
+    return replace(resolved, spec=spec.model_copy(update={"sampler": "transfer"}), notes=(*resolved.notes, note))
+
+
+def _telling(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
+    """The studies, of the home and recorded, that have trials of the study's bench."""
+    studies = _all_told(home, spec)
+    pool = _fitting(spec, pools(studies))
+    names = {curve.study for curve in pool.curves} if pool else set()
+    return [(study, own) for study, own in studies if study.study in names]
+
+
+def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
+    found = []
+    for name in home.names("studies"):
+        if name != spec.name:
+            try:
+                found.append(told_of(home, name))
+            except UserError:  # `status` and `pick` say so
+                continue
+    return [*found, *shipped(home)]
+
+
+def _fitting(spec: StudySpec, found: Sequence[Pool]) -> Pool | None:
+    """The pool of the study's bench: the one with most trials where a fact of it is known from trials alone, as the resizer."""
+    leaves = flat_config(spec.base)
+    network = Network.of(leaves)
+    for pool in found:
+        facts = pool.bench.facts
+        said = {name: leaves[f"protocol/{name}"] for name in facts if f"protocol/{name}" in leaves}
+        same = all(facts[name] == value for name, value in said.items())
+        if pool.bench.metric == spec.metric and spec.metric in PICKED_BY and pool.bench.network == network and same:
+            return pool
+    return None

@@ -1,0 +1,289 @@
+"""How Optuna draws the next trial of a study by what is known of transfer: the one that promises most for each second.
+
+All that was tried, on this target and on others, goes into the model of `transfer_model`. Of candidates drawn from the
+study's own space, and of the best of them with other learning rates, that is proposed whose expected improvement over the
+best score so far (Jones et al. 1998), in logs, is largest per second that such a trial takes. Before anything came through
+what is to be improved upon is the mean of all candidates, and the level of the target's scores, which nobody knows yet,
+cancels. A trial that was stopped counts with the score that it would have come to by the learning curves of others, one that
+runs with what it has so far, or with what is expected of it, so that trials at once differ.
+
+The model knows the arm and the learning rates. Whatever else a space suggests is left to another sampler, as are the
+conditions of a trial, which nobody optimises. A trial that was planned keeps what it was planned with. The proposal is a
+function of the journal, the prior and the seed: a resumed search goes on as if it had not been interrupted.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+
+from search.picking.arms import Arm, Rates
+from search.picking.curves import Curve, carried
+from search.picking.evidence import level_of
+from search.picking.transfer_model import COARSE, Belief, Case, Model
+from search.prior import Prior, prior_of
+from search.proposals import overlaid, trial_config
+from search.records.study import StudyPaths, StudySpec
+from search.sampling import sampler
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from spaces.suggest import Space
+
+MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
+"""The parameters that are proposed; the others are drawn by another sampler."""
+
+CANDIDATES = 400
+"""Drawn from the space when a study is opened."""
+
+_RATES = ("optim/lr_g", "optim/lr_d")
+_NEAR, _SPREAD = 8, 0.25
+"""How many of the best candidates are tried with other rates, each as many times, and how far off in logs."""
+_DRAWS = 256
+_LOST = 0.5
+"""How much worse, in logs, a trial counts that came to nothing than the worst that came to something."""
+
+Floats = NDArray[np.float64]
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What might be proposed: parameters, and what the model knows of them."""
+
+    parameters: Parameters
+    distributions: Mapping[str, BaseDistribution]
+    case: Case
+
+    def agrees(self, fixed: Parameters) -> bool:
+        """Whether it has the value of every parameter of these that it has."""
+        return all(self.parameters.get(name, value) == value for name, value in fixed.items())
+
+    @property
+    def place(self) -> tuple[Arm, Rates | None]:
+        """What distinguishes it for the model."""
+        return self.case.arm, self.case.rates
+
+
+class Seen(NamedTuple):
+    """What the trials so far come to."""
+
+    belief: Belief
+    level: str
+    """That most trials are of."""
+    best: float | None
+    """The lowest log score, at that level, of those that came through."""
+    tried: set[tuple[Arm, Rates | None]]
+
+
+class TransferSampler(BaseSampler):
+    """See the module's words.
+
+    `suggest` is the study's space, `base` what its suggestions are laid over, `rest` makes the other sampler, by a number.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        base: TrialConfig,
+        suggest: Callable[[optuna.Trial], object],
+        first: Sequence[Parameters],
+        seed: int,
+        rest: Callable[[int], BaseSampler],
+    ) -> None:
+        self._prior, self._base, self._seed = prior, base, seed
+        self._new_rest, self._rest = rest, rest(0)
+        trials = drawn(suggest, first, seed)
+        self._candidates = self._distinct(trials)
+        self._space = {name: kind for one in self._candidates for name, kind in one.distributions.items()}
+        levels = {self._level_of(trial) for trial in trials}
+        self._asked = [one.case for one in self._candidates]
+        self._asked += [case._replace(level=level) for case in self._asked[:1] for level in sorted(levels)]
+        self._model = self._told_of(self._asked)
+        self._known: dict[tuple[int, int], tuple[float, float] | None] = {}
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """The other sampler begins anew with each trial, so that a resumed search draws what it would have drawn."""
+        self._rest = self._new_rest(trial.number)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """What is proposed; a trial that is planned whole needs nothing."""
+        fixed = trial.system_attrs.get("fixed_params", {})
+        return {name: kind for name, kind in self._space.items() if name not in fixed}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of the most promising candidate that agrees with what is planned."""
+        fixed = trial.system_attrs.get("fixed_params", {})
+        if not self._candidates or ("source" in fixed and any(name in fixed for name in _RATES)):
+            return {}
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+        chosen = self.propose(others, trial.number, fixed)
+        if chosen is None:
+            return {}
+        return {name: value for name, value in chosen.parameters.items() if name in search_space}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """What the model knows nothing of."""
+        return self._rest.sample_independent(study, trial, param_name, param_distribution)
+
+    def propose(self, trials: Sequence[FrozenTrial], number: int, fixed: Parameters) -> Candidate | None:
+        """The candidate to try next, after these trials; None if none agrees with the parameters that are fixed."""
+        agreeing = [one for one in self._candidates if one.agrees(fixed)]
+        if not agreeing:
+            return None
+        seen = self.belief(trials)
+        rng = np.random.default_rng([self._seed, number])
+        fresh = [one for one in agreeing if one.place not in seen.tried] or agreeing
+        promise = self._promise(seen, fresh)
+        first = np.argsort(-promise, kind="stable")[:_NEAR]
+        near = [moved for place in first for moved in self._moved(fresh[int(place)], rng, fixed)]
+        if near:
+            fresh, promise = [*fresh, *near], np.r_[promise, self._promise(seen, near)]
+        return fresh[int(np.argmax(promise))]
+
+    def belief(self, trials: Sequence[FrozenTrial]) -> "Seen":
+        """What the prior and these trials make likely."""
+        told: list[tuple[Case, float]] = []
+        through: list[tuple[Case, float]] = []
+        lost: list[Case] = []
+        running: list[Case] = []
+        for trial in trials:
+            case = None if trial.state is TrialState.WAITING else self._case_of(trial)
+            if case is None:
+                continue
+            if (found := self._score_of(trial, case)) is not None:
+                told.append((case._replace(error=found[1]), found[0]))
+                if trial.state is TrialState.COMPLETE:
+                    through.append(told[-1])
+            else:
+                (lost if trial.state.is_finished() else running).append(case)
+        tried = {(case.arm, case.rates) for case in (*(case for case, _ in told), *lost, *running)}
+        level = Counter(case.level for case, _ in told).most_common(1)[0][0] if told else self._prior.level
+        if told:
+            worst = max(score for _, score in told) + _LOST
+            told += [(case, worst) for case in lost]
+        belief = self._after(told)
+        if running:  # taken for what is expected of them, so that what comes next is something else
+            expected = belief.mean(running).mean(0)
+            belief = self._after([*told, *zip(running, map(float, expected), strict=True)])
+        best = min((score for case, score in through if case.level == level), default=None)
+        return Seen(belief, level, best, tried)
+
+    def _after(self, told: Sequence[tuple[Case, float]]) -> Belief:
+        cases, logs = [case for case, _ in told], np.array([score for _, score in told])
+        strangers = [case for case in cases if not self._model.knows(case)]
+        model = self._told_of([*self._asked, *strangers]) if strangers else self._model
+        return model.after(cases, logs, _DRAWS, self._seed)
+
+    def _told_of(self, asked: Sequence[Case]) -> Model:
+        return Model(self._prior.cases, self._prior.log_scores, asked, COARSE)
+
+    def _promise(self, seen: "Seen", candidates: Sequence[Candidate]) -> Floats:
+        """(candidates,) expected improvement per second, of a single trial each."""
+        mean = seen.belief.mean([one.case._replace(level=seen.level) for one in candidates])
+        goal = mean.mean(1, keepdims=True) if seen.best is None else seen.best
+        spread = seen.belief.sigma[:, None]
+        z = (goal - mean) / spread
+        gain: Floats = (spread * (z * ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))).mean(0)
+        seconds = np.array([self._prior.seconds(one.case.arm.method) for one in candidates])
+        promise: Floats = gain / seconds
+        return promise
+
+    def _moved(self, one: Candidate, rng: np.random.Generator, fixed: Parameters) -> list[Candidate]:
+        """The candidate with other learning rates near its own, as far as the space has ranges of them."""
+        ranges = {
+            name: kind
+            for name in _RATES
+            if name not in fixed
+            and isinstance(kind := one.distributions.get(name), FloatDistribution)
+            and not kind.step
+        }
+        if not ranges or one.case.rates is None:
+            return []
+        found = []
+        for _ in range(_NEAR):
+            values = {
+                name: float(np.clip(one.parameters[name] * math.exp(rng.normal(0, _SPREAD)), kind.low, kind.high))
+                for name, kind in ranges.items()
+            }
+            found.append(self._candidate({**one.parameters, **values}, one.distributions))
+        return found
+
+    def _distinct(self, trials: Sequence[FrozenTrial]) -> list[Candidate]:
+        """Candidates that the model tells apart, with the parameters that are proposed alone."""
+        found: dict[tuple[Arm, Rates | None], Candidate] = {}
+        for trial in trials:
+            kinds = {name: kind for name, kind in trial.distributions.items() if name in MODELLED}
+            with suppress(UserError):  # which its trial will say
+                one = self._candidate(trial.params, kinds)
+                found.setdefault(one.place, one)
+        return list(found.values())
+
+    def _candidate(self, parameters: Parameters, kinds: Mapping[str, BaseDistribution]) -> Candidate:
+        config = overlaid(self._base, parameters, "the study's space")
+        shown = {name: parameters[name] for name in kinds}
+        return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
+
+    def _case_of(self, trial: FrozenTrial) -> Case | None:
+        """What the model knows of a trial; None of one whose suggestions come to no config."""
+        shown = {name: value for name, value in trial.params.items() if name in MODELLED}
+        try:
+            config = overlaid(self._base, shown, "the study's space")
+        except UserError:
+            return None
+        case = self._prior.case(Arm.of(config), config.rates)
+        return case._replace(level=self._level_of(trial), study="this one")
+
+    def _level_of(self, trial: FrozenTrial) -> str:
+        size = trial.params.get("data/target_images")
+        return self._prior.level if size is None else level_of(self._prior.target, size)
+
+    def _score_of(self, trial: FrozenTrial, case: Case) -> tuple[float, float] | None:
+        """Its log score at the whole budget, with its error; None if it has no score yet, or never had."""
+        if trial.state is TrialState.COMPLETE and trial.value is not None and trial.value > 0:
+            return math.log(trial.value), 0.0
+        steps = {images: value for images, value in trial.intermediate_values.items() if images and value > 0}
+        if not steps or trial.state is TrialState.FAIL or trial.user_attrs.get("status") == "diverged":
+            return None
+        key = trial.number, max(steps)
+        if key not in self._known:
+            scores = {images: math.log(steps[images]) for images in sorted(steps)}
+            where = "this one", trial.number, self._prior.target, self._prior.level, case.arm
+            curve = Curve(*where, scores, True, 0.0, self._base)
+            self._known[key] = carried(curve, self._prior.images, self._prior.curves)
+        return self._known[key]
+
+
+def drawn(suggest: Callable[[optuna.Trial], object], first: Sequence[Parameters], seed: int) -> list[FrozenTrial]:
+    """The space's first trials and random ones of it, told to nobody; the same for the same seed."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for parameters in first:
+        study.enqueue_trial(dict(parameters))
+    for _ in range(CANDIDATES + len(first)):
+        with suppress(UserError):  # which its trial will say
+            suggest(study.ask())
+    return study.get_trials(deepcopy=False)
+
+
+def sampler_of(spec: StudySpec, space: Space, paths: StudyPaths, first: Sequence[Parameters]) -> TransferSampler:
+    """The sampler of a study, whose space names these trials to begin with: candidates like others here."""
+
+    def suggest(trial: optuna.Trial) -> None:
+        trial_config(spec, space, trial)
+
+    return TransferSampler(
+        prior_of(spec, paths), spec.base, suggest, first, spec.seed, lambda number: sampler(spec, number)
+    )

@@ -1,0 +1,249 @@
+"""Proposals by what is known of transfer: in a made-up world, and in real studies of a home."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+
+from search.launch import resolve_study
+from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
+from search.picking.curves import Curve
+from search.picking.evidence import Bench, Network, Pool
+from search.prior import ENOUGH, Prior, informed, prior_of, write_prior
+from search.records.results import write_trial
+from search.records.study import StudyPaths, StudySpec, write_spec
+from search.running.ledger import Ledger
+from search.transfer_sampler import TransferSampler
+from spaces.presets import small
+from spaces.trials import parse_trial
+from trainables.storage.home import Home
+
+SOURCES = ("good", "fair", "poor")
+BENCH = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000), Network(32, 16, 128))
+GAIN = {"good": -1.0, "fair": -0.6, "poor": -0.2, "scratch": 0.0}
+BASE = small("mine", 32)
+
+
+def cost(parameters: Mapping[str, Any], level: float = 7.0) -> float:
+    """The world's score: its best rate is 1e-3."""
+    off = (np.log(parameters["optim/lr_g"] / 1e-3) / 2) ** 2
+    parts = 0.3 if parameters.get("transfer/parts") == "generator" else 0.0
+    return float(np.exp(level + GAIN[parameters["source"]] + parts + 0.2 * off))
+
+
+def space(trial: optuna.Trial) -> None:
+    source = trial.suggest_categorical("source", [*SOURCES, "scratch"])
+    trial.suggest_float("optim/lr_g", 1e-4, 1e-2, log=True)
+    if source != "scratch":
+        trial.suggest_categorical("transfer/parts", ["generator", "both"])
+    trial.suggest_int("seed", 0, 9)
+    trial.suggest_float("optim/beta2", 0.5, 0.99)
+
+
+def pool_of(targets: int = 3) -> Pool:
+    """Trials on other targets of this world, with curves of three evaluations."""
+    pool, rng = Pool(BENCH), np.random.default_rng(0)
+    for target in range(targets):
+        pool.rankings[f"t{target}"] = {source: np.exp(7 + gain) for source, gain in GAIN.items() if source != "scratch"}
+        for number in range(20):
+            values = {"source": [*SOURCES, "scratch"][number % 4], "optim/lr_g": float(np.exp(rng.uniform(-9, -5)))}
+            parts = "both" if number % 8 < 4 else "generator"
+            score = np.log(cost(values | {"transfer/parts": parts}, 6.5 + 0.5 * target)) + rng.normal(0, 0.02)
+            arm = SCRATCH_ARM if values["source"] == "scratch" else Arm.finetuned(values["source"], parts)
+            optim = {"optim": BASE.optim.model_copy(update={"lr_g": values["optim/lr_g"]})}
+            curve = {100: score + 0.4, 200: score + 0.2, 400: float(score)}
+            config = BASE.model_copy(update=optim)
+            where = "earlier", number + 100 * target, f"t{target}", f"t{target}", arm
+            pool.curves.append(Curve(*where, curve, False, 60.0, config))
+    return pool
+
+
+def new_sampler(pool: Pool | None, seed: int = 0) -> TransferSampler:
+    ranking = {source: float(np.exp(7 + GAIN[source])) for source in SOURCES}
+    prior = Prior.of(pool, "mine", "mine", 400, ranking)
+    return TransferSampler(prior, BASE, space, (), seed, lambda number: RandomSampler(seed=number))
+
+
+def searched(trials: int, sampler: Callable[[], optuna.samplers.BaseSampler], cut: int | None = None) -> optuna.Study:
+    """A search, with a new sampler after `cut` trials."""
+    study = optuna.create_study(sampler=sampler())
+    for number in range(trials):
+        if number == cut:
+            study.sampler = sampler()
+        trial = study.ask()
+        space(trial)
+        if number == 2:
+            trial.report(cost(trial.params) * 1.5, 100)
+            study.tell(trial, state=TrialState.PRUNED)
+        elif number == 3:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, cost(trial.params))
+    return study
+
+
+def test_the_first_proposal_is_what_the_other_targets_say() -> None:
+    pool = pool_of()
+    study = searched(1, lambda: new_sampler(pool))
+    assert study.trials[0].params["source"] == "good" and study.trials[0].params["transfer/parts"] == "both"
+    assert study.trials[0].value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
+
+
+def test_without_any_trial_it_searches_all_the_same() -> None:
+    study = searched(25, lambda: new_sampler(None))
+    assert study.best_value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
+
+
+def test_a_search_that_is_resumed_goes_on_as_an_unbroken_one() -> None:
+    pool = pool_of()
+    whole, resumed = (searched(9, lambda: new_sampler(pool), cut) for cut in (None, 5))
+    assert [trial.params for trial in whole.trials] == [trial.params for trial in resumed.trials]
+
+
+def test_another_seed_is_another_search() -> None:
+    pool = pool_of()
+    first, second = searched(4, lambda: new_sampler(pool, 0)), searched(4, lambda: new_sampler(pool, 1))
+    assert [trial.params for trial in first.trials] != [trial.params for trial in second.trials]
+
+
+def test_conditions_and_what_the_model_does_not_know_are_drawn_by_the_other_sampler() -> None:
+    pool = pool_of()
+    study = searched(12, lambda: new_sampler(pool))
+    for trial in study.trials:
+        other = optuna.create_study(sampler=RandomSampler(seed=trial.number)).ask()
+        assert trial.params["seed"] == other.suggest_int("seed", 0, 9)
+        assert trial.params["optim/beta2"] == other.suggest_float("optim/beta2", 0.5, 0.99)
+
+
+def test_a_planned_trial_keeps_what_it_was_planned_with() -> None:
+    study = optuna.create_study(sampler=new_sampler(pool_of()))
+    whole = {"source": "poor", "transfer/parts": "generator", "optim/lr_g": 5e-4, "seed": 3, "optim/beta2": 0.9}
+    study.enqueue_trial(whole)
+    study.enqueue_trial({"source": "fair"})
+    planned = [study.ask() for _ in range(2)]
+    for trial in planned:
+        space(trial)
+    assert planned[0].params == whole
+    assert planned[1].params["source"] == "fair" and planned[1].params["transfer/parts"] == "both"
+
+
+def test_trials_at_once_are_different_ones() -> None:
+    study = optuna.create_study(sampler=new_sampler(pool_of()))
+    asked = [study.ask() for _ in range(4)]
+    for trial in asked:
+        space(trial)
+    assert len({(t.params["source"], t.params.get("transfer/parts"), t.params["optim/lr_g"]) for t in asked}) == 4
+
+
+def test_what_costs_little_comes_before_what_promises_a_little_more() -> None:
+    pool = pool_of()
+    as_is = parse_trial(trial_values(small("t0", 32).model_dump(), "t0", as_it_is("good"), None), "test")
+    for target in range(3):
+        level = 6.5 + 0.5 * target
+        arm = as_it_is("good")
+        pool.curves.append(Curve("earlier", 99, f"t{target}", f"t{target}", arm, {0: level - 0.8}, False, 2.0, as_is))
+
+    def with_as_is(trial: optuna.Trial) -> None:
+        source = trial.suggest_categorical("source", [*SOURCES, "scratch"])
+        if source == "scratch" or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
+            space(trial)
+
+    prior = Prior.of(pool, "mine", "mine", 400, {})
+    sampler = TransferSampler(prior, BASE, with_as_is, (), 0, lambda number: RandomSampler(seed=number))
+    trial = optuna.create_study(sampler=sampler).ask()
+    with_as_is(trial)
+    assert trial.params == {"method": "as_is", "source": "good"}
+
+
+def test_a_proposal_after_500_trials_takes_a_fifth_of_a_second() -> None:
+    sampler, study = new_sampler(pool_of()), searched(500, lambda: RandomSampler(seed=0))
+    study.sampler = sampler
+    study.ask()  # reads all of them for the first time
+    begun = time.process_time()
+    for _ in range(3):
+        space(study.ask())
+    assert (time.process_time() - begun) / 3 < 0.2
+
+
+MEASURED = {
+    "extractor": "efficientnet_lite0",
+    "input_size": 64,
+    "resizer": "r",
+    "split": "train",
+    "n_fake": 1_000,
+    "metric_seed": 0,
+}
+
+
+def study_of(home: Home, name: str, count: int, **settings: Any) -> StudySpec:
+    """A study of domain dots with that many trials."""
+    known = {"name": name, "sources": "seed-7", "max_images": 900, "concurrency": 1, "threads_per_trial": 1}
+    spec = resolve_study(home, "dots", "quickstart", **known | settings).spec
+    write_spec(paths := StudyPaths.of(home, name), spec)
+    for number in range(count):
+        source, parts = [("scratch", "none"), ("seed-7", "both")][number % 2]
+        rates = {"lr_g": 1e-3 * (1 + number / 10), "lr_d": 1e-3}
+        values = spec.base.model_dump() | {"source": source, "transfer": {"parts": parts}}
+        values["optim"] |= rates
+        rows = [
+            {"images_seen": n, "fd": 9e4 / n, "iterations": n, "wall_seconds": n / 10, **MEASURED} for n in (300, 900)
+        ]
+        config = parse_trial(values, "test")
+        write_trial(paths.evaluation(number), config, study=name, trial=number, status="completed", evaluations=rows)
+    return spec
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_a_search_goes_by_earlier_trials_where_there_are_enough_of_its_bench(home: Home) -> None:
+    def resolved(**settings: Any) -> Any:
+        known = {"sources": "seed-7", "max_images": 900, "name": "new"} | settings
+        return informed(home, resolve_study(home, "dots", "quickstart", **known))
+
+    study_of(home, "one", ENOUGH - 1)
+    assert resolved().spec.sampler == "tpe"
+    study_of(home, "two", 1)
+    found = resolved()
+    assert found.spec.sampler == "transfer" and f"{ENOUGH} earlier trials, of 2 studies" in found.notes[-1]
+    assert resolved(metric="kd").spec.sampler == "tpe"
+    assert resolved(name="one").spec.sampler == "tpe"  # as it began
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_a_study_keeps_going_by_what_it_began_from(home: Home) -> None:
+    study_of(home, "one", 8)
+    spec = study_of(home, "new", 0, sampler="transfer")
+    paths = StudyPaths.of(home, "new")
+    write_prior(home, paths, spec)
+    before = prior_of(spec, paths)
+    study_of(home, "two", 4)
+    write_prior(home, paths, spec)
+    assert len(before.cases) == len(prior_of(spec, paths).cases) == 8
+    assert before.seconds("finetune") == 90
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(home: Home) -> None:
+    study_of(home, "one", 8)
+    found = []
+    for name, reopen in (("a", False), ("b", True)):
+        spec = study_of(home, name, 0, sampler="transfer", trials=4)
+        paths = StudyPaths.of(home, name)
+        if name == "a":
+            write_prior(home, paths, spec)
+        else:
+            paths.prior.write_bytes(StudyPaths.of(home, "a").prior.read_bytes())
+        ledger = Ledger(paths, spec)
+        while (asked := ledger.ask()) is not None:
+            number, config = asked
+            row = {"images_seen": 900, "fd": 100.0 + number, "iterations": 9, "wall_seconds": 9.0, **MEASURED}
+            ledger.record(number, config, row)
+            ledger.finish(number, config, "completed")
+            ledger = Ledger(paths, spec) if reopen else ledger
+        found.append([trial.params for trial in ledger.study.trials])
+    assert len(found[0]) == 4 and found[0] == found[1]
+    assert found[0][0]["source"] == "seed-7"  # all else equal, the model expects transfer to help

@@ -1,0 +1,129 @@
+"""The replay's arithmetic on a made-up table: what trainings cost, what is in hand, what each way may know."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from benchmarks.search_efficiency.made_up import made_up
+from benchmarks.search_efficiency.outcomes import outcome, worse_than
+from benchmarks.search_efficiency.replay import Replay
+from benchmarks.search_efficiency.table import Cell, Run, Target, targets_of
+from benchmarks.search_efficiency.ways import WAYS, conditional, flat, grid, papers_selector
+from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.recorded import told
+from spaces.presets import small
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def targets() -> list[Target]:
+    return targets_of(study for study, _ in told(made_up(seeds=2), None))
+
+
+def cell(scores: list[list[float]], arm: Arm = SCRATCH_ARM, rates: tuple[float, float] = (1e-3, 1e-3)) -> Cell:
+    runs = [Run((10, 20, 30), tuple(own), (1.0, 3.0, 6.0), alive=True) for own in scores]
+    return Cell(arm, rates, tuple(runs), small("t", 32))
+
+
+def target_of(*cells: Cell) -> Target:
+    return Target("t", cells, 30, {}, {}, ())
+
+
+def test_a_targets_grid_has_every_arm_at_every_pair_of_rates_and_each_source_as_it_is(targets: list[Target]) -> None:
+    assert [target.name for target in targets] == ["cats", "insects", "nature_scenes", "structures"]
+    for target in targets:
+        assert len(target.sources) == 6 and len(target.cells) == (6 * 3 + 1) * 9 + 6
+        assert {len(cell.runs) for cell in target.cells if cell.rates} == {2}
+        assert target.grid_seconds == pytest.approx(19 * 9 * 72 + 6 * 4) and target.ranking_seconds == 24
+
+
+def test_a_cells_true_score_is_the_geometric_mean_over_its_seeds() -> None:
+    assert cell([[9.0, 9.0, 4.0], [9.0, 9.0, 1.0]]).true == pytest.approx(2)
+
+
+def test_one_stopped_early_pays_to_its_rung_and_is_nothing_in_hand() -> None:
+    replay = Replay(target_of(cell([[3.0, 2.0, 1.0]])), 0, 100.0)
+    trial = replay.train(replay.target.cells[0])
+    assert next(trial) == (10, 3.0) and next(trial) == (20, 2.0)
+    trial.close()
+    assert (replay.clock, replay.trace) == (3.0, [])
+    replay.to_the_end(replay.target.cells[0])
+    assert replay.trace == [(9.0, pytest.approx(1))]
+
+
+def test_what_looks_best_is_in_hand_and_is_judged_by_its_true_score() -> None:
+    lucky, better = cell([[9.0, 9.0, 1.0], [9.0, 9.0, 9.0]]), cell([[9.0, 9.0, 2.0]])
+    replay = Replay(target_of(lucky, better), 0, 100.0)
+    for one in (better, lucky, lucky):
+        replay.to_the_end(one)
+    assert [true for _, true in replay.trace] == [pytest.approx(2), pytest.approx(3)]
+
+
+def test_the_same_seed_replays_the_same_and_every_way_spends_no_more_than_it_may(targets: list[Target]) -> None:
+    for name in ("TPE", "ASHA + random", "best constant source", "understock before"):
+        found = [Replay(targets[0], 3, 900.0) for _ in range(2)]
+        for replay in found:
+            WAYS[name](replay, targets[1:])
+            assert replay.trace and replay.clock < 900 + 72 + 20
+        assert [true for _, true in found[0].trace] == [true for _, true in found[1].trace]
+
+
+def test_the_whole_grid_holds_the_best_that_was_seen(targets: list[Target]) -> None:
+    replay = Replay(targets[0], 0, math.inf)
+    grid(replay, [])
+    assert replay.clock == pytest.approx(targets[0].grid_seconds)
+    assert replay.trace[-1][1] <= 1.1 * targets[0].best
+
+
+def test_the_papers_selector_pays_for_ranking_and_begins_with_the_nearest_source(targets: list[Target]) -> None:
+    replay = Replay(targets[0], 0, 30.0)
+    papers_selector(replay, [])
+    nearest = min(targets[0].distances, key=lambda source: targets[0].distances[source])
+    expected = targets[0].nearest(Arm.finetuned(nearest, "both"), (1e-3, 1e-3))
+    assert replay.trace == [(24 + 72, expected.true)]
+
+
+@pytest.mark.parametrize("layout", [conditional, flat])
+def test_every_cell_of_a_grid_can_be_suggested(targets: list[Target], layout: type) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    suggest = layout(targets[0])
+    found = {id(suggest(study.ask())) for _ in range(3_000)}
+    assert len(found) == len(targets[0].cells)
+
+
+def test_a_pair_of_rates_that_was_not_recorded_is_the_nearest_one() -> None:
+    low, high = cell([[1.0, 1.0, 1.0]], rates=(1e-3, 1e-3)), cell([[1.0, 1.0, 1.0]], rates=(3e-3, 3e-3))
+    assert target_of(low, high).nearest(SCRATCH_ARM, (1.2e-3, 2e-3)) is low
+
+
+def test_outcomes_are_read_at_the_same_times_for_all() -> None:
+    target = target_of(cell([[3.0, 2.0, 1.0]]), cell([[3.0, 2.0, 1.5]]))
+    fast, slow = Replay(target, 0, 100.0), Replay(target, 1, 100.0)
+    fast.trace, fast.first = [(2.0, 1.5), (4.0, 1.0)], 2.0
+    slow.trace, slow.first = [(8.0, 1.01)], 8.0
+    both = outcome("both", target, [fast, slow], 100.0)
+    assert list(both.near) == [4.0, 8.0] and both.first == 8.0
+    assert math.isinf(both.mean_ratio[0]) and both.mean_ratio[-1] == pytest.approx(math.sqrt(1.01))
+    quick, slower = outcome("quick", target, [fast, fast], 100.0), outcome("slower", target, [slow, slow], 100.0)
+    assert (worse_than(slower, quick), worse_than(quick, slower)) == (1.0, 0.0)
+    assert json.loads(json.dumps(both.as_dict()))["near_seconds"] == [4.0, 8.0]
+    assert np.isfinite(both.at(1.0))
+
+
+def test_the_command_writes_what_it_found_and_says_where_there_is_no_table(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.search_efficiency", "--out", str(tmp_path), "--seeds", "2"]
+    ways = ["--ways", "grid in random order,random search"]
+    done = subprocess.run([*command, "--made-up", *ways], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "random search" in done.stdout
+    found = json.loads((tmp_path / "results.json").read_text())["outcomes"]
+    assert len(found) == 8 and found[0]["seconds"][-1] == pytest.approx(0.3 * found[0]["grid_seconds"])
+    assert "plotly" in (tmp_path / "results.html").read_text()
+    missing = subprocess.run([*command, "--table", str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
+    assert missing.returncode == 2 and "there is no such table" in missing.stderr
