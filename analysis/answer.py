@@ -1,12 +1,15 @@
 """A study's answer in a few lines of text, for the end of a search."""
 
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 
 from analysis.findings.gains import gain_of_training
-from analysis.tables import AS_IS, Answer, Score, settings, summary_of
+from analysis.findings.trends import trends
+from analysis.tables import AS_IS, Answer, Score, metric_of, settings, summary_of
 from analysis.tables import evaluations as evaluations_frame
-from analysis.words import FINETUNED, after, origin, over_the_source, used
+from analysis.words import FINETUNED, after, by_the_curves, origin, over_the_source, used
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
 
@@ -14,7 +17,7 @@ from spaces.config import SCRATCH
 def lines(table: pa.Table, spec: StudySpec) -> list[str]:
     """The best source and settings, its score, transfer beside scratch at equal budget, and what became of the trials.
 
-    Where a source was sampled as it is, a line says what training gains over it.
+    Where a source was sampled as it is, a line says what training gains over it. The last says what the curves do at their end.
     """
     rows = evaluations_frame(table)
     answer = summary_of(rows, spec)
@@ -34,7 +37,14 @@ def lines(table: pa.Table, spec: StudySpec) -> list[str]:
     )
     said.append(_against_scratch(answer))
     over = gain_of_training(rows, answer.metric)
-    return said if over is None else [*said, over_the_source(over)]
+    curves = by_the_curves(trends(rows, answer.metric), answer.best, answer.metric)
+    return [*said, *([] if over is None else [over_the_source(over)]), curves]
+
+
+def curves_of(table: pa.Table, spec: StudySpec) -> list[dict[str, Any]]:
+    """What the curve of each arm does at its end, for programs."""
+    metric = metric_of(spec.metric, spec)
+    return [trend.as_dict(metric) for trend in trends(evaluations_frame(table), metric)]
 
 
 def _against_scratch(answer: Answer) -> str:

@@ -12,6 +12,7 @@ from analysis.tables import AS_IS, WAY
 from search.records.study import StudyPaths
 from spaces.config import SCRATCH
 from spaces.errors import UserError
+from trainables.images.grids import BY_CLASS
 from trainables.storage.home import StorageError, fetch, storage_errors
 from trainables.storage.json_files import read_json
 
@@ -117,6 +118,11 @@ def grids(paths: StudyPaths, trial: int) -> list[Path]:
     folder = paths.samples(trial)
     fetch(folder)
     return sorted(path for path in folder.glob("[0-9]*.png") if path.stem.isdigit())
+
+
+def class_grid(paths: StudyPaths, trial: int) -> Path | None:
+    """The grid of classes that a conditional trial left at its end, a row a class; None of another."""
+    return max(paths.samples(trial).glob(f"{BY_CLASS}*.png"), default=None)
 
 
 def _latest_grid(paths: StudyPaths, trial: int) -> Path | None:

@@ -13,6 +13,7 @@ from analysis.figures.style import Style, styles
 from analysis.findings.gains import Gain, gain_of_training, gains
 from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
+from analysis.findings.trends import Trend, trends
 from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
@@ -81,6 +82,10 @@ class StudyData:
     @cached_property
     def gain_of_training(self) -> Gain | None:
         return gain_of_training(self.rows, self.metric)
+
+    @cached_property
+    def trends(self) -> list[Trend]:
+        return trends(self.rows, self.metric)
 
     @cached_property
     def before(self) -> Before:

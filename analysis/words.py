@@ -1,11 +1,14 @@
 """How configurations, and the differences between them, are put into words."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from analysis.findings.gains import Gain, Side
+from analysis.findings.trends import Trend, of_arm, said
 from analysis.page import plural, text
 from analysis.tables import AS_IS, Score
 from spaces.config import SCRATCH
+from spaces.protocol import Metric
 
 FINETUNED: Mapping[str, str] = {
     "none": "nothing transferred",
@@ -87,3 +90,28 @@ def _by(gain: Gain, whose: str) -> str:
     chosen = gain.chosen_of > 1 and gain.expected is not None
     left = f"; chosen as the best, it leaves {text(gain.expected)} to expect of fresh seeds" if chosen else ""
     return f"{said}{left}, 95 % interval {text(low)} to {text(high)}{told}"
+
+
+def by_the_curves(found: Sequence[Trend], best: Score, metric: Metric) -> str:
+    """What the curves of the best arm, of scratch and of the others do at their end, and what follows, in a sentence."""
+    if not found:
+        return "whether curves still move where they end is not known: too few trials have three evaluations"
+    shown = [
+        trend for arm in dict.fromkeys([(best.source, best.way), (SCRATCH, "none")]) if (trend := of_arm(found, *arm))
+    ]
+    others = Counter(said(trend, metric) for trend in found if trend not in shown)
+    told = [f"{origin(trend.side)}: {said(trend, metric)}{_step(trend, metric)}" for trend in shown]
+    told += [f"others: {', '.join(f'{n} {state}' for state, n in others.items())}"] if others else []
+    moving = [trend for trend in found if trend.state == "improving"]
+    open_ = "so the order at a longer budget is open" if moving else "so nothing here speaks for a longer budget"
+    return f"by the curves, {'; '.join(told)}; {open_}"
+
+
+def _step(trend: Trend, metric: Metric) -> str:
+    """The change that a state rests on, beside what noise makes."""
+    if trend.state == "flat":
+        change, since = trend.whole, trend.first
+    else:
+        change, since = trend.step, trend.before
+    size, noise = (percent(abs(x)) if metric.is_ratio else text(abs(x)) for x in (change, trend.noise))
+    return f" ({size} from {text(since)} to {text(trend.last)} images, where noise at a rung makes up to {noise})"

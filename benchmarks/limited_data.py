@@ -99,11 +99,11 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Arm]]] = {"icons": ("icons-32", ICO
 
 
 def plan(table: str) -> Iterator[tuple[str, int, int]]:
-    """The runs of a table, arm by arm, target images and seed; a seed is whole before the next begins."""
-    for seed in range(SEEDS):
-        for images in PHOTO_SIZES if table == "photos" else (100,):
-            for arm in TABLES[table][1]:
-                yield arm, images, seed
+    """The runs of a table, arm, target images and seed: of icons an arm is whole before the next begins, of photos a seed."""
+    arms = TABLES[table][1]
+    if table == "icons":
+        return ((arm, 100, seed) for arm in arms for seed in range(SEEDS))
+    return ((arm, images, seed) for seed in range(SEEDS) for images in PHOTO_SIZES for arm in arms)
 
 
 def config_values(table: str, arm: str, images: int, seed: int) -> dict[str, Any]:

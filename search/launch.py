@@ -28,7 +28,7 @@ from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import DEFAULT_METHOD, parse_trial
+from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
@@ -150,7 +150,7 @@ def _sources(
     if len(translating) == len(space.methods):
         rows = target.subset(target_images, Data().seed)
         return [], *find_domains(home, target, names, translating, rows)
-    models, notes = ([open_source(home, item) for item in names], ()) if names else _fitting(home, target, classes)
+    models, notes = (_named(home, target, names, space), ()) if names else _fitting(home, target, space, classes)
     if not (translating and models):
         return models, [], notes
     try:
@@ -253,16 +253,32 @@ def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
     return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
-def _fitting(home: Home, domain: Domain, classes: int | None) -> tuple[list[SourceModel], tuple[str, ...]]:
+def _named(home: Home, domain: Domain, names: Sequence[str], space: Space) -> list[SourceModel]:
+    """Open the source models of these names; UserError if a method of the space can't use one."""
+    models = [open_source(home, name) for name in names]
+    for model in models:
+        if model.facts.network.resolution == domain.facts.resolution and (reason := _unfit(domain, model, space)):
+            raise UserError(reason)
+    return models
+
+
+def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
+    """Why a method of the space can't use a source model, in a line; None if all of them can."""
+    using = [name for name in space.methods if not METHODS[name].needs.domains]
+    reasons = ((name, unfit(METHODS[name], Given(domain, model))) for name in using)
+    found = next(((name, reason) for name, reason in reasons if reason), None)
+    return f"method {found[0]!r} can't be used: {found[1]}" if found else None
+
+
+def _fitting(
+    home: Home, domain: Domain, space: Space, classes: int | None
+) -> tuple[list[SourceModel], tuple[str, ...]]:
     """List the source models of the domain's resolution with the commonest network, and a line for each left out.
 
     Conditional models go with unconditional ones: their weights fit each other's networks.
     """
     found, notes = of_resolution(home, domain)
-    reasons = {
-        model.facts.name: unfit(METHODS[DEFAULT_METHOD], Given(domain, model)) or _without_form(model, classes)
-        for model in found
-    }
+    reasons = {model.facts.name: _unfit(domain, model, space) or _without_form(model, classes) for model in found}
     notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
     fitting = [model for model in found if not reasons[model.facts.name]]
     if not fitting:

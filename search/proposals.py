@@ -98,8 +98,9 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
     """Raise UserError if a trial of this config could only fail."""
     where = f"space {spec.space!r} suggests"
     known = spec.domains if config.domains else (*spec.sources, SCRATCH)
-    if config.source not in known:
-        raise UserError(f"{where} source {config.source!r}; the study has: {', '.join(known) or 'none'}")
+    for source in (config.source, *config.sources_beside):
+        if source not in known:
+            raise UserError(f"{where} source {source!r}; the study has: {', '.join(known) or 'none'}")
     if (config.data.target_images or 1) > spec.train_images:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"

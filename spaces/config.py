@@ -82,3 +82,8 @@ class TrialConfig(Config):
     def batch(self) -> int | None:
         """Rows of a training batch, which the workers of a trial share; None for a method without."""
         return None
+
+    @property
+    def sources_beside(self) -> tuple[str, ...]:
+        """Sources of the shelf that the method takes beside `source`."""
+        return ()

@@ -30,7 +30,6 @@ class Metric:
     """Whether it needs images that the trial never saw, and comes with a standard error."""
     by_class: bool = False
     """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
-
     beside: str | None = None
     """What is measured with it to hold it against, in a word, of a metric of translations."""
 
@@ -69,6 +68,7 @@ METRICS: Mapping[str, Metric] = {
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
     "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
+    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
     "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated"),
@@ -107,6 +107,8 @@ RECORD: Mapping[str, Fact] = {
     "pair_n": Fact(int, "held-out pictures with a true pair", of="pair_error"),
     "content_n": Fact(int, "translations whose content is compared", of="content_shift"),
     "floor_n": Fact(int, "real images for the floor"),
+    "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
+    "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),

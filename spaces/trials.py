@@ -8,9 +8,12 @@ from pydantic import BeforeValidator, SerializeAsAny
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.methods.as_is import AsIsConfig
+from spaces.methods.cdc import CdcConfig
 from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.minegan import MineganConfig
 from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
 
@@ -20,6 +23,9 @@ DEFAULT_METHOD = "finetune"
 CONFIGS: Mapping[str, type[TrialConfig]] = {
     "finetune": FinetuneConfig,
     "as_is": AsIsConfig,
+    "minegan": MineganConfig,
+    "cdc": CdcConfig,
+    "kernel_modulation": KernelModulationConfig,
     "cyclegan": CycleGanConfig,
     "direct": DirectConfig,
     "untranslated": UntranslatedConfig,

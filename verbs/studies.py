@@ -226,6 +226,7 @@ def status(
     """Show a study's trials, also while it runs. Example: understock status cats-quickstart --json"""
     from rich.filesize import decimal
 
+    from analysis.answer import curves_of, lines
     from analysis.tables import arms, trials_frame
     from search.records.results import load
     from search.records.study import open_study
@@ -240,12 +241,16 @@ def status(
     size = bytes_below(paths.root)
     if as_json:
         trials = [row | arm for row, arm in zip(frame.to_dict("records"), arms(table), strict=True)]
-        return print_json({"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "bytes": size})
+        curves = curves_of(table, spec)
+        return print_json(
+            {"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "curves": curves, "bytes": size}
+        )
     errors = frame.pop("error")
     print_table(list(frame.columns), frame.values.tolist())
     for trial, error in zip(frame["trial"], errors, strict=True):
         if error:
             print(f"trial {trial}: {in_a_line(error)}")
+    print("\n".join(lines(table, spec)))
     return print(f"{decimal(size)} in {paths.root}")
 
 

@@ -8,10 +8,11 @@ import pandas as pd
 from analysis import tables
 from analysis.figures.scatter import forest
 from analysis.findings.gains import Gain, Side
+from analysis.findings.trends import said
 from analysis.page import Block, Plot, Section, Sheet, Text, duration, plural, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY, Score
-from analysis.words import after, mean, origin, over_scratch, over_the_source, percent, used, with_seeds
+from analysis.words import after, by_the_curves, mean, origin, over_scratch, over_the_source, percent, used, with_seeds
 from spaces.config import SCRATCH
 
 TOP = 10
@@ -69,7 +70,12 @@ def _block(study: StudyData) -> Block:
         ],
         facts=[*_best_facts(study, best), *_gain_facts(study), *_spent(study)],
         plots=[_forest(study)] if study.gains else [],
-        sheets=[*([_both_sides(study)] if study.gains else []), _best_trials(study), _all_trials(study)],
+        sheets=[
+            *([_both_sides(study)] if study.gains else []),
+            _best_trials(study),
+            _all_trials(study),
+            *_trends(study),
+        ],
         texts=[Text(f"All settings of trial {best.trial}", whole)],
     )
 
@@ -81,12 +87,14 @@ def _winner(study: StudyData, best: Score) -> str:
 
 
 def verdict(study: StudyData) -> str:
-    """What transfer gains over scratch, and training over the source as it is where that was sampled; or what is missing."""
-    said = _against_scratch(study)
-    if study.gain_of_training is None:
-        return said
-    over = over_the_source(study.gain_of_training)
-    return f"{said} {over[0].upper()}{over[1:]}."
+    """What transfer gains over scratch, and training over the source as it is where that was sampled; or what is missing.
+
+    And whether the curves still fall where they end, which says how far that carries.
+    """
+    said = [over_the_source(study.gain_of_training)] if study.gain_of_training else []
+    if study.answer.best:
+        said.append(by_the_curves(study.trends, study.answer.best, study.metric))
+    return " ".join([_against_scratch(study), *(f"{line[0].upper()}{line[1:]}." for line in said)])
 
 
 def _against_scratch(study: StudyData) -> str:
@@ -185,6 +193,37 @@ def _both_sides(study: StudyData) -> Sheet:
     columns = ["cost", "at", "source", "networks", f"mean {study.metric.label}", "lowest", "highest", "seeds", "trials"]
     rows = [_side(gain, side) for gain in study.gains for side in (gain.transfer, gain.baseline)]
     return Sheet("Both sides at equal cost", columns, rows)
+
+
+def _trends(study: StudyData) -> list[Sheet]:
+    """A row an arm, with what its curve does at its end."""
+    columns = [
+        "source",
+        "used",
+        "trials",
+        "first at",
+        "last step from",
+        "to",
+        "change in it",
+        "since the first",
+        "noise",
+        "is",
+    ]
+    rows = [
+        [
+            trend.side.source,
+            used(trend.side.way),
+            ", ".join(map(str, trend.side.trials)),
+            *map(text, (trend.first, trend.before, trend.last)),
+            *(percent(x) if study.metric.is_ratio else text(x) for x in (trend.step, trend.whole, trend.noise)),
+            said(trend, study.metric),
+        ]
+        for trend in study.trends
+    ]
+    caption = (
+        "What the curves do at their end, by the best configuration of each arm; a step below the noise counts as none"
+    )
+    return [Sheet(caption, columns, rows)] if rows else []
 
 
 def _side(gain: Gain, side: Side) -> list[str]:

@@ -42,14 +42,17 @@ class Arm(NamedTuple):
         return SCRATCH if self.source is None else f"{self.source} ({self.way})"
 
     def told(self) -> str:
-        """What to do, after the verb: "from dogs, both transferred", "dogs as is" or "from scratch"."""
+        """What to do, after the verb: "from dogs, both transferred", "from dogs by cdc", "dogs as is" or "from scratch"."""
         if self.source is None:
             return "from scratch"
-        return (
-            f"from {self.source}, {self.parts} transferred"
-            if self.method == DEFAULT_METHOD
-            else f"{self.source} {self.way}"
-        )
+        if self.method == DEFAULT_METHOD:
+            return f"from {self.source}, {self.parts} transferred"
+        return f"from {self.source} by {self.way}" if self.is_trained else f"{self.source} {self.way}"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its generator is trained on the target."""
+        return self.method != "as_is"
 
 
 SCRATCH_ARM = Arm(DEFAULT_METHOD, None, "none")

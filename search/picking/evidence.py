@@ -111,6 +111,16 @@ class Tried:
         return self.config.rates
 
 
+class Dead(NamedTuple):
+    """A trial that came to no score."""
+
+    target: str
+    arm: Arm
+    rates: Rates | None
+    diverged: bool
+    """Its training did; else it failed, which says nothing of its arm."""
+
+
 @dataclass
 class Evidence:
     """The trials of one bench by their scores at one budget, and the rankings of the targets that they are of."""
@@ -119,8 +129,8 @@ class Evidence:
     images: int
     """The budget."""
     tried: list[Tried] = field(default_factory=list)
-    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
-    """Trials that diverged or failed, by target and arm; they have no score."""
+    dead: list[Dead] = field(default_factory=list)
+    """Trials that diverged or failed; they have no score."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
     likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
@@ -137,7 +147,7 @@ class Evidence:
 
     def without(self, target: str) -> "Evidence":
         """All that the other targets say, and this one's ranking, which needs no trial."""
-        dead = Counter({key: n for key, n in self.dead.items() if key[0] != target})
+        dead = [one for one in self.dead if one.target != target]
         tried = [one for one in self.tried if one.target != target]
         return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
 
@@ -159,7 +169,7 @@ class Pool:
     curves: list[Curve] = field(default_factory=list)
     seeds: dict[str, int] = field(default_factory=dict)
     """Of each target, the highest seed that any trial had."""
-    dead: Counter[tuple[str, Arm]] = field(default_factory=Counter)
+    dead: list[Dead] = field(default_factory=list)
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
 
@@ -210,7 +220,7 @@ class Pool:
 def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool], list[str]]:
     """The trials of these studies, all of the home by default, by bench: most trials first; and a word on the unreadable."""
     found: dict[Bench, Pool] = {}
-    notes = []
+    notes, homeless = [], []
     for name in home.names("studies") if studies is None else studies:
         try:
             paths, spec = open_study(home, name)
@@ -222,7 +232,11 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
             continue
         names = _present_names(home, spec)
         target = names[spec.target]
-        for bench, curves, dead in _benches(spec, rows, names):
+        benches, unmeasured = _benches(spec, rows, names)
+        homeless += [
+            (target, trial[-1], _dead(trial[-1], names)) for trial in unmeasured if trial[-1]["status"] in _DEAD
+        ]
+        for bench, curves, dead in benches:
             pool = found.setdefault(bench, Pool(bench))
             pool.curves += curves
             pool.dead += dead
@@ -231,6 +245,11 @@ def gather(home: Home, studies: Sequence[str] | None = None) -> tuple[list[Pool]
             pool.rankings.setdefault(target, {}).update(distances)
             likeness = {names.get(source, source): parts for source, parts in _likeness(paths).items()}
             pool.likeness.setdefault(target, {}).update(likeness)
+    for target, row, dead_one in homeless:
+        for pool in found.values():
+            if pool.bench.network == Network.of(row):
+                pool.dead.append(dead_one)
+                pool.seeds[target] = max(pool.seeds.get(target, 0), row["seed"])
     return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench))), notes
 
 
@@ -267,14 +286,14 @@ _Rows = list[Mapping[str, Any]]
 
 def _benches(
     spec: StudySpec, rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]
-) -> list[tuple[Bench, list[Curve], Counter[tuple[str, Arm]]]]:
-    """A study's trials by bench; more than one where its space varies the network.
+) -> tuple[list[tuple[Bench, list[Curve], list[Dead]]], list[_Rows]]:
+    """A study's trials by bench; more than one where its space varies the network. And those that are on none.
 
     A trial that was never measured counts on the bench with its network that most trials of the study are on.
     """
     metric = next((name for name in PICKED_BY if name in spec.base.protocol.metrics), None)
     if metric is None:
-        return []
+        return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in rows:
         if (
@@ -290,12 +309,16 @@ def _benches(
                 benches[Bench(metric, measured, Network.of(row))].append(row)
         for bench, scored in benches.items():
             groups[bench].append(scored)
-    unmeasured = [mine for mine in by_trial.values() if not any(_is_score(row[metric]) for row in mine)]
-    for mine in unmeasured:
+    homeless = []
+    for mine in by_trial.values():
+        if any(_is_score(row[metric]) for row in mine):
+            continue
         same = [bench for bench in groups if bench.network == Network.of(mine[-1])]
         if same:
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
-    return [(bench, *_of_bench(spec, metric, trials, names)) for bench, trials in groups.items()]
+        else:
+            homeless.append(mine)
+    return [(bench, *_of_bench(spec, metric, trials, names)) for bench, trials in groups.items()], homeless
 
 
 def _is_score(value: float | None) -> bool:
@@ -304,16 +327,21 @@ def _is_score(value: float | None) -> bool:
 
 def _of_bench(
     spec: StudySpec, metric: str, trials: Sequence[_Rows], names: Mapping[str, str]
-) -> tuple[list[Curve], Counter[tuple[str, Arm]]]:
-    """The trials of a study on one bench: the curves of those with a score, and the count of those that came to none."""
+) -> tuple[list[Curve], list[Dead]]:
+    """The trials of a study on one bench: the curves of those with a score, and those that came to none."""
     curves = []
-    lost = [_arm(config_of(rows[-1]), names) for rows in trials if rows[-1]["status"] in _DEAD]
+    dead = [_dead(rows[-1], names) for rows in trials if rows[-1]["status"] in _DEAD]
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
             curves += _curves(spec, metric, rows, names)
     sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
     trained = [curve for curve in curves if not curve.untrained]
-    return [*trained, *reversed(sampled.values())], Counter((names[spec.target], arm) for arm in lost)
+    return [*trained, *reversed(sampled.values())], dead
+
+
+def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:
+    config = config_of(row)
+    return Dead(names[config.target], _arm(config, names), config.rates, row["status"] == "diverged")
 
 
 def _curves(spec: StudySpec, metric: str, rows: _Rows, names: Mapping[str, str]) -> list[Curve]:

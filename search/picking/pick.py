@@ -6,6 +6,8 @@ The pick is the arm (scratch, or a source with the parts to transfer) whose log 
 - its expected score is the median, with an interval that holds 90 % of single trainings; where no trial had as many of the
   target's images as are asked for, only the ratio to scratch is known;
 - it is said to beat another arm where it does so in 95 % of draws at least; else the two are not separated;
+- a training that diverged has no score and counts against its arm: that, and above all its learning rates, is expected to
+  diverge again as often as it did, and then to score twice what the worst of a target does;
 - what a search would still gain, of what ever varied: in each draw the arms have true scores; N trials are dealt out to
   the arms, the likeliest first, each seeing its arm's score with noise sigma; the arm that then looks best is compared
   with the pick.
@@ -13,15 +15,16 @@ The pick is the arm (scratch, or a source with the parts to transfer) whose log 
 Without any trial there is only the ranking, and the pick says so: no score, no interval.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
-from search.picking.evidence import Evidence, Tried
+from search.picking.evidence import Dead, Evidence, Tried
 from search.picking.transfer_model import Case, Posterior, posterior
 from spaces.config import SCRATCH
 from spaces.records import Config
@@ -33,6 +36,11 @@ SURE = 0.95
 INTERVAL = (5.0, 95.0)
 DEFAULT_PARTS = "both"
 """What to transfer where nothing was tried: the paper's finding."""
+
+_DOUBT = 1.0
+"""Trainings that came to a score which every choice is given, before it is said how often it diverges."""
+_ELSEWHERE, _OTHER_RATES = 0.25, 0.5
+"""What a training counts there, if it was on another target, and if it had other learning rates."""
 
 RATES = 10
 """Pairs of learning rates that are considered for an arm."""
@@ -123,7 +131,30 @@ def judge(
         for one in evidence.tried
     ]
     drawn = posterior(tried, np.log([one.score for one in evidence.tried]), asked, DRAWS, seed)
+    if any(one.diverged for one in evidence.dead):
+        risks = [_risk(evidence, target, arm, rates) for arm in arms for rates in options[arm]]
+        drawn = replace(drawn, mean=drawn.mean + np.array(risks) * _worst(evidence))
     return _best_rates(drawn, arms, options, known=any(one.level == level for one in evidence.of(target)))
+
+
+def _risk(evidence: Evidence, target: str, arm: Arm, rates: Rates | None) -> float:
+    """How often trainings of an arm with these rates diverge, by those of it that there were."""
+
+    def counted(one: Tried | Dead) -> float:
+        return (1 if one.target == target else _ELSEWHERE) * (1 if one.rates == rates else _OTHER_RATES)
+
+    lost = sum(counted(one) for one in evidence.dead if one.diverged and one.arm == arm)
+    return lost / (lost + sum(counted(one) for one in evidence.tried if one.arm == arm) + _DOUBT)
+
+
+def _worst(evidence: Evidence) -> float:
+    """How far twice a target's worst score lies above its best, in logs: the median over levels with more than one score."""
+    levels: dict[str, list[float]] = defaultdict(list)
+    for one in evidence.tried:
+        levels[one.level].append(math.log(one.score))
+    return math.log(2) + float(
+        np.median([max(found) - min(found) for found in levels.values() if len(found) > 1] or [0.0])
+    )
 
 
 def _ways_tried(evidence: Evidence) -> list[tuple[str, str]]:

@@ -1,12 +1,12 @@
 """A pick in sentences, which claim no more than its draws carry."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from search.picking.arms import Arm, Rates, as_it_is
 from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
-from spaces.trials import DEFAULT_METHOD
 
 _NOTHING = 0.01
 """A gain below this share of the score is called none."""
@@ -59,7 +59,7 @@ def verdict_by_ranking(target: str, arm: Arm, rates: Rates, models: int) -> Iter
 
 def _advice(arm: Arm) -> str:
     """What to do: to train, or to use a source as it is."""
-    return f"train {arm.told()}" if arm.method == DEFAULT_METHOD else f"use {arm.told()}"
+    return f"train {arm.told()}" if arm.is_trained else f"use {arm.told()}"
 
 
 def _ranged(interval: Interval) -> str:
@@ -162,11 +162,11 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
             f"{carried} of them were not measured at that budget; their scores are carried on to it by the progress of "
             "others of their kind, and count for less"
         )
-    dead = {arm: n for (of, arm), n in evidence.dead.items() if of == target}
-    if dead:
-        yield "diverged or failed, and not counted: " + ", ".join(
-            f"{_trials(n)} {arm.told()}" for arm, n in dead.items()
-        )
+    here_dead = [one for one in evidence.dead if one.target == target]
+    said = {True: "diverged, which counts against it as scores twice the worst would", False: "failed, and not counted"}
+    for diverged, how in said.items():
+        if dead := Counter(one.arm for one in here_dead if one.diverged == diverged):
+            yield f"{how}: {', '.join(f'{_trials(n)} {arm.told()}' for arm, n in dead.items())}"
 
 
 def _trials(n: int) -> str:

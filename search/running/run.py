@@ -69,7 +69,7 @@ class Run:
 
     def _job(self, number: int, config: TrialConfig, evaluated: int) -> TrialJob:
         spec, paths = self.ledger.spec, self.ledger.paths
-        needed = [f"domain:{config.target}", f"source:{config.source}"]
+        needed = [f"domain:{config.target}", *(f"source:{name}" for name in (config.source, *config.sources_beside))]
         return TrialJob(
             number=number,
             reference=self.ledger.is_reference(number),

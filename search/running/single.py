@@ -120,7 +120,8 @@ class DivergedError(UserError):
 def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:
     """The study that a training of `config` is: of one trial, in which nothing varies."""
     domain = open_domain(home, config.target)
-    sources = [] if config.source == SCRATCH or config.domains else [open_source(home, config.source)]
+    named = () if config.source == SCRATCH or config.domains else (config.source, *config.sources_beside)
+    sources = [open_source(home, each) for each in named]
     domains = [domain, *(open_domain(home, name) for name in config.domains)]
     return StudySpec.parse(
         {

@@ -177,3 +177,17 @@ def test_a_first_rung_before_the_scores_settle_is_named_in_generator_steps(
     (early,) = notes(max_images=9_216)
     assert "after 48 of 144 generator steps" in early
     assert notes(max_images=120_000) == notes(early_stopping=False) == []
+
+
+def test_a_source_that_a_method_of_the_space_cant_use_is_left_out_with_a_line_and_refused_when_named(
+    home: Home, tiny_domain: str, tiny_source: SourceModel, new_source: Callable[..., SourceModel]
+) -> None:
+    new_source("alone", critic=False)
+    found = resolve_study(home, "dots", "from_a_source")
+    why = "method 'minegan' can't be used: source 'alone' has no discriminator; it has: generator"
+    assert f"source model 'alone' is left out: {why}" in found.notes
+    assert "alone" not in found.spec.sources
+    with pytest.raises(UserError) as refused:
+        resolve_study(home, "dots", "from_a_source", sources="seed-7,alone")
+    assert str(refused.value) == why
+    assert "alone" in resolve_study(home, "dots", "methods", sources="seed-7,alone").spec.sources

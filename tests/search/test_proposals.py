@@ -16,7 +16,7 @@ New = Callable[..., tuple[StudyPaths, StudySpec]]
 
 def test_an_unknown_space_lists_the_known() -> None:
     with pytest.raises(
-        UserError, match=r"unknown space .*'quikstart'; known: conditional, limited_data, methods, quickstart"
+        UserError, match=r"unknown space .*'quikstart'; known: conditional, from_a_source, limited_data, methods"
     ):
         load_space("quikstart")
 
@@ -54,7 +54,7 @@ def test_a_file_that_does_not_load_is_refused_with_its_line(space_file: File, co
         ("trial.suggest_int('budget/images', 1, 2)", "'budget/images', which all trials of a study have in common"),
         ("trial.suggest_categorical('protocol/n_fake', [1])", "'protocol/n_fake', which all trials"),
         ("trial.suggest_categorical('source', ['nosuch'])", "suggests source 'nosuch'; the study has: seed-7, scratch"),
-        ("trial.suggest_categorical('method', ['magic'])", "unknown method 'magic'; known: as_is, cyclegan"),
+        ("trial.suggest_categorical('method', ['magic'])", "unknown method 'magic'; known: as_is, cdc, cyclegan"),
         ("trial.suggest_categorical('data/target_images', [41])", "suggests data/target_images=41; the study has 40"),
         ("trial.suggest_categorical('network/resolution', [64])", "network/resolution=64; the target has 32 pixels"),
         ("import sys; sys.exit(3)", "failed: SystemExit: 3"),
@@ -65,6 +65,14 @@ def test_a_file_that_does_not_load_is_refused_with_its_line(space_file: File, co
 def test_a_space_that_suggests_nonsense_is_refused_before_anything_runs(new_study: New, line: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         new_study(f"def space(trial, *, sources, train_images):\n    {line}\n")
+
+
+def test_a_source_beside_that_the_study_lacks_is_refused_before_anything_runs(new_study: New) -> None:
+    lines = ["trial.suggest_categorical('source', ['seed-7'])", "trial.suggest_categorical('method', ['minegan'])"]
+    lines.append("trial.suggest_categorical('mining/beside', ['nosuch'])")
+    code = "".join(f"    {line}\n" for line in lines)
+    with pytest.raises(UserError, match="suggests source 'nosuch'; the study has: seed-7, scratch"):
+        new_study(f"def space(trial, *, sources, train_images):\n{code}")
 
 
 def test_a_space_without_the_agreed_arguments_is_refused(new_study: New) -> None:

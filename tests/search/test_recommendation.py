@@ -151,6 +151,23 @@ def test_a_source_model_that_was_replaced_leaves_its_trials_behind(
     assert not any("transfer beats scratch" in line for line in picked.says)
 
 
+def test_after_trainings_of_the_pick_that_diverged_another_is_picked_with_a_seed_that_none_had(
+    home: Home, new_study: Study
+) -> None:
+    written(*new_study(), scores={"scratch": [400.0, 410.0, 390.0], "seed-7": [300.0, 305.0, 295.0]})
+    seeds = []
+    for number in range(5):
+        picked, _ = recommend(home, "dots", sources=["seed-7"])
+        seeds.append(picked.config.seed)
+        if picked.source == "scratch":
+            break
+        paths, spec = open_study(home, begin(home, spec_of(home, picked.config, f"own-{number}", threads=1)))
+        write_trial(paths.evaluation(0), picked.config, study=spec.name, trial=0, status="diverged", evaluations=[])
+    assert 2 <= number < 5 and picked.source == "scratch"
+    assert len(set(seeds)) == len(seeds)
+    assert any(line.startswith("diverged, which counts against it") for line in picked.says)
+
+
 def test_the_same_evidence_gives_the_same_pick(home: Home, new_study: Study) -> None:
     written(*new_study())
     assert recommend(home, "dots") == recommend(home, "dots")

@@ -43,6 +43,8 @@ class Given:
     """None from scratch."""
     source_images: Domain | None = None
     """The images that the source was trained on, where the home has them."""
+    beside: tuple[SourceModel, ...] = ()
+    """Further sources, where the config names some."""
     domains: tuple[Domain, ...] = ()
     """The source domains that the trial names, where its method takes their images."""
 

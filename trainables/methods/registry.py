@@ -6,7 +6,10 @@ from pathlib import Path
 from spaces.errors import UserError, lookup
 from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
+from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.finetune import FINETUNE
+from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
+from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.method import Method, Sampler
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
@@ -45,6 +48,9 @@ def drawn(sampler: Sampler, n: int, seed: int, label: str | None = None) -> Samp
 METHODS: Mapping[str, Method] = {
     "finetune": FINETUNE,
     "as_is": AS_IS,
+    "minegan": MINEGAN,
+    "cdc": CDC,
+    "kernel_modulation": KERNEL_MODULATION,
     "cyclegan": CYCLEGAN,
     "direct": DIRECT,
     "untranslated": UNTRANSLATED,

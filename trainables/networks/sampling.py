@@ -90,13 +90,18 @@ class ZSampler:
 
     def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z, and equal labels where priors are equal."""
-        if inputs is not None:
-            raise UserError("this model makes images of noise alone, and takes none to translate; leave the inputs out")
+        refuse(inputs)
         return draw(self._generator, n, seed)
 
     def of_class(self, label: int, n: int, seed: int) -> Samples:
         """`n` images of the class of that number, of the same z as without."""
         return draw(self._generator, n, seed, label=label)
+
+
+def refuse(inputs: Inputs | None) -> None:
+    """UserError if a model of noise alone is given images to translate."""
+    if inputs is not None:
+        raise UserError("this model makes images of noise alone, and takes none to translate; leave the inputs out")
 
 
 def device_of(network: nn.Module) -> torch.device:

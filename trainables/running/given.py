@@ -15,8 +15,8 @@ class ChangedDataError(UserError):
 
 
 def gather(config: TrialConfig, home: Home, planned: Mapping[str, str] | None = None) -> Given:
-    """The target, and the source with the images that it was trained on, or the source domains of a method that takes their
-    images; UserError if one of them is not there.
+    """The target, and the sources with the images that the first was trained on, or the source domains of a method that takes
+    their images; UserError if one of them is not there.
 
     `planned` has the digests that the trial was planned with: of domains as "domain:NAME", of the source as
     "source:NAME". ChangedDataError where the home has another, or none; what is not named there is taken as it is.
@@ -30,7 +30,8 @@ def gather(config: TrialConfig, home: Home, planned: Mapping[str, str] | None = 
     if config.source == SCRATCH:
         return Given(target)
     source = _source(config.source, home, planned.get(f"source:{config.source}"))
-    return Given(target, source, _images_of(source.facts, home))
+    beside = tuple(_source(name, home, planned.get(f"source:{name}")) for name in config.sources_beside)
+    return Given(target, source, _images_of(source.facts, home), beside=beside)
 
 
 def _domain(name: str, home: Home, planned: str | None) -> Domain:

@@ -139,7 +139,8 @@ def test_what_diverged_is_counted_and_has_no_score(home: Home, study: Callable[.
     tried(home, spec, 2, {}, source="seed-7", status="failed")
     evidence = only(gather(home))
     assert scores(evidence) == [50]
-    assert dict(evidence.dead) == {("dots", Arm.finetuned("seed-7", "generator")): 2}
+    assert {(one.target, one.arm) for one in evidence.dead} == {("dots", Arm.finetuned("seed-7", "generator"))}
+    assert sorted(one.diverged for one in evidence.dead) == [False, True]
 
 
 def test_a_trial_that_was_never_measured_is_of_the_bench_with_its_network(
@@ -152,7 +153,7 @@ def test_a_trial_that_was_never_measured_is_of_the_bench_with_its_network(
     tried(home, wide, 1, {900: 50.0})
     tried(home, wide, 2, {900: 50.0})
     tried(home, wide, 3, {}, status="failed")
-    lost = {pool.bench.network.width: sum(pool.dead.values()) for pool in gather(home)[0]}
+    lost = {pool.bench.network.width: len(pool.dead) for pool in gather(home)[0]}
     assert lost == {8: 1, base["network"]["width"]: 0}
 
 

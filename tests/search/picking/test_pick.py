@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
-from search.picking.evidence import Evidence
+from search.picking.evidence import Dead, Evidence
 from search.picking.pick import expected, judge, pattern, rivals, search_gain
 from search.picking.verdict import verdict
 from search.recommendation import search_size
+from spaces.presets import small
 from spaces.trials import parse_trial
 
 A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")
+RATES = (1e-3, small("t", 32).optim.lr_d)
+"""Those of all trials that the fixture makes."""
 Make = Callable[..., Evidence]
 
 
@@ -112,8 +115,38 @@ def test_hours_become_trials_by_what_a_trial_took(evidence_of: Make) -> None:
 
 def test_trials_that_diverged_are_told(evidence_of: Make) -> None:
     of = evidence_of({"t": CLEAR})
-    of.dead["t", B] += 2
-    assert "diverged or failed, and not counted: 2 trials from b, both transferred" in said(of, "t")
+    of.dead += [Dead("t", B, RATES, diverged=True)] * 2 + [Dead("t", A, RATES, diverged=False)]
+    text = said(of, "t")
+    assert (
+        "diverged, which counts against it as scores twice the worst would: 2 trials from b, both transferred" in text
+    )
+    assert "failed, and not counted: 1 trial from a, both transferred" in text
+
+
+@pytest.mark.parametrize("known", ["t", "u"])
+def test_the_pick_moves_away_from_an_arm_whose_trainings_diverge(evidence_of: Make, known: str) -> None:
+    """Also on a target of which nothing else is known than that they did."""
+    of = evidence_of({known: CLEAR})
+    for trainings, picked in ((0, A), *([(1, A)] if known == "t" else []), (3, B)):
+        of.dead = [Dead("t", A, RATES, diverged=True)] * trainings
+        judged = judge(of, "t", ["a", "b"])
+        assert judged.arms[judged.order[0]] == picked, trainings
+
+
+def test_trainings_that_failed_or_diverged_on_another_target_move_it_less(evidence_of: Make) -> None:
+    of = evidence_of({"t": CLEAR})
+    for dead in (Dead("t", A, RATES, diverged=False), Dead("u", A, RATES, diverged=True)):
+        of.dead = [dead] * 4
+        judged = judge(of, "t", ["a", "b"])
+        assert judged.arms[judged.order[0]] == A
+
+
+def test_of_an_arms_rates_those_that_diverged_are_left(evidence_of: Make) -> None:
+    of = evidence_of({"t": {SCRATCH_ARM: [4000, 4100], A: [1500, 1520], B: [2200, 2250]}}, lr_g=(1e-3, 2e-3))
+    first = judge(of, "t", ["a", "b"]).rates[A]
+    of.dead = [Dead("t", A, first, diverged=True)] * 2
+    after = judge(of, "t", ["a", "b"]).rates[A]
+    assert first != after
 
 
 def test_the_config_is_the_arms_best_trial_with_the_arm_in_place(evidence_of: Make) -> None:

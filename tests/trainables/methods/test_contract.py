@@ -56,6 +56,12 @@ BUDGET = {"images": 96, "eval_every_images": 80}
 DIFFAUGMENT = {"policy": "color,translation,cutout"}
 ADA = {"ada_target": 0.1, "ada_images": 80}
 
+FROM_SEED_7 = {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "optim": {"batch": 4}}
+FAST = {"optim": {"batch": 4, "lr_g": 0.1, "lr_d": 0.01}}  # a modulation moves by the product of two vectors
+MODULATED = {"probe_steps": 1, "fisher_steps": 1, "fisher_images": 2, "start": 0.5}
+BRIEF = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 2}}
+
+
 TRANSLATED = {"source": "rings", "translator": {"width": 2, "blocks": 1}, "training": {"batch": 4, "pool": 6}}
 
 
@@ -100,6 +106,24 @@ CASES: Mapping[str, Case] = {
         {"source": "by-class", "network": {**BY_CLASS, "conditioning": "concat"}, **SHORT}, moves=GAN
     ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
+    "minegan": Case({"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 3}}, moves=GAN),
+    "minegan, dcgan": Case({"method": "minegan", "source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
+    "minegan, two": Case(
+        {"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 1, "beside": "seed-8"}}, moves=GAN
+    ),
+    "cdc": Case({"method": "cdc", **FROM_SEED_7, "correspondence": {"whole_every": 2}}, moves=GAN),
+    "kernel_modulation": Case(
+        {"method": "kernel_modulation", **FROM_SEED_7, **FAST, "modulation": {**MODULATED, "fisher_steps": 1}},
+        moves=GAN | {"modulation"},
+    ),
+    "kernel_modulation, broken in the measure": Case(
+        {"method": "kernel_modulation", **FROM_SEED_7, **FAST, "modulation": {**MODULATED, "fisher_steps": 2}},
+        moves=GAN | {"modulation"},
+    ),
+    "kernel_modulation, dcgan": Case(
+        {"method": "kernel_modulation", "source": "plain", "network": DCGAN, **FAST, **BRIEF, "modulation": MODULATED},
+        moves=GAN | {"modulation"},
+    ),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
     "cyclegan": Case({"method": "cyclegan", **TRANSLATED}, moves=ONE_WAY | sides_of("source")),
     "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
@@ -155,7 +179,7 @@ def rings(home: Home) -> None:
 
 @pytest.fixture(autouse=True)
 def shelf(home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
-    new_source("seed-7")
+    new_source("seed-7"), new_source("seed-8", seed=8)
     new_source("plain", family="dcgan")
     rings(home)
     new_source("by-class", classes=3)
@@ -250,7 +274,7 @@ def refusal(values: Mapping[str, Any]) -> str:
 def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
     values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
     assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
-    assert "unknown method 'nonsense'; known: as_is, cyclegan, direct" in refusal({**values, "method": "nonsense"})
+    assert "unknown method 'nonsense'; known: as_is, cdc, cyclegan" in refusal({**values, "method": "nonsense"})
     own = own_settings(CONFIGS[method])
     for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
         said = refusal({**values, foreign: {}})

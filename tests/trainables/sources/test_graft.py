@@ -153,3 +153,25 @@ def test_summary_counts_in_one_line():
     del source["generator"]["to_rgb.bias"]
     summary = transplant(networks(), source, on_mismatch="reinit", freeze_d=1).summary()
     assert summary == "grafted 53 generator and 31 discriminator tensors, re-initialised 1, left 0 unused, froze 11"
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_norms_alone_train_also_where_each_class_has_its_own(classes):
+    network = Resnet(resolution=32, width=2, z_dim=4, classes=classes)
+    target, source = networks(network), weights(network)
+    source["generator"].pop("prior", None)  # the data's own
+    report = transplant(target, source, train="norms")
+    trains = {name for name, weight in target[0].named_parameters() if weight.requires_grad}
+    assert trains == {name for name, _ in target[0].named_parameters() if "norm" in name}
+    assert {f"generator.{name}" for name, _ in target[0].named_parameters()} - set(report.frozen) == {
+        f"generator.{name}" for name in trains
+    }
+    assert all(weight.requires_grad for weight in target[1].parameters())
+
+
+def test_norms_alone_do_not_train_around_random_weights():
+    source = weights(Resnet(resolution=32, width=2, z_dim=8))
+    with pytest.raises(
+        TransferError, match=r"transfer/train='norms' would freeze generator.from_z.weight, which was re-init"
+    ):
+        transplant(networks(), source, train="norms", on_mismatch="reinit")

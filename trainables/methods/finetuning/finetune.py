@@ -1,6 +1,6 @@
 """Fine-tuning: graft the source's networks, then train the whole GAN on the target (Wang et al., ECCV 2018)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -62,11 +62,13 @@ class Finetune:
         """After how many iterations the average's standing statistics were taken, and over how many z."""
         for network in (self.generator, self.discriminator):  # not the average: the first worker samples from it alone
             self.group.agree_on_statistics(network)
-        optim = config.optim
-        betas = (optim.beta1, optim.beta2)
-        self.adam_g = torch.optim.Adam(trained(self.generator), lr=optim.lr_g, betas=betas, fused=True)
-        self.adam_d = torch.optim.Adam(trained(self.discriminator), lr=optim.lr_d, betas=betas, fused=True)
+        self.adam_g = self._adam(trained(self.generator), config.optim.lr_g)
+        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d)
         self._add_knobs()
+
+    def _adam(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
+        betas = (self.config.optim.beta1, self.config.optim.beta2)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
     def _add_knobs(self) -> None:
         """What helps where the target has few images; each is None, or does nothing, where the config has it at 0."""
@@ -129,11 +131,10 @@ class Finetune:
         self.sight.at(self.iterations)
         losses = []
         for number, real in enumerate(torch.split(reals, size)):
-            z, mix = draws.normal(size, self.config.network.z_dim), draws.uniform(size, 1, 1, 1)
+            z, mix = self._noise(draws, size), draws.uniform(size, 1, 1, 1)
             labels = () if self.classes is None else (_labels(batch)[number * size : (number + 1) * size],)
             losses.append(self._critic_step(real, self._asked(z, draws), mix, *labels))
-        z = draws.normal(size, self.config.network.z_dim)
-        of_generator = self._generator_step(self._asked(z, draws), reals[-size:])
+        of_generator = self._generator_step(self._asked(self._noise(draws, size), draws), reals[-size:])
         self.iterations += 1
         follow(
             self.average,
@@ -147,6 +148,10 @@ class Finetune:
         means = torch.stack(list(found.values()))
         self.group.average_([means])
         return dict(zip(found, means, strict=True))
+
+    def _noise(self, draws: Draws, size: int) -> Tensor:
+        """z for so many images."""
+        return draws.normal(size, self.config.network.z_dim)
 
     def _asked(self, z: Tensor, draws: Draws) -> tuple[Tensor, ...]:
         """What the generator takes: z, and of a conditional GAN labels by the data's prior."""
@@ -217,7 +222,7 @@ class Finetune:
 
     def _descend(self, adam: torch.optim.Adam) -> None:
         self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
-        for anchor in self._anchors[adam]:
+        for anchor in self._anchors.get(adam, ()):
             anchor.pull()
         adam.step()
 

@@ -1,0 +1,86 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spaces.protocol import Protocol
+from trainables.images.domains import Domain, write_domain
+from trainables.images.samples import Samples
+from trainables.metrics.context import EvalContext
+from trainables.metrics.diversity import MEMBERS, embedding, intra_cluster
+from trainables.metrics.features import lite0, lite0_inputs
+from trainables.metrics.metrics import measure
+
+CPU = torch.device("cpu")
+
+
+def blots(n, seed):
+    """uint8 (n, 3, 32, 32): smooth noise, each of its own colours."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (n, 3, 4, 4), dtype=np.uint8)
+    return coarse.repeat(8, 2).repeat(8, 3)
+
+
+def pairwise(cluster):
+    return [((a - b) ** 2).sum() for i, a in enumerate(cluster) for b in cluster[:i]]
+
+
+def test_it_is_the_mean_over_clusters_of_the_mean_distance_of_two():
+    random = np.random.default_rng(0)
+    centres = np.array([[0.0, 0], [100, 0]], np.float32)
+    one, other = random.normal(size=(5, 2)), random.normal(size=(3, 2)) * 2 + [100, 0]
+    found = intra_cluster(np.concatenate([one, other]).astype(np.float32), centres)
+    assert found.value == pytest.approx((np.mean(pairwise(one)) + np.mean(pairwise(other))) / 2, rel=1e-5)
+    assert found.empty == 0
+
+
+def test_empty_clusters_and_those_of_one_count_as_nothing():
+    centres = np.array([[0.0], [10], [20], [30]], np.float32)
+    samples = np.array([[-1.0], [1], [10]], np.float32)
+    found = intra_cluster(samples, centres)
+    assert (found.value, found.empty) == (pytest.approx(4 / 4), 3)
+
+
+def test_so_many_of_a_cluster_are_compared():
+    samples = np.concatenate([np.zeros((MEMBERS, 1)), np.full((20, 1), 3.0)]).astype(np.float32)
+    assert intra_cluster(samples, np.zeros((1, 1), np.float32)).value == 0
+
+
+def test_distances_of_embeddings_are_those_of_unit_maps_at_each_place():
+    images = blots(2, 0)
+    network, _ = lite0(64, CPU)
+    x, wanted = lite0_inputs(torch.from_numpy(images), 64), []
+    with torch.no_grad():
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        for block in network._blocks:
+            x = block(x)
+            wanted.append(x)
+    last = {maps.shape[1]: F.normalize(maps, dim=1) for maps in wanted}  # the last of each stage
+    expected = np.mean([float((m[0] - m[1]).square().sum(0).mean()) for m in (last[24], last[40], last[112])])
+    one, other = embedding(CPU)(images)
+    assert ((one - other) ** 2).sum() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.fixture
+def context(tmp_path):
+    """A trial that trained on 4 of 60 images, and generated copies of one of them."""
+    write_domain(tmp_path / "d", blots(60, 0), np.full(60, -1), np.arange(60) >= 40, origin="test", resizer="none")
+    domain, protocol = Domain.open(tmp_path / "d"), Protocol(metrics=("intra_diversity",))
+    trained_on = np.arange(4)
+    copies = Samples(torch.from_numpy(domain.images[trained_on[:1]].repeat(30, 0)))
+    return EvalContext(copies, domain, domain.path, protocol, None, trained_on)
+
+
+def test_copies_of_one_image_are_not_diverse_and_the_empty_clusters_are_recorded(context):
+    measured = measure(context)
+    assert measured.values["intra_diversity"] == pytest.approx(0, abs=1e-6)
+    assert measured.values["intra_diversity_floor"] > 0.1
+    assert (measured.record["intra_n"], measured.record["empty_clusters"]) == (4, 3)
+
+
+def test_other_images_are_more_diverse_than_copies(context):
+    others = dataclasses.replace(context, samples=Samples(torch.from_numpy(blots(200, 5))))
+    measured = measure(others)
+    assert measured.values["intra_diversity"] > 0.1
+    assert measured.record["empty_clusters"] == 0
