@@ -26,8 +26,9 @@ from trainables.images.domains import Domain, open_domain
 from trainables.images.samples import Samples
 from trainables.machine.randomness import random_numbers
 from trainables.methods.registry import open_sampler
+from trainables.metrics.context import EvalContext
 from trainables.metrics.features import load_extractor
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 from trainables.networks.conditional import labels_by
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial

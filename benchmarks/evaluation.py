@@ -21,8 +21,9 @@ from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.images.samples import Samples
 from trainables.machine.devices import best_device
+from trainables.metrics.context import EvalContext
 from trainables.metrics.features import load_extractor
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 from trainables.networks.families import build_generator
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.storage.home import Home

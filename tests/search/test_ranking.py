@@ -187,8 +187,8 @@ def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: 
     """Source models of photos take hours here, so the domains' images stand in for perfect models' samples."""
     from trainables.images.importing.importers import add_domain
     from trainables.machine.devices import best_device
+    from trainables.metrics.context import EvalContext
     from trainables.metrics.features import load_extractor
-    from trainables.metrics.metrics import EvalContext
     from trainables.sources.likeness import compared
 
     names = sorted(path.stem for path in PHOTOS.glob("*.parquet"))

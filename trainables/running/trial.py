@@ -14,8 +14,9 @@ from trainables.images.domains import Domain
 from trainables.images.grids import BY_CLASS, GRID_IMAGES, class_grid, image_grid
 from trainables.methods.method import unfit
 from trainables.methods.registry import method_of
+from trainables.metrics.context import EvalContext
 from trainables.metrics.features import load_extractor
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 from trainables.running.given import gather
 from trainables.storage.home import Home, fetch, writing
 from trainables.training.checkpoints import make_good, restore, save, together

@@ -15,10 +15,11 @@ from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
 from trainables.images.samples import Samples
 from trainables.machine.devices import best_device
+from trainables.metrics.context import EvalContext
 from trainables.metrics.distances import frechet_distance
 from trainables.metrics.features import load_extractor
 from trainables.metrics.manifolds import NEIGHBOURS, manifold_scores
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 from trainables.metrics.reference import reference, remembered
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.sampling import critic_logits, sample

@@ -13,10 +13,11 @@ from trainables.images.domains import Domain, write_domain
 from trainables.images.grids import EACH_SHOWN, GAP, class_grid
 from trainables.images.samples import Samples
 from trainables.metrics.by_class import Labelled, chance, class_accuracy, classes_compared, mean_kernel_distance
+from trainables.metrics.context import EvalContext
 from trainables.metrics.distances import kernel_distance
 from trainables.metrics.features import Extractor
 from trainables.metrics.iw import measurable
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 
 IW = IwProtocol(folds=5)
 CENTRES = np.array([[4.0, 0, 0], [0, 4, 0], [0, 0, 4]])

@@ -8,9 +8,10 @@ from torch.nn import functional as F
 from spaces.protocol import Protocol
 from trainables.images.domains import Domain, write_domain
 from trainables.images.samples import Samples
+from trainables.metrics.context import EvalContext
 from trainables.metrics.diversity import MEMBERS, embedding, intra_cluster
 from trainables.metrics.features import lite0, lite0_inputs
-from trainables.metrics.metrics import EvalContext, measure
+from trainables.metrics.metrics import measure
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,10 @@ from spaces.errors import UserError
 from spaces.protocol import METRICS, IwProtocol, Protocol
 from trainables.images.domains import Domain, write_domain
 from trainables.images.samples import Samples
+from trainables.metrics.context import EvalContext
 from trainables.metrics.distances import Moments, frechet_distance
 from trainables.metrics.features import Extractor
-from trainables.metrics.metrics import METRIC_FUNCTIONS, EvalContext, Measurement, measure
+from trainables.metrics.metrics import METRIC_FUNCTIONS, Measurement, measure
 
 CPU = torch.device("cpu")
 IW = IwProtocol(folds=5, held_out=60)
