@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 
 from search.records.study import StudySpec
+from spaces.networks import classes_of
 from spaces.suggest import UNVARIED
 
 
@@ -45,7 +46,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}",
         "name": name or spec.name,
     }
-    return _search(spec, options, "--early-stopping" if spec.early_stopping else "--no-early-stopping")
+    return _search(spec, options, *_asked(spec), "--early-stopping" if spec.early_stopping else "--no-early-stopping")
 
 
 def short_command(spec: StudySpec, *, name: str) -> str:
@@ -59,7 +60,13 @@ def short_command(spec: StudySpec, *, name: str) -> str:
         "sources": _sources(spec),
         "name": name,
     }
-    return _search(spec, options, *([] if spec.early_stopping else ["--no-early-stopping"]))
+    return _search(spec, options, *_asked(spec), *([] if spec.early_stopping else ["--no-early-stopping"]))
+
+
+def _asked(spec: StudySpec) -> list[str]:
+    """The flag of a study of conditional GANs."""
+    network = getattr(spec.base, "network", None)
+    return ["--conditional"] if network is not None and classes_of(network) else []
 
 
 def _sources(spec: StudySpec) -> str | None:

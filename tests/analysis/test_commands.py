@@ -7,6 +7,7 @@ import understock
 from analysis.commands import again, longer, search_command
 from search.launch import resolve_study
 from search.records.study import StudySpec
+from spaces.networks import conditional
 
 COMMANDS = typer.main.get_command(understock.app)
 PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--track", "--dry-run", "--home"} | {
@@ -17,7 +18,9 @@ PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--t
 
 def test_every_option_that_defines_a_study_is_in_its_command(new_study):
     study = new_study(max_seconds=90.0, memory_per_trial=2**30)
-    base = study.spec.base.model_copy(update={"data": study.spec.base.data.model_copy(update={"target_images": 50})})
+    base = study.spec.base
+    fewer, by_class = base.data.model_copy(update={"target_images": 50}), conditional(base.network, 10)
+    base = base.model_copy(update={"data": fewer, "network": by_class})
     given = shlex.split(search_command(study.spec.model_copy(update={"base": base})))
     flags = {max(option.opts, key=len) for option in COMMANDS.commands["search"].params} - PLACE
     assert flags == {word for word in given if word.startswith("--")}
