@@ -52,11 +52,7 @@ CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]
 
-METHODS: Mapping[str, Mapping[str, object]] = {
-    "direct": {"method": "direct"},
-    "cyclegan": {"method": "cyclegan"},
-    "cyclegan, no identity": {"method": "cyclegan", "weights": {"identity": 0}},
-}
+METHODS: Mapping[str, Mapping[str, object]] = {"direct": {"method": "direct"}, "cyclegan": {"method": "cyclegan"}}
 """What is trained: settings by what they are called in the table."""
 
 

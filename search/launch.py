@@ -22,13 +22,14 @@ from search.source_domains import find_domains, measuring_translations
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.from_source import FromSourceConfig
 from spaces.networks import classes_of, unconditional
 from spaces.networks import conditional as conditional_on
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import parse_trial
+from spaces.trials import CONFIGS, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
@@ -167,6 +168,10 @@ def _classes(domain: Domain, space: Space, asked: bool) -> int | None:
     """How many classes trials are conditional on, None of an unconditional study; UserError where the domain has none."""
     if not (asked or space.conditional):
         return None
+    if without := [name for name in space.methods if issubclass(CONFIGS[name], FromSourceConfig)]:
+        raise UserError(
+            f"method {without[0]!r} trains no conditional GAN; leave --conditional out, or take another --space"
+        )
     if reason := without_classes(domain):
         raise UserError(f"{'--conditional' if asked else 'a space of conditional GANs'}: {reason}")
     return domain.labels_known

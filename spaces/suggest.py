@@ -58,10 +58,17 @@ def quickstart(trial: optuna.Trial, *, sources: Sequence[str], train_images: int
         trial.suggest_categorical("transfer/parts", ["generator", "discriminator", "both"])
 
 
-def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
-    """Which source, and how it is used: fine-tuned as in quickstart, or sampled as it is, where nothing else varies."""
+def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str] = ()) -> None:
+    """Which source, and how it is used: fine-tuned as in quickstart, or sampled as it is, where nothing else varies.
+
+    Where all sources are domains of the home too, their images may also be translated, or left as they are.
+    """
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
-    if source == SCRATCH or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
+    ways = ["finetune", "as_is", *(["cyclegan", "untranslated"] if domains else [])]
+    method = "finetune" if source == SCRATCH else trial.suggest_categorical("method", ways)
+    if method == "cyclegan":
+        trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    if method == "finetune":
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
 
 
@@ -194,9 +201,14 @@ SPACES: Mapping[str, Space] = {
     "methods": Space(
         methods,
         _MINUTES,
-        [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {"method": "as_is"}],
+        [
+            {**_GOOD, "method": "finetune", "transfer/parts": "both"},
+            {"method": "as_is"},
+            {"method": "cyclegan", "training/lr": 2e-4},
+            {"method": "untranslated"},
+        ],
         _GOOD_FROM_SCRATCH,
-        methods=("finetune", "as_is"),
+        methods=("finetune", "as_is", "cyclegan", "untranslated"),
     ),
     "from_a_source": Space(
         from_a_source,

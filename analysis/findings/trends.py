@@ -85,7 +85,8 @@ def trends(rows: pd.DataFrame, metric: Metric) -> list[Trend]:
 
 def _curve(values: pd.Series | pd.DataFrame, metric: Metric) -> np.ndarray:
     """Scores on the scale on which changes add up, lower is better."""
-    return np.asarray(np.log(values) if metric.is_ratio else metric.sign * values, float)
+    found = values.to_numpy(float)
+    return np.log(found) if metric.is_ratio else np.asarray(metric.sign * found)
 
 
 def _noise(scored: pd.DataFrame, metric: Metric) -> tuple[float, int] | None:

@@ -191,3 +191,10 @@ def test_a_source_that_a_method_of_the_space_cant_use_is_left_out_with_a_line_an
         resolve_study(home, "dots", "from_a_source", sources="seed-7,alone")
     assert str(refused.value) == why
     assert "alone" in resolve_study(home, "dots", "methods", sources="seed-7,alone").spec.sources
+
+
+def test_methods_that_train_no_conditional_gan_are_refused_for_one(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    with pytest.raises(UserError, match="method 'minegan' trains no conditional GAN; leave --conditional out"):
+        resolve_study(home, "dots", "from_a_source", sources="seed-7", conditional=True)

@@ -1,6 +1,6 @@
 """Which domains a study translates from: those that fit, with a line for each that was named and does not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -100,3 +100,31 @@ def test_other_spaces_take_source_models_as_before(home: Home, tiny_domain: str,
     add(home, "rings")
     spec = resolve(home, space="quickstart", sources="seed-7").spec
     assert (spec.sources, spec.domains) == (("seed-7",), ())
+
+
+def test_methods_translate_where_each_source_model_is_called_like_a_domain_that_fits(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]
+) -> None:
+    new_source("rings")
+    add(home, "rings")
+    spec = resolve(home, space="methods", sources="rings", trials=9).spec
+    assert (spec.sources, spec.domains) == (("rings",), ("rings",))
+    planned = first_trials(spec, load_space("methods"))
+    assert [values.get("method") for values in planned if values["source"] == "rings"] == [
+        "finetune",
+        "as_is",
+        "cyclegan",
+        "untranslated",
+    ]
+    assert spec.base.protocol.metrics[-1] == "content_shift"
+
+
+def test_else_methods_do_without_translation_and_a_line_says_why(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    resolved = resolve(home, space="methods", sources="seed-7")
+    assert resolved.spec.domains == () and "content_shift" not in resolved.spec.base.protocol.metrics
+    (said,) = (note for note in resolved.notes if "left out" in note)
+    assert said.startswith("methods cyclegan, untranslated are left out: unknown domain 'seed-7'")
+    planned = first_trials(resolved.spec, load_space("methods"))
+    assert {values.get("method") for values in planned if values["source"] == "seed-7"} == {"finetune", "as_is"}
