@@ -81,10 +81,10 @@ def shown(outcomes: Sequence[Outcome]) -> Table:
         found, key=lambda each: (found[each], -sum(math.isfinite(o.median_near) for o in outcomes if o.way == each))
     ):
         own = {each.target: each for each in outcomes if each.way == way}
-        worse = [worse_than(own[name], random[name]) for name in targets if name in random]
+        worse = [w for name in targets if name in random and (w := worse_than(own[name], random[name])) >= 0]
         at = float(np.exp(np.mean([math.log(own[name].at(0.05)) for name in targets])))
         cells = [_seconds(own[name].median_near) for name in targets]
-        table.add_row(way, _share(found[way]), *cells, _over(at), f"{np.nanmax(worse):.0%}" if worse else "")
+        table.add_row(way, _share(found[way]), *cells, _over(at), _share(max(worse, default=math.nan)))
     return table
 
 
