@@ -5,13 +5,12 @@ by, whatever the home has learnt since.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from search.launch import Resolved
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve
 from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools
@@ -20,12 +19,12 @@ from search.picking.recorded import Names, shipped, table_of, told, write_table
 from search.picking.told import Told, told_of
 from search.picking.transfer_model import Case
 from search.records.results import flat_config
-from search.records.study import StudyPaths, StudySpec, open_study
+from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
 from trainables.storage.home import Home, fetch
 
 ENOUGH = 8
-"""Trials of its bench, from which on a search goes by them unless its user says otherwise."""
+"""Trials of its bench, from which on a search says that it could go by them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +86,18 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
         write_table(paths.prior, table_of(_telling(home, spec)))
 
 
-def informed(home: Home, resolved: Resolved) -> Resolved:
-    """A study whose user left the sampler open: "transfer" where there is evidence of its bench, with a note that says so.
-
-    One that is there already keeps what it began with.
-    """
-    spec = resolved.spec
-    if spec.name in home.names("studies"):
-        began = open_study(home, spec.name)[1].sampler
-        return replace(resolved, spec=spec.model_copy(update={"sampler": began}))
+def hint(home: Home, spec: StudySpec) -> str | None:
+    """A line on the earlier trials that proposals could go by, where there are enough and the study does not go by them."""
     telling = _telling(home, spec)
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
-    if trials < ENOUGH:
-        return resolved
+    if spec.sampler != "tpe" or trials < ENOUGH:
+        return None
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
-    note = (
-        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike: proposals go by them; for "
-        "proposals that know of none: --sampler tpe"
+    return (
+        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike; for proposals that go by them: "
+        "--sampler transfer"
     )
-    return replace(resolved, spec=spec.model_copy(update={"sampler": "transfer"}), notes=(*resolved.notes, note))
 
 
 def _telling(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:

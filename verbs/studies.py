@@ -70,14 +70,13 @@ def search(
         ),
     ] = None,
     sampler: Annotated[
-        str | None,
+        str,
         typer.Option(
-            metavar="transfer|tpe|random|grid",
-            callback=given,
-            help="[default: transfer where earlier trials tell of it, else tpe]",
+            metavar="tpe|transfer|random|grid",
+            help="How trials are proposed; transfer goes by earlier ones.",
             rich_help_panel=STUDY,
         ),
-    ] = None,
+    ] = "tpe",
     conditional: Annotated[
         bool,
         typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
@@ -144,7 +143,7 @@ def search(
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
-        from search.prior import informed
+        from search.prior import hint
 
         where = Home.find(home)
         resolved = resolve_study(
@@ -169,9 +168,7 @@ def search(
             on_cluster=address is not None,
             conditional=conditional,
         )
-        if sampler is None:
-            resolved = informed(where, resolved)
-        for note in resolved.notes:
+        for note in filter(None, (*resolved.notes, hint(where, resolved.spec))):
             print(f"note: {note}", file=sys.stderr)
         if dry_run:
             return print_json({"study": resolved.spec.model_dump(), "an example trial": resolved.example.model_dump()})
