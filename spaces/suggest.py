@@ -194,7 +194,7 @@ _PLAIN: Mapping[str, Any] = {
 """What quickstart trains with, in the parameters of limited_data: what all else has to beat."""
 _SCRATCH_PLAIN = {name: value for name, value in _PLAIN.items() if not name.startswith("transfer/")}
 
-_BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 0.1}
+_BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 1.0}
 
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),

@@ -93,12 +93,12 @@ class Augment(Config):
 class Classifier(Config):
     """The auxiliary classifier of a conditional GAN, in the critic: the weights of its cross-entropy.
 
-    The authors of WGAN-GP train at 1 and 0.1, those of "Transferring GANs" at 1 and 1.
+    Both are 1, as in "Transferring GANs"; the authors of WGAN-GP have 0.1 for the generator.
     """
 
     critic: NonNegativeFloat = 1.0
     """On real images, in the critic's loss."""
-    generator: NonNegativeFloat = 0.1
+    generator: NonNegativeFloat = 1.0
     """On generated images, in the generator's loss."""
 
     @model_validator(mode="after")
