@@ -5,8 +5,9 @@
 
 `smallest` is METHODS.md's test of AC-GAN: domain `mnist` of the home (`domains add mnist builtin:mnist --resolution 32`), from
 scratch, 1,200 generator steps (300 are too few), three seeds; class accuracy should pass 0.8, where an unconditional GAN's,
-with labels by the data's prior, is that of guessing. `figure` is section 5 of "Transferring GANs" at our scale: a conditional target from scratch,
-from an unconditional and from a conditional source of the same images and training; score against images seen, two seeds.
+with labels by the data's prior, is that of guessing. `figure` is section 5 of "Transferring GANs" at our scale: a conditional
+target from scratch, from an unconditional and from a conditional source of the same images and training; score against
+images seen, two seeds.
 
 Rows go to docs/conditional-smallest.csv and docs/conditional-transfer.csv (or --output) as they are measured; a run that is
 there is not trained again, and one that was killed goes on.
