@@ -43,8 +43,8 @@ def inputs_grid(paths: StudyPaths, domain: str) -> Path:
 
 def start_grid(study: StudyData, trial: int) -> Path:
     """The grid of what a trial's samples are made from: the images that it translates, or else its source model's samples."""
-    config = study.config(trial)
-    return inputs_grid(study.paths, config.source) if config.domains else source_grid(study.paths, config.source)
+    source = study.row(trial)["source"]
+    return inputs_grid(study.paths, source) if study.translates(trial) else source_grid(study.paths, source)
 
 
 def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
@@ -88,7 +88,7 @@ def prepare(study: StudyData) -> Iterator[str]:
     best = study.ranked.iloc[0]
     trial, source, protocol = int(best["trial"]), str(best["source"]), study.spec.base.protocol
     is_source = best[WAY] == AS_IS  # whose own samples are the source's
-    start, translates = start_grid(study, trial), bool(study.config(trial).domains)
+    start, translates = start_grid(study, trial), study.translates(trial)
     if source != SCRATCH and not is_source and not start.is_file():
         from trainables.running.drawing import write_inputs_grid
         from trainables.sources.pictures import write_source_grid

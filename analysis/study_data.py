@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -20,8 +21,9 @@ from analysis.words import used
 from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
+from spaces.methods.translation import TranslationConfig
 from spaces.protocol import Metric
-from spaces.trials import DEFAULT_METHOD
+from spaces.trials import CONFIGS, DEFAULT_METHOD
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
@@ -139,8 +141,16 @@ class StudyData:
 
     def config(self, trial: int) -> TrialConfig:
         """A trial's whole config, out of its row."""
-        row = self.rows[self.rows["trial"] == trial].iloc[-1]
-        return config_of(row)
+        return config_of(self.row(trial))
+
+    def translates(self, trial: int) -> bool:
+        """Whether a trial makes its images from those of a source domain."""
+        method = CONFIGS.get(self.row(trial)["method"])
+        return method is not None and issubclass(method, TranslationConfig)
+
+    def row(self, trial: int) -> "pd.Series[Any]":
+        """A trial's last evaluation."""
+        return self.rows[self.rows["trial"] == trial].iloc[-1]
 
     def whole_or_head(self, caption: str, frame: pd.DataFrame, names: dict[str, str]) -> Sheet:
         """The frame as a folded table, or its first 500 rows and the command that gives all."""

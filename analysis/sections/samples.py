@@ -45,7 +45,7 @@ def _block(study: StudyData) -> Block:
         return Block(f"Not enough data: no trial with a score has left samples; {study.cure}.")
     source, notes = _source(study, best.to_dict()) if best[WAY] != AS_IS else ([], [])
     lead = "The same random inputs (z) in the same places, unselected, from each trial's last evaluation."
-    if study.config(int(best["trial"])).domains:
+    if study.translates(int(best["trial"])):
         lead = (
             "The same held-out source images in the same places, unselected, translated by each trial's last evaluation; what is "
             "made from noise has the same z in the same places."
@@ -84,7 +84,7 @@ def _source(study: StudyData, row: dict[str, object]) -> tuple[list[Image], list
     name, trial = str(row["source"]), int(str(row["trial"]))
     if name == SCRATCH:
         return [], []
-    path, translates = start_grid(study, trial), bool(study.config(trial).domains)
+    path, translates = start_grid(study, trial), study.translates(trial)
     if not path.is_file():
         what = f"the images of {name} that are translated" if translates else f"what {name} makes of the same z"
         where = f"{name} is in the home" if translates else f"{name} is on the shelf"
@@ -128,7 +128,7 @@ def _strip(row: dict[str, object], study: StudyData) -> Image | None:
     for place, path in enumerate(chosen):
         with Pillow.open(path) as grid:
             sheet.paste(grid.convert("RGB").crop((0, 0, min(width, grid.width), size)), (0, place * (size + GAP)))
-    translates = bool(study.config(int(str(row["trial"]))).domains)
+    translates = study.translates(int(str(row["trial"])))
     first = ("the source images, then " if translates else "the source model, then ") if start.is_file() else ""
     told = ", ".join(text(int(steps[i].stem)) for i in keep)
     columns = f"{STRIP_COLUMNS} {'images' if translates else 'z'}"

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from spaces.methods.finetune import Loss
 from trainables.methods.registry import open_sampler
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
@@ -230,7 +231,7 @@ def test_a_search_over_them_has_their_familys_settings(
     base = json.loads(said)["study"]["base"]
     assert code == 0
     assert base["network"]["family"] == "dcgan"
-    assert base["loss"] == {"name": "nonsaturating", "penalty": 0.0, "n_critic": 1}
+    assert Loss(**base["loss"]) == Loss(name="nonsaturating", penalty=0.0, n_critic=1)
     assert (base["optim"]["beta1"], base["optim"]["beta2"]) == (0.5, 0.999)
 
 
