@@ -5,7 +5,8 @@
 `record` makes the domains (of ../shared/domains) and the source models that are missing, then runs the studies of `plan.WAVES`
 as `understock search` and `resume` do, one trial at a time on one core. Interrupt it when you like: the same command goes on,
 and studies that the exported table has already are not run again, so nothing is lost with the home. `export` writes what is
-complete to `search/picking/recorded.parquet`, which ships, and its data card.
+complete to `transfer.parquet`, beside its data card; once every target has a study there it ships with the package, as
+`search/picking/recorded.parquet`.
 """
 
 import argparse
@@ -63,7 +64,9 @@ def record(home: Home, hours: float, concurrency: int) -> int:
     for wave in WAVES:
         for target in TARGETS:
             study = wave.study(target)
-            if ended(of_study(known, study), wave, target) or ended(table_of(home, study), wave, target):
+            if (known is not None and ended(of_study(known, study), wave, target)) or ended(
+                table_of(home, study), wave, target
+            ):
                 continue
             if (status := run(home, wave, target, concurrency, until)) or time.monotonic() >= until:
                 return status

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.recorded_transfer.export import TABLE
 from benchmarks.search_efficiency.figure import figure
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import Outcome, outcome, shares, worse_than
@@ -30,7 +31,7 @@ from benchmarks.search_efficiency.peers import PEERS, there
 from benchmarks.search_efficiency.replay import Replay
 from benchmarks.search_efficiency.table import WITHIN, Target, targets_of
 from benchmarks.search_efficiency.ways import RANDOM, WAYS, Way
-from search.picking.recorded import SHIPPED, told
+from search.picking.recorded import told
 from trainables.storage.home import writing
 
 OUT = Path(__file__).parent
@@ -103,7 +104,7 @@ def _over(ratio: float) -> str:
 def main() -> int:
     """Read the command line; gives an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--table", type=Path, default=SHIPPED, help="a recorded table [the shipped one]")
+    parser.add_argument("--table", type=Path, default=TABLE, help="a recorded table [that of recorded_transfer]")
     parser.add_argument("--made-up", action="store_true", help="a made-up table instead")
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--share", type=float, default=0.3, help="of the grid's cost that a search may spend")
