@@ -108,8 +108,8 @@ def card(table: pa.Table, size: int) -> str:
         "",
         "Written by `python -m benchmarks.recorded_transfer export`; not by hand.",
         "",
-        f"{len(last)} of the {planned} trials of the plan (`plan.py`), {table.num_rows:,} evaluations, {hours:.1f} hours of a core that did other work too, "
-        f"{size / 1e6:.2f} MB. {_ways(statuses)}.",
+        f"{len(last)} of the {planned} trials of the plan (`plan.py`), {table.num_rows:,} evaluations, "
+        f"{hours:.1f} hours of a core that did other work too, {size / 1e6:.2f} MB. {_ways(statuses)}.",
         "",
         "| what | how |",
         "|---|---|",
