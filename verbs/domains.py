@@ -85,7 +85,7 @@ def add(
 def _classes(number: int, names: Sequence[str]) -> str:
     """How many classes there are, and what the first are called."""
     if not names:
-        return f"{number} classes"
+        return "1 class" if number == 1 else f"{number} classes"
     more = ", ..." if len(names) > CLASSES_SHOWN else ""
     return f"{number} classes ({', '.join(names[:CLASSES_SHOWN])}{more})"
 
