@@ -354,6 +354,13 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+def offset_drift(case: str) -> float:
+    """How far rounding may move a Wasserstein critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
+    config = config_of(case)
+    rates = config.rates if getattr(getattr(config, "loss", None), "name", "") == "wgan_gp" else None
+    return 1e-6 + 2 * (rates[1] if rates else 0)
+
+
 @pytest.mark.ray  # slow as those, without Ray
 def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
     mp.spawn(worker, (str(home.root), tmp_path), nprocs=2)
@@ -364,7 +371,9 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
         for alone, shared, other in zip(one, first[case], second[case], strict=True):
             assert (alone.status, alone.images_seen) == (shared["status"], shared["images_seen"]), case
             assert shared["losses"] == other["losses"] and other["metrics"] == {}, case
-            assert shared["losses"] == pytest.approx(dict(alone.losses), rel=1e-3), case
+            for name, loss in alone.losses.items():
+                drift = offset_drift(case) if name == "loss_g" else 1e-6
+                assert shared["losses"][name] == pytest.approx(loss, rel=1e-3, abs=drift), (case, name)
             assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
         assert not files_in(tmp_path / f"{case}-1").model.exists(), case
         one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
