@@ -1,6 +1,7 @@
 """CDC: the distance loss, the patch critic, and the anchors."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces.methods.cdc import CdcConfig
-from spaces.trials import parse_trial
 from trainables.images.batches import Batch
 from trainables.methods.finetuning.cdc import Cdc, PatchCritic, block_features, build, divergence
 from trainables.running.given import gather
@@ -24,24 +24,8 @@ Make = Callable[..., CdcConfig]
 
 
 @pytest.fixture
-def config(tiny_domain: str, tiny_source: SourceModel) -> Make:
-    values = {
-        "target": tiny_domain,
-        "method": "cdc",
-        "source": "seed-7",
-        "network": {"resolution": 32, "width": 2, "z_dim": 8},
-        "loss": {"n_critic": 2},
-        "optim": {"batch": 4},
-        "data": {"target_images": 10},
-        "budget": {"images": 32, "eval_every_images": 16},
-    }
-
-    def make(**fields: Any) -> CdcConfig:
-        parsed = parse_trial(values | fields, "test")
-        assert isinstance(parsed, CdcConfig)
-        return parsed
-
-    return make
+def config(from_seed_7: Callable[..., CdcConfig]) -> Make:
+    return partial(from_seed_7, CdcConfig, data={"target_images": 10})
 
 
 def learner_of(config: CdcConfig, home: Home) -> Cdc:

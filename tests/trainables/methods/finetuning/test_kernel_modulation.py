@@ -1,7 +1,7 @@
 """AdAM: the modulation, the importance of filters, and the control."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.methods.kernel_modulation import KernelModulationConfig
-from spaces.trials import parse_trial
 from trainables.images.batches import Batch
 from trainables.methods.finetuning.kernel_modulation import KernelModulation, ModulatedFilters, build
 from trainables.running.given import gather
-from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 from trainables.training.parallel import Group
 
@@ -27,24 +25,14 @@ LAYERS: list[Callable[[], nn.Module]] = [
 
 
 @pytest.fixture
-def config(tiny_domain: str, tiny_source: SourceModel) -> Make:
-    values = {
-        "target": tiny_domain,
-        "method": "kernel_modulation",
-        "source": "seed-7",
-        "network": {"resolution": 32, "width": 2, "z_dim": 8},
-        "loss": {"n_critic": 2},
-        "optim": {"batch": 4, "lr_g": 1e-2, "lr_d": 1e-2},
-        "modulation": {"probe_steps": 2, "fisher_steps": 2, "fisher_images": 2},
-        "budget": {"images": 80, "eval_every_images": 80},
-    }
-
-    def make(**fields: Any) -> KernelModulationConfig:
-        parsed = parse_trial(values | fields, "test")
-        assert isinstance(parsed, KernelModulationConfig)
-        return parsed
-
-    return make
+def config(from_seed_7: Callable[..., KernelModulationConfig]) -> Make:
+    return partial(
+        from_seed_7,
+        KernelModulationConfig,
+        optim={"batch": 4, "lr_g": 1e-2, "lr_d": 1e-2},
+        modulation={"probe_steps": 2, "fisher_steps": 2, "fisher_images": 2},
+        budget={"images": 80, "eval_every_images": 80},
+    )
 
 
 def images(seed: int) -> Batch:

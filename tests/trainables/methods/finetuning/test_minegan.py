@@ -1,7 +1,7 @@
 """MineGAN: the miner, its two stages, and several generators."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
@@ -27,24 +27,9 @@ Make = Callable[..., MineganConfig]
 
 
 @pytest.fixture
-def config(tiny_domain: str, tiny_source: SourceModel, new_source: Callable[..., SourceModel]) -> Make:
+def config(from_seed_7: Callable[..., MineganConfig], new_source: Callable[..., SourceModel]) -> Make:
     new_source("seed-8", seed=8)
-    values = {
-        "target": tiny_domain,
-        "method": "minegan",
-        "source": "seed-7",
-        "network": {"resolution": 32, "width": 2, "z_dim": 8},
-        "loss": {"n_critic": 2},
-        "optim": {"batch": 4},
-        "budget": {"images": 32, "eval_every_images": 16},
-    }
-
-    def make(**fields: Any) -> MineganConfig:
-        parsed = parse_trial(values | fields, "test")
-        assert isinstance(parsed, MineganConfig)
-        return parsed
-
-    return make
+    return partial(from_seed_7, MineganConfig)
 
 
 def learner_of(config: MineganConfig, home: Home) -> Minegan:
