@@ -21,9 +21,8 @@ from analysis.words import used
 from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
-from spaces.methods.translation import TranslationConfig
 from spaces.protocol import Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD
+from spaces.trials import CONFIGS, DEFAULT_METHOD, translates
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
@@ -145,8 +144,8 @@ class StudyData:
 
     def translates(self, trial: int) -> bool:
         """Whether a trial makes its images from those of a source domain."""
-        method = CONFIGS.get(self.row(trial)["method"])
-        return method is not None and issubclass(method, TranslationConfig)
+        method = self.row(trial)["method"]
+        return method in CONFIGS and translates(method)
 
     def row(self, trial: int) -> "pd.Series[Any]":
         """A trial's last evaluation."""

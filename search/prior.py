@@ -88,9 +88,11 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
 
 def hint(home: Home, spec: StudySpec) -> str | None:
     """A line on the earlier trials that proposals could go by, where there are enough and the study does not go by them."""
+    if spec.sampler != "tpe":
+        return None
     telling = _telling(home, spec)
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
-    if spec.sampler != "tpe" or trials < ENOUGH:
+    if trials < ENOUGH:
         return None
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""

@@ -15,9 +15,8 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
-from spaces.methods.translation import TranslationConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from spaces.trials import CONFIGS, parse_trial
+from spaces.trials import CONFIGS, parse_trial, translates
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
 
@@ -91,7 +90,7 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
 
 def takes_domains(space: Space) -> bool:
     """Whether some method of the space translates the images of source domains."""
-    return any(issubclass(lookup(CONFIGS, "method", name), TranslationConfig) for name in space.methods)
+    return any(map(translates, space.methods))
 
 
 def _check(config: TrialConfig, spec: StudySpec) -> None:

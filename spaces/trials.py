@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, SerializeAsAny
 
 from spaces.config import TrialConfig
-from spaces.errors import UserError
+from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
 from spaces.methods.cyclegan import CycleGanConfig
@@ -14,6 +14,7 @@ from spaces.methods.direct import DirectConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
+from spaces.methods.translation import TranslationConfig
 from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
 
@@ -57,6 +58,11 @@ def parse_trial_json(text: str, where: str) -> TrialConfig:
     except ValueError as error:
         raise UserError(f"{where} is not JSON ({error})") from None
     return parse_trial(values, where)
+
+
+def translates(method: str) -> bool:
+    """Whether trials of that method make their images from those of source domains; UserError for an unknown method."""
+    return issubclass(lookup(CONFIGS, "method", method), TranslationConfig)
 
 
 def own_settings(config: type[TrialConfig]) -> list[str]:

@@ -6,9 +6,8 @@ from search.proposals import grid, probe, trial_config
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
-from spaces.methods.translation import TranslationConfig
 from spaces.suggest import Space
-from spaces.trials import CONFIGS, DEFAULT_METHOD
+from spaces.trials import DEFAULT_METHOD, translates
 
 
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
@@ -31,7 +30,7 @@ def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
         {"source": source} | dict(values)
         for source in choices
         for values in (space.scratch_first if source == SCRATCH else space.transfer_first)
-        if spec.domains or not issubclass(CONFIGS[values.get("method", DEFAULT_METHOD)], TranslationConfig)
+        if spec.domains or not translates(values.get("method", DEFAULT_METHOD))
     ]
 
 

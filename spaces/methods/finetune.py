@@ -140,20 +140,13 @@ def fitting_transfer(transfer: Mapping[str, Any], parts: str) -> dict[str, Any]:
     return {name: value for name, value in transfer.items() if parts in needing.get(name, (parts,))} | {"parts": parts}
 
 
-class FinetuneConfig(TrialConfig):
-    """A GAN that starts from a source model's networks, or from random ones, and trains on the target."""
+class GanConfig(TrialConfig):
+    """What the training of a GAN takes, by fine-tuning or by a method that differs from it in one thing."""
 
-    method: Literal["finetune"] = "finetune"
     network: NetworkConfig
     loss: Loss = Loss()
     optim: Optim = Optim()
     augment: Augment = Augment()
-    transfer: Transfer = Transfer()
-    classifier: Classifier = Classifier()
-
-    @property
-    def parts(self) -> str:
-        return self.transfer.parts
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -162,6 +155,18 @@ class FinetuneConfig(TrialConfig):
     @property
     def batch(self) -> int:
         return self.optim.batch
+
+
+class FinetuneConfig(GanConfig):
+    """A GAN that starts from a source model's networks, or from random ones, and trains on the target."""
+
+    method: Literal["finetune"] = "finetune"
+    transfer: Transfer = Transfer()
+    classifier: Classifier = Classifier()
+
+    @property
+    def parts(self) -> str:
+        return self.transfer.parts
 
     @model_validator(mode="after")
     def _classifies_classes(self) -> Self:

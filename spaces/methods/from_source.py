@@ -4,32 +4,19 @@ from typing import Self
 
 from pydantic import ValidationError, model_validator
 
-from spaces.config import SCRATCH, TrialConfig
-from spaces.methods.finetune import Augment, FinetuneConfig, Loss, Optim
-from spaces.networks import NetworkConfig, classes_of
+from spaces.config import SCRATCH
+from spaces.methods.finetune import FinetuneConfig, GanConfig
+from spaces.networks import classes_of
 from spaces.records import complaints
 
 
-class FromSourceConfig(TrialConfig):
+class FromSourceConfig(GanConfig):
     """A GAN that starts from both networks of a source model, and is fine-tuned but for what the method does otherwise.
 
     Its papers train with the non-saturating loss, R1 and StyleGAN2's rates. Here loss and rates are fine-tuning's own, so
-    that what differs from fine-tuning is the method alone.
+    that what differs from fine-tuning is the method alone. The network is the source model's own, without its classes where
+    it has some.
     """
-
-    network: NetworkConfig
-    """The source model's own, without its classes where it has some."""
-    loss: Loss = Loss()
-    optim: Optim = Optim()
-    augment: Augment = Augment()
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.optim.lr_g, self.optim.lr_d
-
-    @property
-    def batch(self) -> int:
-        return self.optim.batch
 
     @property
     def finetuning(self) -> FinetuneConfig:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.metrics.features import lite0, lite0_inputs
+from trainables.metrics.features import lite0, lite0_inputs, lite0_maps
 from trainables.metrics.manifolds import squared_distances
 
 CENTRES = 100
@@ -47,21 +46,13 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 def embedding(device: torch.device) -> Embed:
     """The embedding by EfficientNet-Lite0's maps, loaded onto `device`."""
     network, _ = lite0(_SIZE, device)
-    maps: list[Tensor] = []
-
-    def keep(block: Any, given: Any, output: Tensor) -> None:
-        maps.append(output)
-
-    for block in _STAGES.values():
-        network._blocks[block].register_forward_hook(keep)
 
     @torch.inference_mode()
     def embed(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(images), 64):
-            maps.clear()
             part = torch.from_numpy(np.ascontiguousarray(images[start : start + 64])).to(device)
-            network.extract_features(lite0_inputs(part, _SIZE))
+            maps = lite0_maps(network, lite0_inputs(part, _SIZE), _STAGES.values())
             parts.append(torch.cat([_scaled(each) for each in maps], 1).cpu())
         return torch.cat(parts).numpy()
 

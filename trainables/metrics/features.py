@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -192,10 +192,20 @@ def lite0_inputs(images: Tensor, size: int) -> Tensor:
     return ((resize(images, size) - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
+def lite0_maps(network: EfficientNet, inputs: Tensor, blocks: Collection[int]) -> list[Tensor]:
+    """What comes out of these blocks of EfficientNet-Lite0, in their order; what lies behind the last is not computed."""
+    x, found = network._swish(network._bn0(network._conv_stem(inputs))), []
+    for number, block in enumerate(network._blocks[: max(blocks) + 1]):
+        x = block(x)
+        if number in blocks:
+            found.append(x)
+    return found
+
+
 CONTENT_SIZE = 128
 """Pixels along a side that content is looked at with: the maps below have 8 places along a side then."""
-_CONTENT_BLOCKS = 11
-"""The blocks of EfficientNet-Lite0 up to the end of those of 112 channels."""
+_CONTENT_BLOCK = 10
+"""The last block of EfficientNet-Lite0 with 112 channels."""
 
 
 def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 64) -> Tensor:
@@ -204,10 +214,7 @@ def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 6
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for start in range(0, len(images), batch):
             part = torch.asarray(images[start : start + batch], device=device, copy=True)
-            x = network._swish(network._bn0(network._conv_stem(lite0_inputs(part, CONTENT_SIZE))))
-            for block in network._blocks[:_CONTENT_BLOCKS]:
-                x = block(x)
-            found.append(x.cpu())
+            found += [maps.cpu() for maps in lite0_maps(network, lite0_inputs(part, CONTENT_SIZE), [_CONTENT_BLOCK])]
     return torch.cat(found)
 
 

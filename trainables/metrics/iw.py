@@ -52,12 +52,12 @@ def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str |
 
 
 def _without_classes(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str | None]:
-    by_class = [name for name in protocol.metrics if METRICS[name].by_class]
-    if not by_class or domain.classes > 1:
+    without = protocol.without_classes()
+    if domain.classes > 1 or without == protocol:
         return protocol, None
-    metrics = tuple(name for name in protocol.metrics if name not in by_class)
+    by_class = [name for name in protocol.metrics if name not in without.metrics]
     why = f"{' and '.join(by_class)} left out: domain {domain.name!r} has no classes; import it from class folders"
-    return protocol.model_copy(update={"metrics": metrics}), why
+    return without, why
 
 
 def independent_wasserstein(real: NDArray[np.floating], fake: NDArray[np.floating], protocol: IwProtocol) -> Estimate:
