@@ -127,3 +127,5 @@ def test_the_command_writes_what_it_found_and_says_where_there_is_no_table(tmp_p
     assert "plotly" in (tmp_path / "results.html").read_text()
     missing = subprocess.run([*command, "--table", str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
     assert missing.returncode == 2 and "there is no such table" in missing.stderr
+    strange = subprocess.run([*command, "--made-up", "--ways", "luck"], cwd=ROOT, capture_output=True, text=True)
+    assert strange.returncode == 2 and "unknown way 'luck'; known: grid in random order" in strange.stderr

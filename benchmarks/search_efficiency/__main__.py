@@ -118,6 +118,8 @@ def main() -> int:
     table = made_up() if given.made_up else pq.read_table(given.table)
     targets = targets_of(study for study, _ in told(table, None))
     ways = given.ways.split(",") if given.ways else list(ways_there())
+    if unknown := [way for way in ways if way not in ways_there()]:
+        parser.error(f"--ways: unknown way {unknown[0]!r}; known: {', '.join(ways_there())}")
     outcomes = all_replayed(targets, ways, given.seeds, given.share, given.jobs)
     about = f"{len(targets)} targets, {sum(len(t.cells) for t in targets)} cells, {given.seeds} seeds"
     print(f"{about}; seconds to within {WITHIN - 1:.0%} of the table's best, in the median over seeds", flush=True)
