@@ -46,6 +46,24 @@ class Dcgan(Config):
     width: Channels = 64
     """Channels at half the resolution; they double at each halving, without an end (512 at 4 pixels for 64)."""
     z_dim: Channels = 100
+    classes: Annotated[int, Field(gt=1, le=10_000)] | None = None
+    """How many classes the generator can be asked for, by a one-hot vector beside z. Such a DCGAN is ranked and sampled, and
+    not trained here: its critic, if it ever had one, is not known."""
+
+
+class Mimicry(Config):
+    """The ResNets of SNGAN and WGAN-GP as mimicry has them (Lee and Town 2020)."""
+
+    family: Literal["mimicry"] = "mimicry"
+    resolution: Literal[32, 48, 64, 128] = 64
+    """Pixels along a side."""
+    width: Annotated[int, Field(gt=0, le=128)] = 64
+    """Channels of the critic at the finest resolution: 128 for 32 pixels in the original, where the generator has twice as
+    many, else 64, as the generator; 16 times as many inside."""
+    z_dim: Channels = 128
+    critic: Literal["wgan_gp", "sngan"] = "wgan_gp"
+    """SNGAN's divides its weights by their largest singular value, and sums its last maps over space; WGAN-GP's averages
+    them."""
 
 
 class Translator(Config):
@@ -65,6 +83,10 @@ class Translator(Config):
     """Of the side in the critic: 2 see patches of 34 pixels, 3 (the paper's) of 70."""
 
 
+Network = Resnet | Dcgan | Mimicry
+"""A GAN's of any family, whose generator makes images of z."""
+
+
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -73,11 +95,13 @@ def _family(network: Any) -> str:
 
 
 NetworkConfig = Annotated[
-    Annotated[Resnet, Tag(f"{KIND}resnet")] | Annotated[Dcgan, Tag(f"{KIND}dcgan")],
+    Annotated[Resnet, Tag(f"{KIND}resnet")]
+    | Annotated[Dcgan, Tag(f"{KIND}dcgan")]
+    | Annotated[Mimicry, Tag(f"{KIND}mimicry")],
     Discriminator(
         _family,
         custom_error_type="unknown_family",
-        custom_error_message="unknown family of networks; known: dcgan, resnet",
+        custom_error_message="unknown family of networks; known: dcgan, mimicry, resnet",
     ),
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
@@ -89,42 +113,46 @@ ModelNetwork = Annotated[
 """The network of a model: a generator's, or a translator."""
 
 
-def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
+def parse_network(values: Mapping[str, Any], where: str) -> Network:
     """The network that `values` are of, by their family; UserError in one line that starts with `where`."""
-    network: TypeAdapter[Resnet | Dcgan] = TypeAdapter(NetworkConfig)
+    network: TypeAdapter[Network] = TypeAdapter(NetworkConfig)
     try:
         return network.validate_python(dict(values))
     except ValidationError as error:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: Resnet | Dcgan | Translator) -> int | None:
+def classes_of(network: Network | Translator) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
-    return network.classes if isinstance(network, Resnet) else None
+    return network.classes if isinstance(network, Resnet | Dcgan) else None
 
 
-def unconditional(network: Resnet | Dcgan) -> Resnet | Dcgan:
-    """The same network without conditions: what networks must agree in for one's weights to fit the other."""
+def unconditional(network: Network) -> Network:
+    """The same network without conditions: what networks must agree in for one's weights to fit the other.
+
+    A DCGAN of classes fits none without: batch norm follows its first layer, where a class's share has no place.
+    """
     if not isinstance(network, Resnet):
         return network
     return network.model_copy(update={"classes": None, "conditioning": "norm"})
 
 
-def conditional(network: Resnet | Dcgan | Translator, classes: int) -> Resnet | Dcgan:
+def conditional(network: Network | Translator, classes: int) -> Network:
     """The same network, conditional on so many classes; UserError for a family that has no such form."""
     if not isinstance(network, Resnet):
         raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet'")
     return network.model_copy(update={"classes": classes})
 
 
-def conditions(network: Resnet | Dcgan | Translator) -> str | None:
+def conditions(network: Network | Translator) -> str | None:
     """ "10 classes by norm"; None of a network without conditions."""
-    if not isinstance(network, Resnet) or network.classes is None:
+    classes = classes_of(network)
+    if classes is None:
         return None
-    return f"{network.classes} classes by {network.conditioning}"
+    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else 'concat'}"
 
 
-def told(network: Resnet | Dcgan | Translator) -> str:
+def told(network: Network | Translator) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"

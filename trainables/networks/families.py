@@ -6,17 +6,18 @@ import torch
 from torch import nn
 
 from spaces.errors import lookup
-from spaces.networks import Dcgan, Resnet, Translator
+from spaces.networks import Network, Translator
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
+from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
 from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
 
-AnyNetwork = Resnet | Dcgan
+AnyNetwork = Network
 
 
 def family_of(config: AnyNetwork | Translator) -> Family:
@@ -47,7 +48,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
     return build_network(DISCRIMINATOR, config, seed)
 
 
-FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN}
+FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": MIMICRY}
 """Generators of z, each with its critic: what source models are made of."""
 
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}

@@ -311,7 +311,7 @@ def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch
 
 FINETUNE = Method(
     config=FinetuneConfig,
-    needs=Needs(families=("resnet", "dcgan")),
+    needs=Needs(families=("resnet", "dcgan", "mimicry")),
     batches=real_batches,
     build=build,
     sampler=ZSampler,
