@@ -88,7 +88,7 @@ class StudySpec(Config):
     def of_trials(self, count: int) -> str:
         """ "5 of 24 trials", or "5 trials" where their number has no limit."""
         if self.trials is not None:
-            return f"{count} of {self.trials} trial{'' if self.trials == 1 else 's'}"
+            return f"{count} of {self.trials} trials"
         return f"{count} trial{'' if count == 1 else 's'}"
 
     @property
