@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis import tables
 from analysis.commands import again, longer
-from analysis.page import Block, Section, Sheet, Text, listed, plural
+from analysis.page import Block, Section, Sheet, Text, listed
 from analysis.study_data import StudyData, of_each
 from spaces.protocol import RECORD
 
@@ -78,7 +78,7 @@ def _block(study: StudyData) -> Block:
     spec = study.spec
     mixed = [name for name, values in tables.protocol(study.rows).items() if len(values) > 1]
     lead = (
-        f"Study {spec.name}: {len(study.trials)} of {plural(spec.trials, 'trial')} on target {spec.target}, "
+        f"Study {spec.name}: {spec.of_trials(len(study.trials))} on target {spec.target}, "
         f"space {spec.space}, sampler {spec.sampler} with seed {spec.seed}, created {spec.created}."
     )
     if mixed:
