@@ -6,14 +6,17 @@ A pickle is a program: of the machine that Python runs it on, this has the stack
 could be made to run code (CVE-2025-32434), and it lets a file grow storages and hash without end.
 """
 
+import mmap
 import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from trainables.sources.foreign.tensors import Allowance, Array, UnreadableError
+from trainables.sources.foreign.tensors import Allowance, Array, Dtype, UnreadableError
 
 MAX_MEMO = 10_000_000
+_HASHED_AS_THEY_ARE = 2**60
+"""Below this, no two whole numbers have one hash."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +42,7 @@ class Record:
     entries: dict[Any, Any] = field(default_factory=dict)
 
 
-@dataclass(eq=False)
-class Dtype:
-    """NumPy's name of a kind of number, until its state has given it a byte order."""
-
-    kind: str
-    order: str = "<"
-
-
+Stream = BinaryIO | mmap.mmap
 Meaning = Callable[[tuple[Any, ...]], Any]
 Persistent = Callable[[Any], Any]
 
@@ -64,13 +60,13 @@ class Interpreter:
         self.strangers: dict[str, int] = {}
         """The names that made records, and how many."""
 
-    def run(self, stream: BinaryIO) -> Any:
+    def run(self, stream: Stream) -> Any:
         """What the next pickle of the stream makes; the stream is behind it then. UnreadableError if it is none."""
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
-        for opcode, argument, _ in pickletools.genops(stream):
-            self._allowance.take_step()
+        for opcode, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
+            self._allowance.take_steps(1)
             if opcode.name == "STOP":
                 return self._pop()
             step = _STEPS.get(opcode.name)
@@ -90,6 +86,13 @@ class Interpreter:
     def _top(self) -> Any:
         self._push(value := self._pop())
         return value
+
+    def _drop(self) -> None:
+        """The mark, where it lies on top."""
+        if self._marks and self._marks[-1] == len(self._stack):
+            self._marks.pop()
+        else:
+            self._pop()
 
     def _marked(self) -> list[Any]:
         if not self._marks:
@@ -183,7 +186,12 @@ class Interpreter:
 
 
 def safe_key(key: Any) -> Any:
-    """A key that is hashed in no time: what is no plain value becomes one that equals itself alone."""
+    """A key that is hashed in no time: what is no plain value becomes one that equals itself alone.
+
+    So do huge whole numbers, which a file can choose to have one hash: texts' hashes are other ones in each process.
+    """
+    if isinstance(key, int) and abs(key) >= _HASHED_AS_THEY_ARE:
+        return Record("key", (key,))
     return key if key is None or isinstance(key, str | int | float | bytes) else Record("key", (key,))
 
 
@@ -228,7 +236,7 @@ _STEPS: Mapping[str, Step] = {
     "TUPLE3": lambda m, _: m._tuple_of(3),
     "DICT": lambda m, _: m._dict(),
     "MARK": lambda m, _: m._marks.append(len(m._stack)),
-    "POP": lambda m, _: m._pop(),
+    "POP": lambda m, _: m._drop(),
     "POP_MARK": lambda m, _: m._marked() and None,
     "DUP": lambda m, _: m._push(m._top()),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, number: m._recall(number)),

@@ -44,9 +44,9 @@ class Allowance:
         if self.tensor_bytes < 0:
             raise UnreadableError("its tensors are together larger than the file")
 
-    def take_step(self) -> None:
+    def take_steps(self, count: int) -> None:
         """UnreadableError once there were too many."""
-        self.steps -= 1
+        self.steps -= count
         if self.steps < 0:
             raise UnreadableError("its pickle has more steps than any checkpoint needs")
 
@@ -116,24 +116,39 @@ class View:
 
 
 @dataclass(eq=False)
+class Dtype:
+    """NumPy's name of a kind of number, until its state has given it a byte order."""
+
+    kind: str
+    order: str = "<"
+
+    def found(self) -> "np.dtype[np.generic]":
+        """NumPy's own; UnreadableError if there is none of that name."""
+        try:
+            return np.dtype(self.kind).newbyteorder(self.order)  # type: ignore[arg-type]
+        except TypeError:
+            raise UnreadableError(f"an array of {self.kind!r}, which NumPy does not know") from None
+
+
+@dataclass(eq=False)
 class Array:
     """A NumPy array, filled by its pickle's state."""
 
     allowance: Allowance
     shape: tuple[int, ...] = ()
-    dtype: np.dtype[np.generic] | None = None
+    dtype: "np.dtype[np.generic] | None" = None
     fortran: bool = False
     data: bytes = field(default=b"", repr=False)
 
     def fill(self, shape: object, dtype: object, fortran: object, data: object) -> None:
         """UnreadableError unless these are as many bytes as such an array has."""
         data = data.encode("latin-1") if isinstance(data, str) else data  # Python 2's bytes
-        if not (_naturals(shape) and isinstance(dtype, np.dtype) and isinstance(data, bytes | bytearray)):
+        if not (_naturals(shape) and isinstance(dtype, Dtype) and isinstance(data, bytes | bytearray)):
             raise UnreadableError("an array's state is none that NumPy writes")
-        sizes = tuple(shape)  # type: ignore[arg-type]
-        if len(sizes) > MAX_DIMS or prod(sizes) * dtype.itemsize != len(data):
-            raise UnreadableError(f"an array of shape {sizes} and {dtype} has {len(data):,} bytes")
-        self.shape, self.dtype, self.fortran, self.data = sizes, dtype, bool(fortran), bytes(data)
+        sizes, kind = tuple(shape), dtype.found()  # type: ignore[arg-type]
+        if len(sizes) > MAX_DIMS or prod(sizes) * kind.itemsize != len(data):
+            raise UnreadableError(f"an array of shape {sizes[:MAX_DIMS]} and {kind} has {len(data):,} bytes")
+        self.shape, self.dtype, self.fortran, self.data = sizes, kind, fortran is True, bytes(data)
 
     @property
     def ndim(self) -> int:
