@@ -8,7 +8,8 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, mo
 from spaces.errors import UserError
 from spaces.records import KIND, Config, complaints
 
-RESOLUTIONS = (32, 64, 128)
+RESOLUTIONS = (32, 64, 128, 256, 512, 1024)
+"""Pixels along a side that a domain's images may have."""
 
 Channels = Annotated[int, Field(gt=0, le=1024)]
 """More, and a network's weights alone would take tens of GB."""
@@ -66,6 +67,38 @@ class Mimicry(Config):
     them."""
 
 
+class StyleGAN2Config(Config):
+    """StyleGAN2 (Karras et al. 2020), as its ADA version has it: z becomes w, and w the styles of every layer.
+
+    Channels at r pixels are width * resolution / r, but no more than `channel_max`. What StyleGAN2-ADA calls channel_base is
+    width * resolution.
+    """
+
+    family: Literal["stylegan2"] = "stylegan2"
+    resolution: Literal[16, 32, 64, 128, 256, 512, 1024] = 64
+    """Pixels along a side."""
+    width: Channels = 256
+    """Channels at the finest resolution; they double at each halving, up to `channel_max`."""
+    channel_max: Channels = 512
+    """Channels at most, at any resolution."""
+    z_dim: Channels = 512
+    w_dim: Channels = 512
+    """Numbers in w, which the mapping network makes of z."""
+    mapping_layers: Annotated[int, Field(ge=1, le=16)] = 2
+    """Layers from z to w: 8 in the paper, 2 in what its ADA version takes for other images than faces."""
+    classes: Annotated[int, Field(gt=1, le=10_000)] | None = None
+    """How many classes the generator can be asked for, and the critic is told; None of a GAN without conditions."""
+    generator_architecture: Literal["skip", "resnet", "orig"] = "skip"
+    """Images added up over all resolutions, residual blocks, or neither."""
+    critic_architecture: Literal["skip", "resnet", "orig"] = "resnet"
+    conv_clamp: Annotated[float, Field(gt=0)] | None = None
+    """What convolutions give is held to this, either way; 256 of networks trained in half precision, which need it still."""
+    minibatch_group: Annotated[int, Field(ge=1, le=1024)] = 4
+    """Images whose spread the critic is shown together."""
+    minibatch_channels: Annotated[int, Field(ge=1, le=64)] = 1
+    """Maps of that spread."""
+
+
 class Translator(Config):
     """A network from images to images (Johnson et al. 2016) and a critic of patches, as CycleGAN uses them (Zhu et al. 2017).
 
@@ -83,10 +116,6 @@ class Translator(Config):
     """Of the side in the critic: 2 see patches of 34 pixels, 3 (the paper's) of 70."""
 
 
-Network = Resnet | Dcgan | Mimicry
-"""A GAN's of any family, whose generator makes images of z."""
-
-
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -94,14 +123,18 @@ def _family(network: Any) -> str:
     return KIND + str(getattr(network, "family", "resnet"))
 
 
+AnyNetwork = Resnet | Dcgan | Mimicry | StyleGAN2Config
+"""A generator's network of any family, to Python."""
+
 NetworkConfig = Annotated[
     Annotated[Resnet, Tag(f"{KIND}resnet")]
     | Annotated[Dcgan, Tag(f"{KIND}dcgan")]
-    | Annotated[Mimicry, Tag(f"{KIND}mimicry")],
+    | Annotated[Mimicry, Tag(f"{KIND}mimicry")]
+    | Annotated[StyleGAN2Config, Tag(f"{KIND}stylegan2")],
     Discriminator(
         _family,
         custom_error_type="unknown_family",
-        custom_error_message="unknown family of networks; known: dcgan, mimicry, resnet",
+        custom_error_message="unknown family of networks; known: dcgan, mimicry, resnet, stylegan2",
     ),
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
@@ -113,46 +146,47 @@ ModelNetwork = Annotated[
 """The network of a model: a generator's, or a translator."""
 
 
-def parse_network(values: Mapping[str, Any], where: str) -> Network:
+def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
     """The network that `values` are of, by their family; UserError in one line that starts with `where`."""
-    network: TypeAdapter[Network] = TypeAdapter(NetworkConfig)
+    network: TypeAdapter[AnyNetwork] = TypeAdapter(NetworkConfig)
     try:
         return network.validate_python(dict(values))
     except ValidationError as error:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: Network | Translator) -> int | None:
+def classes_of(network: AnyNetwork | Translator) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
-    return network.classes if isinstance(network, Resnet | Dcgan) else None
+    return network.classes if isinstance(network, Resnet | Dcgan | StyleGAN2Config) else None
 
 
-def unconditional(network: Network) -> Network:
+def unconditional(network: AnyNetwork) -> AnyNetwork:
     """The same network without conditions: what networks must agree in for one's weights to fit the other.
 
     A DCGAN of classes fits none without: batch norm follows its first layer, where a class's share has no place.
     """
-    if not isinstance(network, Resnet):
-        return network
-    return network.model_copy(update={"classes": None, "conditioning": "norm"})
+    if isinstance(network, Resnet):
+        return network.model_copy(update={"classes": None, "conditioning": "norm"})
+    return network.model_copy(update={"classes": None}) if isinstance(network, StyleGAN2Config) else network
 
 
-def conditional(network: Network | Translator, classes: int) -> Network:
+def conditional(network: AnyNetwork | Translator, classes: int) -> AnyNetwork:
     """The same network, conditional on so many classes; UserError for a family that has no such form."""
-    if not isinstance(network, Resnet):
-        raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet'")
+    if not isinstance(network, Resnet | StyleGAN2Config):
+        raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet' or 'stylegan2'")
     return network.model_copy(update={"classes": classes})
 
 
-def conditions(network: Network | Translator) -> str | None:
+def conditions(network: AnyNetwork | Translator) -> str | None:
     """ "10 classes by norm"; None of a network without conditions."""
     classes = classes_of(network)
     if classes is None:
         return None
-    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else 'concat'}"
+    by = {"dcgan": "concat", "stylegan2": "mapping"}
+    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else by[network.family]}"
 
 
-def told(network: Network | Translator) -> str:
+def told(network: AnyNetwork | Translator) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"

@@ -6,18 +6,17 @@ import torch
 from torch import nn
 
 from spaces.errors import lookup
-from spaces.networks import Network, Translator
+from spaces.networks import AnyNetwork, Translator
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
+from trainables.networks.stylegan2 import STYLEGAN2
 from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
-
-AnyNetwork = Network
 
 
 def family_of(config: AnyNetwork | Translator) -> Family:
@@ -48,7 +47,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
     return build_network(DISCRIMINATOR, config, seed)
 
 
-FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": MIMICRY}
+FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": MIMICRY, "stylegan2": STYLEGAN2}
 """Generators of z, each with its critic: what source models are made of."""
 
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}
