@@ -21,7 +21,7 @@ from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.from_source import FromSourceConfig
-from spaces.networks import AnyNetwork, classes_of, unconditional
+from spaces.networks import AnyNetwork, Dcgan, classes_of, told, unconditional
 from spaces.networks import conditional as conditional_on
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
@@ -276,14 +276,16 @@ def _fitting(
     for model in fitting:
         if unconditional(model.facts.network) != common:
             notes.append(
-                f"source model {model.facts.name!r} is left out: its network (width {model.facts.network.width}) is not the "
-                f"commonest (width {common.width}); search with --sources {model.facts.name} for it"
+                f"source model {model.facts.name!r} is left out: its network ({told(model.facts.network)}) is not the commonest "
+                f"({told(common)}); search with --sources {model.facts.name} for it"
             )
     return [model for model in fitting if unconditional(model.facts.network) == common], tuple(notes)
 
 
 def _without_form(model: SourceModel, classes: int | None) -> str | None:
-    """Why a source model can't start a GAN of so many classes; None if it can."""
+    """Why a source model can't start a GAN of so many classes, or of none; None if it can."""
+    if isinstance(model.facts.network, Dcgan) and model.facts.network.classes is not None:
+        return f"it is a {told(model.facts.network)}, which is ranked and sampled, and not trained"
     if classes is not None:
         try:
             conditional_on(model.facts.network, classes)

@@ -4,12 +4,14 @@ import datetime
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_in
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, StringConstraints
 from torch import Tensor
 
-from spaces.networks import AnyNetwork, parse_network
+from spaces.networks import AnyNetwork, classes_of, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.networks.families import FAMILIES, GENERATOR, build_generator
@@ -39,7 +41,7 @@ class _Training(Config):
     images: PositiveInt | None = None
     classes: PositiveInt = 1
     images_seen: NonNegativeInt = 0
-    licence: str | None = None
+    licence: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 
 
 def add_source(
@@ -50,6 +52,7 @@ def add_source(
     domain: Mapping[str, object],
     *,
     key_map: Path | None = None,
+    class_names: Sequence[str] = (),
     replace: bool = False,
 ) -> Added:
     """Put a GAN trained elsewhere on the shelf, from its `files`: nothing in them is run, whatever they are.
@@ -59,7 +62,8 @@ def add_source(
     hold one each, in that order, with or without it. What `WRAPPINGS` lists comes off the names. A key map is a JSON object
     {their name: our name}, their names as they stand in the files; those it does not list stay as they are, and null drops a
     tensor. The generator's running statistics of batch norm may be missing: they are computed from the weights. `domain`
-    gives what is known of "domain", "images", "classes", "images_seen" and "licence".
+    gives what is known of "domain", "images", "classes", "images_seen" and "licence", `class_names` what the classes of a
+    conditional generator are called. A DCGAN with more inputs than the z_dim that is given takes a class beside z.
 
     Raises UserError for facts that can't be and for files that can't be read, and SourceError for a key map that names what
     no file has or two tensors alike, and for the first tensor which does not fit `network`, with both shapes, or is not
@@ -69,7 +73,7 @@ def add_source(
     _Training.parse(domain, f"source model {name!r}")
     parse_network(network, f"source model {name!r}")  # before files are read: what is given is within its limits
     with claim(home, "sources", name, replace=replace):
-        found = _read_model(name, files, network, key_map)
+        found = _read_model(name, files, network, key_map, class_names)
         about = _Training.parse({**found.about, **domain}, f"source model {name!r}")
         what = f"{found.format}, " if found.format else ""
         facts = {
@@ -97,7 +101,9 @@ class _Read:
     notes: tuple[str, ...]
 
 
-def _read_model(name: str, files: Sequence[Path], given: Mapping[str, object], key_map: Path | None) -> _Read:
+def _read_model(
+    name: str, files: Sequence[Path], given: Mapping[str, object], key_map: Path | None, class_names: Sequence[str]
+) -> _Read:
     """The model in the files, whole and finite, with statistics of its batch norm."""
     where = f"source model {name!r} from {', '.join(map(str, files))}"
     if key_map is None and len(files) == 1 and (own := own_model(files[0])):
@@ -109,12 +115,14 @@ def _read_model(name: str, files: Sequence[Path], given: Mapping[str, object], k
     weights = known.weights if known else by_network(contents, where)
     seen = dict(known.config) if known else _read_off(weights[GENERATOR])
     config = _network(seen, given, where + _in_words(seen))
-    model = Model(dict.fromkeys(weights, config), _completed(weights, config))
+    if class_names and len(class_names) != classes_of(config):
+        raise SourceError(f"{where}: {len(class_names)} names of classes for {classes_of(config) or 'none'} that it can be asked for")
+    model = Model(dict.fromkeys(weights, config), _completed(weights, config), tuple(class_names))
     check_fits(model, where + _in_words(seen))
     check_finite(model, where)
     generator = model.network(GENERATOR)
     set_standing_statistics(generator)
-    model = Model(model.networks, {**model.weights, GENERATOR: generator.state_dict()})
+    model = replace_in(model, weights={**model.weights, GENERATOR: generator.state_dict()})
     check_finite(model, where)  # the statistics too
     return _Read(model, known.format if known else None, known.about if known else {}, known.missing if known else ())
 
@@ -151,6 +159,9 @@ def _network(seen: Mapping[str, object], given: Mapping[str, object], where: str
             "FILE.json of {their name: our name, or null to drop it}"
         )
     of_this_family = given.get("family", seen.get("family")) == seen.get("family")
+    inputs, z_dim = seen.get("z_dim"), given.get("z_dim")
+    if seen.get("family") == "dcgan" and isinstance(inputs, int) and isinstance(z_dim, int) and z_dim < inputs:
+        given = {**given, "classes": inputs - z_dim}
     return parse_network({**(seen if of_this_family else {}), **given}, where)
 
 

@@ -25,7 +25,7 @@ BUILTIN = Path(__file__).parent / "builtin"
 
 NO_LICENCE = "not known"
 """Of a source model of which nobody said what its licence is."""
-_ORIGIN = 200
+_ORIGIN = 120
 """Letters of an origin that are shown."""
 
 FACTS = "source.json"
@@ -88,8 +88,12 @@ class SourceFacts(Config):
     @property
     def provenance(self) -> str:
         """ "licence MIT; added from faces.pt", cut to a line."""
-        origin = self.origin if len(self.origin) <= _ORIGIN else f"{self.origin[:_ORIGIN]}..."
-        return f"licence {self.licence or NO_LICENCE}; {origin}"
+        return f"licence {self.licence or NO_LICENCE}; {self.short_origin}"
+
+    @property
+    def short_origin(self) -> str:
+        """The origin, cut to a line."""
+        return self.origin if len(self.origin) <= _ORIGIN else f"{self.origin[:_ORIGIN]}..."
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from trainables.sources.foreign.dcgan import dcgan
 from trainables.sources.foreign.description import Description
 from trainables.sources.foreign.mimicry import mimicry
 from trainables.sources.foreign.refused import refusal
+from trainables.sources.foreign.rosinality import rosinality
+from trainables.sources.foreign.stylegan2 import stylegan2
+from trainables.sources.foreign.tensorflow import tensorflow
 from trainables.sources.foreign.tensors import UnreadableError
 from trainables.sources.shelf import SourceError
 
@@ -27,5 +30,11 @@ def recognised(contents: Contents, where: str) -> Description | None:
     return None
 
 
-FORMATS: Mapping[str, Callable[[Contents], Description | None]] = {"mimicry": mimicry, "dcgan": dcgan}
+FORMATS: Mapping[str, Callable[[Contents], Description | None]] = {
+    "StyleGAN2 of NVlabs, PyTorch": stylegan2,
+    "StyleGAN2 of NVlabs, TensorFlow": tensorflow,
+    "StyleGAN2 of rosinality": rosinality,
+    "mimicry": mimicry,
+    "dcgan": dcgan,
+}
 """By name, what reads a format; None of what it does not know."""
