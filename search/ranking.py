@@ -134,7 +134,12 @@ def _facts(source: SourceFacts) -> dict[str, str | None]:
     """What a row says of a source beside its likeness."""
     size = f"{source.network.family}, {source.network.resolution} px"
     licence = source.licence or NO_LICENCE
-    return {"conditional": conditions(source.network), "network": size, "licence": licence, "origin": source.short_origin}
+    return {
+        "conditional": conditions(source.network),
+        "network": size,
+        "licence": licence,
+        "origin": source.short_origin,
+    }
 
 
 def ranked_rows(

@@ -86,14 +86,16 @@ def add(
         ),
     ],
     domain: Annotated[
-        str | None, typer.Option(metavar="NAME", callback=given, help="What it was trained on. [default: as the file says]")
+        str | None,
+        typer.Option(metavar="NAME", callback=given, help="What it was trained on. [default: as the file says]"),
     ] = None,
     images: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Training images of that domain. [default: as the file says]")
     ] = None,
     classes: Annotated[int, typer.Option(metavar="COUNT", help="Classes of that domain.")] = 1,
     licence: Annotated[
-        str | None, typer.Option(metavar="WORDS", callback=given, help="What its owner allows, as MIT; it travels along.")
+        str | None,
+        typer.Option(metavar="WORDS", callback=given, help="What its owner allows, as MIT; it travels along."),
     ] = None,
     class_names: Annotated[
         str | None,
@@ -111,9 +113,7 @@ def add(
     ] = None,
     z_dim: Annotated[
         int | None,
-        typer.Option(
-            metavar="NUMBERS", help="In a z; a DCGAN's further inputs are a class's. [default: its tensors']"
-        ),
+        typer.Option(metavar="NUMBERS", help="In a z; a DCGAN's further inputs are a class's. [default: its tensors']"),
     ] = None,
     key_map: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
@@ -175,7 +175,9 @@ def show(
     name: ExistingName,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE.png", help="A grid of samples. [default: the one that it came with]"),
+        typer.Option(
+            "--output", "-o", metavar="FILE.png", help="A grid of samples. [default: the one that it came with]"
+        ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="Samples in that grid.")] = 64,
     seed: Annotated[int, typer.Option(help="Of their z: the same seed, the same ones.")] = 0,

@@ -151,7 +151,9 @@ class GanConfig(TrialConfig):
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
         if isinstance(self.network, Dcgan) and self.network.classes is not None:
-            raise ValueError("a DCGAN of classes is ranked and sampled as it is, not trained; leave network/classes out")
+            raise ValueError(
+                "a DCGAN of classes is ranked and sampled as it is, not trained; leave network/classes out"
+            )
         return self
 
     @property

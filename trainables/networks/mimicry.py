@@ -20,9 +20,19 @@ from torch.nn.utils.parametrizations import spectral_norm
 from spaces.networks import Mimicry
 from trainables.networks.family import Family
 
-_UP: Mapping[int, tuple[int, ...]] = {32: (2, 2, 2, 2), 48: (8, 4, 2, 1), 64: (16, 8, 4, 2, 1), 128: (16, 16, 8, 4, 2, 1)}
+_UP: Mapping[int, tuple[int, ...]] = {
+    32: (2, 2, 2, 2),
+    48: (8, 4, 2, 1),
+    64: (16, 8, 4, 2, 1),
+    128: (16, 16, 8, 4, 2, 1),
+}
 """The generator's channels over the width, from its smallest side up, by resolution."""
-_DOWN: Mapping[int, tuple[int, ...]] = {32: (1, 1, 1, 1), 48: (1, 2, 4, 8, 16), 64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16)}
+_DOWN: Mapping[int, tuple[int, ...]] = {
+    32: (1, 1, 1, 1),
+    48: (1, 2, 4, 8, 16),
+    64: (1, 2, 4, 8, 16),
+    128: (1, 2, 4, 8, 16, 16),
+}
 """The critic's, behind each of its blocks."""
 _WHOLE: Mapping[int, int] = {32: 2, 48: 1, 64: 0, 128: 1}
 """How many of the critic's last blocks do not halve the side."""
@@ -45,7 +55,8 @@ class UpBlock(nn.Module):
         h = self.c1(_twice(F.relu(self.b1(x))))
         h = self.c2(F.relu(self.b2(h)))
         shortcut: Tensor = self.c_sc(_twice(x))
-        return h + shortcut
+        total: Tensor = h + shortcut
+        return total
 
 
 class DownBlock(nn.Module):
@@ -148,7 +159,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             normed = parametrize.is_parametrized(layer)
-            weight = layer.parametrizations.weight.original if normed else layer.weight  # type: ignore[union-attr, index]
+            weight = layer.parametrizations.weight.original if normed else layer.weight  # type: ignore[union-attr]
             nn.init.xavier_uniform_(weight, math.sqrt(2) if layer in strong else 1.0, generator=generator)  # type: ignore[arg-type]
             assert layer.bias is not None, "every layer has a bias"
             layer.bias.zero_()

@@ -19,7 +19,15 @@ from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.foreign.recognition import recognised
 from trainables.sources.naming import by_network, named, read_key_map
-from trainables.sources.shelf import SourceError, SourceFacts, check_finite, check_fits, check_new, own_model, save_source
+from trainables.sources.shelf import (
+    SourceError,
+    SourceFacts,
+    check_finite,
+    check_fits,
+    check_new,
+    own_model,
+    save_source,
+)
 from trainables.storage.home import Home, claim
 
 UNKNOWN = "unknown"
@@ -116,7 +124,8 @@ def _read_model(
     seen = dict(known.config) if known else _read_off(weights[GENERATOR])
     config = _network(seen, given, where + _in_words(seen))
     if class_names and len(class_names) != classes_of(config):
-        raise SourceError(f"{where}: {len(class_names)} names of classes for {classes_of(config) or 'none'} that it can be asked for")
+        asked = classes_of(config) or "none"
+        raise SourceError(f"{where}: {len(class_names)} names of classes, for {asked} that it can be asked for")
     model = Model(dict.fromkeys(weights, config), _completed(weights, config), tuple(class_names))
     check_fits(model, where + _in_words(seen))
     check_finite(model, where)

@@ -193,7 +193,9 @@ def own_model(path: Path) -> OwnModel | None:
         return None
     model, about = read_model(path)
     if strange := [network.family for network in model.networks.values() if network.family not in FAMILIES]:
-        raise SourceError(f"{path} holds a model of family {strange[0]!r}; a source model is a {' or a '.join(FAMILIES)}")
+        raise SourceError(
+            f"{path} holds a model of family {strange[0]!r}; a source model is a {' or a '.join(FAMILIES)}"
+        )
     networks = {name: model.networks[name] for name in (GENERATOR, DISCRIMINATOR) if name in model.networks}
     target = about.config.get("target")
     return OwnModel(replace(model, networks=networks), {"domain": target} if isinstance(target, str) else {})

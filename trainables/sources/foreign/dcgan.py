@@ -13,9 +13,15 @@ _KERNEL = (4, 4)
 
 def dcgan(contents: Contents) -> Description | None:
     """The generator, and the critic if it is there; None if no network is a DCGAN's."""
-    found = {name.removesuffix("main.0.weight") for name in contents.tensors if re.search(r"(^|\.)main\.0\.weight$", name)}
+    found = {
+        name.removesuffix("main.0.weight") for name in contents.tensors if re.search(r"(^|\.)main\.0\.weight$", name)
+    }
     shapes = {prefix: _convolutions(contents.below(prefix)) for prefix in found}
-    whole = {prefix: convs for prefix, convs in sorted(shapes.items()) if len(convs) > 2 and all(c[2:] == _KERNEL for c in convs)}
+    whole = {
+        prefix: convs
+        for prefix, convs in sorted(shapes.items())
+        if len(convs) > 2 and all(c[2:] == _KERNEL for c in convs)
+    }
     generators = [prefix for prefix, convs in whole.items() if convs[-1][0] != 1 and convs[0][1] == convs[1][0]]
     critics = [prefix for prefix, convs in whole.items() if prefix not in generators and convs[-1][0] == 1]
     if not generators:
@@ -42,7 +48,11 @@ def dcgan(contents: Contents) -> Description | None:
 
 def _convolutions(tensors: Mapping[str, Lazy]) -> list[tuple[int, ...]]:
     """Shapes of the convolutions' weights, in the order of their layers."""
-    found = {int(match[1]): tuple(t.shape) for name, t in tensors.items() if t.ndim == 4 and (match := _LAYER.fullmatch(name))}
+    found = {
+        int(match[1]): tuple(t.shape)
+        for name, t in tensors.items()
+        if t.ndim == 4 and (match := _LAYER.fullmatch(name))
+    }
     return [found[place] for place in sorted(found)]
 
 

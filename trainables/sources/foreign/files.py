@@ -67,7 +67,9 @@ def refusing(path: Path) -> Iterator[None]:
         said = " ".join(str(error).split())[:300]
         raise UserError(f"{path} is damaged, or made to do harm: {said}; nothing of it was run") from None
     except (RecursionError, MemoryError) as error:
-        raise UserError(f"{path} is damaged, or made to do harm ({type(error).__name__}); nothing of it was run") from None
+        raise UserError(
+            f"{path} is damaged, or made to do harm ({type(error).__name__}); nothing of it was run"
+        ) from None
 
 
 @contextmanager
@@ -144,7 +146,9 @@ def _read_zip(path: Path, data: memoryview) -> Tree:
         raise UnreadableError(f"a zip with {len(pickles)} data.pkl, where torch.save writes one")
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in entries:
-        raise UnreadableError("it is a TorchScript program; give the weights, as torch.save(model.state_dict(), FILE) writes them")
+        raise UnreadableError(
+            "it is a TorchScript program; give the weights, as torch.save(model.state_dict(), FILE) writes them"
+        )
     order = entries.get(f"{folder}byteorder")
     if order is not None and bytes(_entry(data, order)) != b"little":
         raise UnreadableError("its numbers are not little-endian")
@@ -183,10 +187,10 @@ def _read_folder(path: Path) -> Contents:
     values: dict[str, Plain] = {}
     strangers: dict[str, int] = {}
     for file in files:
-        before, found = "" if in_parts else f"{file.stem}.", read_contents(file)
-        tensors |= {before + name: tensor for name, tensor in found.tensors.items()}
-        values |= {before + name: value for name, value in found.values.items()}
-        strangers |= found.strangers
+        before, inside = "" if in_parts else f"{file.stem}.", read_contents(file)
+        tensors |= {before + name: tensor for name, tensor in inside.tensors.items()}
+        values |= {before + name: value for name, value in inside.values.items()}
+        strangers |= inside.strangers
     if (path / CONFIG).is_file():
         try:
             values |= {f"config.{name}": value for name, value in flat(read_json(path / CONFIG), {}).values.items()}

@@ -57,7 +57,8 @@ def _first(args: tuple[Any, ...]) -> Any:
 def _view(args: tuple[Any, ...], allowance: Allowance) -> View:
     if len(args) < 4:
         raise UnreadableError("a tensor without storage, offset, size and stride")
-    return View.of(*args[:4], allowance)
+    storage, offset, size, stride = args[:4]
+    return View.of(storage, offset, size, stride, allowance)
 
 
 def _persistent_object(args: tuple[Any, ...]) -> Record:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from trainables.networks.mimicry import fields
 from trainables.sources.foreign.contents import Contents
-from trainables.sources.foreign.description import Description, floats, only, prefixes, sampled_and_trained, without_critic
+from trainables.sources.foreign.description import (
+    Description,
+    floats,
+    only,
+    prefixes,
+    sampled_and_trained,
+    without_critic,
+)
 from trainables.sources.foreign.tensors import UnreadableError
 
 _NORMED: Mapping[str, str] = {
@@ -17,13 +24,17 @@ _NORMED: Mapping[str, str] = {
 
 def mimicry(contents: Contents) -> Description | None:
     """The generator, and the critic if it is there; None if no network is mimicry's."""
-    generators = [prefix for prefix in prefixes(contents, "l1.weight") if f"{prefix}block2.c1.weight" in contents.tensors]
+    generators = [
+        prefix for prefix in prefixes(contents, "l1.weight") if f"{prefix}block2.c1.weight" in contents.tensors
+    ]
     if not generators:
         return None
     sampled, trained = sampled_and_trained(generators)
     found = fields(contents.below(sampled))  # type: ignore[arg-type]
     if found.get("resolution") not in (32, 48, 64, 128):
-        raise UnreadableError(f"its generator is mimicry's, and of no size that is known here ({found.get('resolution')} pixels)")
+        raise UnreadableError(
+            f"its generator is mimicry's, and of no size that is known here ({found.get('resolution')} pixels)"
+        )
     normed = [f"block1.c_sc.{name}" for name in ("weight_orig", _NORMED["weight_orig"], "weight")]
     critic = only((prefix for name in normed for prefix in prefixes(contents, name)), "critic")
     theirs = None if critic is None else {_our_name(name): t for name, t in contents.below(critic).items()}
@@ -42,4 +53,3 @@ def mimicry(contents: Contents) -> Description | None:
 def _our_name(name: str) -> str:
     layer, _, last = name.rpartition(".")
     return f"{layer}.{_NORMED.get(last, last)}"
-

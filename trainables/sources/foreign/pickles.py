@@ -55,7 +55,9 @@ def no_persistent(what: Any) -> Any:
 class Interpreter:
     """Runs the pickles of one file."""
 
-    def __init__(self, meanings: Mapping[tuple[str, str], Meaning], persistent: Persistent, allowance: Allowance) -> None:
+    def __init__(
+        self, meanings: Mapping[tuple[str, str], Meaning], persistent: Persistent, allowance: Allowance
+    ) -> None:
         self._meanings, self._persistent, self._allowance = meanings, persistent, allowance
         self.strangers: dict[str, int] = {}
         """The names that made records, and how many."""
@@ -216,9 +218,10 @@ def _nothing(machine: Interpreter, argument: Any) -> None:
 Step = Callable[[Interpreter, Any], None]
 
 _VALUES = (
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"
-).split()
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+)
 
 _STEPS: Mapping[str, Step] = {
     **dict.fromkeys(("PROTO", "FRAME"), _nothing),
@@ -237,7 +240,7 @@ _STEPS: Mapping[str, Step] = {
     "DICT": lambda m, _: m._dict(),
     "MARK": lambda m, _: m._marks.append(len(m._stack)),
     "POP": lambda m, _: m._drop(),
-    "POP_MARK": lambda m, _: m._marked() and None,
+    "POP_MARK": lambda m, _: m._marked().clear(),
     "DUP": lambda m, _: m._push(m._top()),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, number: m._recall(number)),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), lambda m, number: m._remember(number)),

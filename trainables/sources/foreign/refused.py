@@ -24,7 +24,10 @@ _SIGNATURES: Mapping[str, Sequence[str]] = {
     ),
     "of lucidrains' lightweight-gan": (r"GE?\.initial_conv\.0\.weight",),
     "a BigGAN": (r"blocks\.0\.0\.bn1\.gain\.(weight|weight_orig|u0)",),
-    "of StudioGAN, whose networks' widths and attention stand in a YAML beside it": (r"linear0\.(weight|weight_orig)", r"blocks\.0\.0\.conv2d1\..*"),
+    "of StudioGAN, whose networks' widths and attention stand in a YAML beside it": (
+        r"linear0\.(weight|weight_orig)",
+        r"blocks\.0\.0\.conv2d1\..*",
+    ),
     "an R3GAN": (r"(Model\.)?MainLayers\.\d+\.Layers\..*",),
     "a ProjectedGAN with FastGAN's generator": (r"synthesis\.init\.init\.0\..*",),
     "a FastGAN": (r"init\.init\.0\.(weight|weight_orig)",),

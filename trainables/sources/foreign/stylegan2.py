@@ -12,7 +12,14 @@ from trainables.machine.randomness import random_numbers
 from trainables.networks.families import GENERATOR, build_network
 from trainables.networks.stylegan2 import fields
 from trainables.sources.foreign.contents import Contents, Plain
-from trainables.sources.foreign.description import Description, floats, only, prefixes, sampled_and_trained, without_critic
+from trainables.sources.foreign.description import (
+    Description,
+    floats,
+    only,
+    prefixes,
+    sampled_and_trained,
+    without_critic,
+)
 from trainables.sources.foreign.tensors import Lazy, UnreadableError
 
 AVERAGED = 10_000
@@ -33,7 +40,9 @@ def stylegan2(contents: Contents) -> Description | None:
     if not generators:
         return None
     sampled, trained = sampled_and_trained(generators)
-    critics = [prefix for prefix in prefixes(contents, "b4.out.weight") if f"{prefix}b4.conv.weight" in contents.tensors]
+    critics = [
+        prefix for prefix in prefixes(contents, "b4.out.weight") if f"{prefix}b4.conv.weight" in contents.tensors
+    ]
     critic = only(critics, "critic")
     clamp = contents.value(
         f"{sampled}{_BASE}synthesis_kwargs.conv_clamp", f"{sampled}{_BASE}conv_clamp", f"{sampled}{_SIDE}conv_clamp"
@@ -52,7 +61,9 @@ def stylegan2(contents: Contents) -> Description | None:
         _about(contents),
     )
     _check_said(found, {"resolution": contents.value(f"{sampled}{_BASE}img_resolution", f"{sampled}img_resolution")})
-    _check_said(found, {"z_dim": contents.value(f"{sampled}{_BASE}z_dim", f"{sampled}z_dim"), "minibatch_channels": maps})
+    _check_said(
+        found, {"z_dim": contents.value(f"{sampled}{_BASE}z_dim", f"{sampled}z_dim"), "minibatch_channels": maps}
+    )
     return found
 
 
@@ -72,7 +83,11 @@ def described(
     missing: list[str] = []
     if critic is not None:
         of_critic = fields(critic)
-        if strange := [name for name in ("resolution", "width", "channel_max", "classes") if of_critic.get(name) != config.get(name)]:
+        if strange := [
+            name
+            for name in ("resolution", "width", "channel_max", "classes")
+            if of_critic.get(name) != config.get(name)
+        ]:
             missing.append(f"its critic is left out: its {strange[0]} is another than the generator's")
             critic = None
         else:
@@ -100,7 +115,11 @@ def _weights(contents: Contents, prefix: str) -> dict[str, Lazy]:
 
 def _check_arguments(contents: Contents, prefix: str) -> None:
     """UnreadableError if the generator was made with settings that no network here has."""
-    known: Mapping[str, Plain] = {"mapping_kwargs.lr_multiplier": _RATE, "mapping_kwargs.activation": "lrelu", "img_channels": 3}
+    known: Mapping[str, Plain] = {
+        "mapping_kwargs.lr_multiplier": _RATE,
+        "mapping_kwargs.activation": "lrelu",
+        "img_channels": 3,
+    }
     for argument, expected in known.items():
         found = contents.value(f"{prefix}{_BASE}{argument}")
         if found is not None and found != expected:

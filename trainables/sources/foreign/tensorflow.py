@@ -46,7 +46,8 @@ def tensorflow(contents: Contents) -> Description | None:
     if type(version) is int and version < OLDEST:
         raise UnreadableError(f"its networks are of version {version}, and StyleGAN2's begin with {OLDEST}")
     _check_arguments(contents, sampled)
-    told: dict[str, Plain | None] = {"conv_clamp": contents.value(f"{sampled}synthesis.static_kwargs.conv_clamp", f"{sampled}static_kwargs.conv_clamp")}
+    clamp = contents.value(f"{sampled}synthesis.static_kwargs.conv_clamp", f"{sampled}static_kwargs.conv_clamp")
+    told: dict[str, Plain | None] = {"conv_clamp": clamp}
     if critic is not None:
         said = contents.value(f"{critic}static_kwargs.mbstd_group_size")
         told["minibatch_group"] = WHOLE_BATCH if said is None else said
@@ -82,7 +83,9 @@ def _ours(tensors: Mapping[str, Tensor], prefix: str, *, of_generator: bool) -> 
     ours: dict[str, Tensor] = {}
     strange = []
     for theirs, tensor in tensors.items():
-        name = theirs.removeprefix("synthesis.").removeprefix("mapping.").replace("mapping/", "").replace("synthesis/", "")
+        name = (
+            theirs.removeprefix("synthesis.").removeprefix("mapping.").replace("mapping/", "").replace("synthesis/", "")
+        )
         if name == "lod":
             continue
         found = _special(name, tensor) or _layer(name, tensor, flips=of_generator) or _dense(name, tensor)

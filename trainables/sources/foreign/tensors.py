@@ -86,7 +86,7 @@ class View:
         if not (_naturals(shape) and _naturals(strides) and _naturals((offset,)) and len(shape) == len(strides)):  # type: ignore[arg-type]
             raise UnreadableError("a tensor's sizes and strides are no whole numbers from 0 up, one each a dimension")
         assert isinstance(offset, int)
-        sizes, steps = tuple(shape), tuple(strides)  # type: ignore[arg-type]
+        sizes, steps = _whole(shape), _whole(strides)
         if len(sizes) > MAX_DIMS:
             raise UnreadableError(f"a tensor of {len(sizes)} dimensions, more than {MAX_DIMS}")
         last = offset + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
@@ -145,7 +145,7 @@ class Array:
         data = data.encode("latin-1") if isinstance(data, str) else data  # Python 2's bytes
         if not (_naturals(shape) and isinstance(dtype, Dtype) and isinstance(data, bytes | bytearray)):
             raise UnreadableError("an array's state is none that NumPy writes")
-        sizes, kind = tuple(shape), dtype.found()  # type: ignore[arg-type]
+        sizes, kind = _whole(shape), dtype.found()
         if len(sizes) > MAX_DIMS or prod(sizes) * kind.itemsize != len(data):
             raise UnreadableError(f"an array of shape {sizes[:MAX_DIMS]} and {kind} has {len(data):,} bytes")
         self.shape, self.dtype, self.fortran, self.data = sizes, kind, fortran is True, bytes(data)
@@ -172,6 +172,11 @@ Lazy = View | Array | Tensor
 def copied(tensor: Lazy) -> Tensor:
     """The tensor itself."""
     return tensor if isinstance(tensor, Tensor) else tensor.tensor()
+
+
+def _whole(numbers: object) -> tuple[int, ...]:
+    assert isinstance(numbers, tuple | list), f"{numbers=}"
+    return tuple(numbers)
 
 
 def _naturals(numbers: object) -> bool:
