@@ -327,7 +327,7 @@ def _base_config(
     """
     preset = small(domain.facts.name, domain.facts.resolution)
     network = network or preset.network
-    own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings}
+    own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings(network)}
     values = merged(_starting_point(preset, network, precision), own)
     if target_images is not None:
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few

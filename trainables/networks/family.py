@@ -1,7 +1,7 @@
 """What the rest of the code needs to know of a family of networks; `families.FAMILIES` has them all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,5 +34,5 @@ class Family:
     """A critic's layers one by one, as NVIDIA's `--freezed` counts them; the last one is not among them."""
     bounded: bool = True
     """Whether images end in [-1, 1], as by a tanh; others may leave it, and are cut off there when they are drawn."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What training takes for networks of this family unless it is told otherwise: config fields by path."""
+    settings: Callable[[Any], Mapping[str, Any]] = lambda network: {}
+    """Of a config, what training takes for such networks unless it is told otherwise: config fields by path."""
