@@ -124,7 +124,7 @@ def build(config: ProjectedConfig, given: Given, device: torch.device, group: Gr
 
 PROJECTED = Method(
     config=ProjectedConfig,
-    needs=Needs(networks=(GENERATOR,)),
+    needs=Needs(networks=(GENERATOR,), families=("resnet", "dcgan")),
     batches=real_batches,
     build=build,
     sampler=ZSampler,
