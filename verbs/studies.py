@@ -283,9 +283,9 @@ def sample(
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
-    from analysis.winner import model_path
+    from analysis.using.winner import model_path
     from trainables.images.samples import check_output, write_samples
-    from trainables.running.drawing import draw
+    from trainables.using.drawing import draw
 
     with writing_to(output):
         check_output(output)
@@ -304,7 +304,7 @@ def export(
     home: HomeOption = None,
 ) -> None:
     """Copy out the winning generator with its config. Example: understock export cats-quickstart -o cats-generator"""
-    from analysis.winner import export_model, model_path
+    from analysis.using.winner import export_model, model_path
 
     path = model_path(Home.find(home), study)
     with writing_to(output):

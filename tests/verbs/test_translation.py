@@ -82,7 +82,7 @@ def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path:
     import torch
 
     from trainables.methods.registry import open_sampler
-    from trainables.running.drawing import Inputs
+    from trainables.using.drawing import Inputs
 
     images = open_sampler(tmp_path / "out")(5, 0, Inputs(torch.from_numpy(found["inputs"]))).images
     assert np.array_equal(images, found["images"])

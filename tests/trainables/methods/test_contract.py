@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from analysis.winner import export_model
+from analysis.using.winner import export_model
 from search.records.results import LOSSES, load, read_rows, write_trial
 from spaces.config import TrialConfig
 from spaces.errors import UserError
@@ -20,7 +20,7 @@ from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.method import Given, Needs, unfit
 from trainables.methods.registry import METHODS, method_of
-from trainables.running.drawing import draw
+from trainables.using.drawing import draw
 from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceModel

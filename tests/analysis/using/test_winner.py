@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.winner import export_model, model_path
+from analysis.using.winner import export_model, model_path
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.config import TrialConfig

@@ -1,0 +1,75 @@
+"""A trial's model in forms that others take: safetensors, ONNX, or a folder for a hub."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.using.model_card import GRID, model_card
+from analysis.using.provenance import Provenance, provenance
+from analysis.using.winner import chosen, model_of
+from spaces.errors import UserError, lookup
+from trainables.storage.home import Home, writing_folder
+
+ABOUT = "about.json"
+"""Where the model is from, in every export."""
+CONFIG = "config.json"
+"""The configuration of the trial that made it."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A trial's model that is being exported."""
+
+    home: Home
+    path: Path
+    """Where it lies."""
+    about: Provenance
+
+
+def export_model(home: Home, study: str, folder: Path, form: str = "safetensors") -> None:
+    """Write the model of STUDY's best trial, or of STUDY:TRIAL, as a new folder in a form of FORMS, whole or not at all.
+
+    UserError for an unknown form, a folder that is there, a trial that left no model, or what a form can't hold.
+    """
+    write = lookup(FORMS, "format", form)
+    if folder.exists():
+        raise UserError(f"{folder} is there already; give a folder that is not")
+    paths, spec, trial = chosen(home, study)
+    path = model_of(paths, spec, trial)
+    exported = Exported(home, path, provenance(home, paths, spec, trial))
+    with writing_folder(folder) as beside:
+        write(exported, beside)
+        (beside / ABOUT).write_text(exported.about.model_dump_json(indent=1) + "\n")
+
+
+def _safetensors(exported: Exported, folder: Path) -> None:
+    """The networks, `model.json`, and the trial's `config.json`."""
+    from trainables.networks.models import read_model, write_model
+
+    model, facts = read_model(exported.path)
+    write_model(folder, model, method=facts.method, config=facts.config)
+    (folder / CONFIG).write_text(json.dumps(facts.config, indent=1) + "\n")
+
+
+def _onnx(exported: Exported, folder: Path) -> None:
+    """`model.onnx`, whose metadata have the provenance too."""
+    from trainables.using.onnx_files import write_onnx
+
+    about = exported.about
+    origin = {"licence": " and ".join(about.licences), "about": about.model_dump_json()}
+    write_onnx(exported.path, folder / "model.onnx", origin)
+
+
+def _hub(exported: Exported, folder: Path) -> None:
+    """What safetensors has, a model card and a grid."""
+    from trainables.networks.models import read_model, told_of
+    from trainables.using.drawing import write_grid
+
+    _safetensors(exported, folder)
+    grid = write_grid(exported.home, folder, folder / GRID)
+    told, side = told_of(read_model(folder)[0])
+    (folder / "README.md").write_text(model_card(exported.about, told, side, grid=grid), encoding="utf-8")
+
+
+FORMS: Mapping[str, Callable[[Exported, Path], None]] = {"safetensors": _safetensors, "onnx": _onnx, "hub": _hub}
