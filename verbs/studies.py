@@ -301,12 +301,17 @@ def sample(
 def export(
     study: StudyTrial,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="safetensors|onnx|hub", help="hub: with a model card; onnx: for other runtimes."
+        ),
+    ] = "safetensors",
     home: HomeOption = None,
 ) -> None:
-    """Copy out the winning generator with its config. Example: understock export cats-quickstart -o cats-generator"""
-    from analysis.using.winner import export_model, model_path
+    """Copy out the winning generator, with its origin. Example: understock export cats-quickstart -o cats --format hub"""
+    from analysis.using.model_exports import export_model
 
-    path = model_path(Home.find(home), study)
     with writing_to(output):
-        export_model(path, output)
+        export_model(Home.find(home), study, output, form)
     print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")

@@ -8,37 +8,38 @@ from analysis.page import duration, text
 from analysis.using.provenance import UNKNOWN, Provenance, SourceFacts
 from analysis.words import used
 
-HUB_LICENCES = (
-    "apache-2.0 mit bsd-2-clause bsd-3-clause cc0-1.0 cc-by-4.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 cc-by-3.0 "
-    "openrail unlicense gpl-3.0 lgpl-3.0 mpl-2.0 unknown"
-).split()
+HUB_LICENCES = {
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "unlicense", "gpl-3.0", "lgpl-3.0", "mpl-2.0", "openrail"),
+    *("cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "unknown"),
+}
 """The names of licences that the Hugging Face hub knows; any other is `other` there, with a name."""
 
 GRID = "samples.png"
 
-LOADING = '''from pathlib import Path
+LOADING = """from pathlib import Path
 from trainables.methods.registry import open_sampler
 
 draw = open_sampler(Path("."))  # this folder
-images = draw(16, seed=0).images  # uint8 (16, 3, {side}, {side})'''
+images = draw(16, seed=0).images  # uint8 (16, 3, {side}, {side})"""
 
-TRANSLATING = '''from pathlib import Path
+TRANSLATING = """from pathlib import Path
 from trainables.images.samples import Inputs
 from trainables.methods.registry import open_sampler
 translate = open_sampler(Path("."))  # this folder
-images = translate(len(photos), seed=0, inputs=Inputs(photos)).images  # of uint8 (n, 3, R, R)'''
+images = translate(len(photos), seed=0, inputs=Inputs(photos)).images  # of uint8 (n, 3, R, R)"""
 
 
 def model_card(about: Provenance, told: str, side: int | None, *, grid: bool) -> str:
     """The card of a model whose networks are `told`, of `side` pixels, or of any where it translates; with its grid or not."""
+    use = LOADING.format(side=side) if side else TRANSLATING
     lines = [
-        *_front_matter(about, translates=side is None),
+        *_front_matter(about),
         f"# {words(about.target)}, from {words(_from(about))}",
         "",
         f"A generator of {words(about.target)}: {words(told)}. Trial {about.trial} of study {words(about.study)} of "
-        f"[understock](https://pypi.org/project/understock), by method {words(about.method)}.",
+        f"understock, by method {words(about.method)}.",
         *(["", f"![Images that it makes of the seed 0]({GRID})"] if grid else []),
-        *_section("Use", ["```python", (LOADING.format(side=side) if side else TRANSLATING), "```"]),
+        *_section("Use", ["In this folder, with understock installed:", "", "```python", use, "```"]),
         *_section("Licence and origin", _origins(about)),
         *_section("How good it is", _scores(about)),
         *_section("How it was made", _making(about)),
@@ -46,14 +47,14 @@ def model_card(about: Provenance, told: str, side: int | None, *, grid: bool) ->
     return "\n".join(lines) + "\n"
 
 
-def _front_matter(about: Provenance, *, translates: bool) -> Iterator[str]:
+def _front_matter(about: Provenance) -> Iterator[str]:
     """What the hub reads, as YAML; text is quoted as JSON, which YAML reads too."""
-    licence = about.licences[0] if len(about.licences) == 1 else UNKNOWN if not about.licences else " and ".join(about.licences)
+    licence = " and ".join(about.licences) or UNKNOWN
     known = licence.lower() in HUB_LICENCES
     yield from ("---", f"license: {licence.lower() if known else 'other'}")
     if not known:
         yield f"license_name: {json.dumps(licence)}"
-    yield f"pipeline_tag: {'image-to-image' if translates else 'unconditional-image-generation'}"
+    yield f"pipeline_tag: {'unconditional-image-generation' if about.from_noise else 'image-to-image'}"
     yield from ("library_name: understock", "tags: [gan, understock]", "---", "")
 
 
@@ -67,16 +68,13 @@ def _section(title: str, lines: list[str]) -> list[str]:
 
 def _origins(about: Provenance) -> list[str]:
     said = [_source(source) for source in about.sources] or ["- No source: it was trained from random weights."]
-    return [
-        *said,
+    said.append(
         f"- Target: domain {words(about.target)}, {text(about.target_images)} images to train on, from "
-        f"{words(about.target_origin)}. Their licence is not recorded here.",
-        *([f"- A licence that is {UNKNOWN} here may forbid what you plan: ask where the model is from."] if _is_open(about) else []),
-    ]
-
-
-def _is_open(about: Provenance) -> bool:
-    return UNKNOWN in about.licences
+        f"{words(about.target_origin)}. Their licence is not recorded here."
+    )
+    if UNKNOWN in about.licences:
+        said.append(f"- A licence that is {UNKNOWN} here may forbid what you plan: ask where the model is from.")
+    return said
 
 
 def _source(source: SourceFacts) -> str:
@@ -90,9 +88,7 @@ def _source(source: SourceFacts) -> str:
 
 
 def _scores(about: Provenance) -> list[str]:
-    rows = [
-        [score.label, _with_error(score.value, score.se), text(score.floor), score.goal] for score in about.scores
-    ]
+    rows = [[score.label, _with_error(score.value, score.se), text(score.floor), score.goal] for score in about.scores]
     measured = ", ".join(f"{words(name)} {words(str(value))}" for name, value in about.measured.items())
     return [
         *table(["metric", "score", "real images score", "which way"], rows),

@@ -75,18 +75,26 @@ class Provenance(Config):
     versions: dict[str, str]
 
     @property
+    def from_noise(self) -> bool:
+        """Whether its images are made of z, not of other images."""
+        return not translates(self.method)
+
+    @property
     def licences(self) -> tuple[str, ...]:
         """The licences of the sources, each once."""
         return tuple(dict.fromkeys(source.licence for source in self.sources))
 
 
 def provenance(home: Home, paths: StudyPaths, spec: StudySpec, trial: int) -> Provenance:
-    """The provenance of a trial's model, which is that of its last evaluation with a score; UserError if it has none."""
+    """The provenance of a trial's model, which is that of its last evaluation with a score, or without one where none has."""
     rows = tables.evaluations(load(paths.evaluations))
-    scored = rows[(rows["trial"] == trial) & rows[spec.metric].notna()]
-    if scored.empty:
-        raise UserError(f"trial {trial} of study {spec.name!r} has no score yet; see `understock status {spec.name}`")
-    row = scored.iloc[-1]
+    own = rows[rows["trial"] == trial]
+    if own.empty:
+        raise UserError(
+            f"trial {trial} of study {spec.name!r} has no evaluation yet; see `understock status {spec.name}`"
+        )
+    scored = own[own[spec.metric].notna()]
+    row = (own if scored.empty else scored).iloc[-1]
     config = config_of(row)
     return Provenance(
         made_by=f"understock {spec.versions.get('understock', UNKNOWN)}",

@@ -66,6 +66,16 @@ def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -
         image_grid(inputs.images.numpy()).save(beside, format="png")
 
 
+def write_grid(home: Home, path: Path, output: Path) -> bool:
+    """A grid of the model's images of seed 0, into the file `output`; False where the home lacks what it would translate."""
+    try:
+        samples = draw(home, path, GRID_IMAGES, 0)
+    except UserError:
+        return False
+    image_grid(samples.images.numpy()).save(output, format="png")
+    return True
+
+
 def folder_inputs(folder: Path, resolution: int, n: int | None = None) -> Inputs:
     """The first `n` images of a folder, by path, as a domain of that resolution would hold them.
 

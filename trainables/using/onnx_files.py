@@ -35,9 +35,8 @@ class _FromNoise(nn.Module):
         self.generator, self._labelled = generator, labelled
 
     def forward(self, z: Tensor, *rest: Tensor) -> Tensor:
-        labels = rest[:1] if self._labelled else ()
-        truncation = {"truncation": each for each in rest[len(labels) :]}
-        images: Tensor = self.generator(z, *labels, **truncation)
+        labels, pulls = rest[: self._labelled], rest[self._labelled :]
+        images: Tensor = self.generator(z, *labels, **({"truncation": pulls[0]} if pulls else {}))
         return images
 
 
@@ -45,16 +44,16 @@ def check_packages() -> None:
     """UserError if a package is missing that writing ONNX files takes."""
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise UserError(
-            f"ONNX files need {' and '.join(missing)}, not installed here; install: pip install 'understock[export]'"
+            f"ONNX files need {' and '.join(missing)}, not installed here; install with: pip install 'understock[export]'"
         )
 
 
-def write_onnx(sampler: Sampler, path: Path, about: Mapping[str, str], side: int) -> float:
+def write_onnx(sampler: Sampler, path: Path, about: Mapping[str, str], side: int | None) -> float:
     """Write what the sampler draws from to the file `path`, with `about` as its metadata.
 
     Inputs are `z`, float (N, z_dim), `label`, int64 (N,), of a conditional model, and `truncation`, a float, of one that maps
-    z to w; or `inputs`, float (N, 3, side, side) in [-1, 1], of one that translates. The output is `images`, float
-    (N, 3, R, R) in [-1, 1]. N is free.
+    z to w; or `inputs`, float (N, 3, side, side) in [-1, 1], of one that translates, whose `side` has to be given. The output
+    is `images`, float (N, 3, R, R) in [-1, 1]. N is free.
 
     The file is run in onnxruntime: returns how far its images are from PyTorch's at most. UserError if that is more than
     TOLERANCE, if a package is missing, or if the model has no network.
@@ -73,7 +72,7 @@ def write_onnx(sampler: Sampler, path: Path, about: Mapping[str, str], side: int
             verbose=False,
             input_names=list(inputs),
             output_names=["images"],
-            dynamic_shapes=_shapes(network, free),
+            dynamic_shapes=_shapes(free),
             opset_version=OPSET,
         )
     assert program is not None, "the exporter gives a program"
@@ -83,13 +82,16 @@ def write_onnx(sampler: Sampler, path: Path, about: Mapping[str, str], side: int
     return _checked(path, sampler, side)
 
 
-def _network_of(sampler: Sampler, n: int, side: int) -> tuple[nn.Module, dict[str, Tensor]]:
+def _network_of(sampler: Sampler, n: int, side: int | None) -> tuple[nn.Module, dict[str, Tensor]]:
     """What makes the images, and inputs for `n` of them, by name."""
     if isinstance(sampler, InputSampler):
+        assert side, f"{side=} of images to translate"
         images = torch.rand(n, 3, side, side, generator=random_numbers("ONNX inputs", 0))
         return sampler.translator, {"inputs": 2 * images - 1}
     if not isinstance(sampler, ZSampler):
-        raise UserError("this model has no network that an ONNX file could hold; its images are the source domain's own")
+        raise UserError(
+            "this model has no network that an ONNX file could hold; its images are the source domain's own"
+        )
     z, *labels = draw_inputs(sampler.generator, n, "ONNX inputs", 0)
     inputs = {"z": z} | ({"label": labels[0]} if labels else {})
     if pulls_w(sampler.generator):
@@ -97,13 +99,14 @@ def _network_of(sampler: Sampler, n: int, side: int) -> tuple[nn.Module, dict[st
     return _FromNoise(sampler.generator, labelled=bool(labels)).eval(), inputs
 
 
-def _shapes(network: nn.Module, free: Mapping[str, Mapping[int, Any]]) -> tuple[Any, ...]:
-    """The dimensions that are free, as the exporter wants them: further arguments of a network are one of its own."""
+def _shapes(free: Mapping[str, Mapping[int, Any]]) -> tuple[Any, ...]:
+    """The dimensions that are free, as the exporter wants them: what comes after the first argument is one of its own."""
     first, *rest = free.values()
-    return (first, tuple(rest)) if isinstance(network, _FromNoise) else (first,)
+    return (first, tuple(rest)) if rest else (first,)
 
 
-def _checked(path: Path, sampler: Sampler, side: int) -> float:
+def _checked(path: Path, sampler: Sampler, side: int | None) -> float:
+    """How far the file's images are from PyTorch's, of another number of them than it was traced with."""
     import onnxruntime
 
     network, inputs = _network_of(sampler, _CHECKED, side)
