@@ -37,8 +37,8 @@ def export_model(home: Home, study: str, folder: Path, form: str = "safetensors"
     paths, spec, trial = chosen(home, study)
     path = model_of(paths, spec.name, trial)
     check_new(folder)
-    exported = Exported(home, path, provenance(home, paths, spec, trial))
     with writing_folder(folder) as beside:
+        exported = Exported(home, path, provenance(home, paths, spec, trial))
         write(exported, beside)
         (beside / ABOUT).write_text(exported.about.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

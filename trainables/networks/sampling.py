@@ -98,7 +98,7 @@ class ZSampler:
     """Samples a model whose generator takes z, and labels; ready where the generator has its standing statistics."""
 
     def __init__(self, model: Model) -> None:
-        self.generator = self._built(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # sums as in training
+        self.generator = self._built(model).to(memory_format=torch.channels_last)  # sums as in training
         """From z, and labels where there are classes, to images; in eval mode."""
         self.classes = model.classes
         """The names of the classes that it can be asked for by label; none of an unconditional model."""
