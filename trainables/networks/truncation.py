@@ -10,6 +10,17 @@ from inspect import signature
 
 from torch import Tensor, nn
 
+from spaces.errors import UserError
+
+MOST = 2.0
+"""What truncation can be at most: beyond 1 images are more extreme than any that were trained."""
+
+
+def check_truncation(truncation: float) -> None:
+    """UserError unless it is between 0 and MOST."""
+    if not 0 <= truncation <= MOST:
+        raise UserError(f"truncation {truncation:g} will not do; give a number from 0 to {MOST:g}, 1 for none")
+
 
 def pulls_w(generator: nn.Module) -> bool:
     """Whether a generator takes `truncation` itself, as those do that map z to w."""

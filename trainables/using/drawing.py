@@ -17,6 +17,7 @@ from trainables.methods.registry import class_number, method_of
 from trainables.methods.translation.translating import held_out_inputs
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
+from trainables.networks.truncation import check_truncation
 from trainables.storage.home import Home, writing
 
 DRAWN = 64
@@ -37,8 +38,9 @@ def draw(
     A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
     trained with, held-out ones first, in an order that follows from the seed. Of a conditional model `label` asks for one
     class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
-    noise alone and a folder is given, or of images alone and a truncation is.
+    noise alone and a folder is given, or of images alone and a truncation is, or if that is out of bounds.
     """
+    check_truncation(truncation)
     model, facts = read_model(path)
     method = method_of(facts.method)
     sampler = method.sampler(model)
