@@ -56,7 +56,7 @@ def slerp(one: Tensor, other: Tensor, shares: Tensor) -> Tensor:
     angle = torch.arccos((start @ end).clamp(-1, 1))
     shares = shares[:, None]
     length = torch.lerp(lengths[0].expand_as(shares), lengths[1].expand_as(shares), shares)
-    way = ((1 - shares) * angle).sin() * start + (shares * angle).sin() * end  # (n, d)
+    way: Tensor = ((1 - shares) * angle).sin() * start + (shares * angle).sin() * end  # (n, d)
     if angle.sin() < 1e-4:  # one direction, or two opposite ones, between which no great circle is the shortest
         return (1 - shares) * one + shares * other
-    return length * way / angle.sin()
+    return way * (length / angle.sin())
