@@ -32,6 +32,7 @@ FLOORS = {
         "proposals",
         "sampling",
         "source_domains",
+        "resources",
         "launch",
         "prior",
         "transfer_sampler",
