@@ -63,6 +63,8 @@ def write_onnx(sampler: Sampler, path: Path, about: Mapping[str, str], side: int
 
     network, inputs = _network_of(sampler, _TRACED, side)
     free = {name: {0: torch.export.Dim("N")} if value.ndim else {} for name, value in inputs.items()}
+    with torch.no_grad():
+        network(*inputs.values())  # what a network keeps for its next call is made now, and no tensor of the tracer's
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own making, about names of dimensions
         program = torch.onnx.export(
