@@ -1,7 +1,7 @@
 """What the rest of the code needs to know of a family of networks; `families.FAMILIES` has them all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ class Family:
 
     A generator has `z_dim` and maps z, float (N, z_dim), to images, float (N, 3, R, R) in [-1, 1]. A critic maps such images
     to logits, float (N,), higher for more real; it may bring an `input_gradient` of its own (see `training.losses`). Where
-    the config has `classes`, the generator takes labels beside z and has their `prior`, and the critic has `judge`.
+    the config has `classes`, the generator takes labels beside z and has their `prior`, and the critic has `judge`. A
+    generator that maps z to w takes `truncation`, a number or a tensor of none, by name (see `networks.truncation`).
     """
 
     networks: Mapping[str, Callable[[Any], nn.Module]]
@@ -34,5 +35,5 @@ class Family:
     """A critic's layers one by one, as NVIDIA's `--freezed` counts them; the last one is not among them."""
     bounded: bool = True
     """Whether images end in [-1, 1], as by a tanh; others may leave it, and are cut off there when they are drawn."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What training takes for networks of this family unless it is told otherwise: config fields by path."""
+    settings: Callable[[Any], Mapping[str, Any]] = lambda network: {}
+    """Of a config, what training takes for such networks unless it is told otherwise: config fields by path."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from spaces.stylegan2 import settings
 from trainables.networks.family import Family
 from trainables.networks.stylegan2_critic import StyleGAN2Critic
 from trainables.networks.stylegan2_generator import SMALLEST, Block, StyledConvolution, StyleGAN2Generator, ToRgb
@@ -117,11 +118,6 @@ STYLEGAN2 = Family(
     critic_sees_batch=True,
     penalised_together=True,
     bounded=False,
-    settings={
-        "loss/name": "nonsaturating",
-        "loss/penalty": 1.0,
-        "loss/n_critic": 1,
-        "optim/beta2": 0.99,
-    },
+    settings=settings,
 )
-"""Trained with the logistic loss and R1, whose weight depends on the resolution and the batch."""
+"""Trained with the logistic loss and R1; `spaces.stylegan2` has what depends on the resolution."""

@@ -109,7 +109,7 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
         """`noise` is standard normal, (N, noise_size); without it that of the layers is taken, the same for every image."""
         start: Tensor = self.get_parameter(f"b{SMALLEST}.const")
-        x = start.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = start.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image, place, begun = None, 0, 0
         for side in self.sides:
             block: Block = self.get_submodule(f"b{side}")  # type: ignore[assignment]
@@ -155,13 +155,17 @@ class StyleGAN2Generator(nn.Module):
         self, w: Tensor, noise: Tensor | None = None, other: Tensor | None = None, cut: Tensor | None = None
     ) -> Tensor:
         """Images of w (N, w_dim), with `other` w in the layers from the `cut`-th on, int64 (N,); noise as `Synthesis` has it."""
-        ws = w[:, None].expand(-1, self.synthesis.num_ws, -1)
-        if other is not None:
-            assert cut is not None, "styles are mixed from a layer on"
-            first = torch.arange(self.synthesis.num_ws, device=w.device) < cut[:, None]  # (N, num_ws)
-            ws = torch.where(first[:, :, None], ws, other[:, None])
-        images: Tensor = self.synthesis(ws, noise)
+        images: Tensor = self.synthesis(self.styles(w, other, cut), noise)
         return images
+
+    def styles(self, w: Tensor, other: Tensor | None = None, cut: Tensor | None = None) -> Tensor:
+        """The w of every layer, (N, num_ws, w_dim), as `images` mixes them."""
+        ws = w[:, None].expand(-1, self.synthesis.num_ws, -1)
+        if other is None:
+            return ws
+        assert cut is not None, "styles are mixed from a layer on"
+        first = torch.arange(self.synthesis.num_ws, device=w.device) < cut[:, None]  # (N, num_ws)
+        return torch.where(first[:, :, None], ws, other[:, None])
 
 
 def levels_of(network: StyleGAN2Config) -> dict[int, int]:

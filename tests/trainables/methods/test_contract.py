@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from analysis.winner import export_model
+from analysis.using.model_exports import copy_model
 from search.records.results import LOSSES, load, read_rows, write_trial
 from spaces.config import TrialConfig
 from spaces.errors import UserError
@@ -20,7 +20,6 @@ from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.method import Given, Needs, unfit
 from trainables.methods.registry import METHODS, method_of
-from trainables.running.drawing import draw
 from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceModel
@@ -30,6 +29,7 @@ from trainables.training.learner import Learner
 from trainables.training.loop import Evaluation, evaluations
 from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
+from trainables.using.drawing import draw
 
 CPU = torch.device("cpu")
 
@@ -47,6 +47,14 @@ class Case:
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
 DCGAN = {"family": "dcgan", **RESNET}
 BY_CLASS = {**RESNET, "classes": 2}
+STYLEGAN2 = {"family": "stylegan2", "resolution": 32, "width": 2, "channel_max": 4, "z_dim": 4, "w_dim": 4}
+LAZY = {"name": "nonsaturating", "penalty": 1, "penalty_every": 2, "n_critic": 1}
+BY_STYLE = {
+    "loss": LAZY,
+    "optim": {"batch": 8, "lr_g": 2e-3, "ema_halflife_images": 8},
+    "style": {"path_length_every": 3},
+    "budget": {"images": 64, "eval_every_images": 40},
+}
 SHORT = {"loss": {"n_critic": 2}, "optim": {"batch": 4}}
 PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
 GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
@@ -60,6 +68,15 @@ FROM_SEED_7 = {"source": "seed-7", "network": RESNET, "loss": {"n_critic": 2}, "
 FAST = {"optim": {"batch": 4, "lr_g": 0.1, "lr_d": 0.01}}  # a modulation moves by the product of two vectors
 MODULATED = {"probe_steps": 1, "fisher_steps": 1, "fisher_images": 2, "start": 0.5}
 BRIEF = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 2}}
+
+
+UNPENALISED = {
+    "method": "projected",
+    "loss": {"name": "hinge", "penalty": 0, "n_critic": 1},
+    "optim": {"batch": 4},
+    "projection": {"channels": 4, "input_size": 32},
+    "protocol": {"metrics": ("iw",), "input_size": 32, "n_fake": 24},  # by other features than it trains on
+}
 
 
 TRANSLATED = {"source": "rings", "translator": {"width": 2, "blocks": 1}, "training": {"batch": 4, "pool": 6}}
@@ -105,6 +122,18 @@ CASES: Mapping[str, Case] = {
     "finetune, conditional from conditional": Case(
         {"source": "by-class", "network": {**BY_CLASS, "conditioning": "concat"}, **SHORT}, moves=GAN
     ),
+    "finetune, stylegan2": Case(
+        {"source": "styles", "network": STYLEGAN2, **BY_STYLE, "transfer": {"freeze_layers": 5}},
+        moves=GAN | {"path_length"},
+    ),
+    "finetune, stylegan2, scratch, ada": Case(
+        {"source": "scratch", "network": STYLEGAN2, **BY_STYLE, "augment": {"ada_target": 0.1, "ada_images": 40}},
+        moves=GAN | {"path_length", "ada"},
+    ),
+    "finetune, stylegan2, conditional": Case(
+        {"source": "scratch", "network": {**STYLEGAN2, "classes": 2}, **BY_STYLE, "augment": DIFFAUGMENT},
+        moves=GAN | {"path_length"},
+    ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
     "minegan": Case({"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 3}}, moves=GAN),
     "minegan, dcgan": Case({"method": "minegan", "source": "plain", "network": DCGAN, **PLAIN}, moves=GAN),
@@ -124,6 +153,8 @@ CASES: Mapping[str, Case] = {
         {"method": "kernel_modulation", "source": "plain", "network": DCGAN, **FAST, **BRIEF, "modulation": MODULATED},
         moves=GAN | {"modulation"},
     ),
+    "projected": Case({**UNPENALISED, "source": "seed-7", "network": RESNET}, moves=GAN),
+    "projected, scratch": Case({**UNPENALISED, "source": "scratch", "network": DCGAN}, moves=GAN),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
     "cyclegan": Case({"method": "cyclegan", **TRANSLATED}, moves=ONE_WAY | sides_of("source")),
     "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
@@ -181,6 +212,7 @@ def rings(home: Home) -> None:
 def shelf(home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
     new_source("seed-7"), new_source("seed-8", seed=8)
     new_source("plain", family="dcgan")
+    new_source("styles", **STYLEGAN2)
     rings(home)
     new_source("by-class", classes=3)
 
@@ -219,7 +251,7 @@ def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
     restore(learner, files, config_of(case))
     expected = learner.sample(8, seed=3).images
     assert expected.shape == (8, 3, 32, 32) and expected.dtype == torch.uint8
-    export_model(files.model, tmp_path / "exported")
+    copy_model(files.model, tmp_path / "exported")
     for path in (files.model, tmp_path / "exported"):
         assert torch.equal(draw(home, path, 8, seed=3).images, expected), path
         assert not torch.equal(draw(home, path, 8, seed=4).images, expected), path
@@ -377,7 +409,7 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
             assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
         assert not files_in(tmp_path / f"{case}-1").model.exists(), case
         one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
-        for name in (name for name in one_state if name.startswith(("ada.", "lecam."))):
+        for name in (name for name in one_state if name.startswith(("ada.", "lecam.", "path_length."))):
             torch.testing.assert_close(shared_state[name], one_state[name], rtol=1e-3, atol=1e-5)
         images = [draw(home, files_in(tmp_path / f"{case}-{who}").model, 8, seed=1).images for who in ("alone", 0)]
         assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
