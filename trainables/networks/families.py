@@ -17,6 +17,8 @@ from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
+IN_TRAINING = "generator_in_training"
+"""The generator as its training left it, which training goes on from, where a source has it beside its moving average."""
 
 
 def family_of(config: AnyNetwork | Translator) -> Family:
@@ -27,7 +29,7 @@ def family_of(config: AnyNetwork | Translator) -> Family:
 def empty_network(name: str, config: AnyNetwork | Translator) -> nn.Module:
     """A network without any memory behind its tensors, which has the names and shapes of its weights."""
     with torch.device("meta"):
-        return lookup(family_of(config).networks, "network", name)(config)
+        return lookup(family_of(config).networks, "network", GENERATOR if name == IN_TRAINING else name)(config)
 
 
 def build_network(name: str, config: AnyNetwork | Translator, seed: int) -> nn.Module:

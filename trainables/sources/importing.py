@@ -14,7 +14,7 @@ from torch import Tensor
 from spaces.networks import AnyNetwork, classes_of, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
-from trainables.networks.families import FAMILIES, GENERATOR, build_generator
+from trainables.networks.families import FAMILIES, GENERATOR, IN_TRAINING, build_generator
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.foreign.recognition import recognised
@@ -140,7 +140,8 @@ def _completed(weights: Mapping[str, Mapping[str, Tensor]], config: AnyNetwork) 
     """The weights with what a file may leave out of a generator: statistics of batch norm, and equal shares of classes."""
     fresh = build_generator(config, 0).state_dict()
     missing = {key: tensor for key, tensor in fresh.items() if _is_statistic(key) or key == "prior"}
-    return {**weights, GENERATOR: missing | dict(weights[GENERATOR])}
+    generators = {name: missing | dict(weights[name]) for name in (GENERATOR, IN_TRAINING) if name in weights}
+    return {**weights, **generators}
 
 
 def _read_off(generator: Mapping[str, Tensor]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.sources.foreign.contents import Contents
 from trainables.sources.foreign.description import floats
 from trainables.sources.foreign.files import read_contents
-from trainables.sources.foreign.tensors import Lazy
+from trainables.sources.foreign.tensors import Lazy, UnreadableError
 from trainables.sources.shelf import SourceError
 from trainables.storage.json_files import read_json
 
@@ -73,7 +73,10 @@ def by_network(contents: Contents, where: str) -> dict[str, dict[str, Tensor]]:
             f"{where}: tensor {strangers[0]!r} belongs to neither generator nor discriminator; names must start with "
             "'generator.' or 'discriminator.', so give a --key-map FILE.json of {their name: our name, or null to drop it}"
         )
-    below = {part: floats(Contents(tensors).below(f"{part}.")) for part in NETWORKS}
+    try:
+        below = {part: floats(Contents(tensors).below(f"{part}.")) for part in NETWORKS}
+    except UnreadableError as error:
+        raise SourceError(f"{where}: {error}") from None
     return {part: weights for part, weights in below.items() if weights or part == GENERATOR}
 
 

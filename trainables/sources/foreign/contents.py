@@ -11,7 +11,7 @@ from trainables.sources.foreign.tensors import Array, Lazy, UnreadableError, Vie
 CLASS = "__class__"
 """Below an object's name stands the name of its class."""
 
-MAX_DEPTH, MAX_NODES, MAX_NAME = 64, 2_000_000, 1_000
+MAX_DEPTH, MAX_NODES, MAX_NAME = 64, 300_000, 1_000
 _TRANSPARENT = ("_parameters", "_buffers", "_modules")
 """What a module keeps its tensors and parts in: no part of their names."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from trainables.networks.families import DISCRIMINATOR, GENERATOR
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, IN_TRAINING
 from trainables.sources.foreign.contents import Contents
 from trainables.sources.foreign.tensors import Lazy, UnreadableError, copied
 
@@ -34,8 +34,11 @@ class Description:
     @property
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """By network: what goes onto the shelf."""
-        critic = {} if self.discriminator is None else {DISCRIMINATOR: dict(self.discriminator)}
-        return {GENERATOR: dict(self.generator), **critic}
+        others = {DISCRIMINATOR: self.discriminator, IN_TRAINING: self.trained}
+        return {
+            GENERATOR: dict(self.generator),
+            **{name: dict(each) for name, each in others.items() if each is not None},
+        }
 
 
 def prefixes(contents: Contents, anchor: str) -> Iterator[str]:

@@ -37,7 +37,11 @@ def mimicry(contents: Contents) -> Description | None:
         )
     normed = [f"block1.c_sc.{name}" for name in ("weight_orig", _NORMED["weight_orig"], "weight")]
     critic = only((prefix for name in normed for prefix in prefixes(contents, name)), "critic")
-    theirs = None if critic is None else {_our_name(name): t for name, t in contents.below(critic).items()}
+    theirs = (
+        None
+        if critic is None
+        else {_our_name(name, found["resolution"]): t for name, t in contents.below(critic).items()}
+    )
     if theirs is not None and _NORMED["weight_orig"] in " ".join(theirs):
         found["critic"] = "sngan"
     return Description(
@@ -50,6 +54,8 @@ def mimicry(contents: Contents) -> Description | None:
     )
 
 
-def _our_name(name: str) -> str:
+def _our_name(name: str, resolution: object) -> str:
     layer, _, last = name.rpartition(".")
+    if (layer, resolution) == ("l5", 48):  # where SNGAN's last layer has the number of 32 pixels', WGAN-GP's has not
+        layer = "l6"
     return f"{layer}.{_NORMED.get(last, last)}"

@@ -10,15 +10,19 @@ from trainables.sources.foreign.description import Description, floats, only, pr
 from trainables.sources.foreign.stylegan2 import described, domain_of, unused
 from trainables.sources.foreign.tensors import Lazy
 
-_GENERATOR: Mapping[str, str] = {
+_RGB: Mapping[str, str] = {
     "conv.weight": "weight",
     "conv.modulation.weight": "affine.weight",
     "conv.modulation.bias": "affine.bias",
-    "activate.bias": "bias",
-    "noise.weight": "noise_strength",
     "bias": "bias",
 }
-"""A layer's tensors."""
+"""What makes a share of the image of a layer's maps."""
+_STYLED: Mapping[str, str] = {
+    **{name: ours for name, ours in _RGB.items() if name != "bias"},
+    "activate.bias": "bias",
+    "noise.weight": "noise_strength",
+}
+"""A generator's convolution."""
 _CRITIC: Mapping[str, str] = {
     "conv1.0.weight": "conv0.weight",
     "conv1.1.bias": "conv0.bias",
@@ -90,11 +94,12 @@ def _named(name: str, resolution: int) -> Iterator[str]:
         whole, convolution, rgb, rest = match.groups()
         if convolution == "0" and rest in ("0.weight", "1.bias"):
             yield f"b{resolution}.fromrgb.{rest.partition('.')[2]}"
-        elif convolution is not None and rest in _CRITIC:
+        elif convolution not in (None, "0") and rest in _CRITIC:
             yield f"b{resolution >> (int(convolution) - 1)}.{_CRITIC[rest]}"
-        elif rest in _GENERATOR:
-            block = f"b{8 << int(rgb)}.torgb" if rgb is not None else "b4.torgb" if whole == "to_rgb1" else None
-            yield f"synthesis.{block or _layer(int(convolution) if convolution else -1)}.{_GENERATOR[rest]}"
+        elif whole.startswith("to_rgb") and rest in _RGB:
+            yield f"synthesis.b{4 if rgb is None else 8 << int(rgb)}.torgb.{_RGB[rest]}"
+        elif not whole.startswith("to_rgb") and rest in _STYLED:
+            yield f"synthesis.{_layer(int(convolution) if convolution else -1)}.{_STYLED[rest]}"
 
 
 def _layer(number: int) -> str:
