@@ -1,7 +1,7 @@
 """Sources against targets: what each source came to in each study, beside the rank it had before any training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class Before:
     ranks: dict[str, float]
     parts: dict[str, dict[str, float]]
     """What each rank was made of, by name and then by source: {"fd": {source: value}}."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Network, licence and origin of each source, as it was when the search began; nothing of earlier versions'."""
 
 
 def before(file: Path, spec: StudySpec) -> Before:
@@ -45,7 +47,12 @@ def before(file: Path, spec: StudySpec) -> Before:
                     parts.setdefault(name, {})[str(row["source"])] = float(part["value"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} can't be read ({type(error).__name__}: {error}); remove it to go on without") from None
-    return Before({str(row["source"]): place + 1.0 for place, row in enumerate(order)}, parts)
+    told = {
+        str(row["source"]): f"{row.get('network')}; licence {row['licence']}; {row.get('origin')}"
+        for row in rows
+        if row.get("licence")
+    }
+    return Before({str(row["source"]): place + 1.0 for place, row in enumerate(order)}, parts, told)
 
 
 def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str, float]) -> pd.DataFrame:

@@ -101,6 +101,7 @@ def _block(study: StudyData) -> Block:
         *((f"trial: {name}", values) for name, values in seeds.items()),
         *((f"version: {name}", [value]) for name, value in spec.versions.items()),
         *((f"digest: {name}", [value]) for name, value in spec.digests.items()),
+        *((f"source: {name}", [told]) for name, told in study.before.told.items()),
         ("device", sorted(study.rows["device"].dropna().unique())),
         ("threads", sorted(study.rows["threads"].dropna().unique().tolist())),
     ]

@@ -140,7 +140,7 @@ def _model_facts(home: Home, spec: StudySpec, name: str) -> SourceFacts:
     return SourceFacts(
         name=name,
         kind=kind,
-        licence=getattr(facts, "licence", None) or UNKNOWN,
+        licence=facts.licence or UNKNOWN,
         origin=facts.origin,
         domain=facts.domain,
         images=facts.images,

@@ -5,21 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from search.launch import begin, resolve_study
 from search.ranking import Ranking, places_by, rank_shelf, rank_sources
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, open_study
-from spaces.errors import UserError
 from spaces.networks import Resnet
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
-from trainables.images.domains import Domain, open_domain, write_domain
+from trainables.images.domains import Domain, open_domain
+from trainables.images.importing.decoding import RESIZER
 from trainables.images.samples import Samples
+from trainables.metrics.context import EvalContext
+from trainables.metrics.features import load_extractor
 from trainables.networks.families import build_discriminator, build_generator
 from trainables.networks.models import Model
 from trainables.networks.resnet import Generator
 from trainables.networks.sampling import sample, set_standing_statistics
+from trainables.sources.likeness import compared, likeness
 from trainables.sources.shelf import SourceModel, open_source, save_source
 from trainables.storage.home import Home
 
@@ -154,25 +158,49 @@ def test_a_study_keeps_the_ranking_that_ordered_its_sources(
     assert paths.ranking.name == "ranking.json"
 
 
-def test_a_source_of_another_resolution_is_refused_by_name_and_left_out_otherwise(
-    home: Home, tiny_domain: str, tiny_source: SourceModel
+def test_families_and_resolutions_are_ranked_side_by_side(
+    home: Home, tiny_domain: str, tiny_source: SourceModel, new_source: Callable[..., SourceModel]
 ) -> None:
-    network = tiny_source.facts.network.model_copy(update={"resolution": 64})
-    weights = {
-        "generator": build_generator(network, 0).state_dict(),
-        "discriminator": build_discriminator(network, 0).state_dict(),
-    }
-    facts = tiny_source.facts.model_dump(exclude={"digest", "networks"}) | {"name": "big"}
-    save_source(home.source("big"), facts, Model(dict.fromkeys(weights, network), weights), b"png")
-    with pytest.raises(UserError, match=r"source model 'big' has 64 pixels, domain 'dots' 32; .* --resolution 64"):
-        rank_shelf(home, tiny_domain, ["big"], PROTOCOL)
+    new_source("big", resolution=64, family="dcgan", domain=tiny_domain)
+    ranking, notes = rank_shelf(home, tiny_domain, ["big", "seed-7"], PROTOCOL)
+    rows = {row.source: row for row in ranking.rows}
+    assert notes == []
+    assert (rows["big"].network, rows["seed-7"].network) == ("dcgan, 64 px", "resnet, 32 px")
+    assert (rows["big"].licence, rows["big"].origin) == ("not known", "test")
+    assert rows["big"].parts["fd"].value != rows["seed-7"].parts["fd"].value
+    assert rows["big"].parts["critic"].note == "it has 64 pixels, the target 32"
+    assert ranking.protocol["resizer_of_samples"] == RESIZER
 
 
-def test_an_empty_shelf_is_a_users_mistake(home: Home) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (20, 3, 128, 128), dtype=np.uint8)
-    write_domain(home.domain("big"), images, np.zeros(20), np.arange(20) % 4 == 0, origin="test", resizer="none")
-    with pytest.raises(UserError, match="no source model of 128 pixels is on the shelf"):
-        rank_shelf(home, "big", None, PROTOCOL)
+def test_samples_of_another_size_are_resized_as_images_of_domains_are(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]
+) -> None:
+    source = new_source("big", resolution=64)
+    drawn = sample(source.model().network("generator"), PROTOCOL.n_fake, PROTOCOL.seed).numpy()
+    by_hand = [Image.fromarray(each.transpose(1, 2, 0)).resize((32, 32), Image.Resampling.LANCZOS) for each in drawn]
+    images = torch.from_numpy(np.stack([np.asarray(each) for each in by_hand]).transpose(0, 3, 1, 2).copy())
+    domain = open_domain(home, tiny_domain)
+    context = EvalContext(
+        samples=Samples(images),
+        domain=domain,
+        domain_folder=domain.path,
+        protocol=PROTOCOL.model_copy(update={"metrics": ("fd", "kd")}),
+        extractor=load_extractor(PROTOCOL.extractor, PROTOCOL.input_size, home, torch.device("cpu")),
+    )
+    found = likeness(home, domain, source, PROTOCOL)
+    assert found["fd"].value == pytest.approx(compared(context)["fd"].value, rel=1e-6)
+
+
+def test_a_search_leaves_other_sizes_and_families_out_with_a_line_each(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]
+) -> None:
+    new_source("one"), new_source("two", seed=8), new_source("three", seed=9), new_source("four", seed=10)
+    new_source("big", resolution=64), new_source("other", family="dcgan")
+    notes = resolve_study(home, tiny_domain, "quickstart").notes
+    assert "source model 'big' is left out: it has 64 pixels, domain 'dots' 32" in notes
+    (line,) = (note for note in notes if "'other'" in note)
+    assert "its network (dcgan of 32 pixels" in line
+    assert "is not the commonest (resnet of 32 pixels, width 2" in line
 
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "domains"

@@ -121,7 +121,7 @@ def test_files_of_the_tutorial_come_to_the_shelf_and_out_again(
     assert code == 0, complaint
     shown = run("sources show faces")[1]
     facts = json.loads(shown[: shown.rindex("}") + 1])
-    expected = {"family": "dcgan", "resolution": 32, "width": WIDTH, "z_dim": Z}
+    expected = {"family": "dcgan", "resolution": 32, "width": WIDTH, "z_dim": Z, "classes": None}
     names = ["generator"] if kind == "generator alone" else ["generator", "discriminator"]
     assert facts["networks"] == dict.fromkeys(names, expected)
     (row,) = (line for line in run("sources list")[1].splitlines() if line.startswith("faces "))

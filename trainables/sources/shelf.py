@@ -92,8 +92,9 @@ class SourceFacts(Config):
 
     @property
     def short_origin(self) -> str:
-        """The origin, cut to a line."""
-        return self.origin if len(self.origin) <= _ORIGIN else f"{self.origin[:_ORIGIN]}..."
+        """The origin without the configuration of a training, cut to a line."""
+        said = self.origin.partition(": {")[0]
+        return said if len(said) <= _ORIGIN else f"{said[:_ORIGIN]}..."
 
 
 @dataclass(frozen=True)
