@@ -155,7 +155,7 @@ def _sources(
         rows = target.subset(target_images, Data().seed)
         return [], *find_domains(home, target, names, translating, rows)
     models, notes = (
-        (named_models(home, target, names, space, family), ())
+        (named_models(home, target, names, space, classes, family), ())
         if names
         else fitting_models(home, target, space, classes, family)
     )

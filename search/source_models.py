@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from search.ranking import of_resolution
 from spaces.errors import UserError, lookup
-from spaces.networks import AnyNetwork, unconditional
+from spaces.networks import AnyNetwork, StyleGAN2Config, classes_of, unconditional
 from spaces.networks import conditional as conditional_on
 from spaces.presets import FAMILY_PRESETS
 from spaces.suggest import Space
@@ -17,12 +17,12 @@ from trainables.storage.home import Home
 
 
 def named_models(
-    home: Home, domain: Domain, names: Sequence[str], space: Space, family: str | None
+    home: Home, domain: Domain, names: Sequence[str], space: Space, classes: int | None, family: str | None
 ) -> list[SourceModel]:
     """Open the source models of these names; UserError if one is of another family, or a method of the space can't use it."""
     models = [open_source(home, name) for name in names]
     for model in models:
-        if reason := _of_another(model, family):
+        if reason := _of_another(model, family) or _without_form(model, classes):
             raise UserError(f"source model {model.facts.name!r} can't be in the study: {reason}")
         if model.facts.network.resolution == domain.facts.resolution and (reason := _unfit(domain, model, space)):
             raise UserError(reason)
@@ -115,10 +115,14 @@ def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
 
 
 def _without_form(model: SourceModel, classes: int | None) -> str | None:
-    """Why a source model can't start a GAN of so many classes; None if it can."""
+    """Why a source model can't start a GAN of so many classes, or one without; None if it can."""
+    network = model.facts.network
+    if isinstance(network, StyleGAN2Config) and (classes_of(network) is None) != (classes is None):
+        own, others = ("unconditional", "conditional") if classes else ("conditional", "unconditional")
+        return f"it is {own}, and a stylegan2's mapping network is another in the study's {others} GANs"
     if classes is not None:
         try:
-            conditional_on(model.facts.network, classes)
+            conditional_on(network, classes)
         except UserError as error:
             return str(error)
     return None
