@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from search.records.study import StudySpec
+from search.records.study import DEFAULT_TRIALS, StudySpec
 from spaces.networks import classes_of
 from spaces.suggest import UNVARIED
 
@@ -19,7 +19,9 @@ def longer(spec: StudySpec) -> str:
     """A command line for twice its trials; where it trained one given configuration, for a search like it."""
     name = f"{spec.name[:95]}-more"
     if spec.space != UNVARIED:
-        return search_command(spec, name=name, trials=2 * spec.trials)
+        unlimited = dict.fromkeys(("hours", "core_hours", "gpu_hours", "until_gain"))
+        more = 2 * (spec.trials or DEFAULT_TRIALS)
+        return search_command(spec.model_copy(update=unlimited), name=name, trials=more)
     as_search = {"space": "quickstart", "sampler": "tpe", "early_stopping": True, "sources": ()}
     return short_command(spec.model_copy(update=as_search), name=name)
 
@@ -43,6 +45,10 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "workers-per-trial": spec.workers_per_trial,
         "gpus-per-worker": f"{spec.gpus_per_worker:.12g}",
         "memory-per-trial": spec.memory_per_trial and f"{spec.memory_per_trial / 2**30:.12g}",
+        "hours": spec.hours and f"{spec.hours:.12g}",
+        "core-hours": spec.core_hours and f"{spec.core_hours:.12g}",
+        "gpu-hours": spec.gpu_hours and f"{spec.gpu_hours:.12g}",
+        "until-gain": spec.until_gain and f"{100 * spec.until_gain:.12g}%",
         "max-minutes": spec.max_seconds and f"{spec.max_seconds / 60:.12g}",
         "name": name or spec.name,
     }

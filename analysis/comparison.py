@@ -50,7 +50,7 @@ def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
     found = [
         row("target", *(study.spec.target for study in pair)),
         row("space, sampler", *(f"{study.spec.space}, {study.spec.sampler}" for study in pair)),
-        row("trials", *(f"{len(study.trials)} of {study.spec.trials}" for study in pair)),
+        row("trials", *(study.spec.of_trials(len(study.trials)) for study in pair)),
         row("device-hours", *(f"{text(study.hours)} {study.unit}" for study in pair)),
         row("metric", *(study.metric.label for study in pair)),
         row("best score", *("none yet" if best is None else text(best.value) + _error(best.se) for best in bests)),

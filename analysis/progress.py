@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from analysis.page import Image, duration, plural, text
 from analysis.sections.samples import last_grid
 from analysis.study_data import StudyData
-from search.records.study import is_running
+from search.records.study import closed, is_running
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Progress:
     state: str
     """Changes when there is something new to see."""
     through: int
-    wanted: int
+    wanted: int | None
+    """None where the number of trials has no limit."""
     lines: list[str]
     """Each trial that is being trained, and the best so far."""
     samples: Image | None
@@ -41,11 +42,13 @@ def progress(study: StudyData, state: str) -> Progress:
     ]
     if best:
         lines.append(f"best so far: trial {best.trial} ({best.source}), {study.metric.label} {text(best.value)}")
-    done = f"{through} of {plural(study.spec.trials, 'trial')} are through"
+    done = f"{study.spec.of_trials(through)} are through"
     said = f"Not running: {done}; go on with `understock resume {study.spec.name}`."
     if alive:
         said = f"Running: {done}{_left(study, through)}."
-    elif through >= study.spec.trials:
+    elif why := closed(study.paths):
+        said = f"Complete, with {plural(through, 'trial')}: {why}."
+    elif study.over:
         said = f"Complete: all {study.spec.trials} trials are through."
     row = study.ranked.head(1).to_dict("records")
     return Progress(said, state, through, study.spec.trials, lines, last_grid(row[0], study) if row else None)
@@ -55,7 +58,7 @@ def _left(study: StudyData, through: int) -> str:
     """A guess at the time left, from the mean of the trials that are through."""
     done = study.trials[study.trials["status"] != "running"]["trial"]
     seconds = float(study.rows[study.rows["trial"].isin(done)].groupby("trial")["seconds"].max().sum())
-    if not through or not seconds:
+    if not through or not seconds or study.spec.trials is None:
         return ""
     left = max(0, study.spec.trials - through) * seconds / through / study.spec.concurrency
     return f", about {duration(left)} left"

@@ -19,7 +19,7 @@ from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
 from search.records.results import config_of, load
-from search.records.study import StudyPaths, StudySpec
+from search.records.study import MOST_TRIALS, StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
 from spaces.protocol import Metric
 from spaces.trials import CONFIGS, DEFAULT_METHOD, translates
@@ -166,8 +166,10 @@ class StudyData:
 
     @property
     def over(self) -> bool:
-        """Whether all trials of the study are through."""
-        return len(self.trials) >= self.spec.trials and "running" not in self.answer.statuses
+        """Whether all trials of the study are through, or no more of them are wanted."""
+        if closed(self.paths):
+            return True
+        return len(self.trials) >= (self.spec.trials or MOST_TRIALS) and "running" not in self.answer.statuses
 
     @property
     def cure(self) -> str:

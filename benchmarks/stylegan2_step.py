@@ -4,7 +4,8 @@
 
 The port is what the paper writes down: a kernel for each sample and one convolution in as many groups, zeros put between
 pixels and then the filter, every second pixel taken behind the filter. All else is ours in both: the learner, the losses, the
-lazy steps, Adam. On a CPU, seconds are the process's own, so that a busy machine shows in neither. A round is 16 iterations of each, one step of R1 and four of the path length among them.
+lazy steps, Adam. On a CPU, seconds are the process's own, so that a busy machine shows in neither. A round is 16 iterations
+of each, one step of R1 and four of the path length among them.
 """
 
 import argparse

@@ -3,20 +3,18 @@
 import datetime
 import importlib.metadata
 import math
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from search.proposals import grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
-from search.records.study import StudyPaths, StudySpec, open_study, write_spec
+from search.records.study import DEFAULT_TRIALS, StudyPaths, StudySpec, open_study, write_spec
+from search.resources import check_limits, shares
 from search.source_domains import find_domains, measuring_translations
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
@@ -24,7 +22,7 @@ from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.from_source import FromSourceConfig
 from spaces.networks import AnyNetwork, classes_of
-from spaces.presets import FAMILY_PRESETS, small
+from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
 from spaces.suggest import Space
@@ -35,12 +33,9 @@ from trainables.methods.finetuning.classes import without_classes
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
-from trainables.networks.families import family_of
+from trainables.networks.families import FAMILIES, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, claim, fetch, file_digest
-
-DEFAULT_TRIALS = 24
-"""How many trials a search has, unless the user says."""
 
 SETTLED_STEPS = 500
 """Generator steps before which a rung is called early."""
@@ -93,14 +88,18 @@ def resolve_study(
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
     classes = _classes(domain, space, conditional)
     if family is not None:
-        lookup(FAMILY_PRESETS, "family of networks", family)
+        lookup(FAMILIES, "family of networks", family)
     models, domains, notes = _sources(home, domain, space, names, target_images, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
-    shares = _shares(given, on_cluster)
+    limits = given.keys() & {"hours", "core_hours", "gpu_hours", "until_gain"}
+    shared = shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
-    precision = "bfloat16" if on_cluster and shares["gpus_per_worker"] else native_precision(best_device())
+    precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
     network = common_network(domain, models, classes, family)
     base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
+    for method in space.methods:
+        if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
+            raise UserError(f"method {method!r} {reason}")
     base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
@@ -108,7 +107,7 @@ def resolve_study(
             "name": name or default_name,
             "target": target,
             "space": space_name,
-            "trials": DEFAULT_TRIALS if trials is None else trials,
+            "trials": DEFAULT_TRIALS if trials is None and not limits else trials,
             "sources": [model.facts.name for model in models],
             "domains": [each.facts.name for each in domains],
             "train_images": base.data.target_images or domain.facts.train,
@@ -119,7 +118,7 @@ def resolve_study(
             "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "max_seconds": max_minutes and max_minutes * 60,
-            **shares,
+            **shared,
             **given,
         },
         "search",
@@ -129,6 +128,7 @@ def resolve_study(
             f"a batch of {spec.base.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
             "--workers-per-trial that divides it"
         )
+    check_limits(spec)
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
@@ -246,23 +246,6 @@ def _shown(then: Any, now: Any) -> str:
         differ = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
         then, now = ({key: values.get(key) for key in differ} for values in (then, now))
     return f"it has {then!r}, asked for {now!r}"
-
-
-def _shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
-    """Share this machine out, where the user left it open: one trial a GPU, or one a core where there is no GPU.
-
-    Gives GPUs a worker, trials at once, and threads a trial. It looks at this machine alone; of a cluster the user says
-    what its nodes have. Raises UserError if GPUs are asked for and there are none.
-    """
-    cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    per_worker = given.get("gpus_per_worker", 1.0 if gpus else 0.0)
-    workers = max(1, given.get("workers_per_trial", 1))
-    held = int(gpus / per_worker) if per_worker else cores // max(1, given.get("threads_per_trial", 1))
-    concurrency = given.get("concurrency", max(1, held // workers))
-    if per_worker and not gpus and not on_cluster:
-        raise UserError(f"--gpus-per-worker {per_worker:g}: this machine has no GPU; leave it out")
-    threads = max(1, cores // max(1, concurrency * workers))
-    return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
 def _base_config(

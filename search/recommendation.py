@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from search.launch import DEFAULT_TRIALS, resolve_study
+from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
 from search.picking.elsewhere import on_others
 from search.picking.evidence import Evidence, Network, Pool, gather, level_of
@@ -26,6 +26,7 @@ from search.picking.pick import (
 from search.picking.recorded import shipped
 from search.picking.verdict import over_the_source, verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
+from search.records.study import DEFAULT_TRIALS
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.records import Config

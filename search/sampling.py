@@ -18,7 +18,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.records.study import StudySpec
+from search.records.study import DEFAULT_TRIALS, StudySpec
 from spaces.suggest import CONDITIONS
 
 GOOD = 25
@@ -37,7 +37,7 @@ def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
     seed = (spec.seed + 1_000_003 * trials_before) % 2**32
     if spec.sampler in ("random", "grid"):
         return RandomSampler(seed=seed)
-    startup = max(5, spec.trials // 4)
+    startup = max(5, (spec.trials or DEFAULT_TRIALS) // 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RecentTPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup)

@@ -87,7 +87,7 @@ def common_network(
             f"{domain.facts.resolution}; add the domain again with --resolution {network.resolution}"
         )
     if network is None and family:
-        presets = lookup(FAMILY_PRESETS, "family of networks", family)
+        presets = lookup(FAMILY_PRESETS, "family of networks to start from scratch with", family)
         network = lookup(presets, "preset", "small")(domain.facts.name, domain.facts.resolution).network
     if classes is None:
         return network

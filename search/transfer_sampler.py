@@ -85,6 +85,24 @@ class Seen(NamedTuple):
     tried: set[tuple[Arm, Rates | None]]
 
 
+class Outlook(NamedTuple):
+    """What more trials would gain: shares of the best score so far, by draws of what is believed."""
+
+    trials: int
+    expected: float
+    """The median."""
+    low: float
+    most: float
+    """The bounds that hold 90 % of draws."""
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        low, expected, most = (f"{100 * share:.1f}" for share in (self.low, self.expected, self.most))
+        trials = f"{self.trials} more trial{'' if self.trials == 1 else 's'}"
+        return f"{trials} would lower the best score by {expected} % ({low} to {most} %)"
+
+
 class TransferSampler(BaseSampler):
     """See the module's words.
 
@@ -153,6 +171,26 @@ class TransferSampler(BaseSampler):
         if near:
             fresh, promise = [*fresh, *near], np.r_[promise, self._promise(seen, near)]
         return fresh[int(np.argmax(promise))]
+
+    def outlook(self, trials: Sequence[FrozenTrial], count: int) -> Outlook | None:
+        """What so many more trials, the most promising ones, would gain over the best arm and rates so far; None if there is
+        no score to gain on.
+
+        In each draw of what is believed the arms have true scores, of an endless number of trials each. That of the trial so
+        far whose mean is best is what there is; that of the best of all, were each known exactly, is what there would be.
+        """
+        seen = self.belief(trials)
+        if seen.best is None:
+            return None
+        fresh = [one for one in self._candidates if one.place not in seen.tried]
+        first = np.argsort(-self._promise(seen, fresh), kind="stable")[:count] if fresh else ()
+        more = [fresh[int(place)].case._replace(level=seen.level) for place in first]
+        tried = [self._prior.case(arm, rates)._replace(level=seen.level) for arm, rates in sorted(seen.tried, key=str)]
+        now = seen.belief.mean(tried)
+        best_now = now[:, int(now.mean(0).argmin())]
+        best_then = np.column_stack([now, seen.belief.mean(more)] if more else [now]).min(1)
+        low, expected, most = np.percentile(1 - np.exp(best_then - best_now), [5.0, 50.0, 95.0])
+        return Outlook(count, float(expected), float(low), float(most))
 
     def belief(self, trials: Sequence[FrozenTrial]) -> "Seen":
         """What the prior and these trials make likely."""

@@ -14,6 +14,7 @@ from spaces.methods.direct import DirectConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
+from spaces.methods.projected import ProjectedConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
@@ -27,6 +28,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "minegan": MineganConfig,
     "cdc": CdcConfig,
     "kernel_modulation": KernelModulationConfig,
+    "projected": ProjectedConfig,
     "cyclegan": CycleGanConfig,
     "direct": DirectConfig,
     "untranslated": UntranslatedConfig,

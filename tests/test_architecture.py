@@ -31,6 +31,7 @@ FLOORS = {
         "proposals",
         "sampling",
         "source_domains",
+        "resources",
         "launch",
         "prior",
         "transfer_sampler",

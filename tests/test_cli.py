@@ -286,6 +286,19 @@ def test_a_search_whose_time_is_up_says_how_to_go_on_and_is_no_failure(
     assert said.splitlines()[-1].endswith(last)
 
 
+@pytest.mark.ray
+def test_a_search_that_has_cost_what_it_may_is_complete(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    code, said, _ = run("search dots --sources seed-7 --concurrency 1 --threads-per-trial 1 --core-hours 0.0005")
+    assert code == 0
+    assert "enough: its 0.0005 core-hours are spent\n" in said and "report: " in said
+    code, said, _ = run("resume dots-quickstart")
+    assert (code, said.splitlines()[0]) == (0, "study dots-quickstart is complete already: nothing was trained")
+    rows = json.loads(run("status dots-quickstart --json")[1])
+    assert rows["trials_wanted"] is None and "running" not in {trial["status"] for trial in rows["trials"]}
+
+
 def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError

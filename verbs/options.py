@@ -6,12 +6,27 @@ from typing import Annotated
 
 import typer
 
+from spaces.errors import UserError
+
 
 def given(value: str | None) -> str | None:
     """A callback: what an option was given, unless that is nothing, as where a shell's variable is not set."""
     if value is not None and not value.strip():
         raise typer.BadParameter("it is empty; give a value, or leave the option out")
     return value
+
+
+def share(percent: str | None) -> float | None:
+    """ "2%", or "2", as a share of one."""
+    if percent is None:
+        return None
+    try:
+        found = float(percent.strip().removesuffix("%")) / 100
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1:
+        raise UserError(f"{percent!r} is no percentage between 0 and 100, as 2% is")
+    return found
 
 
 HomeOption = Annotated[

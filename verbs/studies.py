@@ -10,14 +10,14 @@ import typer
 from trainables.storage.home import Home, bytes_below
 from verbs.commands import Headed
 from verbs.endings import if_interrupted, writing_to
-from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given
+from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given, share
 from verbs.picking import confirm_winner
 from verbs.printing import in_a_line, print_json, print_table
 from verbs.submission import submit_search
 
 studies = typer.Typer()
 
-STUDY, SHARE, WHERE = "What to search", "What each trial takes", "Where it runs"
+STUDY, LIMITS, SHARE, WHERE = "What to search", "When it ends", "What each trial takes", "Where it runs"
 """Headings of the options of `search`."""
 
 StudyTrial = Annotated[
@@ -119,6 +119,27 @@ def search(
             rich_help_panel=SHARE,
         ),
     ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(metavar="HOURS", help="The whole search may take, instead of --trials.", rich_help_panel=LIMITS),
+    ] = None,
+    core_hours: Annotated[
+        float | None,
+        typer.Option(metavar="HOURS", help="All trials together may take of CPU cores.", rich_help_panel=LIMITS),
+    ] = None,
+    gpu_hours: Annotated[
+        float | None,
+        typer.Option(metavar="HOURS", help="All trials together may take of GPUs.", rich_help_panel=LIMITS),
+    ] = None,
+    until_gain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            callback=given,
+            help="Until another hour would gain less: 2%.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
     max_minutes: Annotated[
         float | None,
         typer.Option(
@@ -126,7 +147,7 @@ def search(
             max=100_000_000,
             metavar="MINUTES",
             help="Stop after so many minutes; resume goes on.",
-            rich_help_panel=SHARE,
+            rich_help_panel=LIMITS,
         ),
     ] = None,
     address: Annotated[
@@ -173,6 +194,10 @@ def search(
             workers_per_trial=workers_per_trial,
             gpus_per_worker=gpus_per_worker,
             max_minutes=max_minutes,
+            hours=hours,
+            core_hours=core_hours,
+            gpu_hours=gpu_hours,
+            until_gain=share(until_gain),
             memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
             on_cluster=address is not None,
             conditional=conditional,
@@ -214,7 +239,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from analysis.report import write_report
         from analysis.tables import summary
         from search.records.results import load
-        from search.records.study import open_study
+        from search.records.study import closed, open_study
         from search.running.tune import run_study
         from verbs.reports import exhibited, read
 
@@ -225,10 +250,12 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         if outcome == "time is up":
             statuses = summary(load(paths.evaluations), spec).statuses
             through = sum(count for status, count in statuses.items() if status != "running")
-            print(f"time is up: {through} of {spec.trials} trials are through; {go_on}")
+            print(f"time is up: {spec.of_trials(through)} are through; {go_on}")
             return False
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
+        if why := closed(paths):
+            print(f"enough: {why}")
         print("\n".join(lines(load(paths.evaluations), spec)))
         with exhibited(read(home, [study])) as found:
             print(f"report: {write_report(found)}")

@@ -5,9 +5,10 @@ from typing import Any
 
 from analysis import tables
 from analysis.commands import again, longer
-from analysis.page import Block, Section, Sheet, Text, listed, plural
+from analysis.page import Block, Section, Sheet, Text, listed
 from analysis.study_data import StudyData, of_each
 from spaces.protocol import RECORD
+from spaces.trials import CONFIGS
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -74,15 +75,26 @@ def _measured(study: StudyData) -> list[tuple[str, list[Any]]]:
     ]
 
 
+def _learns_what_judges(method: str, study: StudyData) -> bool:
+    config = CONFIGS.get(method)
+    return config is not None and config.learns_from == study.spec.base.protocol.extractor
+
+
 def _block(study: StudyData) -> Block:
     spec = study.spec
     mixed = [name for name, values in tables.protocol(study.rows).items() if len(values) > 1]
     lead = (
-        f"Study {spec.name}: {len(study.trials)} of {plural(spec.trials, 'trial')} on target {spec.target}, "
+        f"Study {spec.name}: {spec.of_trials(len(study.trials))} on target {spec.target}, "
         f"space {spec.space}, sampler {spec.sampler} with seed {spec.seed}, created {spec.created}."
     )
     if mixed:
         lead += f" Careful: {', '.join(mixed)} differ among rows, so their metrics do not compare."
+    learnt = sorted(name for name in study.rows["method"].unique() if _learns_what_judges(name, study))
+    if learnt:
+        lead += (
+            f" Careful: {listed(learnt)} trained by the features of {study.spec.base.protocol.extractor}, by which distances and "
+            f"copies are measured; of these trials {study.metric.label} alone compares."
+        )
     seeds = {name: sorted(study.rows[name].dropna().unique().tolist()) for name in tables.SEEDS}
     pairs = [
         *_measured(study),

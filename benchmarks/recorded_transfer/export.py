@@ -130,9 +130,14 @@ def card(table: pa.Table, size: int) -> str:
     for study in dict.fromkeys(row["study"] for row in rows):
         own = [row for (name, _), row in last.items() if name == study]
         lines.append(f"| {study} | {len(own)} | {sum(row['wall_seconds'] or 0 for row in own) / 3600:.2f} |")
-    lines += ["", "SHA-256 of the domains and source models:", ""]
-    digests = {name: digest for study in studies.values() for name, digest in study["digests"].items()}
-    lines += [f"- {name}: `{digest}`" for name, digest in sorted(digests.items()) if not name.startswith("space:")]
+    lines += [
+        "",
+        "SHA-256 of the domains and source models, of each study in the table's metadata. A source model with several was",
+        "trained anew on another machine, by the same command and seed: processors differ in last bits.",
+        "",
+    ]
+    digests = {pair for study in studies.values() for pair in study["digests"].items()}
+    lines += [f"- {name}: `{digest}`" for name, digest in sorted(digests) if not name.startswith("space:")]
     return "\n".join(lines) + "\n"
 
 

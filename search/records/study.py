@@ -1,5 +1,6 @@
 """A study: one search over trials for one target, and the one place that knows its file names."""
 
+import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from spaces.trials import AnyTrial
 from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
 from trainables.storage.json_files import read_json
 
+DEFAULT_TRIALS = 24
+"""How many trials a search has, unless the user says."""
+
+MOST_TRIALS = 1_000_000
+
 AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -25,8 +31,8 @@ class StudySpec(Config):
     """The domain that a generator is wanted for."""
     space: str
     """The search space: a name of `spaces.suggest.SPACES`, or FILE.py:FUNCTION."""
-    trials: Annotated[int, Field(gt=0, le=1_000_000)]
-    """How many configurations are tried."""
+    trials: Annotated[int, Field(gt=0, le=MOST_TRIALS)] | None
+    """How many configurations are tried; None if only what they cost or still gain sets a limit."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
     sampler: Literal["tpe", "random", "grid", "transfer"] = "tpe"
@@ -64,6 +70,26 @@ class StudySpec(Config):
     """When the spec was made, in UTC, as ISO 8601."""
     max_seconds: PositiveFloat | None = None
     """Seconds of searching after which to stop; what is unfinished then can be resumed. None sets no limit."""
+    hours: PositiveFloat | None = None
+    """Hours that the whole search may take, all its runs together, after which it is complete. None sets no limit."""
+    core_hours: PositiveFloat | None = None
+    """CPU cores' hours that all trials together may take, after which the search is complete."""
+    gpu_hours: PositiveFloat | None = None
+    """GPUs' hours that all trials together may take, after which the search is complete."""
+    until_gain: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The search is complete once another hour of it would gain less than this share of the best score, in 95 % of draws of
+    what is believed. None sets no limit."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether something else than the number of trials ends the search."""
+        return any((self.hours, self.core_hours, self.gpu_hours, self.until_gain))
+
+    def of_trials(self, count: int) -> str:
+        """ "5 of 24 trials", or "5 trials" where their number has no limit."""
+        if self.trials is not None:
+            return f"{count} of {self.trials} trials"
+        return f"{count} trial{'' if count == 1 else 's'}"
 
     @property
     def metric(self) -> str:
@@ -102,8 +128,13 @@ class StudyPaths:
 
     @property
     def prior(self) -> Path:
-        """The file with the earlier trials that the study began from; of a study with sampler "transfer"."""
+        """The file with the earlier trials that the study began from; of one that goes by them."""
         return self.root / "prior.parquet"
+
+    @property
+    def closing(self) -> Path:
+        """The file that says, as JSON, why a study is complete before all its trials are through; it is there then."""
+        return self.root / "closing.json"
 
     @property
     def journal(self) -> Path:
@@ -162,6 +193,18 @@ def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
 def is_running(paths: StudyPaths) -> bool:
     """Tell whether a process works on the study now, on this machine or on one that mounts the same folder."""
     return has_process(paths.root)
+
+
+def close(paths: StudyPaths, why: str) -> None:
+    """Write down that no more trials are wanted."""
+    with writing(paths.closing) as beside:
+        beside.write_text(json.dumps({"why": why}) + "\n")
+
+
+def closed(paths: StudyPaths) -> str | None:
+    """Why no more trials are wanted, though not all may be through; None while they are."""
+    fetch(paths.closing)
+    return str(read_json(paths.closing)["why"]) if paths.closing.is_file() else None
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:

@@ -15,12 +15,12 @@ from optuna.trial import TrialState
 from search.proposals import load_space
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, row_columns, write_trial
-from search.records.study import StudyPaths, StudySpec
+from search.records.study import MOST_TRIALS, StudyPaths, StudySpec, close, closed
 from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
 from search.running.suggested import first_trials, planned, suggested_config
 from search.sampling import sampler
-from search.transfer_sampler import sampler_of
+from search.transfer_sampler import Outlook, TransferSampler, sampler_of
 from spaces.config import SCRATCH, TrialConfig
 from trainables.storage.home import fetch
 from trainables.training.checkpoints import forget_fallback
@@ -53,9 +53,13 @@ class Ledger:
         self._finished = len(self.earlier)
         self._unfinished = self._journal.trials(TrialState.RUNNING)
         self._open: dict[int, _Open] = {}
+        self._closed: str | None = None
+        self._foresight: TransferSampler | None = None
         scratch = (trial.number for trial in self._journal.trials() if trial.params.get("source") == SCRATCH)
         self._reference = min(scratch, default=None)
         self._journal.push()
+        if why := closed(paths):  # the process that closed it may have been killed right after that
+            self.close(why)
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.spec.sampler == "transfer":
@@ -63,9 +67,29 @@ class Ledger:
         return sampler(self.spec, len(self._journal.trials()))
 
     @property
+    def through(self) -> int:
+        """How many trials have ended, in this run or an earlier one."""
+        return self._finished
+
+    @property
     def to_do(self) -> int:
-        """How many trials the study still owes: unfinished ones, and those not asked for yet."""
-        return max(0, self.spec.trials - self._finished)
+        """How many trials the study still owes: unfinished ones, and those not asked for yet; none once it is closed."""
+        return 0 if self._closed else max(0, (self.spec.trials or MOST_TRIALS) - self._finished)
+
+    def close(self, why: str) -> None:
+        """No more trials are wanted: those that run, or ran when an earlier run was killed, count as stopped here."""
+        close(self.paths, why)
+        while self._unfinished:
+            self.ask()
+        for number, trial in list(self._open.items()):
+            self.finish(number, trial.config, "stopped")
+        self._closed = why
+
+    def outlook(self, trials: int) -> Outlook | None:
+        """What so many more trials would gain, by what this study and earlier ones tell; None before anything came through."""
+        if self._foresight is None:
+            self._foresight = sampler_of(self.spec, self.space, self.paths, planned(self.spec, self.space))
+        return self._foresight.outlook(self._journal.trials(), trials)
 
     def ask(self) -> tuple[int, TrialConfig] | None:
         """The number and config of the next trial: an unfinished one of an earlier run, or a new one.
@@ -77,6 +101,7 @@ class Ledger:
             trial = self._take_up()
             number = trial.number
             config, error = suggested_config(self.spec, self.space, trial)
+            self._open[number].config = config
             self._journal.push()  # before anything bears the trial's number
             if error is None:
                 if self._reference is None and config.source == SCRATCH:
@@ -95,7 +120,7 @@ class Ledger:
             trial, retries = self._journal.ask(), 0
         on_disk = rows_on_disk(self.paths, trial.number)
         rows: Rows = {row["images_seen"]: row_columns(row) for row in on_disk if is_evaluation(row)}
-        self._open[trial.number] = _Open(rows, retries)
+        self._open[trial.number] = _Open(rows, retries, self.spec.base)
         return trial
 
     def is_reference(self, number: int) -> bool:
@@ -166,3 +191,4 @@ class _Open:
 
     rows: Rows
     retries: int
+    config: TrialConfig

@@ -36,6 +36,9 @@ class View:
         self._trials: dict[int, dict[str, Any]] = {}
         self._failures: list[str] = []
         self._best: tuple[float, str] | None = None
+        self.spent: str | None = None
+        """How much is spent of what the search may cost, if there is such a limit."""
+        self._ahead = ""
         for number, rows in earlier.items():
             for row in rows:
                 self._compare(number, row["source"], row)
@@ -100,14 +103,23 @@ class View:
         reason = f", {error}" if error else ""
         if error:
             self._failures.append(f"trial {number} {status}: {error}")
-        self._say(f"trial {number}: {status}{reason} ({self._done}/{self._spec.trials} trials, {self._left()})")
+        self._say(f"trial {number}: {status}{reason} ({self._spec.of_trials(self._done)}, {self._left()})")
+
+    def ahead(self, what: str) -> None:
+        """Show what more trials would gain."""
+        self._ahead = what
+        self._say(what)
 
     def _say(self, line: str) -> None:
         if not self._console.is_terminal:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
-        """Guess the time left from the trials of this run; early stopping makes them unequal."""
+        """Guess the time left from the trials of this run, which early stopping makes unequal; or say what is spent."""
+        if self.spent:
+            return self.spent
+        if self._spec.trials is None:
+            return "until another hour gains too little"
         through = self._done - self._done_before
         if not through:
             return "time left not known yet"
@@ -128,8 +140,11 @@ class View:
         best = f"best so far: {spec.metric} {self._best[0]:.4g}, {self._best[1]}" if self._best else "no evaluation yet"
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))
-        header = Text(f"study {spec.name}: {self._done} of {spec.trials} trials, {self._left()}")
-        return Group(header, bar, table, Text(best), *(Text(failure, style="red") for failure in self._failures[-3:]))
+        header = Text(f"study {spec.name}: {spec.of_trials(self._done)}, {self._left()}")
+        ahead = [Text(self._ahead)] if self._ahead else []
+        return Group(
+            header, bar, table, Text(best), *ahead, *(Text(failure, style="red") for failure in self._failures[-3:])
+        )
 
     def _room(self) -> int:
         """How many trials the terminal has lines for; on a narrow one a trial takes several."""

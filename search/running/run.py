@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from search.records.results import Status
 from search.running.ledger import Ledger
+from search.running.limits import LEAST, Limits
 from search.running.live import View
 from spaces.config import TrialConfig
 from spaces.errors import UserError
@@ -21,8 +22,8 @@ from trainables.running.given import ChangedDataError
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE, TrialJob
 from trainables.storage.home import Home, StorageError
 
-Halt = Literal["interrupted", "time is up"]
-"""Why a run ends before its study does, other than for an error of the disk or for changed data."""
+Halt = Literal["interrupted", "time is up", "closed"]
+"""Why a run ends before all trials are through, other than for an error of the disk or for changed data."""
 
 ALIKE = 3
 """How many trials may be lost one after the other, for the same reason, until the run halts: so would all that come."""
@@ -46,6 +47,9 @@ class Run:
     def __init__(self, home: Home, ledger: Ledger, view: View) -> None:
         self.ledger = ledger
         self.halted: Halt | UserError | None = None
+        self.enough: str | None = None
+        """Why no more trials are wanted, once the run is halted as closed."""
+        self._limits = Limits(ledger.paths, ledger.spec)
         self._home, self._view = home, view
         self._aside: list[_Lost] = []
         self._reported = any(row["images_seen"] is not None for rows in ledger.earlier.values() for row in rows)
@@ -164,6 +168,23 @@ class Run:
             status, error = self.ledger.finish(number, config, status, error)
         if not self.halted:
             self._view.ended(number, status, error)
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Close the study if another hour of it would gain too little."""
+        least, through = self.ledger.spec.until_gain, self.ledger.through
+        if least is None or through < LEAST:
+            return
+        ahead = self.ledger.outlook(self._limits.in_an_hour(through))
+        if ahead is None:
+            return
+        self._view.ahead(f"another hour: {ahead.said}")
+        if ahead.most < least:
+            self._close(f"another hour would gain less than {100 * least:.3g} %: {ahead.said}")
+
+    def _close(self, why: str) -> None:
+        if not self.halted:
+            self.halted, self.enough = "closed", why
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -176,7 +197,11 @@ class Run:
             self.halted = StorageError.of(error, Path(error.filename or self.ledger.paths.root))
 
     def check_time(self) -> None:
-        """Halt the run once the study's seconds are spent."""
+        """Halt the run once its seconds are spent, or what the whole search may cost."""
+        self._limits.passed(len(self._open))
+        self._view.spent = self._limits.spent
+        if why := self._limits.over:
+            self._close(why)
         limit = self.ledger.spec.max_seconds
         if limit is not None and time.monotonic() - self._start >= limit:
             self.halted = self.halted or "time is up"

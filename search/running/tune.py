@@ -99,7 +99,11 @@ def run_study(
                 run.settle()
         if isinstance(run.halted, UserError):
             raise run.halted
-        return (run.halted or "interrupted") if ledger.to_do else "complete"
+        if run.enough:  # once nothing of its trials runs any more
+            ledger.close(run.enough)
+        if not ledger.to_do:
+            return "complete"
+        return "time is up" if run.halted == "time is up" else "interrupted"
 
 
 @contextmanager

@@ -17,7 +17,8 @@ PLACE = {"target", "--address", "--submit", "--working-dir", "--dashboard", "--t
 
 
 def test_every_option_that_defines_a_study_is_in_its_command(new_study):
-    study = new_study(max_seconds=90.0, memory_per_trial=2**30)
+    limits = {"hours": 2.0, "core_hours": 2.5, "gpu_hours": 1.0, "until_gain": 0.02}
+    study = new_study(max_seconds=90.0, memory_per_trial=2**30, **limits)
     base = study.spec.base
     fewer, by_class = base.data.model_copy(update={"target_images": 50}), conditional(base.network, 10)
     base = base.model_copy(update={"data": fewer, "network": by_class})
@@ -45,12 +46,19 @@ def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsy
         workers_per_trial=4,
         gpus_per_worker=0.0,
         max_minutes=0.7,
+        hours=1.5,
+        core_hours=2.25,
         memory_per_trial=3 * 2**29,
     ).spec
     words = shlex.split(search_command(before))[1:]
     COMMANDS.main([*words, "--dry-run", "--home", str(home.root)], standalone_mode=False)
     after = StudySpec.parse(json.loads(capsys.readouterr().out)["study"], "test")
     assert after.model_copy(update={"created": before.created}) == before
+
+
+def test_a_longer_study_than_one_that_had_cost_enough_has_twice_the_default_of_trials(new_study):
+    command = longer(new_study(hours=2.0, until_gain=0.02).spec.model_copy(update={"trials": None}))
+    assert "--trials 48" in command and "--hours" not in command and "--until-gain" not in command
 
 
 def test_a_longer_study_differs_in_name_and_trials_alone(new_study):

@@ -12,7 +12,7 @@ def test_the_studies_stand_beside_each_other(study, new_study):
     other = new_study(name="phosphor-2", space="source_by_parts")
     other.trial(0, "twemoji", "generator", [50, 40], optim={"lr_g": 0.5})
     rows = {what: cells for what, *cells in both(study, other).rows}
-    assert rows["trials"] == ["8 of 8", "1 of 8"]
+    assert rows["trials"] == ["8 of 8 trials", "1 of 8 trials"]
     assert rows["best score"] == ["60", "40"]
     assert rows["best trial"] == ["0, from mdi, both networks", "0, from twemoji, generator only"]
     assert rows["gain over scratch at equal images"] == ["35, 32 % (one seed)", "–"]

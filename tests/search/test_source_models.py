@@ -60,7 +60,7 @@ def test_a_stylegan2_study_trains_as_its_authors_do(home: Home) -> None:
 def test_without_sources_of_the_family_trials_start_from_its_small_preset(home: Home, new_source: New) -> None:
     new_source("styles", **STYLEGAN2 | {"classes": 3})
     found = resolve(home, family="stylegan2")
-    assert found.spec.sources == () or list(found.spec.sources) == []
+    assert not found.spec.sources
     assert isinstance(found.spec.base.network, StyleGAN2Config)
     assert found.spec.base.network.width == 16
     assert any("its mapping network is another" in note or "mapping network is another" in note for note in found.notes)
@@ -70,3 +70,10 @@ def test_without_sources_of_the_family_trials_start_from_its_small_preset(home: 
 def test_an_unknown_family_is_refused_with_the_known_ones(home: Home) -> None:
     with pytest.raises(UserError, match="unknown family of networks 'stylegan9'"):
         resolve(home, family="stylegan9")
+
+
+def test_rank_says_which_family_each_source_is_of(home: Home, run: Callable[..., tuple[int, str, str]]) -> None:
+    code, said, _ = run("rank dots --sources styles,seed-7")
+    assert code == 0
+    assert "styles is a stylegan2" in said
+    assert "seed-7 is a resnet" in said

@@ -235,3 +235,24 @@ def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(hom
         found.append([trial.params for trial in ledger.study.trials])
     assert len(found[0]) == 4 and found[0] == found[1]
     assert found[0][0]["source"] == "seed-7"  # all else equal, the model expects transfer to help
+
+
+def test_more_trials_promise_less_the_more_there_were() -> None:
+    sampler = new_sampler(None)
+    few, many = (sampler.outlook(searched(count, lambda: new_sampler(None)).trials, 3) for count in (1, 20))
+    assert few is not None and many is not None
+    assert 0 <= many.low <= many.expected <= many.most < 0.5 * few.most
+    assert sampler.outlook([], 3) is None, "without a score there is nothing to gain on"
+
+
+def test_more_trials_gain_much_where_the_best_source_was_not_tried() -> None:
+    sampler = new_sampler(pool_of())
+    study = optuna.create_study()
+    for _ in range(6):
+        study.enqueue_trial({"source": "poor", "transfer/parts": "both", "optim/lr_g": 1e-3})
+        space(trial := study.ask())
+        study.tell(trial, cost(trial.params))
+    outlook = sampler.outlook(study.trials, 10)
+    assert outlook is not None and outlook.trials == 10
+    truth = 1 - np.exp(GAIN["good"] - GAIN["poor"])
+    assert outlook.low < truth < outlook.most

@@ -46,7 +46,7 @@ def test_a_damaged_trial_is_not_through_and_a_damaged_study_keeps_nothing(home: 
     ledger = Ledger(paths, spec)
     ledger.finish(*(ledger.ask() or pytest.fail("nothing to do")), "failed", "why")
     paths.evaluation(0).write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(UserError, match="0 of 1 trials"):
+    with pytest.raises(UserError, match="0 of 1 trials are"):
         check_unclaimed(home, "domain", "dots", force=False)
     paths.spec.write_text("{")
     assert check_unclaimed(home, "domain", "dots", force=False) is None

@@ -28,7 +28,7 @@ def watched(study: tuple[StudyPaths, StudySpec], terminal: bool) -> str:
 def test_plain_lines_say_what_each_trial_does(new_study: New) -> None:
     said = watched(new_study(), terminal=False)
     assert "trial 1: 8 images, fd 20" in said
-    assert "trial 0: stopped (1/4 trials, about" in said
+    assert "trial 0: stopped (1 of 4 trials, about" in said
     assert "\x1b" not in said
 
 
