@@ -50,6 +50,8 @@ class RankedSource(Config):
     source: str
     rank: float
     """Its place by the prediction: 1 for the best."""
+    family: str = "resnet"
+    """Of its networks; rankings of earlier versions are of the ResNet."""
     conditional: str | None = None
     """The classes that it can be asked for, "10 classes by norm"; None of an unconditional one."""
     predicted: Prediction | None = None
@@ -119,9 +121,12 @@ def rank_sources(
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
     }
-    of = {source.facts.name: conditions(source.facts.network) for source in sources}
+    of = {
+        source.facts.name: {"conditional": conditions(source.facts.network), "family": source.facts.network.family}
+        for source in sources
+    }
     ranked = ranked_rows(found, names, elsewhere)
-    rows = tuple(row.model_copy(update={"conditional": of[row.source]}) for row in ranked)
+    rows = tuple(row.model_copy(update=of[row.source]) for row in ranked)
     return Ranking(target=target.facts.name, protocol=about, counted=(*weighed(names), ELSEWHERE), rows=rows)
 
 
