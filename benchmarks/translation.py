@@ -52,7 +52,9 @@ CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]
 
-METHODS: Mapping[str, Mapping[str, object]] = {"direct": {"method": "direct"}, "cyclegan": {"method": "cyclegan"}}
+METHODS: Mapping[str, Mapping[str, object]] = {
+    name: {"method": name} for name in ("direct", "cyclegan", "feature_consistency", "unit", "domain_confusion")
+}
 """What is trained: settings by what they are called in the table."""
 
 

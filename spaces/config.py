@@ -1,5 +1,7 @@
 """What defines one trial: frozen, complete, validated, and nothing else. Fields are what a search space may suggest."""
 
+from typing import ClassVar
+
 from pydantic import NonNegativeInt, PositiveInt
 
 from spaces.protocol import Protocol
@@ -52,6 +54,8 @@ class TrialConfig(Config):
     settings; a field that means nothing for a method is none of its config's, and so refused. `spaces.trials` has them all.
     """
 
+    TRAINS_ON: ClassVar[str | None] = None
+    """The feature extractor whose network is part of the method's loss; a report says so where scores are by it too."""
     target: Name
     source: Name
     """A source of the shelf, or "scratch"."""
