@@ -10,6 +10,7 @@ from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from spaces.protocol import METRICS, Metric
+from spaces.trials import CONFIGS
 
 CONTENT, PAIRS = METRICS["content_shift"], METRICS["pair_error"]
 TRIVIAL = ("untranslated", "direct")
@@ -55,9 +56,23 @@ def _block(study: StudyData) -> Block:
         f"{CONTENT.label.capitalize()} compares feature maps of a translation with its input's: 0 keeps everything, and "
         f"unrelated target images come to {unrelated}. It is after DIPD, in other features: no number of the literature "
         "compares with it. Nearer to the lower left is better in both; the ringed trials are those that no other beats in both.",
+        *_trained_on(found, study),
     ]
     shown = sheet("Every trial that translates", found[["trial", "source", WAY, study.metric.name, *columns]], names)
     return Block(_lead(found, trivial, study.metric), notes=notes, plots=[plot], sheets=[shown])
+
+
+def _trained_on(found: pd.DataFrame, study: StudyData) -> list[str]:
+    """A line for each method whose loss has the network in it that it is scored by."""
+    known = {method: CONFIGS[method].TRAINS_ON for method in found["method"].unique()}
+    ranked = study.spec.base.protocol.extractor
+    return [
+        f"{method} trains on features of {extractor}. {CONTENT.label.capitalize()} is by maps of the same network"
+        + (f", and so is {study.metric.label}" if extractor == ranked else "")
+        + ": what they say of it may flatter it; pair error, and distances by another extractor, do not."
+        for method, extractor in known.items()
+        if extractor
+    ]
 
 
 def _named(trivial: pd.DataFrame) -> dict[int, str]:

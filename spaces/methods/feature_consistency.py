@@ -11,7 +11,7 @@ from spaces.records import Config
 class FeatureWeights(Config):
     """What the translator minimises beside its critic's word. A weight of 0 switches its term off, and its cost."""
 
-    features: NonNegativeFloat = 1.0
+    features: NonNegativeFloat = 10.0
     """Of the mean squared difference between feature maps of an image and of its translation, each channel of each image
     brought to mean 0 and variance 1."""
 

@@ -131,9 +131,7 @@ CASES: Mapping[str, Case] = {
     "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
     "feature_consistency": Case({"method": "feature_consistency", **TRANSLATED}, moves=ONE_WAY),
     "unit": Case({"method": "unit", **SHARED}, moves=ONE_WAY | sides_of("source")),
-    "unit, nothing shared": Case(
-        {"method": "unit", **SHARED, "shared_blocks": 0}, moves=ONE_WAY | sides_of("source")
-    ),
+    "unit, nothing shared": Case({"method": "unit", **SHARED, "shared_blocks": 0}, moves=ONE_WAY | sides_of("source")),
     "domain_confusion": Case(
         {"method": "domain_confusion", **SHARED}, moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"}
     ),
