@@ -65,10 +65,9 @@ def _block(study: StudyData) -> Block:
 def _trained_on(found: pd.DataFrame, study: StudyData) -> list[str]:
     """A line for each method whose loss has the network in it that it is scored by."""
     known = {method: CONFIGS[method].TRAINS_ON for method in found["method"].unique()}
-    ranked = study.spec.base.protocol.extractor
     return [
         f"{method} trains on features of {extractor}. {CONTENT.label.capitalize()} is by maps of the same network"
-        + (f", and so is {study.metric.label}" if extractor == ranked else "")
+        + (f", and so is {study.metric.label}" if extractor in study.metric.label else "")
         + ": what they say of it may flatter it; pair error, and distances by another extractor, do not."
         for method, extractor in known.items()
         if extractor
