@@ -95,6 +95,9 @@ def resolve_study(
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
     network = _network(domain, models, classes)
     base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
+    for method in space.methods:
+        if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
+            raise UserError(f"method {method!r} {reason}")
     base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(

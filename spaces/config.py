@@ -1,10 +1,10 @@
 """What defines one trial: frozen, complete, validated, and nothing else. Fields are what a search space may suggest."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
-from spaces.protocol import Protocol
+from spaces.protocol import METRICS, Protocol
 from spaces.records import Config, Name
 
 SCRATCH = "scratch"
@@ -54,8 +54,10 @@ class TrialConfig(Config):
     settings; a field that means nothing for a method is none of its config's, and so refused. `spaces.trials` has them all.
     """
 
-    TRAINS_ON: ClassVar[str | None] = None
-    """The feature extractor whose network is part of the method's loss; a report says so where scores are by it too."""
+    learns_from: ClassVar[str | None] = None
+    """The extractor whose features the method trains by, if it does: scores by them say how well it learnt those, and trials
+    that did not learn from them don't compare."""
+
     target: Name
     source: Name
     """A source of the shelf, or "scratch"."""
@@ -66,6 +68,23 @@ class TrialConfig(Config):
     protocol: Protocol = Protocol()
     seed: NonNegativeInt = 0
     """Of initial weights, z, interpolates and batch order."""
+
+    @model_validator(mode="after")
+    def _is_judged_by_other_features(self) -> Self:
+        if reason := self.unjudged(self.protocol):
+            raise ValueError(f"method {self.method!r} {reason}")
+        return self
+
+    @classmethod
+    def unjudged(cls, protocol: Protocol) -> str | None:
+        """Why the protocol's first metric can't rank trials of the method; None if it can."""
+        first, extractor = protocol.metrics[0], protocol.extractor
+        if extractor != cls.learns_from or METRICS[first].without_features:
+            return None
+        return (
+            f"trains by the features of {extractor}, which {first} is measured by; search with --metric iw, or put iw first "
+            "in protocol/metrics"
+        )
 
     @property
     def domains(self) -> tuple[Name, ...]:

@@ -30,6 +30,8 @@ class Metric:
     """Whether it needs images that the trial never saw, and comes with a standard error."""
     by_class: bool = False
     """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
+    without_features: bool = False
+    """Whether it goes by pixels alone, whatever the extractor."""
     beside: str | None = None
     """What is measured with it to hold it against, in a word, of a metric of translations."""
 
@@ -66,12 +68,12 @@ METRICS: Mapping[str, Metric] = {
     "fd": Metric("fd", "FD ({})", "minimize", "other", is_ratio=True),
     "kid": Metric("kid", "KID", "minimize", "inception"),
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
-    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
+    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True, without_features=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
     "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
-    "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated"),
+    "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated", without_features=True),
     "content_shift": Metric("content_shift", "content shift", "minimize", "any", beside="unrelated"),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is

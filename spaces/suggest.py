@@ -88,6 +88,19 @@ def from_a_source(trial: optuna.Trial, *, sources: Sequence[str], train_images: 
         trial.suggest_float("correspondence/weight", 30.0, 3000.0, log=True)
 
 
+def projected_critic(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
+    """Fine-tuning beside a generator that trains against a projected critic; for --metric iw, see `ProjectedConfig`."""
+    trial.suggest_categorical("source", [*sources, SCRATCH])
+    if trial.suggest_categorical("method", ["finetune", "projected"]) == "finetune":
+        return quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
+    trial.suggest_float("optim/lr_g", 1e-4, 4e-3, log=True)
+    trial.suggest_float("optim/lr_d", 1e-4, 4e-3, log=True)
+    trial.suggest_categorical("loss/name", ["hinge"])
+    trial.suggest_categorical("loss/penalty", [0.0])
+    trial.suggest_categorical("loss/n_critic", [1, 2])
+    return None
+
+
 def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
     """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
     trial.suggest_categorical("source", list(domains))
@@ -194,6 +207,8 @@ _PLAIN: Mapping[str, Any] = {
 """What quickstart trains with, in the parameters of limited_data: what all else has to beat."""
 _SCRATCH_PLAIN = {name: value for name, value in _PLAIN.items() if not name.startswith("transfer/")}
 
+_PROJECTED: Mapping[str, Any] = {**_GOOD, "loss/name": "hinge", "loss/penalty": 0.0, "loss/n_critic": 1}
+
 _BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 1.0}
 
 SPACES: Mapping[str, Space] = {
@@ -221,6 +236,13 @@ SPACES: Mapping[str, Space] = {
         ],
         _GOOD_FROM_SCRATCH,
         methods=("finetune", "minegan", "cdc", "as_is"),
+    ),
+    "projected_critic": Space(
+        projected_critic,
+        _MINUTES,
+        [{**_GOOD, "method": "finetune", "transfer/parts": "both"}, {**_PROJECTED, "method": "projected"}],
+        [{**_GOOD, "method": "finetune"}, {**_PROJECTED, "method": "projected"}],
+        methods=("finetune", "projected"),
     ),
     "conditional": Space(
         conditional,

@@ -16,6 +16,7 @@ from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
+from spaces.methods.projected import ProjectedConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
@@ -30,6 +31,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "minegan": MineganConfig,
     "cdc": CdcConfig,
     "kernel_modulation": KernelModulationConfig,
+    "projected": ProjectedConfig,
     "cyclegan": CycleGanConfig,
     "direct": DirectConfig,
     "feature_consistency": FeatureConsistencyConfig,

@@ -8,6 +8,7 @@ from analysis.commands import again, longer
 from analysis.page import Block, Section, Sheet, Text, listed
 from analysis.study_data import StudyData, of_each
 from spaces.protocol import RECORD
+from spaces.trials import CONFIGS
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -74,6 +75,11 @@ def _measured(study: StudyData) -> list[tuple[str, list[Any]]]:
     ]
 
 
+def _learns_what_judges(method: str, study: StudyData) -> bool:
+    config = CONFIGS.get(method)
+    return config is not None and config.learns_from == study.spec.base.protocol.extractor
+
+
 def _block(study: StudyData) -> Block:
     spec = study.spec
     mixed = [name for name, values in tables.protocol(study.rows).items() if len(values) > 1]
@@ -83,6 +89,12 @@ def _block(study: StudyData) -> Block:
     )
     if mixed:
         lead += f" Careful: {', '.join(mixed)} differ among rows, so their metrics do not compare."
+    learnt = sorted(name for name in study.rows["method"].unique() if _learns_what_judges(name, study))
+    if learnt:
+        lead += (
+            f" Careful: {listed(learnt)} trained by the features of {study.spec.base.protocol.extractor}, by which distances and "
+            f"copies are measured; of these trials {study.metric.label} alone compares."
+        )
     seeds = {name: sorted(study.rows[name].dropna().unique().tolist()) for name in tables.SEEDS}
     pairs = [
         *_measured(study),

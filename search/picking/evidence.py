@@ -15,7 +15,7 @@ from search.records.results import config_of, is_evaluation
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
-from spaces.trials import parse_trial
+from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
 from trainables.sources.likeness import Part
 from trainables.storage.home import Home
 
@@ -277,10 +277,12 @@ def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, l
         return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in study.rows:
-        if (
-            row[_NETWORK[0]] is not None
-        ):  # a translator has no such network, and its scores no bench beside those of GANs
-            by_trial[row["trial"]].append(row)
+        if row[_NETWORK[0]] is None:
+            continue  # a translator has no such network, and its scores no bench beside those of GANs
+        learnt = CONFIGS[row["method"] or DEFAULT_METHOD].learns_from
+        if learnt is not None and learnt == row["extractor"]:
+            continue  # and neither have those of a GAN that learnt what it is judged by
+        by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)

@@ -17,8 +17,12 @@ class FeatureWeights(Config):
 
 
 class FeatureConsistencyConfig(LearnedTranslationConfig):
-    """One translator, which has to look like the target to its critic and like its input to a pretrained network."""
+    """One translator, which has to look like the target to its critic and like its input to a pretrained network.
 
-    TRAINS_ON: ClassVar[str | None] = "efficientnet_lite0"
+    The network is the one that FD, KD and content shift are measured by, so a study that ranks by those refuses it.
+    """
+
+    learns_from: ClassVar[str | None] = "efficientnet_lite0"
+
     method: Literal["feature_consistency"] = "feature_consistency"
     weights: FeatureWeights = FeatureWeights()

@@ -10,6 +10,8 @@ from analysis.commands import search_command
 from analysis.contents import contents
 from analysis.page import duration, plural, text
 from analysis.study_data import StudyData
+from search.records.results import write_trial
+from spaces.trials import parse_trial
 
 ANCHORS = [
     "answer",
@@ -248,6 +250,34 @@ def test_protocol_holds_spec_versions_digests_and_the_command(found, study):
 def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
     mixed = with_column(study, tmp_path, "extractor", "inception")
     assert "Careful: extractor differ among rows, so their metrics do not compare" in read(mixed)["protocol"].lead
+
+
+def test_a_method_that_trained_by_what_it_is_measured_by_is_warned_of(new_study):
+    by_pixels = {"protocol": {"metrics": ("iw", "fd")}}
+    base = {
+        "target": "phosphor",
+        "source": "scratch",
+        "network": {},
+        "budget": {"images": 400, "eval_every_images": 400},
+    }
+    study = new_study(base={**base, **by_pixels})
+    study.trial(0, "mdi", "both", [60], iw=[-3.0], every=400)
+    assert "Careful" not in read(study)["protocol"].lead
+    unpenalised = {"loss": {"name": "hinge", "penalty": 0}, "method": "projected", "source": "mdi"}
+    config = parse_trial({**base, **by_pixels, **unpenalised}, "test")
+    row = {
+        "images_seen": 400,
+        "iterations": 10,
+        "train_seconds": 1.0,
+        "fd": 5.0,
+        "iw": -2.0,
+        "extractor": "efficientnet_lite0",
+    }
+    path = study.paths.evaluation(1)
+    write_trial(path, config, study=study.spec.name, trial=1, status="completed", evaluations=[row])
+    learnt = read(study)["protocol"].lead
+    assert "projected trained by the features of efficientnet_lite0, by which distances" in learnt
+    assert "of these trials IW alone compares" in learnt
 
 
 def test_several_studies_have_a_block_each_and_a_word_on_all(study, new_study):

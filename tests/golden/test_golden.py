@@ -9,6 +9,8 @@ from golden_numbers import machine, measured
 
 RECORDED = json.loads(Path(__file__).with_name("values.json").read_text())
 EXACT = RECORDED["machine"] == machine()
+BY_MODEL = ("bfloat16",)
+"""What differs between two models of one processor's name: kernels of bfloat16 multiply in other tiles."""
 SECONDHAND = ("state", "samples")
 """Digests: they say equal or not, and nothing of how near."""
 
@@ -36,7 +38,7 @@ def near(found: Any, recorded: Any) -> None:
 
 @pytest.mark.parametrize("name", RECORDED["values"])
 def test_numbers_of_earlier_versions_stay(now: dict[str, Any], name: str) -> None:
-    if EXACT:
+    if EXACT and name not in BY_MODEL:
         assert now[name] == RECORDED["values"][name]
     else:
         near(now[name], RECORDED["values"][name])

@@ -5,6 +5,7 @@ from search.proposals import overlaid, takes_domains
 from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.presets import PRESETS
+from spaces.protocol import Protocol
 from spaces.suggest import CONDITIONS, SPACES, Space
 from spaces.trials import parse_trial
 
@@ -22,6 +23,8 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
     base = PRESETS["small"]("cats", 32)
     if SPACES[name].conditional:
         base = overlaid(base, {"network/classes": 10}, name)
+    if name == "projected_critic":
+        base = base.model_copy(update={"protocol": Protocol(metrics=("iw",))})
     seen = set()
     for _ in range(40):
         trial = study.ask()

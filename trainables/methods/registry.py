@@ -10,6 +10,7 @@ from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.finetune import FINETUNE
 from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
+from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
@@ -54,6 +55,7 @@ METHODS: Mapping[str, Method] = {
     "minegan": MINEGAN,
     "cdc": CDC,
     "kernel_modulation": KERNEL_MODULATION,
+    "projected": PROJECTED,
     "cyclegan": CYCLEGAN,
     "direct": DIRECT,
     "feature_consistency": FEATURE_CONSISTENCY,

@@ -273,6 +273,21 @@ def test_a_study_that_can_not_be_read_is_noted_and_refused_by_name(home: Home, s
         gather(home, ["torn"])
 
 
+def test_a_gan_that_learnt_by_the_features_it_is_judged_by_is_no_evidence(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("a")
+    tried(home, spec, 0, {900: 30.0}, "seed-7")
+    learnt = {"method": "projected", "source": "seed-7", "protocol": {"metrics": ("iw",)}}
+    learnt |= {"loss": {"name": "hinge", "penalty": 0}, "budget": spec.base.budget.model_dump()}
+    config = parse_trial({"target": "dots", "network": {"resolution": 32, "width": 2}, **learnt}, "test")
+    path = StudyPaths.of(home, "a").evaluation(1)
+    rows = [{"images_seen": 900, "fd": 3.0, "iterations": 900, **MEASURED}]
+    write_trial(path, config, study="a", trial=1, status="completed", evaluations=rows)
+    (pool,), _ = gather(home)
+    assert [curve.trial for curve in pool.curves] == [0]
+
+
 def test_scratch_and_nothing_transferred_are_one_arm(home: Home, study: Callable[..., StudySpec]) -> None:
     tried(home, study("s"), 0, {900: 50.0})
     assert only(gather(home)).tried[0].arm == SCRATCH_ARM

@@ -62,6 +62,15 @@ MODULATED = {"probe_steps": 1, "fisher_steps": 1, "fisher_images": 2, "start": 0
 BRIEF = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 2}}
 
 
+UNPENALISED = {
+    "method": "projected",
+    "loss": {"name": "hinge", "penalty": 0, "n_critic": 1},
+    "optim": {"batch": 4},
+    "projection": {"channels": 4, "input_size": 32},
+    "protocol": {"metrics": ("iw",), "input_size": 32, "n_fake": 24},  # by other features than it trains on
+}
+
+
 TRANSLATED = {"source": "rings", "translator": {"width": 2, "blocks": 1}, "training": {"batch": 4, "pool": 6}}
 
 SHARED = {**TRANSLATED, "translator": {"width": 2, "blocks": 2}}
@@ -126,10 +135,14 @@ CASES: Mapping[str, Case] = {
         {"method": "kernel_modulation", "source": "plain", "network": DCGAN, **FAST, **BRIEF, "modulation": MODULATED},
         moves=GAN | {"modulation"},
     ),
+    "projected": Case({**UNPENALISED, "source": "seed-7", "network": RESNET}, moves=GAN),
+    "projected, scratch": Case({**UNPENALISED, "source": "scratch", "network": DCGAN}, moves=GAN),
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
     "cyclegan": Case({"method": "cyclegan", **TRANSLATED}, moves=ONE_WAY | sides_of("source")),
     "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
-    "feature_consistency": Case({"method": "feature_consistency", **TRANSLATED}, moves=ONE_WAY),
+    "feature_consistency": Case(
+        {"method": "feature_consistency", **TRANSLATED, "protocol": UNPENALISED["protocol"]}, moves=ONE_WAY
+    ),
     "unit": Case({"method": "unit", **SHARED}, moves=ONE_WAY | sides_of("source")),
     "unit, nothing shared": Case({"method": "unit", **SHARED, "shared_blocks": 0}, moves=ONE_WAY | sides_of("source")),
     "domain_confusion": Case(

@@ -1,7 +1,8 @@
 """Direct transformation that keeps a pretrained network's features: a translator, a critic, and what both images look like.
 
-The network is the only one that comes with its weights, EfficientNet-Lite0, by which FD and content shift rank by default;
-`TRAINS_ON` of the config says so, and the report with it. The maps are of earlier layers and a smaller image than theirs.
+The network is the only one that comes with its weights, EfficientNet-Lite0, by which FD and content shift are measured by
+default. `learns_from` of the config says so: trials are ranked by other metrics alone, and a report says why. The maps are of
+earlier layers and smaller images than those of the metrics.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.config import TrialConfig
+from spaces.errors import UserError
 from spaces.methods.feature_consistency import FeatureWeights
 from trainables.methods.registry import method_of
 from trainables.methods.translation.feature_consistency import (
@@ -66,10 +67,18 @@ def test_its_maps_are_earlier_ones_than_those_that_content_is_scored_by() -> Non
     assert scored.shape[1] not in (24, 40) and max(MAPS_BLOCKS) < 10 and MAPS_SIZE < 128
 
 
+def test_a_study_does_not_rank_it_by_the_features_that_it_trains_on(translation: Callable[..., TrialConfig]) -> None:
+    with pytest.raises(
+        UserError, match="trains by the features of efficientnet_lite0, which fd is measured by"
+    ) as refused:
+        translation(method="feature_consistency")
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_the_pretrained_network_is_neither_trained_nor_saved(
     translation: Callable[..., TrialConfig], home: Home
 ) -> None:
-    config = translation(method="feature_consistency")
+    config = translation(method="feature_consistency", protocol={"metrics": ("pair_error",), "input_size": 32})
     learner = method_of(config.method).build(config, gather(config, home), CPU, Group())
     direct = translation(method="direct", translator={"width": 2, "blocks": 1})
     other = method_of("direct").build(direct, gather(direct, home), CPU, Group())

@@ -63,7 +63,7 @@ def test_units_terms_in_closed_form() -> None:
     made = unit.objective(UnitWeights(reconstruction=10, cycle=10, code=0.01), sides(), REALS, torch.zeros_like)
     to_target, to_source = 0.1 + 0.3, 0.5 + 0.2 + 0.4
     squares = 0.1**2 + 0.7**2 + (to_target + 0.2) ** 2 + (to_source + 0.1) ** 2  # codes of images, and of translations
-    assert {name: float(loss) for name, loss in made.losses.items()} == pytest.approx(
+    assert {name: loss.item() for name, loss in made.losses.items()} == pytest.approx(
         {
             "loss_g": (to_target - 1) ** 2 + (to_source - 1) ** 2,
             "loss_reconstruction": 10 * (0.5 + 0.5),
@@ -167,7 +167,7 @@ def test_confusions_terms_in_closed_form_and_off_at_0() -> None:
     blind = nn.Conv2d(3, 1, 1)
     nn.init.zeros_(blind.weight), nn.init.zeros_(blind.bias)
     made = domain_confusion.objective(ConfusionWeights(), blind, sides(), REALS, torch.zeros_like)
-    assert {name: float(loss) for name, loss in made.losses.items()} == pytest.approx(
+    assert {name: loss.item() for name, loss in made.losses.items()} == pytest.approx(
         {"loss_g": (0.4 - 1) ** 2 + (1.1 - 1) ** 2, "loss_reconstruction": 10 * 1.0, "loss_domain": math.log(2)}
     )
     off = domain_confusion.objective(

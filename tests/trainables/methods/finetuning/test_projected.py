@@ -1,0 +1,108 @@
+"""A projected critic: what of it trains, what its logits are, and what may judge its trials."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from search.launch import resolve_study
+from spaces.errors import UserError
+from spaces.methods.projected import ProjectedConfig, Projection
+from trainables.methods.finetuning.projected import BLOCKS, ProjectedCritic
+from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
+from trainables.training.losses import LOSSES
+
+CPU = torch.device("cpu")
+GIVEN = {
+    "target": "dots",
+    "source": "seed-7",
+    "method": "projected",
+    "network": {"resolution": 32, "width": 2, "z_dim": 8},
+    "loss": {"name": "hinge", "penalty": 0},
+    "budget": {"images": 32, "eval_every_images": 16},
+    "protocol": {"metrics": ("iw",)},
+}
+
+
+def critic(seed: int = 0) -> ProjectedCritic:
+    return ProjectedCritic(Projection(channels=8), seed, CPU)
+
+
+def images(seed: int, n: int = 2) -> Tensor:
+    return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_the_logits_of_images_stand_behind_each_other_whatever_else_is_judged_with_them() -> None:
+    judge = critic().eval()  # without another step of the spectral norms
+    together = judge(torch.cat([images(1), images(2)])).chunk(2)
+    assert together[0].shape == (2 * 3 * 16,), "three heads of 4x4 places"
+    for got, alone in zip(together, (images(1), images(2)), strict=True):
+        torch.testing.assert_close(got, judge(alone), rtol=1e-3, atol=1e-5)
+
+
+def test_only_the_heads_train_and_images_have_a_gradient() -> None:
+    judge = critic()
+    given = images(1).requires_grad_()
+    judge(given).sum().backward()
+    assert given.grad is not None and (given.grad.flatten(1).norm(dim=1) > 0).all()
+    assert all(name.startswith("heads.") for name in judge.state_dict())
+    assert not any(parameter.requires_grad for parameter in judge._network[0].parameters())
+
+
+def test_each_scale_reaches_the_finer_ones() -> None:
+    """The coarsest map has no head, and speaks through the others."""
+    judge = critic()
+    maps = [torch.zeros(1, width, 16 // 2**place, 16 // 2**place) for place, width in enumerate(BLOCKS.values())]
+    silent = judge._projected(maps)
+    maps[-1] = torch.ones_like(maps[-1])
+    assert [
+        bool((after - before).abs().sum() > 0) for before, after in zip(silent, judge._projected(maps), strict=True)
+    ]
+    assert all(torch.equal(each, torch.zeros_like(each)) for each in silent)
+
+
+def test_the_same_seed_is_the_same_critic_whatever_was_drawn_before() -> None:
+    torch.rand(3)
+    first = critic(3).eval()(images(1))
+    torch.rand(5)
+    assert torch.equal(first, critic(3).eval()(images(1)))
+    assert not torch.equal(first, critic(4).eval()(images(1)))
+
+
+def test_it_learns_to_tell_two_kinds_of_images_apart() -> None:
+    judge, loss = critic(), LOSSES["hinge"]
+    adam = torch.optim.Adam(judge.parameters(), lr=1e-2)
+    smooth = F.interpolate(images(1, 8)[:, :, :4, :4], scale_factor=8, mode="bilinear")
+    for _ in range(8):
+        adam.zero_grad()
+        of_smooth, of_noise = judge(torch.cat([smooth, images(2, 8)])).chunk(2)
+        loss.discriminator(of_smooth, of_noise).backward()
+        adam.step()
+    assert of_smooth.mean() - of_noise.mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"loss": {"name": "wgan_gp", "penalty": 0}}, "trained by loss/name='nonsaturating' or 'hinge'"),
+        ({"loss": {"name": "hinge", "penalty": 1}}, "with loss/penalty=0, got 'hinge' with 1"),
+        (
+            {"protocol": {"metrics": ("fd", "iw")}},
+            "trains by the features of efficientnet_lite0, which fd is measured by",
+        ),
+        ({"network": {**GIVEN["network"], "classes": 2}}, "trains no conditional GAN"),  # type: ignore[dict-item]
+        ({"projection": {"input_size": 40}}, "projection/input_size=40 is no multiple of 32"),
+        ({"augment": {"ada_target": 0.6, "policy": "color"}}, "two augmentations of the same images"),
+    ],
+)
+def test_what_does_not_fit_is_refused(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        ProjectedConfig.parse({**GIVEN, **fields}, "test")
+
+
+def test_a_search_goes_by_other_features(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    with pytest.raises(UserError, match=r"method 'projected' trains by the features .* search with --metric iw"):
+        resolve_study(home, "dots", "projected_critic", sources="seed-7")
+    spec = resolve_study(home, "dots", "projected_critic", sources="seed-7", metric="iw").spec
+    assert spec.metric == "iw"
