@@ -21,7 +21,7 @@ from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.from_source import FromSourceConfig
-from spaces.networks import classes_of, unconditional
+from spaces.networks import AnyNetwork, classes_of, unconditional
 from spaces.networks import conditional as conditional_on
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
@@ -35,7 +35,7 @@ from trainables.methods.method import Given, unfit
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
-from trainables.networks.families import AnyNetwork, family_of
+from trainables.networks.families import family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, claim, fetch, file_digest
 
@@ -310,7 +310,7 @@ def _base_config(
     """
     preset = small(domain.facts.name, domain.facts.resolution)
     network = network or preset.network
-    own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings}
+    own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings(network)}
     values = merged(_starting_point(preset, network, precision), own)
     if target_images is not None:
         domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few

@@ -8,7 +8,8 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, mo
 from spaces.errors import UserError
 from spaces.records import KIND, Config, complaints
 
-RESOLUTIONS = (32, 64, 128)
+RESOLUTIONS = (32, 64, 128, 256, 512, 1024)
+"""Pixels along a side that a domain's images may have."""
 
 Channels = Annotated[int, Field(gt=0, le=1024)]
 """More, and a network's weights alone would take tens of GB."""
@@ -48,6 +49,38 @@ class Dcgan(Config):
     z_dim: Channels = 100
 
 
+class StyleGAN2Config(Config):
+    """StyleGAN2 (Karras et al. 2020), as its ADA version has it: z becomes w, and w the styles of every layer.
+
+    Channels at r pixels are width * resolution / r, but no more than `channel_max`. What StyleGAN2-ADA calls channel_base is
+    width * resolution.
+    """
+
+    family: Literal["stylegan2"] = "stylegan2"
+    resolution: Literal[16, 32, 64, 128, 256, 512, 1024] = 64
+    """Pixels along a side."""
+    width: Channels = 256
+    """Channels at the finest resolution; they double at each halving, up to `channel_max`."""
+    channel_max: Channels = 512
+    """Channels at most, at any resolution."""
+    z_dim: Channels = 512
+    w_dim: Channels = 512
+    """Numbers in w, which the mapping network makes of z."""
+    mapping_layers: Annotated[int, Field(ge=1, le=16)] = 2
+    """Layers from z to w: 8 in the paper, 2 in what its ADA version takes for other images than faces."""
+    classes: Annotated[int, Field(gt=1, le=10_000)] | None = None
+    """How many classes the generator can be asked for, and the critic is told; None of a GAN without conditions."""
+    generator_architecture: Literal["skip", "resnet", "orig"] = "skip"
+    """Images added up over all resolutions, residual blocks, or neither."""
+    critic_architecture: Literal["skip", "resnet", "orig"] = "resnet"
+    conv_clamp: Annotated[float, Field(gt=0)] | None = None
+    """What convolutions give is held to this, either way; 256 of networks trained in half precision, which need it still."""
+    minibatch_group: Annotated[int, Field(ge=1, le=1024)] = 4
+    """Images whose spread the critic is shown together."""
+    minibatch_channels: Annotated[int, Field(ge=1, le=64)] = 1
+    """Maps of that spread."""
+
+
 class Translator(Config):
     """A network from images to images (Johnson et al. 2016) and a critic of patches, as CycleGAN uses them (Zhu et al. 2017).
 
@@ -72,12 +105,17 @@ def _family(network: Any) -> str:
     return KIND + str(getattr(network, "family", "resnet"))
 
 
+AnyNetwork = Resnet | Dcgan | StyleGAN2Config
+"""A generator's network of any family, to Python."""
+
 NetworkConfig = Annotated[
-    Annotated[Resnet, Tag(f"{KIND}resnet")] | Annotated[Dcgan, Tag(f"{KIND}dcgan")],
+    Annotated[Resnet, Tag(f"{KIND}resnet")]
+    | Annotated[Dcgan, Tag(f"{KIND}dcgan")]
+    | Annotated[StyleGAN2Config, Tag(f"{KIND}stylegan2")],
     Discriminator(
         _family,
         custom_error_type="unknown_family",
-        custom_error_message="unknown family of networks; known: dcgan, resnet",
+        custom_error_message="unknown family of networks; known: dcgan, resnet, stylegan2",
     ),
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
@@ -89,42 +127,43 @@ ModelNetwork = Annotated[
 """The network of a model: a generator's, or a translator."""
 
 
-def parse_network(values: Mapping[str, Any], where: str) -> Resnet | Dcgan:
+def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
     """The network that `values` are of, by their family; UserError in one line that starts with `where`."""
-    network: TypeAdapter[Resnet | Dcgan] = TypeAdapter(NetworkConfig)
+    network: TypeAdapter[AnyNetwork] = TypeAdapter(NetworkConfig)
     try:
         return network.validate_python(dict(values))
     except ValidationError as error:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: Resnet | Dcgan | Translator) -> int | None:
+def classes_of(network: AnyNetwork | Translator) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
-    return network.classes if isinstance(network, Resnet) else None
+    return network.classes if isinstance(network, Resnet | StyleGAN2Config) else None
 
 
-def unconditional(network: Resnet | Dcgan) -> Resnet | Dcgan:
+def unconditional(network: AnyNetwork) -> AnyNetwork:
     """The same network without conditions: what networks must agree in for one's weights to fit the other."""
-    if not isinstance(network, Resnet):
-        return network
-    return network.model_copy(update={"classes": None, "conditioning": "norm"})
+    if isinstance(network, Resnet):
+        return network.model_copy(update={"classes": None, "conditioning": "norm"})
+    return network.model_copy(update={"classes": None}) if isinstance(network, StyleGAN2Config) else network
 
 
-def conditional(network: Resnet | Dcgan | Translator, classes: int) -> Resnet | Dcgan:
+def conditional(network: AnyNetwork | Translator, classes: int) -> AnyNetwork:
     """The same network, conditional on so many classes; UserError for a family that has no such form."""
-    if not isinstance(network, Resnet):
-        raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet'")
+    if not isinstance(network, Resnet | StyleGAN2Config):
+        raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet' or 'stylegan2'")
     return network.model_copy(update={"classes": classes})
 
 
-def conditions(network: Resnet | Dcgan | Translator) -> str | None:
+def conditions(network: AnyNetwork | Translator) -> str | None:
     """ "10 classes by norm"; None of a network without conditions."""
-    if not isinstance(network, Resnet) or network.classes is None:
+    classes = classes_of(network)
+    if classes is None:
         return None
-    return f"{network.classes} classes by {network.conditioning}"
+    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else 'mapping'}"
 
 
-def told(network: Resnet | Dcgan | Translator) -> str:
+def told(network: AnyNetwork | Translator) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"

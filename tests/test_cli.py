@@ -82,7 +82,7 @@ MISTAKES = {
     "sources add new {tmp}/cut.safetensors --domain x --images 1": "not a whole safetensors file",
     "sources add new {tmp}/nowhere --domain x --images 1": "missing",
     "sources add new {model} --domain x --images 1 --resolution 48": "got 48",
-    "sources add new {model} --domain x --images 1 --family stylegan9": "unknown family of networks; known: dcgan, resnet",
+    "sources add new {model} --domain x --images 1 --family stylegan9": "known: dcgan, resnet, stylegan2",
     "sources add new {model} --domain x --images 1 --family dcgan": "by its tensors a resnet of resolution 32, width 2, z_dim 8",
     "sources add new {tmp}/both --domain x --images 0": "images: Input should be greater than 0, got 0",
     "sources add new {tmp}/both --domain x --images 1 --classes 0": "classes: Input should be greater than 0, got 0",

@@ -87,7 +87,10 @@ def add(
     classes: Annotated[int, typer.Option(metavar="COUNT", help="Classes of that domain.")] = 1,
     family: Annotated[
         str | None,
-        typer.Option(metavar="resnet|dcgan", help="The WGAN-GP ResNet, or the plain DCGAN. [default: its tensors']"),
+        typer.Option(
+            metavar="resnet|dcgan|stylegan2",
+            help="The WGAN-GP ResNet, the plain DCGAN, or StyleGAN2. [default: its tensors']",
+        ),
     ] = None,
     resolution: Annotated[
         int | None, typer.Option(metavar="PIXELS", help="Along a side. [default: its tensors']")

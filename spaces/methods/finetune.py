@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from spaces.config import SCRATCH, TrialConfig
-from spaces.networks import NetworkConfig, classes_of
+from spaces.networks import NetworkConfig, StyleGAN2Config, classes_of
 from spaces.records import Config
 
 POLICIES = ("color", "translation", "cutout")
@@ -31,6 +31,9 @@ class Loss(Config):
     penalty: NonNegativeFloat = 10.0
     """Weight of the penalty that belongs to the loss: the gradient penalty on interpolates (wgan_gp, hinge), R1's gamma on
     real images (nonsaturating), or that of R1 and R2, on generated images too (relativistic, as in R3GAN)."""
+    penalty_every: PositiveInt = 1
+    """Iterations between two penalties. Above 1 each is a step of its own that weighs so many times as much (lazy
+    regularisation, Karras et al. 2020), and Adam's rate and betas make up for the steps more."""
     n_critic: PositiveInt = 5
     """Critic steps for each generator step."""
     lecam: NonNegativeFloat = 0.0
@@ -110,12 +113,29 @@ class Classifier(Config):
         return self
 
 
+class Style(Config):
+    """What the training of a StyleGAN2 has beside that of other GANs."""
+
+    mixing: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Probability of a batch whose later layers take the style of another z than the earlier ones."""
+    path_length: NonNegativeFloat = 2.0
+    """Weight of the path-length penalty: steps in w of one length should change images by one amount. 0 for none."""
+    path_length_every: PositiveInt = 4
+    """Iterations between two of its steps, each of half a batch and so many times the weight."""
+    path_length_decay: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """How fast the length that is aimed at follows that of the batches."""
+    w_average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    """How much of its past the mean of w keeps at each critic step; truncation pulls towards that."""
+
+
 class Transfer(Config):
     """How a source model's weights enter the trial's networks."""
 
     parts: Literal["none", "generator", "discriminator", "both"] = "both"
     freeze_d: NonNegativeInt = 0
     """Discriminator blocks held fixed, counted from the image side (FreezeD, arXiv:2002.10964)."""
+    freeze_layers: NonNegativeInt = 0
+    """The same counted by layers, as NVIDIA's `--freezed` does for StyleGAN2: 10 or 13 are its advice for transfer."""
     on_mismatch: Literal["error", "reinit"] = "error"
     """What to do with a tensor whose shape differs from the source's."""
     train: Literal["all", "norms"] = "all"
@@ -136,6 +156,7 @@ class Transfer(Config):
 def fitting_transfer(transfer: Mapping[str, Any], parts: str) -> dict[str, Any]:
     """A transfer's values for other `parts`, without what would need a network that these leave out."""
     needing = {"freeze_d": ("discriminator", "both"), "train": ("generator", "both"), "ewc": ("both",)}
+    needing["freeze_layers"] = needing["freeze_d"]
     needing["l2_sp"] = ("generator", "discriminator", "both")
     return {name: value for name, value in transfer.items() if parts in needing.get(name, (parts,))} | {"parts": parts}
 
@@ -163,10 +184,36 @@ class FinetuneConfig(GanConfig):
     method: Literal["finetune"] = "finetune"
     transfer: Transfer = Transfer()
     classifier: Classifier = Classifier()
+    style: Style = Style()
 
     @property
     def parts(self) -> str:
         return self.transfer.parts
+
+    @model_validator(mode="after")
+    def _is_of_the_family(self) -> Self:
+        """Settings that mean nothing for the network's family are refused, never ignored."""
+        by_style = isinstance(self.network, StyleGAN2Config)
+        transfer, plain = self.transfer, Transfer()
+        foreign: dict[str, bool] = {
+            "style": not by_style and self.style != Style(),
+            "transfer/freeze_layers": not by_style and transfer.freeze_layers != plain.freeze_layers,
+            "transfer/train": by_style and transfer.train != plain.train,
+            "classifier": by_style and self.classifier != Classifier(),
+        }
+        if found := next((path for path, given in foreign.items() if given), None):
+            raise ValueError(f"{found} means nothing for networks of family {self.network.family!r}; leave it out")
+        if transfer.freeze_d and transfer.freeze_layers:
+            raise ValueError(
+                f"transfer/freeze_d={transfer.freeze_d} and transfer/freeze_layers={transfer.freeze_layers} count the same "
+                "layers in two ways; set one of them"
+            )
+        if by_style and classes_of(self.network) and (self.loss.name == "relativistic" or transfer.ewc):
+            told = f"transfer/ewc={transfer.ewc:g}" if transfer.ewc else f"loss/name={self.loss.name!r}"
+            raise ValueError(
+                f"{told} asks the critic about images alone, and a conditional stylegan2's takes their class too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _classifies_classes(self) -> Self:
@@ -180,7 +227,7 @@ class FinetuneConfig(GanConfig):
         if isinstance(data, Mapping) and data.get("source") == SCRATCH:
             transfer = dict(data.get("transfer") or {})
             own = (transfer.get("parts", "none") != "none", transfer.get("train", "all") != "all")
-            if any(own) or any(transfer.get(name) for name in ("freeze_d", "l2_sp", "ewc")):
+            if any(own) or any(transfer.get(name) for name in ("freeze_d", "freeze_layers", "l2_sp", "ewc")):
                 raise ValueError(f"source 'scratch' has nothing to transfer or freeze, got transfer {transfer}")
             return {**data, "transfer": {**transfer, "parts": "none"}}
         return data

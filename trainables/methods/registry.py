@@ -7,7 +7,7 @@ from spaces.errors import UserError, lookup
 from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
 from trainables.methods.finetuning.cdc import CDC
-from trainables.methods.finetuning.finetune import FINETUNE
+from trainables.methods.finetuning.families import FINETUNE
 from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.finetuning.projected import PROJECTED

@@ -107,7 +107,7 @@ DCGAN = Family(
     stages=stages,
     fields=fields,
     critic_sees_batch=True,
-    settings={
+    settings=lambda network: {
         "loss/name": "nonsaturating",
         "loss/penalty": 0.0,
         "loss/n_critic": 1,

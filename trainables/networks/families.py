@@ -6,17 +6,16 @@ import torch
 from torch import nn
 
 from spaces.errors import lookup
-from spaces.networks import Dcgan, Resnet, Translator
+from spaces.networks import AnyNetwork, Translator
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
 from trainables.networks.resnet import RESNET
+from trainables.networks.stylegan2 import STYLEGAN2
 from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
-
-AnyNetwork = Resnet | Dcgan
 
 
 def family_of(config: AnyNetwork | Translator) -> Family:
@@ -47,7 +46,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
     return build_network(DISCRIMINATOR, config, seed)
 
 
-FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN}
+FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "stylegan2": STYLEGAN2}
 """Generators of z, each with its critic: what source models are made of."""
 
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}

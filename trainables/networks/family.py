@@ -1,7 +1,7 @@
 """What the rest of the code needs to know of a family of networks; `families.FAMILIES` has them all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,5 +28,11 @@ class Family:
     critic_sees_batch: bool = False
     """Whether the critic normalises over its batch: then it is shown real and generated images apart, and has no
     gradient of one image that a penalty could be of."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What training takes for networks of this family unless it is told otherwise: config fields by path."""
+    penalised_together: bool = False
+    """Whether such a critic is penalised all the same, by the gradient of its batch's logits together."""
+    layers: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    """A critic's layers one by one, as NVIDIA's `--freezed` counts them; the last one is not among them."""
+    bounded: bool = True
+    """Whether images end in [-1, 1], as by a tanh; others may leave it, and are cut off there when they are drawn."""
+    settings: Callable[[Any], Mapping[str, Any]] = lambda network: {}
+    """Of a config, what training takes for such networks unless it is told otherwise: config fields by path."""

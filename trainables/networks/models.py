@@ -13,11 +13,11 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.networks import ModelNetwork, Translator, classes_of
+from spaces.networks import AnyNetwork, ModelNetwork, Translator, classes_of
 from spaces.plain_json import parse_json
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
-from trainables.networks.families import GENERATOR, AnyNetwork, empty_network
+from trainables.networks.families import GENERATOR, empty_network
 from trainables.storage.home import file_digest, writing_folder
 from trainables.storage.json_files import read_json
 from trainables.storage.weights import read_tensors, write_tensors

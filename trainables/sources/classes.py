@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spaces.networks import Resnet, classes_of
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork
+from spaces.networks import AnyNetwork, Resnet, classes_of
+from trainables.networks.families import DISCRIMINATOR, GENERATOR
 
 HEAD = ("to_class.weight", "to_class.bias")
 """The critic's class head, a row a class."""

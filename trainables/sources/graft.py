@@ -99,14 +99,14 @@ def graft_networks(
 ) -> GraftReport:
     """Copy what `transfer.parts` names out of `source` into `networks` ("generator" and "discriminator"), then freeze.
 
-    The first `transfer.freeze_d` stages of the critic, from the image side, no longer require gradients (FreezeD,
-    arXiv:2002.10964); with `transfer.train` "norms" all of the generator but its norms' scales and shifts neither.
+    The first `transfer.freeze_d` stages of the critic, from the image side, or as many layers as `transfer.freeze_layers`
+    says, no longer require gradients (FreezeD, arXiv:2002.10964); with `transfer.train` "norms" all of the generator but
+    its norms' scales and shifts neither.
 
     Raises TransferError as `graft` does; if there are fewer stages; or if random weights would be frozen, which no
     later training could mend.
     """
-    stages = family.stages(networks[DISCRIMINATOR])
-    _check_freezing(len(stages), transfer)
+    layers = _layers_to_freeze(family, networks[DISCRIMINATOR], transfer)
     where = f"source {source_name!r} does not fit target {target_name!r}"
     reports = []
     for part in TRANSFERRED[transfer.parts]:
@@ -116,7 +116,7 @@ def graft_networks(
         target = nn.ModuleDict({part: networks[part]})
         how = transfer.on_mismatch
         reports.append(graft(target, named, where=where, on_mismatch=how, fields=family.fields, new=new))
-    frozen = _freeze(networks[DISCRIMINATOR], stages[: transfer.freeze_d])
+    frozen = _freeze(networks[DISCRIMINATOR], layers)
     if transfer.train == "norms":
         frozen = (*_freeze_all_but_norms(networks[GENERATOR]), *frozen)
     report = GraftReport(
@@ -125,10 +125,12 @@ def graft_networks(
         unused=tuple(name for each in reports for name in each.unused),
         frozen=frozen,
     )
+    field = "freeze_layers" if transfer.freeze_layers else "freeze_d"
+    told = f"transfer/{field}={getattr(transfer, field)}"
     if random := [name for name in frozen if name in report.reinitialised]:
         raise TransferError(
-            f"{where}: transfer/freeze_d={transfer.freeze_d} would freeze {random[0]}, which was re-initialised; "
-            "lower transfer/freeze_d or take a source that fits"
+            f"{where}: {told} would freeze {random[0]}, which was re-initialised; "
+            f"lower {told.partition('=')[0]} or take a source that fits"
             if random[0].startswith(DISCRIMINATOR)
             else f"{where}: transfer/train={transfer.train!r} would freeze {random[0]}, which was re-initialised; "
             "set transfer/train='all' or take a source that fits"
@@ -136,22 +138,30 @@ def graft_networks(
     return report
 
 
-def _check_freezing(stages: int, transfer: Transfer) -> None:
-    if transfer.freeze_d > stages:
+def _layers_to_freeze(family: Family, critic: nn.Module, transfer: Transfer) -> list[nn.Module]:
+    """The critic's layers that are held fixed; TransferError if there are fewer, or if they were random."""
+    stages = family.stages(critic)
+    _check_freezing("freeze_d", transfer.freeze_d, f"{len(stages)} stages", len(stages), transfer)
+    if not transfer.freeze_layers:
+        return [layer for stage in stages[: transfer.freeze_d] for layer in stage]
+    layers = [] if family.layers is None else list(family.layers(critic))
+    _check_freezing("freeze_layers", transfer.freeze_layers, f"{len(layers)} layers", len(layers), transfer)
+    return layers[: transfer.freeze_layers]
+
+
+def _check_freezing(field: str, count: int, told: str, most: int, transfer: Transfer) -> None:
+    if count > most:
+        raise TransferError(f"transfer/{field}={count}, but the critic has {told}; set it to 0 ... {most}")
+    if count and DISCRIMINATOR not in TRANSFERRED[transfer.parts]:
         raise TransferError(
-            f"transfer/freeze_d={transfer.freeze_d}, but the critic has {stages} stages; set it to 0 ... {stages}"
-        )
-    if transfer.freeze_d and "discriminator" not in TRANSFERRED[transfer.parts]:
-        raise TransferError(
-            f"transfer/freeze_d={transfer.freeze_d} with transfer/parts={transfer.parts!r} would freeze random "
-            "weights; set transfer/parts to 'discriminator' or 'both', or transfer/freeze_d to 0"
+            f"transfer/{field}={count} with transfer/parts={transfer.parts!r} would freeze random "
+            f"weights; set transfer/parts to 'discriminator' or 'both', or transfer/{field} to 0"
         )
 
 
-def _freeze(discriminator: nn.Module, stages: Sequence[Sequence[nn.Module]]) -> tuple[str, ...]:
-    for stage in stages:
-        for module in stage:
-            module.requires_grad_(False)
+def _freeze(discriminator: nn.Module, layers: Sequence[nn.Module]) -> tuple[str, ...]:
+    for layer in layers:
+        layer.requires_grad_(False)
     return tuple(f"discriminator.{name}" for name, p in discriminator.named_parameters() if not p.requires_grad)
 
 

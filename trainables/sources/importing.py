@@ -9,10 +9,10 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from spaces.networks import parse_network
+from spaces.networks import AnyNetwork, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
-from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, AnyNetwork, build_generator
+from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, build_generator
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.shelf import SourceError, SourceFacts, check_finite, check_fits, check_new, save_source

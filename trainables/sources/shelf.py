@@ -11,9 +11,9 @@ from torch import Tensor
 
 from spaces.config import SCRATCH
 from spaces.errors import UserError
-from spaces.networks import NetworkConfig, told
+from spaces.networks import AnyNetwork, NetworkConfig, told
 from spaces.records import Config, Name
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, AnyNetwork, empty_network
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, empty_network
 from trainables.networks.models import Model
 from trainables.storage.home import Home, check_name, fetch, remove, writing_folder
 from trainables.storage.json_files import read_json

@@ -9,8 +9,8 @@ from trainables.machine.randomness import random_numbers
 class Draws:
     """Numbers drawn from (seed, iteration) in the order asked, for the whole batch: a resumed run needs no generator state."""
 
-    def __init__(self, seed: int, iteration: int) -> None:
-        self._random = random_numbers("training", seed, iteration)
+    def __init__(self, seed: int, iteration: int, purpose: str = "training") -> None:
+        self._random = random_numbers(purpose, seed, iteration)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, float32."""

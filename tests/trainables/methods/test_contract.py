@@ -47,6 +47,14 @@ class Case:
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
 DCGAN = {"family": "dcgan", **RESNET}
 BY_CLASS = {**RESNET, "classes": 2}
+STYLEGAN2 = {"family": "stylegan2", "resolution": 32, "width": 2, "channel_max": 4, "z_dim": 4, "w_dim": 4}
+LAZY = {"name": "nonsaturating", "penalty": 1, "penalty_every": 2, "n_critic": 1}
+BY_STYLE = {
+    "loss": LAZY,
+    "optim": {"batch": 8, "lr_g": 2e-3, "ema_halflife_images": 8},
+    "style": {"path_length_every": 3},
+    "budget": {"images": 64, "eval_every_images": 40},
+}
 SHORT = {"loss": {"n_critic": 2}, "optim": {"batch": 4}}
 PLAIN = {"loss": {"name": "nonsaturating", "penalty": 0, "n_critic": 1}, "optim": {"batch": 8}}
 GAN = frozenset({"generator", "discriminator", "average", "adam_g", "adam_d", "iterations"})
@@ -115,6 +123,18 @@ CASES: Mapping[str, Case] = {
     ),
     "finetune, conditional from conditional": Case(
         {"source": "by-class", "network": {**BY_CLASS, "conditioning": "concat"}, **SHORT}, moves=GAN
+    ),
+    "finetune, stylegan2": Case(
+        {"source": "styles", "network": STYLEGAN2, **BY_STYLE, "transfer": {"freeze_layers": 5}},
+        moves=GAN | {"path_length"},
+    ),
+    "finetune, stylegan2, scratch, ada": Case(
+        {"source": "scratch", "network": STYLEGAN2, **BY_STYLE, "augment": {"ada_target": 0.1, "ada_images": 40}},
+        moves=GAN | {"path_length", "ada"},
+    ),
+    "finetune, stylegan2, conditional": Case(
+        {"source": "scratch", "network": {**STYLEGAN2, "classes": 2}, **BY_STYLE, "augment": DIFFAUGMENT},
+        moves=GAN | {"path_length"},
     ),
     "as_is": Case({"method": "as_is", "source": "seed-7", "network": RESNET}, moves=frozenset()),
     "minegan": Case({"method": "minegan", **FROM_SEED_7, "mining": {"steps_alone": 3}}, moves=GAN),
@@ -202,6 +222,7 @@ def rings(home: Home) -> None:
 def shelf(home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
     new_source("seed-7"), new_source("seed-8", seed=8)
     new_source("plain", family="dcgan")
+    new_source("styles", **STYLEGAN2)
     rings(home)
     new_source("by-class", classes=3)
 
@@ -398,7 +419,7 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
             assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
         assert not files_in(tmp_path / f"{case}-1").model.exists(), case
         one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
-        for name in (name for name in one_state if name.startswith(("ada.", "lecam."))):
+        for name in (name for name in one_state if name.startswith(("ada.", "lecam.", "path_length."))):
             torch.testing.assert_close(shared_state[name], one_state[name], rtol=1e-3, atol=1e-5)
         images = [draw(home, files_in(tmp_path / f"{case}-{who}").model, 8, seed=1).images for who in ("alone", 0)]
         assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case

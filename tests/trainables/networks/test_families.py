@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.methods.finetune import Transfer
-from spaces.networks import RESOLUTIONS, parse_network
+from spaces.networks import AnyNetwork, parse_network
 from trainables.networks.families import (
     DISCRIMINATOR,
     FAMILIES,
     GENERATOR,
-    AnyNetwork,
     build_discriminator,
     build_generator,
     build_network,
@@ -27,7 +26,7 @@ from trainables.sources.graft import TransferError, graft_networks
 from trainables.training.losses import LOSSES, input_gradient
 
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES)
-EVERY_RESOLUTION = pytest.mark.parametrize("resolution", RESOLUTIONS)
+EVERY_RESOLUTION = pytest.mark.parametrize("resolution", [32, 64, 128])
 EVERY_NETWORK = pytest.mark.parametrize("name", [GENERATOR, DISCRIMINATOR])
 
 
@@ -54,7 +53,8 @@ def test_a_generator_gives_its_resolution_in_range(family: str, resolution: int)
     assert generator.z_dim == 5
     images = generator(100 * torch.randn(3, 5))
     assert images.shape == (3, 3, resolution, resolution)
-    assert images.abs().max() <= 1
+    assert images.isfinite().all()
+    assert images.abs().max() <= 1 or not FAMILIES[family].bounded
     assert images.dtype == torch.float32
 
 
@@ -131,7 +131,8 @@ def test_the_config_is_read_off_the_weights(family: str, resolution: int) -> Non
         FAMILIES[family].fields(build_network(name, config, 0).state_dict()) for name in (GENERATOR, DISCRIMINATOR)
     )
     assert parse_network({"family": family, **of_generator}, "read off") == config
-    assert of_critic == {"resolution": resolution, "width": 3}
+    assert {"resolution": resolution, "width": 3}.items() <= of_critic.items()
+    assert all(getattr(config, field) == value for field, value in of_critic.items())
 
 
 @EVERY_FAMILY
@@ -157,7 +158,7 @@ def test_json_without_a_family_is_a_resnet() -> None:
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones_in_a_line() -> None:
-    with pytest.raises(UserError, match=r"^test: .*known: dcgan, resnet") as refused:
+    with pytest.raises(UserError, match=r"^test: .*known: dcgan, resnet, stylegan2") as refused:
         parse_network({"family": "stylegan9"}, "test")
     assert len(str(refused.value).splitlines()) == 1
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spaces.errors import UserError
-from spaces.networks import RESOLUTIONS, Resnet, parse_network
+from spaces.networks import Resnet, parse_network
 from trainables.networks.families import FAMILIES, build_discriminator, build_generator
 from trainables.networks.sampling import sample, set_standing_statistics
 from trainables.sources.importing import add_source
@@ -70,7 +70,7 @@ def test_a_domain_of_nothing_is_refused(home: Home, both: Path, fact: str) -> No
     assert not home.source("faces").exists()
 
 
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("resolution", [32, 64, 128])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_and_config_are_read_off_the_tensors(home: Home, tmp_path: Path, family: str, resolution: int) -> None:
     network = parse_network({"family": family, "resolution": resolution, "width": 2, "z_dim": 5}, "test")
@@ -88,7 +88,9 @@ def test_what_is_given_goes_before_what_is_read_off_and_the_refusal_says_both(ho
 
 def test_tensors_of_no_family_are_refused_with_the_known_ones(home: Home, tmp_path: Path) -> None:
     save_file({"style.weight": torch.zeros(2, 2)}, tmp_path / "strange.safetensors")
-    with pytest.raises(SourceError, match=r"of no generator known here, a resnet or a dcgan; give a --key-map"):
+    with pytest.raises(
+        SourceError, match=r"of no generator known here, a resnet or a dcgan or a stylegan2; give a --key-map"
+    ):
         add_source(home, "faces", [tmp_path / "strange.safetensors"], {}, ABOUT)
 
 

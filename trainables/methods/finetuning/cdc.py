@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from spaces.methods.cdc import CdcConfig
 from trainables.images.batches import Batch
 from trainables.machine.randomness import random_numbers
-from trainables.methods.finetuning.finetune import Finetune, real_batches
+from trainables.methods.finetuning.families import real_batches
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
 from trainables.networks.models import Model

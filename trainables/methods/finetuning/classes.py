@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces.errors import UserError
-from spaces.networks import classes_of
+from spaces.networks import AnyNetwork, classes_of
 from trainables.images.domains import Domain
-from trainables.networks.families import AnyNetwork
 
 
 @dataclass(frozen=True, eq=False)

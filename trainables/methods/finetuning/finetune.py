@@ -1,22 +1,20 @@
 """Fine-tuning: graft the source's networks, then train the whole GAN on the target (Wang et al., ECCV 2018)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.methods.finetune import FinetuneConfig
-from trainables.images.batches import Batch, batches
+from trainables.images.batches import Batch
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
 from trainables.methods.finetuning.classes import Classes, judged, judged_fakes
-from trainables.methods.method import Given, Method, Needs
 from trainables.networks.conditional import labels_by
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network, family_of
 from trainables.networks.models import Model
-from trainables.networks.sampling import DRAFT, STANDING, ZSampler, draw, set_standing_statistics
+from trainables.networks.sampling import DRAFT, STANDING, draw, set_standing_statistics
 from trainables.sources.classes import fit_classes
 from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
 from trainables.sources.shelf import SourceModel
@@ -27,7 +25,7 @@ from trainables.training.average import averaging, follow
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.lecam import LeCam
-from trainables.training.losses import LOSSES
+from trainables.training.losses import LOSSES, Critic
 from trainables.training.parallel import Group
 from trainables.training.state import load_state, state_of
 
@@ -62,13 +60,25 @@ class Finetune:
         """After how many iterations the average's standing statistics were taken, and over how many z."""
         for network in (self.generator, self.discriminator):  # not the average: the first worker samples from it alone
             self.group.agree_on_statistics(network)
-        self.adam_g = self._adam(trained(self.generator), config.optim.lr_g)
-        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d)
+        self.adam_g = self._adam(trained(self.generator), config.optim.lr_g, self._lazy_g)
+        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d, self._lazy_d)
         self._add_knobs()
 
-    def _adam(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
-        betas = (self.config.optim.beta1, self.config.optim.beta2)
-        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+    def _adam(self, parameters: Iterable[nn.Parameter], rate: float, lazy: int = 1) -> torch.optim.Adam:
+        """Adam that takes `lazy` + 1 steps in as many iterations as it would `lazy` without a lazy regulariser."""
+        share = lazy / (lazy + 1) if lazy > 1 else 1.0
+        betas = (self.config.optim.beta1**share, self.config.optim.beta2**share)
+        return torch.optim.Adam(parameters, lr=rate * share, betas=betas, fused=True)
+
+    @property
+    def _lazy_g(self) -> int:
+        """Iterations between two steps of the generator's lazy regulariser; 1 for none."""
+        return 1
+
+    @property
+    def _lazy_d(self) -> int:
+        """The same of the critic's."""
+        return self.config.loss.penalty_every if self.config.loss.penalty else 1
 
     def _add_knobs(self) -> None:
         """What helps where the target has few images; each is None, or does nothing, where the config has it at 0."""
@@ -136,18 +146,23 @@ class Finetune:
             losses.append(self._critic_step(real, self._asked(z, draws), mix, *labels))
         of_generator = self._generator_step(self._asked(self._noise(draws, size), draws), reals[-size:])
         self.iterations += 1
+        self._follow()
+        of_critic = {name: torch.stack([each[name] for each in losses]).mean() for name in losses[0]}
+        found = {**of_critic, **of_generator}
+        means = torch.stack(list(found.values()))
+        self.group.average_([means])
+        return dict(zip(found, means, strict=True))
+
+    def _follow(self, *, ramp: bool = True) -> None:
+        """Move the average towards the generator as it is now."""
         follow(
             self.average,
             self.generator,
             images=self.images_per_iteration,
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.optim.ema_halflife_images,
+            ramp=ramp,
         )
-        of_critic = {name: torch.stack([each[name] for each in losses]).mean() for name in losses[0]}
-        found = {**of_critic, **of_generator}
-        means = torch.stack(list(found.values()))
-        self.group.average_([means])
-        return dict(zip(found, means, strict=True))
 
     def _noise(self, draws: Draws, size: int) -> Tensor:
         """z for so many images."""
@@ -157,25 +172,30 @@ class Finetune:
         """What the generator takes: z, and of a conditional GAN labels by the data's prior."""
         return (z,) if self.classes is None else (z, labels_by(self.classes.prior, draws.uniform(len(z))))
 
+    def _generated(self, asked: Sequence[Tensor]) -> Tensor:
+        """The generator's images of what it is asked."""
+        images: Tensor = self.generator(*asked)
+        return images
+
+    def _critic(self, labels: Tensor | None) -> Critic:
+        """The critic of images of these classes."""
+        return self.discriminator
+
     def _critic_step(
         self, real: Tensor, asked: tuple[Tensor, ...], mix: Tensor, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
         real, mix, *asked_here = (self._place(part) for part in (real, mix, *asked))
-        weight, told = self.config.classifier.critic, {}
+        labels = None if labels is None else self._place(labels)
+        loss = self.config.loss
         with self._precision():
             with torch.no_grad():
-                fake = self.generator(*asked_here).float()
-            shown = self.sight(real), self.sight(fake)
-            if labels is not None and weight:
-                of_real, of_fake, entropy = judged(self.discriminator, *shown, self._place(labels))
-                total = self.loss.discriminator(of_real, of_fake) + weight * entropy
-                told = {"class_d": weight * entropy.detach()}
-            else:
-                of_real, of_fake = self._logits(*shown)
-                total = self.loss.discriminator(of_real, of_fake)
-            if self.config.loss.penalty:
-                critic = self.sight.critic(self.discriminator)
-                total = total + self.config.loss.penalty * self.loss.penalty(critic, real, fake, mix)
+                fake = self._generated(asked_here).float()
+            of_real, of_fake, entropy = self._judged(self.sight(real), self.sight(fake), labels, asked_here)
+            total = self.loss.discriminator(of_real, of_fake)
+            if entropy is not None:
+                total = total + entropy
+            if loss.penalty and loss.penalty_every == 1:
+                total = total + self._penalty(real, fake, mix, labels)
             if self.lecam is not None:
                 total = total + self.lecam(of_real, of_fake, self.iterations * self.images_per_iteration)
             if self.ada is not None:
@@ -183,7 +203,31 @@ class Finetune:
         self.adam_d.zero_grad()
         total.backward(inputs=self.adam_d.param_groups[0]["params"])  # not the images', which the penalty asked for
         self._descend(self.adam_d)
-        return {"loss_d": total.detach(), **told}
+        if loss.penalty and loss.penalty_every > 1 and self.iterations % loss.penalty_every == 0:
+            self._penalty_step(real, fake, mix, labels)
+        return {"loss_d": total.detach()} | ({} if entropy is None else {"class_d": entropy.detach()})
+
+    def _penalty(self, real: Tensor, fake: Tensor, mix: Tensor, labels: Tensor | None) -> Tensor:
+        critic = self.sight.critic(self._critic(labels))
+        return self.config.loss.penalty * self.loss.penalty(critic, real, fake, mix)
+
+    def _penalty_step(self, real: Tensor, fake: Tensor, mix: Tensor, labels: Tensor | None) -> None:
+        """A step on the penalty alone, which weighs as much as it would at every iteration until the next one."""
+        with self._precision():
+            total = self.config.loss.penalty_every * self._penalty(real, fake, mix, labels)
+        self.adam_d.zero_grad()
+        total.backward(inputs=self.adam_d.param_groups[0]["params"])
+        self._descend(self.adam_d, lazily=True)
+
+    def _judged(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, asked: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logits of real and generated images, float32 (n,) each, and what the critic's classifier adds to its loss."""
+        weight = self.config.classifier.critic
+        if labels is None or not weight:
+            return *self._logits(real, fake), None
+        of_real, of_fake, entropy = judged(self.discriminator, real, fake, labels)
+        return of_real, of_fake, weight * entropy
 
     def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of real and generated images, float32 (n,) each; in one pass where no image sees the others."""
@@ -194,25 +238,27 @@ class Finetune:
 
     def _generator_step(self, asked: tuple[Tensor, ...], real: Tensor) -> dict[str, Tensor]:
         """A step on what the whole batch asks for; `real` images of the same number are for losses that judge in pairs."""
-        z, *labels = (self._place(part) for part in asked)
-        weight, told = self.config.classifier.generator, {}
+        asked_here = [self._place(part) for part in asked]
         with self._precision(), held_fixed(trained(self.discriminator)):
-            fake = self.sight(self.generator(z, *labels))
-            entropy = None
-            if labels and weight:
-                logits, entropy = judged_fakes(self.discriminator, fake, labels[0])
-            else:
-                logits = self.discriminator(fake).float()
+            fake = self.sight(self._generated(asked_here))
+            logits, entropy = self._judged_fakes(fake, asked_here)
             if self.loss.paired:
                 logits = logits - self.discriminator(self.sight(self._place(real))).float()
             loss = self.loss.generator(logits)
             if entropy is not None:
-                loss = loss + weight * entropy
-                told = {"class_g": weight * entropy.detach()}
+                loss = loss + entropy
             self.adam_g.zero_grad()
             loss.backward()
         self._descend(self.adam_g)
-        return {"loss_g": loss.detach(), **told}
+        return {"loss_g": loss.detach()} | ({} if entropy is None else {"class_g": entropy.detach()})
+
+    def _judged_fakes(self, fake: Tensor, asked: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Logits of generated images, float32 (n,), and what the critic's classifier adds to the generator's loss."""
+        weight = self.config.classifier.generator
+        if self.classes is None or not weight:
+            return self.discriminator(fake).float(), None
+        logits, entropy = judged_fakes(self.discriminator, fake, asked[1])
+        return logits, weight * entropy
 
     def _place(self, batch: Tensor) -> Tensor:
         return self.group.share(batch).to(self.device, non_blocking=True)
@@ -220,9 +266,10 @@ class Finetune:
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optim.precision == "bfloat16")
 
-    def _descend(self, adam: torch.optim.Adam) -> None:
+    def _descend(self, adam: torch.optim.Adam, *, lazily: bool = False) -> None:
+        """A step by the gradients that there are; one of a lazy regulariser is not pulled back to the source."""
         self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
-        for anchor in self._anchors.get(adam, ()):
+        for anchor in () if lazily else self._anchors.get(adam, ()):
             anchor.pull()
         adam.step()
 
@@ -282,37 +329,9 @@ def _labels(batch: Batch) -> Tensor:
 
 def check_penalty(config: FinetuneConfig) -> None:
     """UserError where the critic has no gradient of one image, and the config would penalise it."""
-    if config.loss.penalty and family_of(config.network).critic_sees_batch:
+    family = family_of(config.network)
+    if config.loss.penalty and family.critic_sees_batch and not family.penalised_together:
         raise UserError(
             f"loss/penalty={config.loss.penalty:g}: the critic of a {config.network.family} normalises over its batch, so no "
             "image has a gradient of its own to penalise; set loss/penalty=0, with loss/name='nonsaturating' or 'hinge'"
         )
-
-
-def build(config: FinetuneConfig, given: Given, device: torch.device, group: Group) -> Finetune:
-    """The learner of a config; there is no source exactly if config.source is "scratch"."""
-    assert (given.source is None) == (config.source == SCRATCH), f"{config.source=}, {given.source=}"
-    if given.target.facts.resolution != config.network.resolution:
-        facts = given.target.facts
-        raise UserError(
-            f"domain {facts.name!r} has {facts.resolution} pixels, the network {config.network.resolution}; add the domain "
-            "again with the network's --resolution"
-        )
-    rows = given.target.subset(config.data.target_images, config.data.seed)
-    return Finetune(config, given.source, device, group, Classes.of(config.network, given.target, rows))
-
-
-def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
-    """Batches of the target's images: n_critic * batch in each, in an order that follows from config.seed."""
-    rows = given.target.subset(config.data.target_images, config.data.seed)
-    size = config.optim.batch * config.loss.n_critic
-    return batches(given.target, rows, size, seed=config.seed, first=first, device=device)
-
-
-FINETUNE = Method(
-    config=FinetuneConfig,
-    needs=Needs(families=("resnet", "dcgan")),
-    batches=real_batches,
-    build=build,
-    sampler=ZSampler,
-)

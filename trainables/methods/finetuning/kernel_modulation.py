@@ -18,7 +18,8 @@ from spaces.methods.kernel_modulation import KernelModulationConfig
 from trainables.images.batches import Batch
 from trainables.images.pixels import to_float
 from trainables.machine.randomness import random_numbers
-from trainables.methods.finetuning.finetune import Finetune, real_batches
+from trainables.methods.finetuning.families import real_batches
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, family_of
 from trainables.networks.sampling import ZSampler
@@ -134,7 +135,7 @@ class KernelModulation(Finetune):
             self._adapt()
         return losses
 
-    def _descend(self, adam: torch.optim.Adam) -> None:
+    def _descend(self, adam: torch.optim.Adam, *, lazily: bool = False) -> None:
         modulated = self.filters[GENERATOR if adam is self.adam_g else DISCRIMINATOR]
         for filters in _listed(modulated):
             filters.pass_gradient()
@@ -143,7 +144,7 @@ class KernelModulation(Finetune):
             for parameter in adam.param_groups[0]["params"]:
                 if id(parameter) not in training:
                     parameter.grad = None
-        super()._descend(adam)
+        super()._descend(adam, lazily=lazily)
         for filters in _listed(modulated):
             filters.write()
 
@@ -227,7 +228,7 @@ def build(config: KernelModulationConfig, given: Given, device: torch.device, gr
 
 KERNEL_MODULATION = Method(
     config=KernelModulationConfig,
-    needs=Needs(source=True, networks=(GENERATOR, DISCRIMINATOR)),
+    needs=Needs(source=True, networks=(GENERATOR, DISCRIMINATOR), families=("resnet", "dcgan")),
     batches=real_batches,
     build=build,
     sampler=ZSampler,

@@ -15,7 +15,8 @@ from torch import Tensor
 from spaces.methods.minegan import MineganConfig
 from trainables.images.batches import Batch
 from trainables.images.samples import Inputs, Samples
-from trainables.methods.finetuning.finetune import Finetune, real_batches
+from trainables.methods.finetuning.families import real_batches
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_generator
 from trainables.networks.miner import MinedGenerator, Miner
@@ -131,7 +132,7 @@ def build(config: MineganConfig, given: Given, device: torch.device, group: Grou
 
 MINEGAN = Method(
     config=MineganConfig,
-    needs=Needs(source=True, networks=(GENERATOR, DISCRIMINATOR)),
+    needs=Needs(source=True, networks=(GENERATOR, DISCRIMINATOR), families=("resnet", "dcgan")),
     batches=real_batches,
     build=build,
     sampler=MinedSampler,

@@ -18,7 +18,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from spaces.config import SCRATCH
 from spaces.methods.projected import ProjectedConfig, Projection
 from trainables.machine.randomness import random_numbers
-from trainables.methods.finetuning.finetune import Finetune, real_batches
+from trainables.methods.finetuning.families import real_batches
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
 from trainables.metrics.features import lite0, lite0_maps, resize
 from trainables.networks.families import GENERATOR
@@ -123,7 +124,7 @@ def build(config: ProjectedConfig, given: Given, device: torch.device, group: Gr
 
 PROJECTED = Method(
     config=ProjectedConfig,
-    needs=Needs(networks=(GENERATOR,)),
+    needs=Needs(networks=(GENERATOR,), families=("resnet", "dcgan")),
     batches=real_batches,
     build=build,
     sampler=ZSampler,

@@ -337,7 +337,7 @@ def test_a_failed_replacement_keeps_the_old_domain(home, folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"resolution": 48}, "resolution 48 will not do; known: 32, 64, 128"),
+        ({"resolution": 48}, "resolution 48 will not do; known: 32, 64, 128, 256, 512, 1024"),
         ({"name": "../pets"}, "domain name '../pets' will not do"),
         ({"val_fraction": 1.0}, "validation fraction 1.0 will not do; give 0 or more, and less than 1"),
         ({"workers": 0}, "0 workers will not do; give 1 or more"),

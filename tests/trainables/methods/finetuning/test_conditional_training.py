@@ -13,7 +13,8 @@ from spaces.methods.finetune import FinetuneConfig
 from trainables.images.batches import Batch
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.finetuning.classes import Classes, judged
-from trainables.methods.finetuning.finetune import FINETUNE, Finetune
+from trainables.methods.finetuning.families import FINETUNE
+from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given
 from trainables.networks.families import build_discriminator
 from trainables.sources.shelf import SourceModel
