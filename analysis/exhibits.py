@@ -90,8 +90,8 @@ def prepare(study: StudyData) -> Iterator[str]:
     is_source = best[WAY] == AS_IS  # whose own samples are the source's
     start, translates = start_grid(study, trial), study.translates(trial)
     if source != SCRATCH and not is_source and not start.is_file():
-        from trainables.running.drawing import write_inputs_grid
         from trainables.sources.pictures import write_source_grid
+        from trainables.using.drawing import write_inputs_grid
 
         write = write_inputs_grid if translates else write_source_grid
         try:

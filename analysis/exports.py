@@ -8,6 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.contents import contents
+from analysis.markdown import plain, table
 from analysis.page import Block, Sheet
 from analysis.pictures import write_pictures
 from analysis.report import write_report
@@ -76,40 +77,34 @@ def evaluations(studies: Studies) -> pa.Table:
 
 def markdown(studies: Sequence[StudyData]) -> Iterator[str]:
     """The lines of the report as Markdown: words and tables, without figures and samples."""
-    yield f"# {_plain(' and '.join(study.spec.name for study in studies))}"
+    yield f"# {plain(' and '.join(study.spec.name for study in studies))}"
     for number, section in enumerate(contents(studies), 1):
         yield from ("", f"## {number}. {section.title}", "")
         if section.lead:
-            yield from (_plain(section.lead), "")
+            yield from (plain(section.lead), "")
         for block in section.blocks:
             yield from _block_lines(block)
 
 
 def _block_lines(block: Block) -> Iterator[str]:
     if block.heading:
-        yield from (f"### {_plain(block.heading)}", "")
+        yield from (f"### {plain(block.heading)}", "")
     if block.lead:
-        yield from (_plain(block.lead), "")
+        yield from (plain(block.lead), "")
     for label, value, remark in block.facts:
-        yield f"- {_plain(label)}: **{_plain(value)}** ({_plain(remark)})"
+        yield f"- {plain(label)}: **{plain(value)}** ({plain(remark)})"
     for note in block.notes:
-        yield from ("", _plain(note))
+        yield from ("", plain(note))
     for purpose, command in block.commands:
-        yield from ("", _plain(purpose), "", f"    {command}")
+        yield from ("", plain(purpose), "", f"    {command}")
     for sheet in block.sheets:
         yield from _sheet_lines(sheet)
     yield ""
 
 
 def _sheet_lines(sheet: Sheet) -> Iterator[str]:
-    yield from ("", f"**{_plain(sheet.caption)}**", "")
-    for row in (sheet.columns, ["---"] * len(sheet.columns), *sheet.rows):
-        yield "| " + " | ".join(_plain(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
-
-
-def _plain(text: str) -> str:
-    """The text with what Markdown would take for HTML escaped."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield from ("", f"**{plain(sheet.caption)}**", "")
+    yield from table(sheet.columns, sheet.rows)
 
 
 FORMATS: Mapping[str, Writer] = {

@@ -57,7 +57,7 @@ def write_pictures(sections: Sequence[Section], folder: Path) -> Path:
         raise UserError(f"output {folder} is there already, and not a folder of figures; give one that is not")
     found = list(_named(sections))
     plots = [(name, picture) for name, picture in found if isinstance(picture, Plot)]
-    drawn = _draw([plot for _, plot in plots]) if plots else []
+    drawn = draw([plot for _, plot in plots]) if plots else []
     with writing_folder(folder) as beside:
         for (name, _), data in zip(plots, drawn, strict=True):
             (beside / f"{name}.png").write_bytes(data)
@@ -83,7 +83,8 @@ def _named(sections: Sequence[Section]) -> Iterator[tuple[str, Plot | Image]]:
                 yield f"{number:02d}-{section.anchor}-{part}-{place}-{slug}", picture
 
 
-def _draw(plots: Sequence[Plot]) -> list[bytes]:
+def draw(plots: Sequence[Plot]) -> list[bytes]:
+    """A PNG of each figure; UserError if there is no browser, or it fails."""
     browser = find_browser()
     figures = ",".join(plot.figure.to_json(engine="json") for plot in plots)
     page = _PAGE.format(plotly=get_plotlyjs(), plots=f"[{figures}]", width=WIDTH, scale=SCALE)

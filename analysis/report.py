@@ -19,7 +19,8 @@ from analysis.study_data import StudyData
 from spaces.errors import UserError
 from trainables.storage.home import writing
 
-_HERE = Path(__file__).parent
+HERE = Path(__file__).parent
+"""Where the page's style and scripts lie."""
 
 
 def write_report(studies: Sequence[StudyData], output: Path | None = None) -> Path:
@@ -42,37 +43,38 @@ def render(studies: Sequence[StudyData], progress: Progress | None = None) -> st
     With `progress` it is the live page of `understock watch`, which may ask the server that it came from for the next one.
     """
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"json": _plot_json, "prose": _prose}
     packed, plotly_digest = _plotly()
-    scripts = [_script("report.js"), *([_script("watch.js")] if progress else [])]
+    scripts = [script(HERE / "report.js"), *([script(HERE / "watch.js")] if progress else [])]
     return environment.get_template("report.html").render(
         name=" and ".join(study.spec.name for study in studies),
         targets=list(dict.fromkeys(study.spec.target for study in studies)),
         sections=contents(studies),
         progress=progress,
-        css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         plotly=Markup(packed),
         scripts=scripts,
-        digests=[plotly_digest, *map(_digest, scripts)],
+        digests=[plotly_digest, *map(digest, scripts)],
     )
 
 
 @lru_cache(maxsize=1)
 def _plotly() -> tuple[str, str]:
     """plotly.js, gzipped and in base64, a third of its size; and the digest of what the page unpacks and runs."""
-    script = _as_read(get_plotlyjs())
-    return base64.b64encode(gzip.compress(script.encode(), 6, mtime=0)).decode(), _digest(script)
+    code = _as_read(get_plotlyjs())
+    return base64.b64encode(gzip.compress(code.encode(), 6, mtime=0)).decode(), digest(code)
 
 
-def _script(name: str) -> Markup:
-    return Markup(_as_read((_HERE / name).read_text(encoding="utf-8")))
+def script(path: Path) -> Markup:
+    """The script in a file, as a page holds it."""
+    return Markup(_as_read(path.read_text(encoding="utf-8")))
 
 
-def _as_read(script: str) -> str:
+def _as_read(code: str) -> str:
     """The script with line ends as a browser reads them, or the digest would not be that of what it runs."""
-    return script.replace("\r\n", "\n").replace("\r", "\n")
+    return code.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _plot_json(plot: Plot) -> Markup:
@@ -87,5 +89,6 @@ def _prose(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _digest(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def digest(code: str) -> str:
+    """What a content security policy names the script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()

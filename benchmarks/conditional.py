@@ -2,6 +2,7 @@
 
     python -m benchmarks.conditional smallest --home HOME
     python -m benchmarks.conditional figure --home HOME
+    python -m benchmarks.conditional draw                      # docs/conditional-transfer.png, of that table
 
 `smallest` is METHODS.md's test of AC-GAN: domain `mnist` of the home (`domains add mnist builtin:mnist --resolution 32`), from
 scratch, 1,200 generator steps (300 are too few), three seeds; class accuracy should pass 0.8, where an unconditional GAN's,
@@ -17,10 +18,15 @@ import argparse
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
+from plotly.colors import qualitative
 
+from analysis.page import Plot
+from analysis.pictures import draw as draw_plots
 from spaces.config import SCRATCH, TrialConfig
 from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
@@ -69,7 +75,7 @@ def config_of(target: str, seed: int, plan: Mapping[str, int], classes: int | No
 def smallest(home: Home, work: Path, table: "Table", seeds: Sequence[int]) -> None:
     """Conditional GANs, then unconditional ones, whose samples get labels by the data's prior."""
     domain, plan = open_domain(home, "mnist"), SMALLEST
-    runs = (("conditional", HEEDED), ("unconditional", None), ("conditional, generator's classifier at 0.1", 0.1))
+    runs = (("conditional", HEEDED), ("unconditional", None))
     for seed in seeds:
         for name, weight in runs:
             if table.has(name, seed):
@@ -150,6 +156,25 @@ def files_of(folder: Path) -> TrialFiles:
     return TrialFiles(folder, folder / "samples")
 
 
+def draw(table: "Table", path: Path) -> None:
+    """Score against images seen, a line an arm and a thin one a seed, as a PNG (by Chromium)."""
+    figure = go.Figure()
+    for place, (arm, by_seed) in enumerate(table.curves().items()):
+        colour = qualitative.D3[place]
+        for seed, curve in by_seed.items():
+            line = {"color": colour, "width": 1, "dash": "dot"}
+            figure.add_scatter(
+                x=list(curve), y=list(curve.values()), line=line, name=f"{arm}, seed {seed}", showlegend=False
+            )
+        means = {seen: fmean(curve[seen] for curve in by_seed.values()) for seen in next(iter(by_seed.values()))}
+        figure.add_scatter(x=list(means), y=list(means.values()), line={"color": colour, "width": 3}, name=arm)
+    figure.update_xaxes(title="images seen")
+    figure.update_yaxes(title="FD (efficientnet_lite0)", rangemode="tozero")
+    figure.update_layout(template="plotly_white", height=420, title="Conditional structures: where they start from")
+    (png,) = draw_plots([Plot("conditional", figure, "")])
+    path.write_bytes(png)
+
+
 class Table:
     """A CSV of what was measured, appended to row by row."""
 
@@ -174,6 +199,13 @@ class Table:
                 writer.writeheader()
             writer.writerow({name: f"{v:.4g}" if isinstance(v, float) else v for name, v in row.items()})
 
+    def curves(self) -> dict[str, dict[str, dict[int, float]]]:
+        """FD by images seen, by run and seed."""
+        found: dict[str, dict[str, dict[int, float]]] = {}
+        for row in self._rows():
+            found.setdefault(row["run"], {}).setdefault(row["seed"], {})[int(row["images_seen"])] = float(row["fd"])
+        return found
+
     def _rows(self) -> list[dict[str, str]]:
         if not self._path.exists():
             return []
@@ -184,8 +216,8 @@ class Table:
 def main() -> None:
     """Train what is missing, and leave the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=("smallest", "figure"))
-    parser.add_argument("--home", required=True)
+    parser.add_argument("part", choices=("smallest", "figure", "draw"))
+    parser.add_argument("--home", help="for the trainings")
     parser.add_argument("--target", default="structures")
     parser.add_argument("--source", default="nature_scenes", help="a domain with classes")
     parser.add_argument("--work", type=Path, default=Path("/tmp/conditional"), help="where trainings are kept")
@@ -197,6 +229,8 @@ def main() -> None:
     torch.set_num_threads(1)
     name = "smallest" if given.part == "smallest" else "transfer"
     table = Table(given.output or Path(f"docs/conditional-{name}.csv"))
+    if given.part == "draw":
+        return draw(table, Path("docs/conditional-transfer.png"))
     home = Home.find(given.home)
     if given.part == "smallest":
         smallest(home, given.work, table, given.seeds or range(SMALLEST["seeds"]))

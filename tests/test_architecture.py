@@ -22,6 +22,7 @@ FLOORS = {
         "sources",
         "methods",
         "running",
+        "using",
     ],
     "search": [
         "records",

@@ -150,7 +150,7 @@ def confirm(
 def confirm_winner(home: Home, study: str, count: int, threads: int | None = None) -> None:
     """Train the winner of STUDY, or STUDY:TRIAL, anew with fresh seeds, and print both scores."""
     from analysis.confirming import lines
-    from analysis.winner import chosen
+    from analysis.using.winner import chosen
     from search.records.results import config_of, load
     from search.running.single import confirm as confirmed
 

@@ -1,4 +1,4 @@
-"""`understock report`, `compare`, `watch`: the verbs that show what came of studies, and how one that runs is doing."""
+"""`understock report`, `compare`, `watch`, `play`: the verbs that show what came of studies, and how one that runs is doing."""
 
 import sys
 from collections.abc import Iterator
@@ -75,16 +75,38 @@ def watch(
     home: HomeOption = None,
 ) -> None:
     """Serve the report on loopback while the search runs. Example: understock watch cats-quickstart"""
-    from analysis.watching import LivePage, Watcher
+    from analysis.serving import Server
+    from analysis.watching import LivePage
     from search.records.study import open_study
 
     where = Home.find(home)
-    with Watcher(LivePage(where, *open_study(where, study)), port) as server:
+    with Server(LivePage(where, *open_study(where, study)), port) as server:
         print(f"study {study} at {server.address} (Ctrl-C ends this page, not the search)", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print("the page is gone; the search, if it runs, goes on", file=sys.stderr)
+
+
+@reports.command()
+def play(
+    study: Annotated[str, typer.Argument(metavar="STUDY[:TRIAL]", help="Its best trial's generator, or that trial's.")],
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="[default: 8577, or one that is free]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Play with a generator on a page: seed, truncation, class. Example: understock play cats-quickstart"""
+    from analysis.serving import Server
+    from analysis.using.playing import PlayPage
+    from analysis.using.winner import model_path
+    from trainables.using.playing import Player
+
+    page = PlayPage(study, Player(model_path(Home.find(home), study)))
+    with Server(page, port) as server:
+        print(f"generator of {study} at {server.address} (Ctrl-C ends this page)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("the page is gone", file=sys.stderr)
 
 
 def read(home: Home, names: list[str]) -> "list[StudyData]":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spaces.errors import UserError
 from trainables.storage.home import Home, bytes_below
 from verbs.commands import Headed
 from verbs.endings import if_interrupted, writing_to
@@ -303,11 +304,11 @@ def status(
 def sample(
     study: StudyTrial,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), FILE.npz, or a new folder.")
+        Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, or a new folder.")
     ],
     n: Annotated[
         int | None,
-        typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="[default: 64, or all of --inputs]"),
+        typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="[default: 64, 8 of a walk, or all of --inputs]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of z or of the inputs: the same seed, the same ones.")] = 0,
     inputs: Annotated[
@@ -317,20 +318,37 @@ def sample(
     label: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of that class alone, by its name or number. [default: of all]")
     ] = None,
+    truncation: Annotated[
+        float,
+        typer.Option(
+            metavar="0..2",
+            help="Below 1: fewer failures, less variety; z is pulled to its mean, or w where there is one.",
+        ),
+    ] = 1.0,
+    interpolate: Annotated[
+        int | None,
+        typer.Option(min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif is a film."),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
-    from analysis.winner import model_path
+    from analysis.using.winner import model_path
     from trainables.images.samples import check_output, write_samples
-    from trainables.running.drawing import draw
+    from trainables.using.drawing import draw
+    from trainables.using.walking import walk
 
     with writing_to(output):
-        check_output(output)
+        check_output(output, walk=interpolate is not None)
+    if inputs and interpolate:
+        raise UserError("a walk leads from noise to noise, not between images; give --inputs or --interpolate")
     where = Home.find(home)
     path = model_path(where, study)
-    samples = draw(where, path, n, seed, inputs, label)
+    if interpolate:
+        samples = walk(path, n, interpolate, seed, label, truncation)
+    else:
+        samples = draw(where, path, n, seed, inputs, label, truncation)
     with writing_to(output):
-        write_samples(samples, output)
+        write_samples(samples, output, interpolate)
     print(f"{len(samples.images)} samples of {path} written to {output}")
 
 
@@ -338,12 +356,17 @@ def sample(
 def export(
     study: StudyTrial,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="safetensors|onnx|hub", help="hub: with a model card; onnx: for other runtimes."
+        ),
+    ] = "safetensors",
     home: HomeOption = None,
 ) -> None:
-    """Copy out the winning generator with its config. Example: understock export cats-quickstart -o cats-generator"""
-    from analysis.winner import export_model, model_path
+    """Copy out the winning generator, with its origin. Example: understock export cats-quickstart -o cats --format hub"""
+    from analysis.using.model_exports import export_model
 
-    path = model_path(Home.find(home), study)
     with writing_to(output):
-        export_model(path, output)
+        export_model(Home.find(home), study, output, form)
     print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from analysis.watching import LivePage, Watcher
+from analysis.serving import Server
+from analysis.watching import LivePage
 from search.records.study import is_running
 from spaces.errors import UserError
 from trainables.storage.home import LOCK
@@ -17,7 +18,7 @@ from trainables.storage.home import LOCK
 
 @contextmanager
 def serving(page):
-    with Watcher(page, 0) as server:
+    with Server(page, 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -107,13 +108,13 @@ def test_damaged_rows_are_told_and_the_server_goes_on(served):
 def test_a_port_that_is_taken_is_named(served):
     study, server = served
     with pytest.raises(UserError, match=rf"port {server.server_port} can't be had .*; give another --port"):
-        Watcher(LivePage(study.home, study.paths, study.spec), server.server_port)
+        Server(LivePage(study.home, study.paths, study.spec), server.server_port)
 
 
 @pytest.mark.parametrize("port", [-1, 70000])
 def test_what_is_no_port_is_refused(study, port):
     with pytest.raises(UserError, match=f"port {port} can't be had"):
-        Watcher(LivePage(study.home, study.paths, study.spec), port)
+        Server(LivePage(study.home, study.paths, study.spec), port)
 
 
 class Growing(LivePage):
@@ -123,8 +124,8 @@ class Growing(LivePage):
         super().__init__(study.home, study.paths, study.spec)
         self._study = study
 
-    def __call__(self, state):
-        page = super().__call__(state)
+    def rendered(self, state):
+        page = super().rendered(state)
         self._study.trial(1, "scratch", "none", [200, 70], status="running")
         return page
 

@@ -15,7 +15,7 @@ from golden_numbers import machine
 
 from analysis.study_data import StudyData
 from analysis.tables import arms, trials_frame
-from analysis.winner import model_path
+from analysis.using.winner import model_path
 from search.recommendation import recommend
 from search.records.results import load
 from search.records.study import open_study

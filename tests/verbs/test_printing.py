@@ -110,7 +110,14 @@ def test_help_has_options_and_defaults_whole(width: int) -> None:
 def test_the_options_of_search_stand_under_headings() -> None:
     lines = on_terminal(80, HELP, "search")
     headings = [line for line in lines if re.fullmatch(r"[A-Z].*:", line)]
-    assert headings == ["Arguments:", "What to search:", "What each trial takes:", "Where it runs:", "Options:"]
+    assert headings == [
+        "Arguments:",
+        "What to search:",
+        "When it ends:",
+        "What each trial takes:",
+        "Where it runs:",
+        "Options:",
+    ]
 
 
 RUN = "import understock; understock.main()"

@@ -70,8 +70,11 @@ def test_a_users_own_images_are_translated(translated: str, run: Run, tmp_path: 
 
 
 def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path: Path) -> None:
-    assert run(f"export {translated} -o {tmp_path / 'out'}")[0] == 0
+    assert run(f"export {translated} -o {tmp_path / 'out'} --format hub")[0] == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "README.md",
+        "about.json",
+        "samples.png",
         "generator.safetensors",
         "model.json",
         "config.json",
@@ -82,10 +85,12 @@ def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path:
     import torch
 
     from trainables.methods.registry import open_sampler
-    from trainables.running.drawing import Inputs
+    from trainables.using.drawing import Inputs
 
     images = open_sampler(tmp_path / "out")(5, 0, Inputs(torch.from_numpy(found["inputs"]))).images
     assert np.array_equal(images, found["images"])
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Source domain grey: licence **unknown**" in card and "pipeline_tag: image-to-image" in card
 
 
 def test_the_report_shows_source_images_and_what_became_of_them(translated: str, run: Run, tmp_path: Path) -> None:

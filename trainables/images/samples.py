@@ -14,6 +14,9 @@ from trainables.images.grids import image_grid
 from trainables.storage.home import writing, writing_folder
 from trainables.storage.places import output_file
 
+FRAME_MS = 40
+"""Milliseconds that a film shows each image, 25 a second; a GIF counts them in tens."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -40,12 +43,18 @@ class Samples:
     """The names of the pictures that `inputs` are, (n,), where their domain has names."""
 
 
-def check_output(output: Path) -> None:
-    """Raise UserError if samples can't be written to `output`.
+def check_output(output: Path, *, walk: bool = False) -> None:
+    """Raise UserError if samples, or those of a walk from one to the next, can't be written to `output`.
 
     Its suffix is unknown, it is a folder that is there already, or the folder that it is to lie in is missing.
     """
-    if output.suffix not in (".png", ".npz", ""):
+    if output.suffix == ".gif" and not walk:
+        raise UserError(f"output {output} would be a film; give --interpolate 16 too, or {output.with_suffix('.png')}")
+    if output.suffix == ".mp4":
+        raise UserError(
+            f"output {output} can't be written here; write FILE.gif, then: ffmpeg -i FILE.gif -pix_fmt yuv420p {output.name}"
+        )
+    if output.suffix not in (".png", ".npz", ".gif", ""):
         raise UserError(
             f"output {output} has suffix {output.suffix!r}; give FILE.png (a grid), FILE.npz, or a new folder"
         )
@@ -57,25 +66,30 @@ def check_output(output: Path) -> None:
         output_file(output)
 
 
-def write_samples(samples: Samples, output: Path) -> None:
-    """Write samples to `output`, in a form that its suffix tells.
+def write_samples(samples: Samples, output: Path, steps: int | None = None) -> None:
+    """Write samples to `output`, in a form that its suffix tells; `steps` of them lead from one to the next where they are a
+    walk.
 
-    FILE.png is a grid of all, translations to the right of what they are of; FILE.npz holds the arrays "images" and, of
-    translations, "inputs"; and a name without a suffix becomes a new folder of `00000.png`, `00001.png`, ... Raises
-    UserError where `check_output` does.
+    FILE.png is a grid of all, translations to the right of what they are of, a walk's steps in rows; FILE.gif shows a walk
+    over and over; FILE.npz holds the arrays "images" and, of translations, "inputs"; and a name without a suffix becomes a
+    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
     """
-    check_output(output)
+    check_output(output, walk=steps is not None)
     images = samples.images.numpy()
     inputs = None if samples.inputs is None else samples.inputs.numpy()
     if output.suffix == ".png":
         with writing(output) as beside:
-            (image_grid(images) if inputs is None else _beside(inputs, images)).save(beside, format="png")
+            (image_grid(images, steps) if inputs is None else _beside(inputs, images)).save(beside, format="png")
     elif output.suffix == ".npz":
         with writing(output) as beside, beside.open("wb") as file:
             if inputs is None:
                 np.savez_compressed(file, images=images)
             else:
                 np.savez_compressed(file, images=images, inputs=inputs)
+    elif output.suffix == ".gif":
+        first, *rest = (Image.fromarray(image.transpose(1, 2, 0)) for image in images)
+        with writing(output) as beside:
+            first.save(beside, format="gif", save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
     else:
         with writing_folder(output) as beside:
             for number, image in enumerate(images):

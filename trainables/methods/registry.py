@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spaces.errors import UserError, lookup
-from trainables.images.samples import Samples
 from trainables.methods.as_is import AS_IS
 from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.families import FINETUNE
@@ -33,17 +32,25 @@ def open_sampler(path: Path) -> Sampler:
     return method_of(facts.method).sampler(model)
 
 
-def drawn(sampler: Sampler, n: int, seed: int, label: str | None = None) -> Samples:
-    """`n` images, of the class of that name or number if one is given; UserError if the model can't be asked for it."""
+def open_z_sampler(path: Path) -> ZSampler:
+    """As `open_sampler`, of a model whose images are made of z; UserError for one that makes them of images."""
+    sampler = open_sampler(path)
+    if not isinstance(sampler, ZSampler):
+        raise UserError(f"{path} is a model that translates images, and has no z; give one that makes images of noise")
+    return sampler
+
+
+def class_number(sampler: ZSampler, label: str | None) -> int | None:
+    """The number of the class of that name or number; UserError if the model can't be asked for it."""
     if label is None:
-        return sampler(n, seed)
-    if not isinstance(sampler, ZSampler) or not sampler.classes:
+        return None
+    if not sampler.classes:
         raise UserError(
             f"the model knows no classes, so none is called {label!r}; leave the label out, or train with --conditional"
         )
     names = dict(zip(sampler.classes, range(len(sampler.classes)), strict=True))
     numbers = {str(number): number for number in names.values()}
-    return sampler.of_class(lookup(numbers | names, "class", label), n, seed)
+    return lookup(numbers | names, "class", label)
 
 
 METHODS: Mapping[str, Method] = {

@@ -14,7 +14,8 @@ class Family:
 
     A generator has `z_dim` and maps z, float (N, z_dim), to images, float (N, 3, R, R) in [-1, 1]. A critic maps such images
     to logits, float (N,), higher for more real; it may bring an `input_gradient` of its own (see `training.losses`). Where
-    the config has `classes`, the generator takes labels beside z and has their `prior`, and the critic has `judge`.
+    the config has `classes`, the generator takes labels beside z and has their `prior`, and the critic has `judge`. A
+    generator that maps z to w takes `truncation`, a number or a tensor of none, by name (see `networks.truncation`).
     """
 
     networks: Mapping[str, Callable[[Any], nn.Module]]

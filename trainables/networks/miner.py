@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainables.machine.randomness import random_numbers
+from trainables.networks.truncation import pulls_w
 
 
 class Miner(nn.Module):
@@ -38,7 +39,7 @@ class Miner(nn.Module):
 
 
 class MinedGenerator(nn.Module):
-    """Generators behind their miners: z (N, z_dim) -> images (N, 3, R, R).
+    """Generators behind their miners: z (N, z_dim) -> images (N, 3, R, R), truncated or not.
 
     Of several, z has one number more than theirs, in its last place; the share of a normal distribution below it chooses the
     generator, by the learnt probabilities. Each generator is given all z, so that the statistics of batch norm are of all.
@@ -65,9 +66,14 @@ class MinedGenerator(nn.Module):
         finally:
             self._all = False
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
+        noise, further = z[:, : self._noise], {}
+        if pulls_w(self.generators[0]):
+            further["truncation"] = truncation
+        else:
+            noise = noise * truncation
         pairs = zip(self.miners, self.generators, strict=True)
-        images: list[Tensor] = [generator(miner(z[:, : self._noise])) for miner, generator in pairs]
+        images: list[Tensor] = [generator(miner(noise), **further) for miner, generator in pairs]
         if len(images) == 1:
             return images[0]
         if self._all:
@@ -75,4 +81,4 @@ class MinedGenerator(nn.Module):
         below = torch.special.ndtr(z[:, -1])
         bounds = self.probabilities.detach().cumsum(0)[:-1].to(z.dtype)
         chosen = torch.bucketize(below, bounds)  # (N,)
-        return torch.stack(images)[chosen, torch.arange(len(z), device=z.device)]
+        return torch.stack(images)[chosen, torch.arange(z.shape[0], device=z.device)]

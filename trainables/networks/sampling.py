@@ -18,9 +18,12 @@ from trainables.machine.randomness import random_numbers
 from trainables.networks.conditional import labels_by
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
+from trainables.networks.truncation import truncated
 
 STANDING = 1024
 """z that batch norm's statistics are taken over, wherever a generator is scored in full or given out."""
+SAMPLES = "samples"
+"""The purpose that the z of samples are drawn for: equal seeds give equal ones, whatever shows them."""
 DRAFT = 256
 """The same for a glance at a generator in training, of as few images: a quarter of the time, and scores 1 % worse."""
 
@@ -55,21 +58,33 @@ def sample(generator: nn.Module, n: int, seed: int, batch: int = 128) -> Tensor:
 
 
 @torch.no_grad()
-def draw(generator: nn.Module, n: int, seed: int, batch: int = 128, *, label: int | None = None) -> Samples:
+def draw(
+    generator: nn.Module, n: int, seed: int, batch: int = 128, *, label: int | None = None, truncation: float = 1.0
+) -> Samples:
     """`n` images with their labels, in eval mode: call `set_standing_statistics` first.
 
     All z are drawn at once, so image i does not depend on `batch`; nor on its label, and labels not on z. A conditional
-    generator's labels are `label`, or are drawn by its prior; of another the samples have none.
+    generator's labels are `label`, or are drawn by its prior; of another the samples have none. `truncation` is as
+    `networks.truncation` has it.
     """
-    training = generator.training
-    generator.eval()
-    z, *labels = draw_inputs(generator, n, "samples", seed)
+    z, *labels = draw_inputs(generator, n, SAMPLES, seed)
     if labels and label is not None:
         labels = [torch.full_like(labels[0], label)]
-    parts = [torch.split(each, batch) for each in (z, *labels)]
-    images = [to_uint8(generator(*inputs)).cpu() for inputs in zip(*parts, strict=True)]
+    return images_of(generator, z, labels[0] if labels else None, truncation, batch)
+
+
+@torch.no_grad()
+def images_of(
+    generator: nn.Module, z: Tensor, labels: Tensor | None = None, truncation: float = 1.0, batch: int = 128
+) -> Samples:
+    """The images of z (n, z_dim) and labels (n,), in eval mode, so many at a time; on the CPU."""
+    training = generator.training
+    generator.eval()
+    parts = torch.split(z, batch)
+    classes = [None] * len(parts) if labels is None else torch.split(labels, batch)
+    images = [to_uint8(truncated(generator, *part, truncation)).cpu() for part in zip(parts, classes, strict=True)]
     generator.train(training)
-    return Samples(torch.cat(images), labels[0].cpu() if labels else None)
+    return Samples(torch.cat(images), None if labels is None else labels.cpu())
 
 
 @torch.no_grad()
@@ -83,19 +98,22 @@ class ZSampler:
     """Samples a model whose generator takes z, and labels; ready where the generator has its standing statistics."""
 
     def __init__(self, model: Model) -> None:
-        generator = model.network(GENERATOR)
-        self._generator = generator.to(memory_format=torch.channels_last)  # sums as in training
+        self.generator = self._built(model).to(memory_format=torch.channels_last)  # sums as in training
+        """From z, and labels where there are classes, to images; in eval mode."""
         self.classes = model.classes
         """The names of the classes that it can be asked for by label; none of an unconditional model."""
 
     def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """`n` images on the CPU; equal seeds take equal z, and equal labels where priors are equal."""
         refuse(inputs)
-        return draw(self._generator, n, seed)
+        return draw(self.generator, n, seed)
 
-    def of_class(self, label: int, n: int, seed: int) -> Samples:
-        """`n` images of the class of that number, of the same z as without."""
-        return draw(self._generator, n, seed, label=label)
+    def drawn(self, n: int, seed: int, *, label: int | None = None, truncation: float = 1.0) -> Samples:
+        """`n` images of the same z as by a call, of the class of that number if one is given, and truncated."""
+        return draw(self.generator, n, seed, label=label, truncation=truncation)
+
+    def _built(self, model: Model) -> nn.Module:
+        return model.network(GENERATOR)
 
 
 def refuse(inputs: Inputs | None) -> None:

@@ -109,7 +109,7 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
         """`noise` is standard normal, (N, noise_size); without it that of the layers is taken, the same for every image."""
         start: Tensor = self.get_parameter(f"b{SMALLEST}.const")
-        x = start.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = start.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image, place, begun = None, 0, 0
         for side in self.sides:
             block: Block = self.get_submodule(f"b{side}")  # type: ignore[assignment]

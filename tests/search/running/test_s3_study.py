@@ -13,7 +13,7 @@ import pytest
 
 from analysis.report import write_report
 from analysis.study_data import StudyData
-from analysis.winner import model_path
+from analysis.using.winner import model_path
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, open_study
 from search.running.ledger import Ledger

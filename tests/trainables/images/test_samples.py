@@ -28,7 +28,8 @@ def test_a_grid_holds_them_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("s.gif", "suffix '.gif'"), ("there", "there already"), ("no/s.png", "no folder")]
+    ("name", "said"),
+    [("s.jpg", "suffix '.jpg'"), ("s.gif", "would be a film"), ("there", "there already"), ("no/s.png", "no folder")],
 )
 def test_an_output_that_can_not_be_written_is_refused(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "there").mkdir()

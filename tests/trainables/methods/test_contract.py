@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from analysis.winner import export_model
+from analysis.using.model_exports import copy_model
 from search.records.results import LOSSES, load, read_rows, write_trial
 from spaces.config import TrialConfig
 from spaces.errors import UserError
@@ -20,7 +20,6 @@ from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.method import Given, Needs, unfit
 from trainables.methods.registry import METHODS, method_of
-from trainables.running.drawing import draw
 from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import SourceModel
@@ -30,6 +29,7 @@ from trainables.training.learner import Learner
 from trainables.training.loop import Evaluation, evaluations
 from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
+from trainables.using.drawing import draw
 
 CPU = torch.device("cpu")
 
@@ -251,7 +251,7 @@ def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
     restore(learner, files, config_of(case))
     expected = learner.sample(8, seed=3).images
     assert expected.shape == (8, 3, 32, 32) and expected.dtype == torch.uint8
-    export_model(files.model, tmp_path / "exported")
+    copy_model(files.model, tmp_path / "exported")
     for path in (files.model, tmp_path / "exported"):
         assert torch.equal(draw(home, path, 8, seed=3).images, expected), path
         assert not torch.equal(draw(home, path, 8, seed=4).images, expected), path

@@ -10,18 +10,17 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spaces.methods.minegan import MineganConfig
 from trainables.images.batches import Batch
-from trainables.images.samples import Inputs, Samples
 from trainables.methods.finetuning.families import real_batches
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_generator
 from trainables.networks.miner import MinedGenerator, Miner
 from trainables.networks.models import Model
-from trainables.networks.sampling import refuse, sample
+from trainables.networks.sampling import ZSampler
 from trainables.sources.graft import graft
 from trainables.sources.shelf import SourceModel
 from trainables.training.average import averaging
@@ -86,7 +85,7 @@ class Minegan(Finetune):
         return replace(whole, networks=dict.fromkeys(weights, self.config.network), weights=weights)
 
 
-def _generator_of(source: SourceModel, config: MineganConfig) -> torch.nn.Module:
+def _generator_of(source: SourceModel, config: MineganConfig) -> nn.Module:
     generator = build_generator(config.network, config.seed)
     where = f"source {source.facts.name!r} of mining/beside does not fit source {config.source!r}"
     graft(generator, source.weights()[GENERATOR], where=where, on_mismatch="error")
@@ -97,20 +96,14 @@ def _numbered(kind: str, place: int) -> str:
     return f"{kind}-{place + 1}" if place else kind
 
 
-class MinedSampler:
+class MinedSampler(ZSampler):
     """Samples a model of mined generators."""
 
-    def __init__(self, model: Model) -> None:
+    def _built(self, model: Model) -> nn.Module:
         places = range(sum(name.startswith(MINER) for name in model.networks))
         miners = [_miner(model, _numbered(MINER, place)) for place in places]
         generators = [_alone(model, _numbered(GENERATOR, place)).network(GENERATOR) for place in places]
-        mined = MinedGenerator(miners, generators).eval()
-        self._generator = mined.to(memory_format=torch.channels_last)
-
-    def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
-        """`n` images on the CPU; equal seeds take equal z."""
-        refuse(inputs)
-        return Samples(sample(self._generator, n, seed))
+        return MinedGenerator(miners, generators).eval()
 
 
 def _miner(model: Model, name: str) -> Miner:

@@ -86,11 +86,11 @@ class InputSampler:
 
     def __init__(self, model: Model) -> None:
         translator = model.network(GENERATOR)
-        self._translator = translator.to(memory_format=torch.channels_last)  # sums as in training
+        self.translator = translator.to(memory_format=torch.channels_last)  # sums as in training
 
     def __call__(self, n: int, seed: int, inputs: Inputs | None = None) -> Samples:
         """The translations of `inputs`; the seed changes nothing."""
-        return translated(self._translator, checked(inputs, n))
+        return translated(self.translator, checked(inputs, n))
 
 
 def checked(inputs: Inputs | None, n: int) -> Inputs:

@@ -13,9 +13,11 @@ from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.images.importing.decoding import quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.samples import Inputs, Samples
-from trainables.methods.registry import drawn, method_of
+from trainables.methods.registry import class_number, method_of
 from trainables.methods.translation.translating import held_out_inputs
 from trainables.networks.models import read_model
+from trainables.networks.sampling import ZSampler
+from trainables.networks.truncation import check_truncation
 from trainables.storage.home import Home, writing
 
 DRAWN = 64
@@ -23,26 +25,35 @@ DRAWN = 64
 
 
 def draw(
-    home: Home, path: Path, n: int | None, seed: int, folder: Path | None = None, label: str | None = None
+    home: Home,
+    path: Path,
+    n: int | None,
+    seed: int,
+    folder: Path | None = None,
+    label: str | None = None,
+    truncation: float = 1.0,
 ) -> Samples:
     """`n` images of the model at `path`; by default 64, or all of a folder's.
 
     A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
     trained with, held-out ones first, in an order that follows from the seed. Of a conditional model `label` asks for one
     class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
-    noise alone and a folder is given.
+    noise alone and a folder is given, or of images alone and a truncation is, or if that is out of bounds.
     """
+    check_truncation(truncation)
     model, facts = read_model(path)
     method = method_of(facts.method)
     sampler = method.sampler(model)
-    if not method.needs.domains:
+    if isinstance(sampler, ZSampler):
         if folder is not None:
             raise UserError(
                 f"{path} is a model of method {facts.method!r}, which translates no images; leave out --inputs"
             )
-        return drawn(sampler, n or DRAWN, seed, label)
+        return sampler.drawn(n or DRAWN, seed, label=class_number(sampler, label), truncation=truncation)
     if label is not None:
         raise UserError(f"{path} is a model of method {facts.method!r}, which knows no classes; leave out --label")
+    if truncation != 1:
+        raise UserError(f"{path} is a model of method {facts.method!r}, which has no z; leave out --truncation")
     if folder is not None:
         inputs = folder_inputs(folder, read_facts(home.domain(facts.config["target"])).resolution, n)
     else:
@@ -55,6 +66,16 @@ def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -
     inputs = held_out_inputs(open_domain(home, name), min(GRID_IMAGES, protocol.n_fake), protocol.seed)
     with writing(output) as beside:
         image_grid(inputs.images.numpy()).save(beside, format="png")
+
+
+def write_grid(home: Home, path: Path, output: Path) -> bool:
+    """A grid of the model's images of seed 0, into the file `output`; False where the home lacks what it would translate."""
+    try:
+        samples = draw(home, path, GRID_IMAGES, 0)
+    except UserError:
+        return False
+    image_grid(samples.images.numpy()).save(output, format="png")
+    return True
 
 
 def folder_inputs(folder: Path, resolution: int, n: int | None = None) -> Inputs:

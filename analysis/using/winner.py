@@ -1,6 +1,5 @@
 """The best trial of a study, or a named one, and the generator that it leaves."""
 
-import json
 from pathlib import Path
 
 from analysis.tables import summary
@@ -26,22 +25,15 @@ def chosen(home: Home, study: str) -> tuple[StudyPaths, StudySpec, int]:
 def model_path(home: Home, study: str) -> Path:
     """Where the model of STUDY's best trial lies, or of STUDY:TRIAL; UserError if there is none."""
     paths, spec, trial = chosen(home, study)
-    name = spec.name
+    return model_of(paths, spec.name, trial)
+
+
+def model_of(paths: StudyPaths, study: str, trial: int) -> Path:
+    """Where the model of that trial lies; UserError if it left none."""
     files = TrialFiles(paths.trial(trial), paths.samples(trial))
     for place in (files.model, files.generator_alone):
         fetch(place)
     path = files.left()
     if path is None:
-        raise UserError(f"trial {trial} of study {name!r} left no generator; see `understock status {name}`")
+        raise UserError(f"trial {trial} of study {study!r} left no generator; see `understock status {study}`")
     return path
-
-
-def export_model(path: Path, folder: Path) -> None:
-    """Copy a trial's model to a new folder: its networks, `model.json`, and the trial's `config.json`."""
-    from trainables.networks.models import read_model, write_model
-
-    if folder.exists():
-        raise UserError(f"{folder} is there already; give a folder that is not")
-    model, facts = read_model(path)
-    write_model(folder, model, method=facts.method, config=facts.config)
-    (folder / "config.json").write_text(json.dumps(facts.config, indent=1) + "\n")
