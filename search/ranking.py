@@ -21,10 +21,11 @@ from spaces.networks import conditions
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
+from trainables.images.importing.decoding import RESIZER
 from trainables.machine.progress import progress
 from trainables.metrics.manifolds import NEIGHBOURS
 from trainables.sources.likeness import Part, distance_names, likeness
-from trainables.sources.shelf import SourceModel, open_source, shelf
+from trainables.sources.shelf import NO_LICENCE, SourceFacts, SourceModel, open_source, shelf
 from trainables.storage.home import Home, writing
 
 ELSEWHERE = "elsewhere"
@@ -54,6 +55,10 @@ class RankedSource(Config):
     """Of its networks; rankings of earlier versions are of the ResNet."""
     conditional: str | None = None
     """The classes that it can be asked for, "10 classes by norm"; None of an unconditional one."""
+    network: str | None = None
+    """Its family and size; None in the files of earlier versions, as are the next two."""
+    licence: str | None = None
+    origin: str | None = None
     predicted: Prediction | None = None
     """What is expected of it beside the best of the others; None where there are no others."""
     parts: dict[str, RankedPart]
@@ -120,14 +125,24 @@ def rank_sources(
     about = protocol.model_dump(exclude={"metrics", "iw"}) | {
         "neighbours": NEIGHBOURS,
         "target_digest": target.facts.digest,
+        "resizer_of_samples": RESIZER,
     }
-    of = {
-        source.facts.name: {"conditional": conditions(source.facts.network), "family": source.facts.network.family}
-        for source in sources
-    }
-    ranked = ranked_rows(found, names, elsewhere)
-    rows = tuple(row.model_copy(update=of[row.source]) for row in ranked)
+    of = {source.facts.name: _facts(source.facts) for source in sources}
+    rows = tuple(row.model_copy(update=of[row.source]) for row in ranked_rows(found, names, elsewhere))
     return Ranking(target=target.facts.name, protocol=about, counted=(*weighed(names), ELSEWHERE), rows=rows)
+
+
+def _facts(source: SourceFacts) -> dict[str, str | None]:
+    """What a row says of a source beside its likeness."""
+    size = f"{source.network.family}, {source.network.resolution} px"
+    licence = source.licence or NO_LICENCE
+    return {
+        "family": source.network.family,
+        "conditional": conditions(source.network),
+        "network": size,
+        "licence": licence,
+        "origin": source.short_origin,
+    }
 
 
 def ranked_rows(
@@ -183,30 +198,40 @@ def places_by(values: Sequence[float | None], way: int) -> list[float]:
     return [float((costs < cost).sum() + ((costs == cost).sum() + 1) / 2) for cost in costs]
 
 
-def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[str]]:
-    """List the shelf's source models of the domain's resolution, and a line for each one that can't be read."""
+def on_the_shelf(home: Home) -> tuple[list[SourceModel], list[str]]:
+    """List the shelf's source models, and a line for each one that can't be read."""
     models, notes = [], []
     for name in shelf(home):
         try:
             models.append(open_source(home, name))
         except UserError as error:
             notes.append(f"left out: {error}")
-    return [model for model in models if model.facts.network.resolution == domain.facts.resolution], notes
+    return models, notes
+
+
+def of_resolution(home: Home, domain: Domain) -> tuple[list[SourceModel], list[str]]:
+    """List the shelf's source models of the domain's resolution, and a line for each other one: why it is left out."""
+    models, notes = on_the_shelf(home)
+    size = domain.facts.resolution
+    others = [
+        f"source model {model.facts.name!r} is left out: it has {model.facts.network.resolution} pixels, domain "
+        f"{domain.facts.name!r} {size}"
+        for model in models
+        if model.facts.network.resolution != size
+    ]
+    return [model for model in models if model.facts.network.resolution == size], [*notes, *others]
 
 
 def rank_shelf(home: Home, target: str, names: Sequence[str] | None, protocol: Protocol) -> tuple[Ranking, list[str]]:
-    """Rank the source models of these names for domain `target`, or all that have its resolution.
+    """Rank the source models of these names for domain `target`, or all that there are, of whatever family and resolution.
 
     Gives the ranking, and a line for each source model and study that was left out. Raises UserError if a name is not known, or
     if there is no source model to rank.
     """
     domain = open_domain(home, target)
-    sources, notes = ([open_source(home, name) for name in names], []) if names else of_resolution(home, domain)
+    sources, notes = ([open_source(home, name) for name in names], []) if names else on_the_shelf(home)
     if not sources:
-        raise UserError(
-            f"no source model of {domain.facts.resolution} pixels is on the shelf; train one with: "
-            "understock sources train DOMAIN"
-        )
+        raise UserError("no source model is on the shelf; train one with: understock sources train DOMAIN")
     elsewhere, unreadable = of_home(home, domain, distance_names(protocol))
     return rank_sources(home, domain, sources, protocol, elsewhere), [*notes, *unreadable]
 

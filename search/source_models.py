@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from search.ranking import of_resolution
 from spaces.errors import UserError, lookup
-from spaces.networks import AnyNetwork, StyleGAN2Config, classes_of, unconditional
+from spaces.networks import AnyNetwork, Dcgan, StyleGAN2Config, classes_of, told, unconditional
 from spaces.networks import conditional as conditional_on
 from spaces.presets import FAMILY_PRESETS
 from spaces.suggest import Space
@@ -58,8 +58,8 @@ def fitting_models(
             notes.append(f"source model {name!r} is left out: {reason}")
         elif unconditional(network) != common:
             notes.append(
-                f"source model {name!r} is left out: its network (width {network.width}) is not the "
-                f"commonest (width {common.width}); search with --sources {name} for it"
+                f"source model {name!r} is left out: its network ({told(network)}) is not the commonest ({told(common)}); "
+                f"search with --sources {name} for it"
             )
     return [model for model in fitting if unconditional(model.facts.network) == common], tuple(notes)
 
@@ -117,6 +117,8 @@ def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
 def _without_form(model: SourceModel, classes: int | None) -> str | None:
     """Why a source model can't start a GAN of so many classes, or one without; None if it can."""
     network = model.facts.network
+    if isinstance(network, Dcgan) and network.classes is not None:
+        return f"it is a {told(network)}, which is ranked and sampled, and not trained"
     if isinstance(network, StyleGAN2Config) and (classes_of(network) is None) != (classes is None):
         own, others = ("unconditional", "conditional") if classes else ("conditional", "unconditional")
         return f"it is {own}, and a stylegan2's mapping network is another in the study's {others} GANs"

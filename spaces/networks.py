@@ -47,6 +47,24 @@ class Dcgan(Config):
     width: Channels = 64
     """Channels at half the resolution; they double at each halving, without an end (512 at 4 pixels for 64)."""
     z_dim: Channels = 100
+    classes: Annotated[int, Field(gt=1, le=10_000)] | None = None
+    """How many classes the generator can be asked for, by a one-hot vector beside z. Such a DCGAN is ranked and sampled, and
+    not trained here: its critic, if it ever had one, is not known."""
+
+
+class Mimicry(Config):
+    """The ResNets of SNGAN and WGAN-GP as mimicry has them (Lee and Town 2020)."""
+
+    family: Literal["mimicry"] = "mimicry"
+    resolution: Literal[32, 48, 64, 128] = 64
+    """Pixels along a side."""
+    width: Annotated[int, Field(gt=0, le=128)] = 64
+    """Channels of the critic at the finest resolution: 128 for 32 pixels in the original, where the generator has twice as
+    many, else 64, as the generator; 16 times as many inside."""
+    z_dim: Channels = 128
+    critic: Literal["wgan_gp", "sngan"] = "wgan_gp"
+    """SNGAN's divides its weights by their largest singular value, and sums its last maps over space; WGAN-GP's averages
+    them."""
 
 
 class StyleGAN2Config(Config):
@@ -105,17 +123,18 @@ def _family(network: Any) -> str:
     return KIND + str(getattr(network, "family", "resnet"))
 
 
-AnyNetwork = Resnet | Dcgan | StyleGAN2Config
+AnyNetwork = Resnet | Dcgan | Mimicry | StyleGAN2Config
 """A generator's network of any family, to Python."""
 
 NetworkConfig = Annotated[
     Annotated[Resnet, Tag(f"{KIND}resnet")]
     | Annotated[Dcgan, Tag(f"{KIND}dcgan")]
+    | Annotated[Mimicry, Tag(f"{KIND}mimicry")]
     | Annotated[StyleGAN2Config, Tag(f"{KIND}stylegan2")],
     Discriminator(
         _family,
         custom_error_type="unknown_family",
-        custom_error_message="unknown family of networks; known: dcgan, resnet, stylegan2",
+        custom_error_message="unknown family of networks; known: dcgan, mimicry, resnet, stylegan2",
     ),
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
@@ -138,11 +157,14 @@ def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
 
 def classes_of(network: AnyNetwork | Translator) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
-    return network.classes if isinstance(network, Resnet | StyleGAN2Config) else None
+    return network.classes if isinstance(network, Resnet | Dcgan | StyleGAN2Config) else None
 
 
 def unconditional(network: AnyNetwork) -> AnyNetwork:
-    """The same network without conditions: what networks must agree in for one's weights to fit the other."""
+    """The same network without conditions: what networks must agree in for one's weights to fit the other.
+
+    A DCGAN of classes fits none without: batch norm follows its first layer, where a class's share has no place.
+    """
     if isinstance(network, Resnet):
         return network.model_copy(update={"classes": None, "conditioning": "norm"})
     return network.model_copy(update={"classes": None}) if isinstance(network, StyleGAN2Config) else network
@@ -160,7 +182,8 @@ def conditions(network: AnyNetwork | Translator) -> str | None:
     classes = classes_of(network)
     if classes is None:
         return None
-    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else 'mapping'}"
+    by = {"dcgan": "concat", "stylegan2": "mapping"}
+    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else by[network.family]}"
 
 
 def told(network: AnyNetwork | Translator) -> str:

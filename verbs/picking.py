@@ -29,6 +29,10 @@ Sources = Annotated[
     ),
 ]
 
+Ranked = Annotated[
+    str | None, typer.Option("--sources", metavar="A,B", callback=given, help="Source models. [default: all there are]")
+]
+
 
 @picking.command()
 def pick(
@@ -164,7 +168,7 @@ def confirm_winner(home: Home, study: str, count: int, threads: int | None = Non
 
 
 @picking.command()
-def rank(target: Target, sources: Sources = None, as_json: AsJson = False, home: HomeOption = None) -> None:
+def rank(target: Target, sources: Ranked = None, as_json: AsJson = False, home: HomeOption = None) -> None:
     """Rank source models for a target before any training: by how like it they are, and by what they did on other targets.
 
     That is the row "elsewhere": their scores there over what is expected of a source so like; below 1 they do better than
@@ -188,6 +192,8 @@ def _names(sources: str | None) -> list[str] | None:
 def _print_ranking(ranking: "Ranking") -> None:
     """Print a row for each part of likeness, a column for each source with its place; below, what is missing."""
     rows: list[list[str]] = [["rank", "", *(f"{row.rank:.4g}" for row in ranking.rows)]]
+    rows += [["network", "", *(row.network or "-" for row in ranking.rows)]]
+    rows += [["licence", "", *(row.licence or "-" for row in ranking.rows)]]
     if ranking.rows[0].predicted:
         rows.append(["score / best other's", "", *(_predicted(row) for row in ranking.rows)])
     for name in ranking.rows[0].parts:
@@ -205,6 +211,13 @@ def _print_ranking(ranking: "Ranking") -> None:
         print(f"a study holds one family, and studies of equal protocol compare them (search --family): {families}")
     if of_classes := [f"{row.source} ({row.conditional})" for row in ranking.rows if row.conditional]:
         print(f"conditional, with labels drawn as in their own domains: {', '.join(of_classes)}")
+    if len({row.network for row in ranking.rows}) > 1:
+        print(
+            "of several families or sizes: samples of another size than the target's were resized as its images were; a"
+        )
+        print("search takes those of one network, so give it others with --sources")
+    for row in ranking.rows:
+        print(f"origin of {row.source}: {row.origin}")
     missing: dict[tuple[str, str], list[str]] = {}
     for row in ranking.rows:
         for note in dict.fromkeys(part.note for part in row.parts.values() if part.note):

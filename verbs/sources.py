@@ -1,5 +1,6 @@
 """`understock sources ...`: the verbs that train, add, list, show, copy out and remove source models."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from spaces.protocol import METRICS
 from trainables.storage.home import Home
-from verbs.endings import if_interrupted, writing_to
+from verbs.endings import check_output, if_interrupted, writing_to
 from verbs.options import AsJson, Conditional, ExistingName, Force, HomeOption, given
 from verbs.printing import print_json, print_table, readable
 from verbs.replacing import end_studies
@@ -86,18 +87,30 @@ def add(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Safetensors: of both networks, of a generator alone, or one file for each."
+            metavar="FILE...",
+            help=".pkl, .pt, .pth, .safetensors or a hub's folder: of both networks, of a generator alone, or one for each. "
+            "Nothing in them is run.",
         ),
     ],
-    domain: Annotated[str, typer.Option(metavar="NAME", help="What it was trained on.")],
-    images: Annotated[int, typer.Option(metavar="COUNT", help="Training images of that domain.")],
+    domain: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", callback=given, help="What it was trained on. [default: as the file says]"),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Training images of that domain. [default: as the file says]")
+    ] = None,
     classes: Annotated[int, typer.Option(metavar="COUNT", help="Classes of that domain.")] = 1,
+    licence: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", callback=given, help="What its owner allows, as MIT; it travels along."),
+    ] = None,
+    class_names: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", callback=given, help="What classes are called that it can be asked for, by label."),
+    ] = None,
     family: Annotated[
         str | None,
-        typer.Option(
-            metavar="resnet|dcgan|stylegan2",
-            help="The WGAN-GP ResNet, the plain DCGAN, or StyleGAN2. [default: its tensors']",
-        ),
+        typer.Option(metavar="resnet|dcgan|mimicry|stylegan2", help="Of its networks. [default: its tensors']"),
     ] = None,
     resolution: Annotated[
         int | None, typer.Option(metavar="PIXELS", help="Along a side. [default: its tensors']")
@@ -105,7 +118,10 @@ def add(
     width: Annotated[
         int | None, typer.Option(metavar="CHANNELS", help="At the finest resolution. [default: its tensors']")
     ] = None,
-    z_dim: Annotated[int | None, typer.Option(metavar="NUMBERS", help="In a z. [default: its tensors']")] = None,
+    z_dim: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBERS", help="In a z; a DCGAN's further inputs are a class's. [default: its tensors']"),
+    ] = None,
     key_map: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="{their tensor name: ours, or null to drop it}")
     ] = None,
@@ -113,25 +129,31 @@ def add(
     force: Force = False,
     home: HomeOption = None,
 ) -> None:
-    """Add a GAN trained elsewhere. Example: understock sources add faces faces.safetensors --domain celeba --images 200000"""
+    """Add a GAN trained elsewhere. Example: understock sources add faces ffhq256.pkl --domain ffhq --images 70000"""
     from spaces.networks import told
     from trainables.sources.importing import add_source
 
     options = {"family": family, "resolution": resolution, "width": width, "z_dim": z_dim}
     network = {field: value for field, value in options.items() if value is not None}
-    about = {"domain": domain, "images": images, "classes": classes}
+    known = {"domain": domain, "images": images, "classes": classes, "licence": licence}
+    about = {fact: value for fact, value in known.items() if value is not None}
+    names = [each.strip() for each in class_names.split(",")] if class_names else []
     where = Home.find(home)
     end_studies(where, "source", name, force=force, replace=replace)
-    facts = add_source(where, name, files, network, about, key_map=key_map, replace=replace)
+    added = add_source(where, name, files, network, about, key_map=key_map, class_names=names, replace=replace)
+    facts = added.facts
+    for note in added.notes:
+        print(f"note: {note}", file=sys.stderr)
     parts = " and ".join(facts.networks)
     print(f"source model {facts.name} added: {parts}, {told(facts.network)}, digest {facts.digest[:12]}")
+    print(facts.provenance)
 
 
 @sources.command("list")
 def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     """List the source models, builtin ones too. Example: understock sources list"""
     from spaces.networks import conditions
-    from trainables.sources.shelf import open_source, shelf
+    from trainables.sources.shelf import NO_LICENCE, open_source, shelf
 
     where = Home.find(home)
     facts = list(readable(shelf(where), lambda name: open_source(where, name).facts))
@@ -149,19 +171,39 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
         "images per class": [f.images_per_class for f in facts],
         "images seen": [f.images_seen for f in facts],
         "own scores": [_scores(f.scores) for f in facts],
+        "licence": [f.licence or NO_LICENCE for f in facts],
+        "origin": [f.short_origin for f in facts],
     }
     return print_table(list(columns), zip(*columns.values(), strict=True))
 
 
 @sources.command("show")
-def show(name: ExistingName, home: HomeOption = None) -> None:
-    """Show a source model's facts, checked against its weights. Example: understock sources show mdi"""
-    from trainables.sources.shelf import open_source
+def show(
+    name: ExistingName,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.png", help="A grid of samples. [default: the one that it came with]"
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="Samples in that grid.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of their z: the same seed, the same ones.")] = 0,
+    home: HomeOption = None,
+) -> None:
+    """Show a source model's facts, checked against its weights, and samples. Example: understock sources show mdi -o mdi.png"""
+    from trainables.sources.pictures import write_samples_grid
+    from trainables.sources.shelf import SAMPLES, open_source
 
+    if output is not None:
+        check_output(output)
     source = open_source(Home.find(home), name)
-    source.weights()
+    if output is None:
+        source.weights()
+    else:
+        with writing_to(output):
+            write_samples_grid(source, n, seed, output)
     print_json(source.facts.model_dump())
-    print(f"samples: {source.path / 'samples.png'}")
+    print(f"samples: {output or source.path / SAMPLES}")
 
 
 @sources.command("export")
@@ -176,7 +218,7 @@ def export(
     source = open_source(Home.find(home), name)
     with writing_to(output):
         export_source(source, output)
-    print(f"source model {name} exported to {output}")
+    print(f"source model {name} exported to {output}; {source.facts.provenance}")
 
 
 @sources.command("cut")

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from spaces.config import SCRATCH, TrialConfig
-from spaces.networks import NetworkConfig, StyleGAN2Config, classes_of
+from spaces.networks import Dcgan, NetworkConfig, StyleGAN2Config, classes_of
 from spaces.records import Config
 
 POLICIES = ("color", "translation", "cutout")
@@ -168,6 +168,14 @@ class GanConfig(TrialConfig):
     loss: Loss = Loss()
     optim: Optim = Optim()
     augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        if isinstance(self.network, Dcgan) and self.network.classes is not None:
+            raise ValueError(
+                "a DCGAN of classes is ranked and sampled as it is, not trained; leave network/classes out"
+            )
+        return self
 
     @property
     def rates(self) -> tuple[float, float]:

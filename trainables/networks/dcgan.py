@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spaces.networks import Dcgan
 from trainables.networks.family import Family
@@ -21,22 +22,30 @@ _KERNEL = 4
 
 
 class DcganGenerator(nn.Module):
-    """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]."""
+    """z (N, z_dim), standard normal -> images (N, 3, R, R) in [-1, 1]; one of classes takes labels, int64 (N,), too.
+
+    Its first convolution has a row an input: behind those of z, one a class. Its buffer `prior` has the classes' shares.
+    """
 
     def __init__(self, network: Dcgan) -> None:
         super().__init__()
         self.z_dim = network.z_dim
+        if network.classes is not None:
+            self.register_buffer("prior", torch.full((network.classes,), 1 / network.classes))
         widths = _channels(network)[::-1]  # at 4, 8, ..., R / 2 pixels
         layers: list[nn.Module] = []
-        for before, after in pairwise([network.z_dim, *widths]):
+        for before, after in pairwise([network.z_dim + (network.classes or 0), *widths]):
             stride, padding = (2, 1) if layers else (1, 0)  # the first one makes 4 pixels of one
             layers += [nn.ConvTranspose2d(before, after, _KERNEL, stride, padding, bias=False), nn.BatchNorm2d(after)]
             layers.append(nn.ReLU(inplace=True))
         layers.append(nn.ConvTranspose2d(widths[-1], 3, _KERNEL, 2, 1, bias=False))
         self.main = nn.Sequential(*layers, nn.Tanh())
 
-    def forward(self, z: Tensor) -> Tensor:
-        images: Tensor = self.main(z[:, :, None, None])  # (N, z_dim, 1, 1) -> (N, 3, R, R)
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if hasattr(self, "prior"):
+            assert labels is not None, "a conditional generator takes labels"
+            z = torch.cat([z, F.one_hot(labels, len(self.get_buffer("prior"))).to(z.dtype)], dim=1)
+        images: Tensor = self.main(z[:, :, None, None])  # (N, inputs, 1, 1) -> (N, 3, R, R)
         return images
 
 
@@ -66,6 +75,9 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
             layer.weight.normal_(1.0, 0.02, generator=generator)
+        elif isinstance(layer, DcganGenerator) and hasattr(layer, "prior"):
+            prior = layer.get_buffer("prior")
+            prior.fill_(1 / len(prior))
 
 
 def stages(discriminator: nn.Module) -> list[list[nn.Module]]:
@@ -92,7 +104,9 @@ def fields(state: Mapping[str, Tensor]) -> dict[str, int]:
     resolution = _KERNEL * 2 ** (len(shapes) - 1)
     if last[0] == 1:  # a critic ends in one channel
         return {"width": first[0], "resolution": resolution}
-    return {"z_dim": first[0], "width": last[0], "resolution": resolution}
+    classes = next((len(tensor) for name, tensor in state.items() if name.endswith("prior")), 0)
+    told = {"classes": classes} if classes else {}
+    return {"z_dim": first[0] - classes, "width": last[0], "resolution": resolution, **told}
 
 
 def _channels(network: Dcgan) -> list[int]:

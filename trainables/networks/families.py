@@ -10,12 +10,15 @@ from spaces.networks import AnyNetwork, Translator
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
+from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
 from trainables.networks.stylegan2 import STYLEGAN2
 from trainables.networks.translators import TRANSLATOR
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """The names of a GAN's two networks, in every family."""
+IN_TRAINING = "generator_in_training"
+"""The generator as its training left it, which training goes on from, where a source has it beside its moving average."""
 
 
 def family_of(config: AnyNetwork | Translator) -> Family:
@@ -26,7 +29,7 @@ def family_of(config: AnyNetwork | Translator) -> Family:
 def empty_network(name: str, config: AnyNetwork | Translator) -> nn.Module:
     """A network without any memory behind its tensors, which has the names and shapes of its weights."""
     with torch.device("meta"):
-        return lookup(family_of(config).networks, "network", name)(config)
+        return lookup(family_of(config).networks, "network", GENERATOR if name == IN_TRAINING else name)(config)
 
 
 def build_network(name: str, config: AnyNetwork | Translator, seed: int) -> nn.Module:
@@ -46,7 +49,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
     return build_network(DISCRIMINATOR, config, seed)
 
 
-FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "stylegan2": STYLEGAN2}
+FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": MIMICRY, "stylegan2": STYLEGAN2}
 """Generators of z, each with its critic: what source models are made of."""
 
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}

@@ -1,39 +1,55 @@
-"""Source models made elsewhere: safetensors files whose tensors a key map gives our names."""
+"""Source models made elsewhere: checkpoints of formats that are known, or tensors that a key map gives our names."""
 
 import datetime
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as replace_in
 from pathlib import Path
+from typing import Annotated
 
-import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, StringConstraints
 from torch import Tensor
 
-from spaces.networks import AnyNetwork, parse_network
+from spaces.networks import AnyNetwork, classes_of, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
-from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, build_generator
+from trainables.networks.families import FAMILIES, GENERATOR, IN_TRAINING, build_generator
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
-from trainables.sources.shelf import SourceError, SourceFacts, check_finite, check_fits, check_new, save_source
+from trainables.sources.foreign.recognition import recognised
+from trainables.sources.naming import by_network, named, read_key_map
+from trainables.sources.shelf import (
+    SourceError,
+    SourceFacts,
+    check_finite,
+    check_fits,
+    check_new,
+    own_model,
+    save_source,
+)
 from trainables.storage.home import Home, claim
-from trainables.storage.json_files import read_json
-from trainables.storage.weights import read_tensors
 
-NETWORKS = (GENERATOR, DISCRIMINATOR)
-_PREFIXES = tuple(f"{part}." for part in NETWORKS)
+UNKNOWN = "unknown"
+"""The domain of a source model of which nobody said what it was trained on."""
 
-WRAPPINGS = ("_orig_mod.", "module.")
-"""What torch.compile and DistributedDataParallel put before the names of what they wrap, one in the other as it comes."""
+
+@dataclass(frozen=True)
+class Added:
+    """A source model that came to the shelf, and what was missing in its files, a line each."""
+
+    facts: SourceFacts
+    notes: tuple[str, ...]
 
 
 class _Training(Config):
-    """What its user knows of a source model's training."""
+    """What its user, or its file, knows of a source model's training."""
 
-    domain: str
-    images: PositiveInt
-    classes: PositiveInt
+    domain: str = UNKNOWN
+    images: PositiveInt | None = None
+    classes: PositiveInt = 1
     images_seen: NonNegativeInt = 0
+    licence: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 
 
 def add_source(
@@ -44,55 +60,88 @@ def add_source(
     domain: Mapping[str, object],
     *,
     key_map: Path | None = None,
+    class_names: Sequence[str] = (),
     replace: bool = False,
-) -> SourceFacts:
-    """Put weights from safetensors `files` on the shelf.
+) -> Added:
+    """Put a GAN trained elsewhere on the shelf, from its `files`: nothing in them is run, whatever they are.
 
-    One file holds both networks, its names starting with "generator." and "discriminator.", or a generator alone, without
-    the prefix; two files hold one each, in that order, with or without it. What `WRAPPINGS` lists comes off the names. A
-    key map is a JSON object {their name: our name}, their names as they stand in the files; those it does not list stay as
-    they are, and null drops a tensor. The generator's running statistics of batch norm may be missing: they are computed
-    from the weights. `domain` gives the facts "domain", "images", "classes", and may give "images_seen".
+    A file of a format that is known (see `foreign.recognition`) needs no more. Of our own names, one file holds both
+    networks, its names starting with "generator." and "discriminator.", or a generator alone, without the prefix; two files
+    hold one each, in that order, with or without it. What `WRAPPINGS` lists comes off the names. A key map is a JSON object
+    {their name: our name}, their names as they stand in the files; those it does not list stay as they are, and null drops a
+    tensor. The generator's running statistics of batch norm may be missing: they are computed from the weights. `domain`
+    gives what is known of "domain", "images", "classes", "images_seen" and "licence", `class_names` what the classes of a
+    conditional generator are called. A DCGAN with more inputs than the z_dim that is given takes a class beside z.
 
-    Raises UserError for facts that can't be, and SourceError for a key map that names what no file has or two tensors
-    alike, and for the first tensor which does not fit `network`, with both shapes, or is not finite. Of several processes
-    that make one name, one does; UserError for the others.
+    Raises UserError for facts that can't be and for files that can't be read, and SourceError for a key map that names what
+    no file has or two tensors alike, and for the first tensor which does not fit `network`, with both shapes, or is not
+    finite. Of several processes that make one name, one does; UserError for the others.
     """
     check_new(home, name, replace=replace)
-    about = _Training.parse(domain, f"source model {name!r}")
+    _Training.parse(domain, f"source model {name!r}")
     parse_network(network, f"source model {name!r}")  # before files are read: what is given is within its limits
     with claim(home, "sources", name, replace=replace):
-        model = _read_model(name, files, network, key_map)
+        found = _read_model(name, files, network, key_map, class_names)
+        about = _Training.parse({**found.about, **domain}, f"source model {name!r}")
+        what = f"{found.format}, " if found.format else ""
         facts = {
             **about.model_dump(),
             "name": name,
-            "images_per_class": about.images / about.classes,
+            "images_per_class": about.images and about.images / about.classes,
             "scores": {},
             "protocol": {},
-            "origin": f"added from {', '.join(str(path.absolute()) for path in files)}",
+            "origin": f"{what}added from {', '.join(str(path.absolute()) for path in files)}",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
         samples = io.BytesIO()
-        image_grid(sample(model.network(GENERATOR), GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
-        return save_source(home.source(name), facts, model, samples.getvalue())
+        image_grid(sample(found.model.network(GENERATOR), GRID_IMAGES, seed=0).numpy()).save(samples, format="png")
+        return Added(save_source(home.source(name), facts, found.model, samples.getvalue()), found.notes)
 
 
-def _read_model(name: str, files: Sequence[Path], given: Mapping[str, object], key_map: Path | None) -> Model:
+@dataclass(frozen=True)
+class _Read:
+    """What the files were found to hold."""
+
+    model: Model
+    format: str | None
+    about: Mapping[str, object]
+    """What the file says of the images that it was trained on."""
+    notes: tuple[str, ...]
+
+
+def _read_model(
+    name: str, files: Sequence[Path], given: Mapping[str, object], key_map: Path | None, class_names: Sequence[str]
+) -> _Read:
     """The model in the files, whole and finite, with statistics of its batch norm."""
-    weights = _by_network(files, _read_key_map(key_map))
-    seen = _read_off(weights[GENERATOR])
-    where = f"source model {name!r} from {', '.join(map(str, files))}{_in_words(seen)}"
-    config = _network(seen, given, where)
-    missing = {key: t for key, t in build_generator(config, 0).state_dict().items() if _is_statistic(key)}
-    weights[GENERATOR] = missing | weights[GENERATOR]
-    model = Model(dict.fromkeys(weights, config), weights)
-    check_fits(model, where)
+    where = f"source model {name!r} from {', '.join(map(str, files))}"
+    if key_map is None and len(files) == 1 and (own := own_model(files[0])):
+        check_fits(own.model, where)
+        check_finite(own.model, where)
+        return _Read(own.model, "an export of understock", own.about, ())
+    contents = named(files, read_key_map(key_map))
+    known = recognised(contents, where)
+    weights = known.weights if known else by_network(contents, where)
+    seen = dict(known.config) if known else _read_off(weights[GENERATOR])
+    config = _network(seen, given, where + _in_words(seen))
+    if class_names and len(class_names) != classes_of(config):
+        asked = classes_of(config) or "none"
+        raise SourceError(f"{where}: {len(class_names)} names of classes, for {asked} that it can be asked for")
+    model = Model(dict.fromkeys(weights, config), _completed(weights, config), tuple(class_names))
+    check_fits(model, where + _in_words(seen))
     check_finite(model, where)
     generator = model.network(GENERATOR)
     set_standing_statistics(generator)
-    weights[GENERATOR] = generator.state_dict()
+    model = replace_in(model, weights={**model.weights, GENERATOR: generator.state_dict()})
     check_finite(model, where)  # the statistics too
-    return model
+    return _Read(model, known.format if known else None, known.about if known else {}, known.missing if known else ())
+
+
+def _completed(weights: Mapping[str, Mapping[str, Tensor]], config: AnyNetwork) -> dict[str, Mapping[str, Tensor]]:
+    """The weights with what a file may leave out of a generator: statistics of batch norm, and equal shares of classes."""
+    fresh = build_generator(config, 0).state_dict()
+    missing = {key: tensor for key, tensor in fresh.items() if _is_statistic(key) or key == "prior"}
+    generators = {name: missing | dict(weights[name]) for name in (GENERATOR, IN_TRAINING) if name in weights}
+    return {**weights, **generators}
 
 
 def _read_off(generator: Mapping[str, Tensor]) -> dict[str, object]:
@@ -120,82 +169,11 @@ def _network(seen: Mapping[str, object], given: Mapping[str, object], where: str
             "FILE.json of {their name: our name, or null to drop it}"
         )
     of_this_family = given.get("family", seen.get("family")) == seen.get("family")
+    inputs, z_dim = seen.get("z_dim"), given.get("z_dim")
+    if seen.get("family") == "dcgan" and isinstance(inputs, int) and isinstance(z_dim, int) and z_dim < inputs:
+        given = {**given, "classes": inputs - z_dim}
     return parse_network({**(seen if of_this_family else {}), **given}, where)
 
 
 def _is_statistic(key: str) -> bool:
     return key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
-
-
-def _by_network(files: Sequence[Path], key_map: Mapping[str, str | None]) -> dict[str, dict[str, Tensor]]:
-    """The tensors of each network in the files, by our names."""
-    if len(files) not in (1, 2):
-        raise SourceError(
-            f"got {len(files)} files; give one with both networks or the generator, or the generator's and the discriminator's"
-        )
-    renamed = _renamed(files, [""] if len(files) == 1 else [f"{part}." for part in NETWORKS], key_map)
-    if not any(key.startswith(_PREFIXES) for key in renamed):
-        renamed = {f"{GENERATOR}.{key}": tensor for key, tensor in renamed.items()}
-    if strangers := [key for key in renamed if not key.startswith(_PREFIXES)]:
-        raise SourceError(
-            f"{files[0]}: tensor {strangers[0]!r} belongs to neither generator nor discriminator; names must start with "
-            "'generator.' or 'discriminator.', so give a --key-map FILE.json of {their name: our name, or null to drop it}"
-        )
-    below = {part: _below(part, renamed) for part in NETWORKS}
-    return {part: weights for part, weights in below.items() if weights or part == GENERATOR}
-
-
-def _renamed(files: Sequence[Path], parts: Sequence[str], key_map: Mapping[str, str | None]) -> dict[str, Tensor]:
-    """All tensors by our names, those of each file below its part; the map may name them with their part, too."""
-    ours: dict[str, tuple[str, Tensor]] = {}
-    found = [(part, theirs, tensor) for part, path in zip(parts, files, strict=True) for theirs, tensor in _read(path)]
-    used = {name for part, theirs, _ in found for name in (theirs, part + theirs)}
-    if unused := sorted(key_map.keys() - used):
-        more = f" (and {len(unused) - 1} more)" if len(unused) > 1 else ""
-        raise SourceError(
-            f"key map: {unused[0]!r:.200}{more} is no tensor of {' or '.join(map(str, files))}, which begins with "
-            f"{min((theirs for _, theirs, _ in found), default=None)!r}; give names as they stand there"
-        )
-    for part, theirs, tensor in found:
-        mapped = next((key for key in (part + theirs, theirs) if key in key_map), None)
-        name = _unwrapped(theirs) if mapped is None else key_map[mapped]
-        if name is None:
-            continue
-        whole = name if name.startswith(part) else part + name
-        if whole in ours:
-            raise SourceError(
-                f"{ours[whole][0]!r} and {theirs!r} would both be tensor {whole!r}; give a --key-map that tells them apart, "
-                "or null for one of them to drop it"
-            )
-        ours[whole] = theirs, tensor.to(torch.float32)
-    return {name: tensor for name, (_, tensor) in ours.items()}
-
-
-def _read(path: Path) -> Iterable[tuple[str, Tensor]]:
-    return read_tensors(path)[0].items()
-
-
-def _unwrapped(name: str) -> str:
-    """A tensor's name without the wrappings, at its start or behind the network that it belongs to."""
-    part = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
-    rest = name.removeprefix(part)
-    while wrapping := next((prefix for prefix in WRAPPINGS if rest.startswith(prefix)), None):
-        rest = rest.removeprefix(wrapping)
-    return part + rest if part or rest == name else _unwrapped(rest)
-
-
-def _below(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    prefix = f"{part}."
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-
-
-def _read_key_map(path: Path | None) -> dict[str, str | None]:
-    if path is None:
-        return {}
-    try:
-        mapping = read_json(path)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"key map {path} can't be read as JSON ({error})") from None
-    if not isinstance(mapping, dict) or not all(v is None or isinstance(v, str) for v in mapping.values()):
-        raise SourceError(f"key map {path} is not a JSON object of {{their name: our name, or null}}")
-    return mapping

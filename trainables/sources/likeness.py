@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spaces.errors import UserError
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
+from trainables.images.importing.decoding import resized
 from trainables.images.samples import Samples
 from trainables.machine.devices import best_device
 from trainables.metrics.context import EvalContext
@@ -57,15 +57,13 @@ def likeness(home: Home, target: Domain, source: SourceModel, protocol: Protocol
     fd, kd (fid, kid in Inception features): distances of the source's samples to the target's images, as a trial's are.
     recall, precision, density, coverage: see `manifolds`, with equally many of both. domain_fd: Frechet distance between the
     source's own domain and the target, where that domain is in the home. critic: see `critic_score`. images, classes,
-    images_per_class, images_seen, own_fd: the source's facts. UserError if its resolution is not the target's.
+    images_per_class, images_seen, own_fd: the source's facts. Samples of another resolution are resized as domains' images
+    are (`decoding.RESIZER`); what would need the source's domain or critic at the target's is left out then.
     """
     facts = source.facts
-    if facts.network.resolution != target.facts.resolution:
-        raise UserError(
-            f"source model {facts.name!r} has {facts.network.resolution} pixels, domain {target.facts.name!r} "
-            f"{target.facts.resolution}; add the domain again with --resolution {facts.network.resolution}"
-        )
     own, why_not = _own_domain(home, source)
+    if facts.network.resolution != target.facts.resolution:
+        own, why_not = None, f"it has {facts.network.resolution} pixels, the target {target.facts.resolution}"
     measured_with = protocol.model_dump(exclude={"metrics", "iw"})
     depends_on = [_VERSION, target.facts.digest, facts.digest, own and own.facts.digest, measured_with]
 
@@ -93,8 +91,10 @@ class _Comparison:
         generator = model.network(GENERATOR)
         device = best_device()
         names = distance_names(self.protocol)
+        drawn = sample(generator.to(device), self.protocol.n_fake, self.protocol.seed)
+        size = self.target.facts.resolution
         context = EvalContext(
-            samples=Samples(sample(generator.to(device), self.protocol.n_fake, self.protocol.seed)),
+            samples=Samples(drawn if drawn.shape[-1] == size else torch.from_numpy(resized(drawn.numpy(), size))),
             domain=self.target,
             domain_folder=self.target.path,
             protocol=self.protocol.model_copy(update={"metrics": names}),
@@ -104,6 +104,8 @@ class _Comparison:
         parts[f"domain_{names[0]}"] = self._domain_distance(context, why_no_domain, parts[names[0]].floor)
         if DISCRIMINATOR not in model.networks:
             return parts | {"critic": Part(value=None, note="it has no critic")}
+        if drawn.shape[-1] != size:
+            return parts | {"critic": Part(value=None, note=why_no_domain)}
         return parts | {"critic": self._critic(model.network(DISCRIMINATOR).to(device), context, why_no_domain)}
 
     def _domain_distance(self, context: EvalContext, why_not: str | None, floor: float | None) -> Part:
@@ -182,6 +184,8 @@ def _own_domain(home: Home, source: SourceModel) -> tuple[Domain | None, str | N
     if facts.domain not in home.names("domains"):
         return None, f"its domain {facts.domain!r} is not in the home"
     domain = open_domain(home, facts.domain)
+    if facts.images is None:
+        return None, f"how many images of domain {facts.domain!r} it was trained on is not known"
     if (domain.facts.train, domain.facts.resolution) != (facts.images, facts.network.resolution):
         return None, (
             f"domain {facts.domain!r} of the home is another than its own: {domain.facts.train:,} training images of "
@@ -193,10 +197,11 @@ def _own_domain(home: Home, source: SourceModel) -> tuple[Domain | None, str | N
 def _facts(source: SourceModel, distance: str) -> dict[str, Part]:
     facts = source.facts
     own, floor = facts.scores.get(distance), facts.scores.get(f"{distance}_floor")
+    unknown = None if facts.images else "not known"
     return {
-        "images": Part(value=facts.images),
+        "images": Part(value=facts.images, note=unknown),
         "classes": Part(value=facts.classes),
-        "images_per_class": Part(value=facts.images_per_class),
+        "images_per_class": Part(value=facts.images_per_class, note=unknown),
         "images_seen": Part(value=facts.images_seen or None, note=None if facts.images_seen else "not known"),
         f"own_{distance}": Part(value=own, floor=floor, note=None if own is not None else "it was never scored so"),
     }

@@ -18,7 +18,7 @@ from trainables.metrics.features import load_extractor
 from trainables.metrics.manifolds import squared_distances
 from trainables.metrics.reference import features_of
 from trainables.networks.sampling import ZSampler
-from trainables.sources.shelf import open_source
+from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
 
 SHOWN, NEAREST = 8, 3
@@ -30,6 +30,13 @@ def write_source_grid(home: Home, name: str, protocol: Protocol, output: Path) -
     """A grid of the source model's samples from the same z as the grids of every trial under `protocol`."""
     draw = ZSampler(open_source(home, name).model())
     images = draw(min(GRID_IMAGES, protocol.n_fake), protocol.seed).images.numpy()
+    with writing(output) as beside:
+        image_grid(images).save(beside, format="png")
+
+
+def write_samples_grid(source: SourceModel, n: int, seed: int, output: Path) -> None:
+    """A grid of `n` samples of a source model, from the z of that seed."""
+    images = ZSampler(source.model())(n, seed).images.numpy()
     with writing(output) as beside:
         image_grid(images).save(beside, format="png")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,14 +13,20 @@ from spaces.config import SCRATCH
 from spaces.errors import UserError
 from spaces.networks import AnyNetwork, NetworkConfig, told
 from spaces.records import Config, Name
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, empty_network
-from trainables.networks.models import Model
+from trainables.networks.families import DISCRIMINATOR, FAMILIES, GENERATOR, empty_network
+from trainables.networks.models import FACTS as MODEL_FACTS
+from trainables.networks.models import Model, read_model
 from trainables.storage.home import Home, check_name, fetch, remove, writing_folder
 from trainables.storage.json_files import read_json
 from trainables.storage.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Small source models of builtin domains that ship with the package; `benchmarks/builtin_sources.py` makes them."""
+
+NO_LICENCE = "not known"
+"""Of a source model of which nobody said what its licence is."""
+_ORIGIN = 120
+"""Letters of an origin that are shown."""
 
 FACTS = "source.json"
 SAMPLES = "samples.png"
@@ -38,11 +44,11 @@ class SourceFacts(Config):
     """Its networks by name, the generator first; one without a critic is a source too."""
     domain: str
     """The domain it was trained on."""
-    images: PositiveInt
-    """Training images of that domain."""
+    images: PositiveInt | None
+    """Training images of that domain; None if not known."""
     classes: PositiveInt
-    images_per_class: PositiveFloat
-    """Density, in the paper's words."""
+    images_per_class: PositiveFloat | None
+    """Density, in the paper's words; None if not known."""
     images_seen: NonNegativeInt
     """Real images shown to its critic in training; 0 if not known."""
     scores: dict[str, float | None]
@@ -51,6 +57,8 @@ class SourceFacts(Config):
     """What the scores were measured with."""
     origin: str
     """How it came here: the training configuration or the files it was made from."""
+    licence: str | None = None
+    """What its owner allows, in a word or two ("MIT"); None if nobody said."""
     class_names: tuple[str, ...] = ()
     """What the classes of a conditional model are called, by label; none where they have no names, or there are none."""
     digest: str
@@ -76,6 +84,16 @@ class SourceFacts(Config):
     def network(self) -> AnyNetwork:
         """The generator's config."""
         return self.networks[GENERATOR]
+
+    @property
+    def provenance(self) -> str:
+        """ "licence MIT; added from faces.pt", cut to a line."""
+        return f"licence {self.licence or NO_LICENCE}; {self.short_origin}"
+
+    @property
+    def short_origin(self) -> str:
+        """The origin, cut to a line."""
+        return self.origin if len(self.origin) <= _ORIGIN else f"{self.origin[:_ORIGIN]}..."
 
 
 @dataclass(frozen=True)
@@ -152,6 +170,35 @@ def save_source(path: Path, facts: Mapping[str, object], model: Model, samples_p
         (beside / FACTS).write_text(complete.model_dump_json(indent=1) + "\n")
         (beside / SAMPLES).write_bytes(samples_png)
     return complete
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A model in a folder that this house exported, and what is known of its training."""
+
+    model: Model
+    about: Mapping[str, object]
+
+
+def own_model(path: Path) -> OwnModel | None:
+    """The model in a folder of `sources export` or `export`; None if it is no such folder.
+
+    UserError if its files are not whole. Of a study's export nothing is known of the images: its target's name alone.
+    """
+    if (path / FACTS).is_file():
+        facts = SourceFacts.parse(read_json(path / FACTS), str(path / FACTS))
+        kept = {"domain", "images", "classes", "images_seen", "licence"}
+        return OwnModel(SourceModel(facts, path).model(), facts.model_dump(include=kept))
+    if not (path / MODEL_FACTS).is_file():
+        return None
+    model, about = read_model(path)
+    if strange := [network.family for network in model.networks.values() if network.family not in FAMILIES]:
+        raise SourceError(
+            f"{path} holds a model of family {strange[0]!r}; a source model is a {' or a '.join(FAMILIES)}"
+        )
+    networks = {name: model.networks[name] for name in (GENERATOR, DISCRIMINATOR) if name in model.networks}
+    target = about.config.get("target")
+    return OwnModel(replace(model, networks=networks), {"domain": target} if isinstance(target, str) else {})
 
 
 def remove_source(home: Home, name: str) -> None:

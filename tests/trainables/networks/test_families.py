@@ -158,7 +158,7 @@ def test_json_without_a_family_is_a_resnet() -> None:
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones_in_a_line() -> None:
-    with pytest.raises(UserError, match=r"^test: .*known: dcgan, resnet, stylegan2") as refused:
+    with pytest.raises(UserError, match=r"^test: .*known: dcgan, mimicry, resnet, stylegan2") as refused:
         parse_network({"family": "stylegan9"}, "test")
     assert len(str(refused.value).splitlines()) == 1
 

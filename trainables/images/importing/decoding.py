@@ -80,6 +80,17 @@ def square_rgb(image: Image.Image, resolution: int) -> NDArray[np.uint8]:
     image = to_srgb(square, profile)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return _resized(image, resolution)
+
+
+def resized(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
+    """RGB images (n, 3, R, R) as (n, 3, resolution, resolution), by the one resizer of domains' images."""
+    if images.shape[-1] == resolution:
+        return images
+    return np.stack([_resized(Image.fromarray(image.transpose(1, 2, 0)), resolution) for image in images])
+
+
+def _resized(image: Image.Image, resolution: int) -> NDArray[np.uint8]:
     image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 

@@ -37,7 +37,10 @@ def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch
     return batches(given.target, rows, size, seed=config.seed, first=first, device=device)
 
 
-LEARNERS: Mapping[str, type[Finetune]] = {"resnet": Finetune, "dcgan": Finetune, "stylegan2": FinetuneStyleGAN2}
+LEARNERS: Mapping[str, type[Finetune]] = {
+    **dict.fromkeys(("resnet", "dcgan", "mimicry"), Finetune),
+    "stylegan2": FinetuneStyleGAN2,
+}
 """By family, what trains its networks: a family that brings regularisers of its own has a learner of its own."""
 
 FINETUNE = Method(

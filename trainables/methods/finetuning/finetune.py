@@ -12,11 +12,11 @@ from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
 from trainables.methods.finetuning.classes import Classes, judged, judged_fakes
 from trainables.networks.conditional import labels_by
-from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network, family_of
+from trainables.networks.families import DISCRIMINATOR, GENERATOR, IN_TRAINING, build_network, family_of
 from trainables.networks.models import Model
 from trainables.networks.sampling import DRAFT, STANDING, draw, set_standing_statistics
 from trainables.sources.classes import fit_classes
-from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft_networks
+from trainables.sources.graft import TRANSFERRED, GraftReport, TransferError, graft, graft_networks
 from trainables.sources.shelf import SourceModel
 from trainables.training.anchors import Anchor, fisher
 from trainables.training.augmentation.ada import Strength
@@ -49,13 +49,16 @@ class Finetune:
         self.generator = build_network(GENERATOR, config.network, config.seed)
         self.discriminator = build_network(DISCRIMINATOR, config.network, config.seed)
         self.grafted = GraftReport()
+        self._averaged: nn.Module | None = None
+        """The source's moving average of the generator, where it brings one beside what its training left."""
         self.origin = "random weights" if source is None else self._graft(source)
+        self.average = averaging(self.generator if self._averaged is None else self._averaged)
         if classes is not None:
-            self.generator.get_buffer("prior").copy_(classes.prior)
+            for network in (self.generator, self.average):
+                network.get_buffer("prior").copy_(classes.prior)
         layout = {"device": device, "memory_format": torch.channels_last}
-        self.generator.to(**layout)  # type: ignore[call-overload]
-        self.discriminator.to(**layout)  # type: ignore[call-overload]
-        self.average = averaging(self.generator)
+        for network in (self.generator, self.average, self.discriminator):
+            network.to(**layout)  # type: ignore[call-overload]
         self._standing = (-1, 0)
         """After how many iterations the average's standing statistics were taken, and over how many z."""
         for network in (self.generator, self.discriminator):  # not the average: the first worker samples from it alone
@@ -114,12 +117,19 @@ class Finetune:
                     f"network/family={theirs.family!r} or take another source"
                 )
         networks = {GENERATOR: self.generator, DISCRIMINATOR: self.discriminator}
-        names = source.model().classes, self.classes.names if self.classes else ()
-        fitted = fit_classes(
-            source.weights(), source.facts.network, names[0], own, names[1], self.discriminator.state_dict()
-        )
+        model, names_here = source.model(), self.classes.names if self.classes else ()
+        weights, theirs = dict(model.weights), source.facts.network
+        in_training = weights.pop(IN_TRAINING, None)
+        fresh = self.discriminator.state_dict()
+        fitted = fit_classes(weights, theirs, model.classes, own, names_here, fresh)
         named = {"source_name": source.facts.name, "target_name": self.config.target}
         self.grafted = graft_networks(networks, family_of(own), fitted.weights, transfer, **named, new=fitted.new)
+        if in_training is not None and GENERATOR in TRANSFERRED[transfer.parts]:
+            self._averaged = averaging(self.generator)
+            left = fit_classes({GENERATOR: in_training}, theirs, model.classes, own, names_here, fresh).weights[
+                GENERATOR
+            ]
+            graft(self.generator, left, where=f"source {source.facts.name!r}", on_mismatch=transfer.on_mismatch)
         return "; ".join(filter(None, [self.grafted.summary(), fitted.note]))
 
     @property
