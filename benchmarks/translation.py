@@ -52,7 +52,16 @@ CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]
 
-METHODS: Mapping[str, Mapping[str, object]] = {"direct": {"method": "direct"}, "cyclegan": {"method": "cyclegan"}}
+METHODS: Mapping[str, Mapping[str, object]] = {
+    "direct": {"method": "direct"},
+    "cyclegan": {"method": "cyclegan"},
+    "feature_consistency": {
+        "method": "feature_consistency",
+        "protocol": {"metrics": ("pair_error",), "n_fake": 178},  # not by the features that it trains on
+    },
+    "unit": {"method": "unit"},
+    "domain_confusion": {"method": "domain_confusion"},
+}
 """What is trained: settings by what they are called in the table."""
 
 

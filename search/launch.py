@@ -4,25 +4,24 @@ import datetime
 import importlib.metadata
 import math
 import platform
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.proposals import grid, load_space, probe
-from search.ranking import of_resolution, rank_sources, write_ranking
+from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, StudyPaths, StudySpec, open_study, write_spec
 from search.resources import check_limits, shares
 from search.source_domains import find_domains, measuring_translations
+from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.from_source import FromSourceConfig
-from spaces.networks import AnyNetwork, Dcgan, classes_of, told, unconditional
-from spaces.networks import conditional as conditional_on
+from spaces.networks import AnyNetwork, classes_of
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
 from spaces.records import Config
@@ -31,11 +30,10 @@ from spaces.trials import CONFIGS, parse_trial
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
-from trainables.methods.method import Given, unfit
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
-from trainables.networks.families import family_of
+from trainables.networks.families import FAMILIES, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, claim, fetch, file_digest
 
@@ -71,6 +69,7 @@ def resolve_study(
     max_minutes: float | None = None,
     on_cluster: bool = False,
     conditional: bool = False,
+    family: str | None = None,
     **settings: Any,
 ) -> Resolved:
     """Make the spec of a study of domain `target`: fill in all that a user left open, which is what is None.
@@ -78,7 +77,8 @@ def resolve_study(
     `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
     every source model of the target's resolution whose network is the commonest. `max_images` is each trial's budget,
     `metric` what the search goes by. `on_cluster` says that trials run elsewhere than on this machine. `conditional` asks for
-    GANs conditional on the target's classes; a space may say so too. `settings` are StudySpec's own fields.
+    GANs conditional on the target's classes; a space may say so too. `family` of networks is by default that of the commonest
+    network of the sources. `settings` are StudySpec's own fields.
 
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
@@ -87,13 +87,15 @@ def resolve_study(
     domain = open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
     classes = _classes(domain, space, conditional)
-    models, domains, notes = _sources(home, domain, space, names, target_images, classes)
+    if family is not None:
+        lookup(FAMILIES, "family of networks", family)
+    models, domains, notes = _sources(home, domain, space, names, target_images, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & {"hours", "core_hours", "gpu_hours", "until_gain"}
     shared = shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
-    network = _network(domain, models, classes)
+    network = common_network(domain, models, classes, family)
     base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
     for method in space.methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
@@ -142,6 +144,7 @@ def _sources(
     names: Sequence[str],
     target_images: int | None,
     classes: int | None,
+    family: str | None,
 ) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
     """The source models and the source domains that the space's methods take, of these names or all that fit; and notes.
 
@@ -151,7 +154,11 @@ def _sources(
     if len(translating) == len(space.methods):
         rows = target.subset(target_images, Data().seed)
         return [], *find_domains(home, target, names, translating, rows)
-    models, notes = (_named(home, target, names, space), ()) if names else _fitting(home, target, space, classes)
+    models, notes = (
+        (named_models(home, target, names, space, classes, family), ())
+        if names
+        else fitting_models(home, target, space, classes, family)
+    )
     if not (translating and models):
         return models, [], notes
     try:
@@ -241,62 +248,6 @@ def _shown(then: Any, now: Any) -> str:
     return f"it has {then!r}, asked for {now!r}"
 
 
-def _named(home: Home, domain: Domain, names: Sequence[str], space: Space) -> list[SourceModel]:
-    """Open the source models of these names; UserError if a method of the space can't use one."""
-    models = [open_source(home, name) for name in names]
-    for model in models:
-        if model.facts.network.resolution == domain.facts.resolution and (reason := _unfit(domain, model, space)):
-            raise UserError(reason)
-    return models
-
-
-def _unfit(domain: Domain, model: SourceModel, space: Space) -> str | None:
-    """Why a method of the space can't use a source model, in a line; None if all of them can."""
-    using = [name for name in space.methods if not METHODS[name].needs.domains]
-    reasons = ((name, unfit(METHODS[name], Given(domain, model))) for name in using)
-    found = next(((name, reason) for name, reason in reasons if reason), None)
-    return f"method {found[0]!r} can't be used: {found[1]}" if found else None
-
-
-def _fitting(
-    home: Home, domain: Domain, space: Space, classes: int | None
-) -> tuple[list[SourceModel], tuple[str, ...]]:
-    """List the source models of the domain's resolution with the commonest network, and a line for each left out.
-
-    Conditional models go with unconditional ones: their weights fit each other's networks.
-    """
-    found, notes = of_resolution(home, domain)
-    reasons = {model.facts.name: _unfit(domain, model, space) or _without_form(model, classes) for model in found}
-    notes += [f"source model {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
-    fitting = [model for model in found if not reasons[model.facts.name]]
-    if not fitting:
-        notes.append(
-            f"no source model of {domain.facts.resolution} pixels is on the shelf, so every trial starts from scratch; "
-            "train one with: understock sources train DOMAIN"
-        )
-        return [], tuple(notes)
-    common = Counter(unconditional(model.facts.network) for model in fitting).most_common(1)[0][0]
-    for model in fitting:
-        if unconditional(model.facts.network) != common:
-            notes.append(
-                f"source model {model.facts.name!r} is left out: its network ({told(model.facts.network)}) is not the commonest "
-                f"({told(common)}); search with --sources {model.facts.name} for it"
-            )
-    return [model for model in fitting if unconditional(model.facts.network) == common], tuple(notes)
-
-
-def _without_form(model: SourceModel, classes: int | None) -> str | None:
-    """Why a source model can't start a GAN of so many classes, or of none; None if it can."""
-    if isinstance(model.facts.network, Dcgan) and model.facts.network.classes is not None:
-        return f"it is a {told(model.facts.network)}, which is ranked and sampled, and not trained"
-    if classes is not None:
-        try:
-            conditional_on(model.facts.network, classes)
-        except UserError as error:
-            return str(error)
-    return None
-
-
 def _base_config(
     domain: Domain,
     space: Space,
@@ -327,30 +278,6 @@ def _base_config(
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
     protocol, left_out = measurable(base.protocol, domain.facts)
     return base.model_copy(update={"protocol": protocol}), left_out
-
-
-def _network(domain: Domain, models: Sequence[SourceModel], classes: int | None) -> AnyNetwork | None:
-    """The network that all source models have, conditional on so many classes; the small preset's without any.
-
-    UserError if they differ, or if the domain has another resolution.
-    """
-    networks = {unconditional(model.facts.network): model.facts.name for model in models}
-    if len(networks) > 1:
-        listed = "; ".join(
-            f"{name!r}: {n.family}, {n.resolution} pixels, width {n.width}, z {n.z_dim}" for n, name in networks.items()
-        )
-        raise UserError(
-            f"the sources have different networks, and trials would not compare ({listed}); search them apart"
-        )
-    network = next(iter(networks), None)
-    if network and network.resolution != domain.facts.resolution:
-        raise UserError(
-            f"source model {networks[network]!r} has {network.resolution} pixels, domain {domain.facts.name!r} "
-            f"{domain.facts.resolution}; add the domain again with --resolution {network.resolution}"
-        )
-    if classes is None:
-        return network
-    return conditional_on(network or small(domain.facts.name, domain.facts.resolution).network, classes)
 
 
 def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class RankedSource(Config):
     source: str
     rank: float
     """Its place by the prediction: 1 for the best."""
+    family: str = "resnet"
+    """Of its networks; rankings of earlier versions are of the ResNet."""
     conditional: str | None = None
     """The classes that it can be asked for, "10 classes by norm"; None of an unconditional one."""
     network: str | None = None
@@ -135,6 +137,7 @@ def _facts(source: SourceFacts) -> dict[str, str | None]:
     size = f"{source.network.family}, {source.network.resolution} px"
     licence = source.licence or NO_LICENCE
     return {
+        "family": source.network.family,
         "conditional": conditions(source.network),
         "network": size,
         "licence": licence,

@@ -3,9 +3,21 @@
 from collections.abc import Callable, Mapping
 
 from spaces.config import SCRATCH, Budget
-from spaces.methods.finetune import FinetuneConfig, Optim
-from spaces.networks import Resnet
+from spaces.errors import UserError
+from spaces.methods.finetune import Augment, FinetuneConfig, Loss, Optim
+from spaces.networks import Resnet, StyleGAN2Config
 from spaces.protocol import Protocol
+from spaces.stylegan2 import (
+    ADA_IMAGES,
+    PENALTY_EVERY,
+    PUBLISHED,
+    batch_of,
+    gamma_of,
+    halflife_of,
+    narrow_network,
+    network_of,
+    rate_of,
+)
 
 
 def small(target: str, resolution: int) -> FinetuneConfig:
@@ -32,4 +44,63 @@ def paper(target: str, resolution: int) -> FinetuneConfig:
     )
 
 
+def stylegan2_small(target: str, resolution: int) -> FinetuneConfig:
+    """A StyleGAN2 with a sixteenth of the channels: one core trains it at 32 pixels."""
+    return _stylegan2(
+        target,
+        narrow_network(resolution),
+        Budget(images=160_000, eval_every_images=40_000),
+        Protocol(metrics=("fd", "kd")),
+    )
+
+
+def stylegan2_auto(target: str, resolution: int) -> FinetuneConfig:
+    """StyleGAN2-ADA as its "auto" trains it on one GPU, with ADA: 25 million images."""
+    config = _stylegan2(
+        target,
+        network_of(resolution),
+        Budget(images=25_000_000, eval_every_images=1_000_000),
+        Protocol(metrics=("fd", "kd"), n_fake=5_000),
+    )
+    return config.model_copy(update={"augment": Augment(ada_target=0.6, ada_images=ADA_IMAGES)})
+
+
+def _stylegan2(target: str, network: StyleGAN2Config, budget: Budget, protocol: Protocol) -> FinetuneConfig:
+    batch, rate = batch_of(network.resolution), rate_of(network.resolution)
+    return FinetuneConfig(
+        target=target,
+        source=SCRATCH,
+        network=network,
+        loss=Loss(
+            name="nonsaturating",
+            penalty=gamma_of(network.resolution, batch),
+            penalty_every=PENALTY_EVERY,
+            n_critic=1,
+        ),
+        optim=Optim(lr_g=rate, lr_d=rate, beta2=0.99, batch=batch, ema_halflife_images=halflife_of(batch)),
+        budget=budget,
+        protocol=protocol,
+    )
+
+
+def stylegan2_paper(target: str, resolution: int) -> FinetuneConfig:
+    """The settings that the published networks of that resolution were trained with; UserError where there are none."""
+    auto = stylegan2_auto(target, resolution)
+    if resolution not in PUBLISHED:
+        raise UserError(
+            f"no published StyleGAN2 settings are known for {resolution} pixels, but for "
+            f"{', '.join(map(str, PUBLISHED))}; take --preset auto"
+        )
+    values = auto.model_dump()
+    for part, fields in PUBLISHED[resolution].items():
+        values[part].update(fields)
+    return FinetuneConfig.parse(values, "preset 'paper'")
+
+
 PRESETS: Mapping[str, Callable[[str, int], FinetuneConfig]] = {"small": small, "paper": paper}
+
+FAMILY_PRESETS: Mapping[str, Mapping[str, Callable[[str, int], FinetuneConfig]]] = {
+    "resnet": PRESETS,
+    "stylegan2": {"small": stylegan2_small, "auto": stylegan2_auto, "paper": stylegan2_paper},
+}
+"""The presets of every family that source models are trained of; "small" is for a CPU, the one behind it for a GPU."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from spaces.networks import StyleGAN2Config
 
-PENALTY_EVERY, PATH_LENGTH_EVERY = 16, 4
-"""Iterations between two steps of R1, and of the path length (Karras et al. 2020, "lazy regularisation")."""
+PENALTY_EVERY = 16
+"""Iterations between two steps of R1 (Karras et al. 2020, "lazy regularisation")."""
 
-_ADA_IMAGES = 500_000
+ADA_IMAGES = 500_000
 """Real images in which ADA's probability can rise by 1, from scratch."""
 
 
@@ -59,3 +59,28 @@ def settings(network: StyleGAN2Config) -> Mapping[str, Any]:
         "optim/batch": batch,
         "optim/beta2": 0.99,
     }
+
+
+Parts = Mapping[str, Mapping[str, Any]]
+
+
+def _published(batch: int, gamma: float, halflife: int, group: int, rate: float = 0.0025) -> Parts:
+    return {
+        "network": {"mapping_layers": 8, "minibatch_group": group},
+        "loss": {"penalty": gamma},
+        "optim": {"batch": batch, "lr_g": rate, "lr_d": rate, "ema_halflife_images": halflife},
+    }
+
+
+PUBLISHED: Mapping[int, Parts] = {
+    32: {
+        "network": {"width": 512, "critic_architecture": "orig", "minibatch_group": 32},
+        "loss": {"penalty": 0.01},
+        "optim": {"batch": 64, "ema_halflife_images": 500_000},
+        "style": {"mixing": 0.0, "path_length": 0.0},
+    },
+    256: _published(64, 1.0, 20_000, 8),
+    512: _published(64, 0.5, 20_000, 8),
+    1024: _published(32, 2.0, 10_000, 4, rate=0.002),
+}
+"""What differs from "auto" in the published networks: cifar10's, paper256, paper512 and paper1024, by their pixels."""

@@ -11,11 +11,14 @@ from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
 from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.direct import DirectConfig
+from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.translation import TranslationConfig
+from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
 from spaces.plain_json import parse_json
 
@@ -31,6 +34,9 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "projected": ProjectedConfig,
     "cyclegan": CycleGanConfig,
     "direct": DirectConfig,
+    "feature_consistency": FeatureConsistencyConfig,
+    "unit": UnitConfig,
+    "domain_confusion": DomainConfusionConfig,
     "untranslated": UntranslatedConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""

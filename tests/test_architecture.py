@@ -32,6 +32,7 @@ FLOORS = {
         "proposals",
         "sampling",
         "source_domains",
+        "source_models",
         "resources",
         "launch",
         "prior",

@@ -206,6 +206,9 @@ def _print_ranking(ranking: "Ranking") -> None:
     print(f"rank: by what fine-tuning will likely come to, predicted from {', '.join(ranking.counted)}")
     if separation := ranking.separation:
         print(separation)
+    if len({row.family for row in ranking.rows}) > 1:
+        families = ", ".join(f"{row.source} is a {row.family}" for row in ranking.rows)
+        print(f"a study holds one family, and studies of equal protocol compare them (search --family): {families}")
     if of_classes := [f"{row.source} ({row.conditional})" for row in ranking.rows if row.conditional]:
         print(f"conditional, with labels drawn as in their own domains: {', '.join(of_classes)}")
     if len({row.network for row in ranking.rows}) > 1:

@@ -25,8 +25,14 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="small|paper", help="Network and settings. [default: paper on a GPU, else small]"),
+        typer.Option(
+            metavar="small|paper|auto",
+            help="Network and settings; auto of stylegan2. [default: small, on a GPU paper or auto]",
+        ),
     ] = None,
+    family: Annotated[
+        str, typer.Option(metavar="resnet|stylegan2", callback=given, help="Of networks, as are its presets.")
+    ] = "resnet",
     max_images: Annotated[
         int | None, typer.Option(metavar="IMAGES", help="Shown to the critic. [default: the preset's]")
     ] = None,
@@ -70,6 +76,7 @@ def train(
             gpus_per_worker=gpus_per_worker,
             address=address,
             conditional=conditional,
+            family=family,
         )
     print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
 
@@ -212,6 +219,27 @@ def export(
     with writing_to(output):
         export_source(source, output)
     print(f"source model {name} exported to {output}; {source.facts.provenance}")
+
+
+@sources.command("cut")
+def cut(
+    name: ExistingName,
+    resolution: Annotated[int, typer.Option(metavar="PIXELS", help="Of the smaller networks.")],
+    to: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", callback=given, help="[default: NAME-PIXELS]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the critic's new input layer.")] = 0,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a source model of that name.")] = False,
+    force: Force = False,
+    home: HomeOption = None,
+) -> None:
+    """Cut a stylegan2 to fewer pixels, as an initialisation. Example: understock sources cut faces --resolution 64"""
+    from trainables.sources.cutting import cut_source
+
+    where, new = Home.find(home), to or f"{name}-{resolution}"
+    end_studies(where, "source", new, force=force, replace=replace)
+    facts = cut_source(where, name, resolution, new, seed=seed, replace=replace)
+    print(f"source model {facts.name} cut from {name}: an initialisation, whose critic has a new input layer; train it")
 
 
 @sources.command("rm")

@@ -82,6 +82,15 @@ def search(
         bool,
         typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
     ] = False,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="resnet|dcgan|stylegan2",
+            callback=given,
+            help="Of networks. [default: the commonest of the sources]",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
     confirm: Annotated[
         int,
@@ -193,6 +202,7 @@ def search(
             memory_per_trial=memory_per_trial and round(memory_per_trial * 2**30),
             on_cluster=address is not None,
             conditional=conditional,
+            family=family,
         )
         for note in filter(None, (*resolved.notes, hint(where, resolved.spec))):
             print(f"note: {note}", file=sys.stderr)

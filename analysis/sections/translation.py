@@ -10,6 +10,7 @@ from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from spaces.protocol import METRICS, Metric
+from spaces.trials import CONFIGS
 
 CONTENT, PAIRS = METRICS["content_shift"], METRICS["pair_error"]
 TRIVIAL = ("untranslated", "direct")
@@ -44,7 +45,8 @@ def _block(study: StudyData) -> Block:
         ),
         f"Scatter plot of {study.metric.label} against {CONTENT.label}, a point a trial; named: the trivial baselines.",
     )
-    columns = [name for metric in (PAIRS, CONTENT) for name in metric.columns if found[name].notna().any()]
+    beside = [name for metric in (PAIRS, CONTENT) for name in metric.columns if found[name].notna().any()]
+    columns = [*dict.fromkeys([study.metric.name, *beside])]  # a study may go by one of them
     names = study.names | {
         study.metric.name: study.metric.label,
         **{metric.columns[1]: f"{metric.label} of {metric.beside}" for metric in (PAIRS, CONTENT)},
@@ -55,9 +57,21 @@ def _block(study: StudyData) -> Block:
         f"{CONTENT.label.capitalize()} compares feature maps of a translation with its input's: 0 keeps everything, and "
         f"unrelated target images come to {unrelated}. It is after DIPD, in other features: no number of the literature "
         "compares with it. Nearer to the lower left is better in both; the ringed trials are those that no other beats in both.",
+        *_trained_on(found),
     ]
-    shown = sheet("Every trial that translates", found[["trial", "source", WAY, study.metric.name, *columns]], names)
+    shown = sheet("Every trial that translates", found[["trial", "source", WAY, *columns]], names)
     return Block(_lead(found, trivial, study.metric), notes=notes, plots=[plot], sheets=[shown])
+
+
+def _trained_on(found: pd.DataFrame) -> list[str]:
+    """A line for each method whose loss has the network in it that content is compared by."""
+    known = {method: CONFIGS[method].learns_from for method in found["method"].unique()}
+    return [
+        f"{method} trains on features of {extractor}, and {CONTENT.label} is by maps of the same network: it may flatter the "
+        "method, as may distances by that extractor. Pair error does not."
+        for method, extractor in known.items()
+        if extractor
+    ]
 
 
 def _named(trivial: pd.DataFrame) -> dict[int, str]:
@@ -69,7 +83,9 @@ def _lead(found: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
     learned = found.drop(trivial.index)
     if learned.empty or trivial.empty:
         return "There is nothing to compare: translations stand beside the trivial baselines once both have a score."
-    said = [_compared(learned, trivial, each) for each in (metric, PAIRS) if found[each.name].notna().any()]
+    said = [
+        _compared(learned, trivial, each) for each in dict.fromkeys((metric, PAIRS)) if found[each.name].notna().any()
+    ]
     return f"{'; '.join(said)}. The baselines are the input as it is, and a shallow translator without any constraint."
 
 

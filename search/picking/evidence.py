@@ -76,10 +76,11 @@ class Bench(NamedTuple):
         """In a line; at a budget, if one is given."""
         facts = self.facts
         conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
+        family = "" if self.network.family == "resnet" else f"{self.network.family} "
         after = "" if images is None else f"after {images:,} images, "
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
-            f"at {facts['input_size']} pixels, {after}networks of {self.network.resolution} pixels and "
+            f"at {facts['input_size']} pixels, {after}{family}networks of {self.network.resolution} pixels and "
             f"width {self.network.width}{conditional}"
         )
 

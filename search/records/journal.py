@@ -7,9 +7,10 @@ trial by its number in the study.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
@@ -89,6 +90,11 @@ class Journal:
         """Note how often the process of a running trial was lost so far."""
         self._storage.set_trial_user_attr(self._id(number), "retries", retries)
 
+    def attach(self, number: int, file: Path, store: Path) -> None:
+        """Show a file beside a running trial in Optuna's dashboard; a copy of it goes to the folder `store`."""
+        trial = optuna.Trial(self.study, self._id(number))
+        upload_artifact(artifact_store=_Artifacts(store), file_path=str(file), study_or_trial=trial)
+
     def end(self, number: int, status: Status, score: float | None, error: str | None) -> None:
         """Note how a trial ended; `score` counts only if it spent its budget."""
         trial_id, state = self._id(number), STATES[status]
@@ -165,6 +171,18 @@ class _Lines(BaseJournalBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise PermissionError(f"a journal that is read alone was to be written: {logs}")
+
+
+class _Artifacts(FileSystemArtifactStore):
+    """Optuna's folder of artifacts, each written beside and renamed into place, and given to an object store."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._folder = folder
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        with writing(self._folder / artifact_id) as beside:
+            beside.write_bytes(content_body.read())
 
 
 class _File(JournalFileBackend):

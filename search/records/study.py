@@ -169,6 +169,11 @@ class StudyPaths:
         return self.root / "samples" / f"{trial:05d}"
 
     @property
+    def artifacts(self) -> Path:
+        """The folder with what Optuna keeps beside trials for its dashboard: each one's last grid of samples."""
+        return self.root / "artifacts"
+
+    @property
     def exhibits(self) -> Path:
         """The folder with the report's pictures that torch had to make: sources' grids, nearest training images."""
         return self.beside or self.root / "exhibits"

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -14,7 +15,7 @@ from search.records.journal import DamagedJournalError, read_trials
 from search.records.study import StudyPaths
 from search.running.damage import check_parameters, read_table
 from spaces.errors import UserError
-from trainables.storage.home import snapshot
+from trainables.storage.home import fetch, snapshot
 
 REFRESH_SECONDS = 5.0
 """How long a copy of the journal is shown before the next one is made: on an object store each is a download."""
@@ -64,8 +65,10 @@ def serve(paths: StudyPaths, host: str, port: int) -> None:
     from optuna_dashboard import run_server
 
     storage = JournalStorage(checked_journal(paths))
+    fetch(paths.artifacts)
+    store = FileSystemArtifactStore(paths.artifacts) if paths.artifacts.is_dir() else None  # earlier versions kept none
     print(f"http://{host}:{port}/dashboard shows study {paths.root.name}; Ctrl-C ends it", file=sys.stderr)
     try:
-        run_server(storage, host=host, port=port)
+        run_server(storage, host=host, port=port, artifact_store=store)
     except OSError as error:
         raise UserError(f"{host}:{port} can't be served ({error.strerror}); give another --port") from None

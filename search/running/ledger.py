@@ -162,12 +162,20 @@ class Ledger:
         if status == "completed" and not is_score(score):
             status, error = "failed", f"its last evaluation has {self.spec.metric} {score}, which is no score"
         self._enter(number, config, status, error)
+        self._show_samples(number)
         self._journal.end(number, status, score, error)
         self._journal.push()
         del self._open[number]
         self._finished += 1
         forget_fallback(TrialFiles(self.paths.trial(number), self.paths.samples(number)))
         return status, error
+
+    def _show_samples(self, number: int) -> None:
+        """Give the trial's last grid of samples to Optuna's dashboard, which shows it beside the trial."""
+        fetch(self.paths.samples(number))
+        grids = sorted(self.paths.samples(number).glob("[0-9]*.png"))
+        if grids:
+            self._journal.attach(number, grids[-1], self.paths.artifacts)
 
     def _enter(self, number: int, config: TrialConfig, status: Status, error: str | None) -> None:
         """Write an open trial's file, then whatever scores the journal lacks."""

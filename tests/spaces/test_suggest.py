@@ -4,7 +4,7 @@ import pytest
 from search.proposals import overlaid, takes_domains
 from spaces.config import SCRATCH
 from spaces.errors import UserError
-from spaces.presets import PRESETS
+from spaces.presets import FAMILY_PRESETS, PRESETS
 from spaces.protocol import Protocol
 from spaces.suggest import CONDITIONS, SPACES, Space
 from spaces.trials import parse_trial
@@ -45,6 +45,30 @@ def test_what_a_space_has_in_common_fits_a_config(name: str) -> None:
 def test_presets_start_from_scratch_at_the_asked_resolution(name: str) -> None:
     config = PRESETS[name]("cats", 64)
     assert (config.source, config.network.resolution, config.target) == (SCRATCH, 64, "cats")
+
+
+def test_stylegan2s_presets_have_the_published_settings() -> None:
+    presets = FAMILY_PRESETS["stylegan2"]
+    gammas = {32: 0.0064, 64: 0.026, 128: 0.10, 256: 0.82}
+    for resolution, gamma in gammas.items():
+        config = presets["auto"]("cats", resolution)
+        assert config.loss.penalty == pytest.approx(gamma, rel=0.03)
+        assert (config.optim.batch, config.loss.penalty_every) == (16 if resolution == 256 else 32, 16)
+        assert (config.optim.lr_g, config.augment.ada_target, config.source) == (0.0025, 0.6, SCRATCH)
+    assert presets["auto"]("cats", 256).network.width == 64  # channel_base 16384
+    assert presets["auto"]("cats", 1024).network.width == 32  # channel_base 32768
+    faces = presets["paper"]("cats", 256)
+    assert (faces.optim.batch, faces.loss.penalty, faces.network.minibatch_group) == (64, 1.0, 8)
+    assert presets["paper"]("cats", 32).style.mixing == 0.0
+    with pytest.raises(UserError, match="no published StyleGAN2 settings are known for 64 pixels"):
+        presets["paper"]("cats", 64)
+
+
+def test_a_family_has_a_preset_for_a_cpu_and_behind_it_one_for_a_gpu() -> None:
+    for presets in FAMILY_PRESETS.values():
+        small, large, *_ = (preset("cats", 32) for preset in presets.values())
+        assert next(iter(presets)) == "small"
+        assert small.network.width < large.network.width
 
 
 def test_only_a_space_for_grids_suggests_conditions() -> None:

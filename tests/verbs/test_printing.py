@@ -113,8 +113,8 @@ def test_the_options_of_search_stand_under_headings() -> None:
     assert headings == [
         "Arguments:",
         "What to search:",
-        "When it ends:",
         "What each trial takes:",
+        "When it ends:",
         "Where it runs:",
         "Options:",
     ]

@@ -13,6 +13,9 @@ from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
+from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
+from trainables.methods.translation.feature_consistency import FEATURE_CONSISTENCY
+from trainables.methods.translation.unit import UNIT
 from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
@@ -62,5 +65,8 @@ METHODS: Mapping[str, Method] = {
     "projected": PROJECTED,
     "cyclegan": CYCLEGAN,
     "direct": DIRECT,
+    "feature_consistency": FEATURE_CONSISTENCY,
+    "unit": UNIT,
+    "domain_confusion": DOMAIN_CONFUSION,
     "untranslated": UNTRANSLATED,
 }

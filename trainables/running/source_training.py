@@ -10,7 +10,7 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.networks import conditional as conditional_on
-from spaces.presets import PRESETS
+from spaces.presets import FAMILY_PRESETS
 from spaces.trials import parse_trial
 from trainables.cluster.crew import Crew
 from trainables.images.domains import Domain, DomainFacts, open_domain
@@ -40,17 +40,18 @@ def train_source(
     gpus_per_worker: float | None = None,
     address: str | None = None,
     conditional: bool = False,
+    family: str = "resnet",
 ) -> SourceFacts:
     """Train a source model of `domain` from scratch by a preset, and put it on the shelf; shows its progress.
 
-    Without a preset it takes "paper" where there is a CUDA device, else "small". Goes on where an earlier call with the
+    Without a preset it takes the family's first, with a CUDA device its second. Goes on where an earlier call with the
     same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
     Train. A `conditional` one can be asked for the domain's classes. Raises SourceError if the name is taken and not to be
     replaced, if another process makes it, or if the training diverged; UserError for settings that won't do.
     """
     check_new(home, name, replace=replace)
     crew = _crew(workers, threads, gpus_per_worker)
-    config = _config(home, domain, preset, max_images, seed, crew, address, conditional)
+    config = _config(home, domain, preset, max_images, seed, crew, address, conditional, family)
     files = _training_files(home, name)
     with claim(home, "sources", name, replace=replace):
         images = _same_images(home, config.target, name, files)
@@ -118,11 +119,13 @@ def _config(
     crew: Crew,
     address: str | None,
     conditional: bool,
+    family: str,
 ) -> TrialConfig:
-    preset = preset or ("paper" if crew.gpus else "small")
+    presets = lookup(FAMILY_PRESETS, "family of networks that source models are trained of", family)
+    preset = preset or list(presets)[bool(crew.gpus)]
     opened = open_domain(home, domain)
     facts = opened.facts
-    config = lookup(PRESETS, "preset", preset)(domain, facts.resolution)
+    config = lookup(presets, "preset", preset)(domain, facts.resolution)
     if conditional:
         config = _by_class(config, opened)
     protocol, left_out = measurable(config.protocol, facts)

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spaces.networks import AnyNetwork, Resnet, classes_of
+from spaces.errors import UserError
+from spaces.networks import AnyNetwork, Resnet, StyleGAN2Config, classes_of
 from trainables.networks.families import DISCRIMINATOR, GENERATOR
+
+EMBEDDING = "mapping.embed.weight"
+"""Of a StyleGAN2's mapping networks, (w_dim, classes)."""
 
 HEAD = ("to_class.weight", "to_class.bias")
 """The critic's class head, a row a class."""
@@ -50,6 +54,8 @@ def fit_classes(
         return Fitted(fitted)
     places = {name: i for i, name in enumerate(names_there)}
     match = [places.get(name) for name in names_here] or [None] * (here or 0)
+    if isinstance(own, StyleGAN2Config):
+        return _of_embeddings(fitted, here, there, match)
     if GENERATOR in fitted:
         fitted[GENERATOR] = _generator(fitted[GENERATOR], theirs, own, match)
     new: set[str] = set()
@@ -57,6 +63,28 @@ def fit_classes(
         fitted[DISCRIMINATOR] = _critic(fitted[DISCRIMINATOR], match if here else [], fresh)
         new = {f"{DISCRIMINATOR}.{name}" for name in HEAD if here and name not in fitted[DISCRIMINATOR]}
     return Fitted(fitted, _told(here, there, match), frozenset(new))
+
+
+def _of_embeddings(
+    fitted: dict[str, State], here: int | None, there: int | None, match: Sequence[int | None]
+) -> Fitted:
+    """Of a StyleGAN2, where a class is a column of the embeddings in both mapping networks: matching ones, else the mean.
+
+    UserError where but one side is conditional: with a class beside z the mapping network is another.
+    """
+    if here is None or there is None:
+        which = (
+            f"the source's is of {there} classes, the trial's of none" if there else f"the trial's is of {here} classes"
+        )
+        raise UserError(
+            f"a conditional stylegan2 and an unconditional one have other mapping networks, and {which}; search with "
+            f"{'--conditional' if there else 'no --conditional'}, or take another source"
+        )
+    for state in fitted.values():
+        columns = state[EMBEDDING].T  # (classes, w_dim)
+        state[EMBEDDING] = _by_class(columns, columns.mean(0), match).T.contiguous()
+        state.pop("prior", None)
+    return Fitted(fitted, _told(here, there, match))
 
 
 def _told(here: int | None, there: int | None, match: Sequence[int | None]) -> str:

@@ -81,6 +81,8 @@ UNPENALISED = {
 
 TRANSLATED = {"source": "rings", "translator": {"width": 2, "blocks": 1}, "training": {"batch": 4, "pool": 6}}
 
+SHARED = {**TRANSLATED, "translator": {"width": 2, "blocks": 2}}
+
 
 def sides_of(domain: str) -> frozenset[str]:
     return frozenset({f"translator_to_{domain}", f"critic_of_{domain}", f"pool_of_{domain}"})
@@ -158,6 +160,14 @@ CASES: Mapping[str, Case] = {
     "as_is, dcgan": Case({"method": "as_is", "source": "plain", "network": DCGAN}, moves=frozenset()),
     "cyclegan": Case({"method": "cyclegan", **TRANSLATED}, moves=ONE_WAY | sides_of("source")),
     "direct": Case({"method": "direct", **TRANSLATED}, moves=ONE_WAY),
+    "feature_consistency": Case(
+        {"method": "feature_consistency", **TRANSLATED, "protocol": UNPENALISED["protocol"]}, moves=ONE_WAY
+    ),
+    "unit": Case({"method": "unit", **SHARED}, moves=ONE_WAY | sides_of("source")),
+    "unit, nothing shared": Case({"method": "unit", **SHARED, "shared_blocks": 0}, moves=ONE_WAY | sides_of("source")),
+    "domain_confusion": Case(
+        {"method": "domain_confusion", **SHARED}, moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"}
+    ),
     "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
 }
 COMMON = {

@@ -6,6 +6,7 @@ import torch
 
 import trainables.running.source_training as under_test
 from spaces.errors import UserError
+from spaces.networks import StyleGAN2Config
 from trainables.images.domains import open_domain, write_domain
 from trainables.sources.shelf import SourceError, open_source, shelf
 from trainables.storage.home import Home, claim
@@ -90,3 +91,12 @@ def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domai
     assert not folder.exists()
     under_test.train_source(home, "dots", "one", "small", max_images=1, threads=1)
     assert not folder.exists()
+
+
+def test_a_stylegan2_is_trained_for_the_shelf_by_its_familys_presets(home: Home, tiny_domain: str) -> None:
+    facts = under_test.train_source(home, tiny_domain, "styles", max_images=64, threads=1, family="stylegan2")
+    assert isinstance(facts.network, StyleGAN2Config)
+    assert (facts.network.width, facts.images_seen) == (16, 64)
+    assert set(facts.networks) == {"generator", "discriminator"}
+    with pytest.raises(UserError, match="unknown preset 'nope'; known: auto, paper, small"):
+        under_test.train_source(home, tiny_domain, "other", "nope", family="stylegan2")

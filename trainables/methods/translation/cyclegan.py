@@ -9,15 +9,12 @@ from torch.nn import functional as F
 
 from spaces.methods.cyclegan import CycleGanConfig, CycleWeights
 from trainables.methods.method import Given, Method
-from trainables.methods.translation.learner import Side, Sides, Translated, TranslationLearner
+from trainables.methods.translation.learner import BACK, Noise, Side, Sides, Translated, TranslationLearner
 from trainables.methods.translation.translating import NEEDS, InputSampler, only_domain, unpaired_batches
 from trainables.training.parallel import Group
 
-BACK = 2**31
-"""Between the seeds of the translator there and of the one back."""
 
-
-def objective(weights: CycleWeights, sides: Sides, reals: Mapping[str, Tensor]) -> Translated:
+def objective(weights: CycleWeights, sides: Sides, reals: Mapping[str, Tensor], noise: Noise) -> Translated:
     """Both translators fool their critics, lead home together, and leave what is in their domain already.
 
     The two directions' terms are added up. A term of weight 0 is not computed.

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from spaces.methods.direct import DirectConfig
 from trainables.methods.method import Given, Method
-from trainables.methods.translation.learner import Side, Sides, Translated, TranslationLearner
+from trainables.methods.translation.learner import Noise, Side, Sides, Translated, TranslationLearner
 from trainables.methods.translation.translating import NEEDS, InputSampler, only_domain, unpaired_batches
 from trainables.training.parallel import Group
 
 
-def objective(sides: Sides, reals: Mapping[str, Tensor]) -> Translated:
+def objective(sides: Sides, reals: Mapping[str, Tensor], noise: Noise) -> Translated:
     """Fool the critic, and nothing else."""
     translations = sides["target"].translator(reals["source"])
     return Translated({"loss_g": sides["target"].fooled(translations)}, {"target": translations})

@@ -5,6 +5,7 @@ A method says which sides there are, and what its translators minimise; the rest
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.pool import ImagePool
 from trainables.training.state import load_state, state_of
+
+BACK = 2**31
+"""Between the seeds of the translator there and of the one back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +68,11 @@ class Translated:
     """What each side's critic is to tell from its domain's images."""
 
 
-Objective = Callable[[Sides, Mapping[str, Tensor]], Translated]
-"""Of the sides, and a worker's images of each side's domain, (n, 3, R, R) in [-1, 1]."""
+Noise = Callable[[Tensor], Tensor]
+"""Standard normal numbers in the shape of what a worker has made of its images, other ones at each call."""
+
+Objective = Callable[[Sides, Mapping[str, Tensor], Noise], Translated]
+"""Of the sides, a worker's images of each side's domain, (n, 3, R, R) in [-1, 1], and noise for those that take some."""
 
 
 class TranslationLearner:
@@ -79,18 +86,22 @@ class TranslationLearner:
         objective: Objective,
         device: torch.device,
         group: Group,
+        beside: Mapping[str, nn.Module] | None = None,
     ) -> None:
+        """`beside` are networks by name that `objective` uses and the translators' Adam trains."""
         self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
         self.iterations = 0
         self.origin = f"random weights, images of {config.source}"
         self._source, self._sides, self._objective = source, sides, objective
+        self._beside = dict(beside or {})
         self.average = averaging(sides["target"].translator)
-        self.adam_g = self._adam([side.translator for side in sides.values()])
+        self.adam_g = self._adam([*(side.translator for side in sides.values()), *self._beside.values()])
         self.adam_d = self._adam([side.critic for side in sides.values()])
 
     def _adam(self, networks: Sequence[nn.Module]) -> torch.optim.Adam:
-        training, weights = self.config.training, [p for network in networks for p in network.parameters()]
-        return torch.optim.Adam(weights, lr=training.lr, betas=(training.beta1, training.beta2), fused=True)
+        training = self.config.training
+        weights = dict.fromkeys(p for network in networks for p in network.parameters())  # networks may share some
+        return torch.optim.Adam([*weights], lr=training.lr, betas=(training.beta1, training.beta2), fused=True)
 
     @property
     def images_per_iteration(self) -> int:
@@ -110,7 +121,7 @@ class TranslationLearner:
             for parameters in adam.param_groups:
                 parameters["lr"] = decayed(self.config, self.iterations * self.images_per_iteration)
         with held_fixed([p for side in self._sides.values() for p in trained(side.critic)]):
-            made = self._objective(self._sides, reals)
+            made = self._objective(self._sides, reals, partial(self._noise, draws))
             self.adam_g.zero_grad()
             torch.stack([*made.losses.values()]).sum().backward()
         self._descend(self.adam_g)
@@ -140,6 +151,10 @@ class TranslationLearner:
         self._descend(self.adam_d)
         return total.detach()
 
+    def _noise(self, draws: Draws, like: Tensor) -> Tensor:
+        whole = draws.normal(self.images_per_iteration, *like.shape[1:])
+        return self.group.share(whole).to(like.device)
+
     def _real(self, images: Tensor, draws: Draws) -> Tensor:
         real = to_float(images.to(self.device, non_blocking=True))
         return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
@@ -164,6 +179,7 @@ class TranslationLearner:
             **{f"critic_of_{name}": side.critic for name, side in sides},
             **{f"pool_of_{name}": side.pool for name, side in sides},
             "average": self.average,
+            **self._beside,
         }
 
     @property
@@ -171,8 +187,15 @@ class TranslationLearner:
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name; the pools are among them."""
-        return state_of(self._networks, self._optimisers, self.iterations)
+        """Every tensor that a resumed run needs, by name; the pools are among them.
+
+        What two networks share is there under either's name, in memory of its own: a file takes nothing else.
+        """
+        state, places = state_of(self._networks, self._optimisers, self.iterations), set[int]()
+        for name, tensor in state.items():
+            state[name] = tensor.clone() if tensor.data_ptr() in places else tensor
+            places.add(tensor.data_ptr())
+        return state
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state_dict`, for a learner of the same config."""

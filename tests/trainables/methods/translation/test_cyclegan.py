@@ -50,7 +50,7 @@ REALS = {"target": torch.full((2, 3, 4, 4), 0.5), "source": torch.zeros(2, 3, 4,
 
 
 def test_its_terms_are_those_of_the_paper_in_closed_form() -> None:
-    made = objective(CycleWeights(cycle=10, identity=0.5), sides(0.25, -0.5), REALS)
+    made = objective(CycleWeights(cycle=10, identity=0.5), sides(0.25, -0.5), REALS, torch.zeros_like)
     losses = {name: float(loss) for name, loss in made.losses.items()}
     assert losses == pytest.approx(
         {
@@ -72,7 +72,7 @@ def test_its_terms_are_those_of_the_paper_in_closed_form() -> None:
 )
 def test_a_weight_of_0_switches_its_term_off_and_its_cost(weights: CycleWeights, terms: set[str], asked: int) -> None:
     both = sides(0.1, -0.1)
-    assert objective(weights, both, REALS).losses.keys() == terms
+    assert objective(weights, both, REALS, torch.zeros_like).losses.keys() == terms
     assert [side.translator.asked for side in both.values()] == [asked, asked]
 
 
