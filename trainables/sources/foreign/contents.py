@@ -1,5 +1,6 @@
 """What a checkpoint holds, flat: its tensors and plain values by dotted names, whatever nests them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ CLASS = "__class__"
 """Below an object's name stands the name of its class."""
 
 MAX_DEPTH, MAX_NODES, MAX_NAME = 64, 300_000, 1_000
+MAX_SHARED = 5_000
+"""Places in which one and the same part may stand."""
 _TRANSPARENT = ("_parameters", "_buffers", "_modules")
 """What a module keeps its tensors and parts in: no part of their names."""
 
@@ -47,6 +50,7 @@ class _Walk:
         self.tensors: dict[str, Lazy] = {}
         self.values: dict[str, Plain] = {}
         self._nodes = 0
+        self._entered: Counter[int] = Counter()
         self._around: list[int] = []
         """What the walk is in, by identity: a part that leads back to the whole is not entered again."""
 
@@ -59,6 +63,9 @@ class _Walk:
         elif isinstance(node, str | int | float):
             self.values[path] = node
         elif isinstance(node, dict | list | tuple | Record) and id(node) not in self._around:
+            self._entered[id(node)] += 1
+            if self._entered[id(node)] > MAX_SHARED and node:
+                raise UnreadableError("it has one part in more places than any checkpoint")
             self._around.append(id(node))
             for name, part in _parts(node):
                 self.into(f"{path}.{name}" if path and name else path or name, part)

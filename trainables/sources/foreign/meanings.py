@@ -37,14 +37,15 @@ def meanings(allowance: Allowance, nested: Nested | None) -> Mapping[tuple[str, 
         **{(f"{name}.numeric", "_frombuffer"): lambda args: _from_buffer(args, allowance) for name in modules},
     }
     if nested is not None:
-        found["torch.storage", "_load_from_bytes"] = lambda args: nested(BytesIO(_bytes(args)))
+        found["torch.storage", "_load_from_bytes"] = lambda args: nested(BytesIO(_bytes(args, allowance)))
     return found
 
 
-def _bytes(args: tuple[Any, ...]) -> bytes:
+def _bytes(args: tuple[Any, ...], allowance: Allowance) -> bytes:
     (data,) = args if len(args) == 1 else (None,)
     if not isinstance(data, bytes):
         raise UnreadableError("a storage's file is no bytes")
+    allowance.make_bytes(len(data))
     return data
 
 
@@ -67,7 +68,8 @@ def _persistent_object(args: tuple[Any, ...]) -> Record:
     meta = meta.entries if isinstance(meta, Record) else meta
     if not isinstance(meta, dict):
         raise UnreadableError("a persistent object without its state")
-    return Record(str(meta.get("class_name", "")), state=meta.get("state"))
+    name = meta.get("class_name")
+    return Record(name if isinstance(name, str) else "", state=meta.get("state"))
 
 
 def _ordered(args: tuple[Any, ...], allowance: Allowance) -> dict[Any, Any]:
@@ -113,7 +115,7 @@ def _from_buffer(args: tuple[Any, ...], allowance: Allowance) -> Array:
 def _encoded(args: tuple[Any, ...], allowance: Allowance) -> Any:
     """Bytes as protocol 2 writes them: a text and "latin1"."""
     if len(args) == 2 and isinstance(args[0], str) and args[1] in ("latin1", "latin-1"):
-        allowance.take_steps(len(args[0]) // 1024)
+        allowance.make_bytes(len(args[0]))
         return args[0].encode("latin-1")
     return Record("_codecs.encode", args)
 

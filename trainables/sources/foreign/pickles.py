@@ -183,6 +183,7 @@ class Interpreter:
         elif isinstance(target, Record):
             target.state = state
             if isinstance(state, dict) and target.made_by.endswith(".EasyDict"):
+                self._allowance.take_steps(len(state))
                 target.entries.update(state)
         # An OrderedDict's state, torch's _metadata, is left out.
 

@@ -31,12 +31,23 @@ class UnreadableError(ValueError):
 
 @dataclass
 class Allowance:
-    """What one file may still cost its reader: bytes of tensors and steps of its pickles."""
+    """What one file may still cost its reader: bytes of tensors, bytes made of others, and steps of its pickles."""
 
     tensor_bytes: int
     """All tensors of a file lie in it, so together they are no larger."""
+    made_bytes: int = field(init=False)
+    """What a pickle has as text or as a file inside of it lies in the file too, once each."""
     steps: int = 5_000_000
     """The largest StyleGAN2's pickle has some 100,000; a reader of these many is busy for half a minute."""
+
+    def __post_init__(self) -> None:
+        self.made_bytes = 2 * self.tensor_bytes
+
+    def make_bytes(self, count: int) -> None:
+        """UnreadableError once more was made than the file can ask for but by asking for one thing again and again."""
+        self.made_bytes -= count
+        if self.made_bytes < 0:
+            raise UnreadableError("its pickle makes more bytes than the file has")
 
     def take_bytes(self, count: int) -> None:
         """UnreadableError once the tensors copied are larger than the file that they are said to come from."""
@@ -142,7 +153,11 @@ class Array:
 
     def fill(self, shape: object, dtype: object, fortran: object, data: object) -> None:
         """UnreadableError unless these are as many bytes as such an array has."""
-        data = data.encode("latin-1") if isinstance(data, str) else data  # Python 2's bytes
+        if isinstance(data, str):  # Python 2's bytes
+            self.allowance.make_bytes(len(data))
+            data = data.encode("latin-1")
+        if isinstance(data, bytearray):
+            self.allowance.make_bytes(len(data))
         if not (_naturals(shape) and isinstance(dtype, Dtype) and isinstance(data, bytes | bytearray)):
             raise UnreadableError("an array's state is none that NumPy writes")
         sizes, kind = _whole(shape), dtype.found()

@@ -104,6 +104,23 @@ def doubled_lists() -> bytes:
     return P2 + b"]q\x00" + b"".join(b"](h\x00h\x00eq\x00" for _ in range(60)) + b"."
 
 
+def as_bytes(data: bytes) -> bytes:
+    return b"B" + struct.pack("<I", len(data)) + data
+
+
+def named(module: str, name: str) -> bytes:
+    return f"c{module}\n{name}\n".encode()
+
+
+def again_and_again(what: bytes, made: bytes, times: int = 20_000) -> bytes:
+    """A list of so many things, each `made` anew of `what`, which lies in the memo at 0."""
+    return P2 + what + b"q\x000(" + made * times + b"l."
+
+
+def entries(count: int) -> bytes:
+    return b"}(" + b"".join(b"J" + struct.pack("<i", number) + b"N" for number in range(count)) + b"u"
+
+
 def beyond_the_file() -> bytes:
     data = bytearray(zipped({"a": torch.zeros(4)}))
     place = data.index(b"PK\x01\x02")
@@ -186,6 +203,25 @@ FILES: dict[str, Callable[[], bytes]] = {
     "a key whose hash has no end": hash_bomb,
     "an OrderedDict of such keys": lambda: hash_bomb()[:-1] + b"0ccollections\nOrderedDict\n(]h\x00K\x01\x86atR.",
     "lists of one list": doubled_lists,
+    "copies of one dict": lambda: again_and_again(entries(5000), named("collections", "OrderedDict") + b"h\x00\x85R"),
+    "one dict as many objects' state": lambda: again_and_again(
+        entries(5000), named("dnnlib.util", "EasyDict") + b")Rh\x00b"
+    ),
+    "one text as bytes, again and again": lambda: again_and_again(
+        text("a" * 10**6), named("_codecs", "encode") + b"h\x00" + text("latin1") + b"\x86R"
+    ),
+    "one file inside of it, again and again": lambda: again_and_again(
+        as_bytes(legacy(P2 + storage_id(4) + b".", ["0"], struct.pack("<q", 4) + bytes(10**6))),
+        named("torch.storage", "_load_from_bytes") + b"h\x00\x85R",
+    ),
+    "a class whose name has no end": lambda: (
+        doubled_lists()[:-1]
+        + b"0"
+        + named("torch_utils.persistence", "_reconstruct_persistent_obj")
+        + b"}("
+        + text("class_name")
+        + b"h\x00u\x85R."
+    ),
     "a list that holds itself": lambda: P2 + b"]q\x00h\x00a.",
     "100,000 lists in lists": lambda: P2 + b"]" * 100_000 + b"a" * 99_999 + b".",
     "bytes that are not there": lambda: b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b".",
