@@ -33,7 +33,7 @@ from trainables.methods.finetuning.classes import without_classes
 from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
-from trainables.networks.families import FAMILIES, family_of
+from trainables.networks.families import DISCRIMINATOR, FAMILIES, family_of
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, claim, fetch, file_digest
 
@@ -109,6 +109,7 @@ def resolve_study(
             "space": space_name,
             "trials": DEFAULT_TRIALS if trials is None and not limits else trials,
             "sources": [model.facts.name for model in models],
+            "without_critic": [m.facts.name for m in models if DISCRIMINATOR not in m.facts.networks],
             "domains": [each.facts.name for each in domains],
             "train_images": base.data.target_images or domain.facts.train,
             "base": base.model_dump(),
@@ -226,7 +227,13 @@ def begin(home: Home, spec: StudySpec) -> str:
         return spec.name
     before = open_study(home, spec.name)[1]
     for field in type(spec).model_fields:
-        if field in ("created", "versions", "sources", "ranking"):  # the sources are compared by their digests
+        if field in (
+            "created",
+            "versions",
+            "sources",
+            "without_critic",
+            "ranking",
+        ):  # the sources are compared by their digests
             continue
         then, now = getattr(before, field), getattr(spec, field)
         if then != now:

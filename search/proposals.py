@@ -3,7 +3,7 @@
 import importlib.util
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from spaces.suggest import COMMON_TO_ALL, SPACES, Space
 from spaces.trials import CONFIGS, parse_trial, translates
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
+from trainables.networks.families import GENERATOR
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
 
-_RESOLUTION = "network/resolution"
+_RESOLUTION, _PARTS = "network/resolution", "transfer/parts"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study, also those of `probe` and `grid`
 
@@ -82,10 +83,31 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
         given: dict[str, Any] = {"sources": list(spec.sources), "train_images": spec.train_images}
         if takes_domains(space):
             given["domains"] = list(spec.domains)
-        space.suggest(trial, **given)
-    config = overlaid(spec.base, trial.params, f"space {spec.space!r}")
+        space.suggest(_Offered(trial, spec.without_critic) if spec.without_critic else trial, **given)
+    config = overlaid(spec.base, trial.params, f"space {spec.space!r}", spec.without_critic)
     _check(config, spec)
     return config
+
+
+class _Offered:
+    """A trial that offers a source without a critic its generator alone, which is no choice: no parameter is suggested."""
+
+    def __init__(self, trial: Any, without_critic: Collection[str]) -> None:
+        self._trial, self._without_critic = trial, without_critic
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """As the trial does, but for the networks of a source that has one."""
+        source = self._trial.params.get("source")
+        if name != _PARTS or source not in self._without_critic:
+            return self._trial.suggest_categorical(name, choices)
+        if GENERATOR not in choices:
+            raise UserError(
+                f"source {source!r} has no critic, and the space offers {_PARTS} {', '.join(choices)} alone"
+            )
+        return GENERATOR
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
 
 
 def takes_domains(space: Space) -> bool:
@@ -111,27 +133,32 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
         raise UserError(f"{where} {_RESOLUTION}={pixels}; the target has {here} pixels")
 
 
-def overlaid(base: TrialConfig, parameters: Mapping[str, Any], where: str) -> TrialConfig:
+def overlaid(
+    base: TrialConfig, parameters: Mapping[str, Any], where: str, without_critic: Collection[str] = ()
+) -> TrialConfig:
     """Lay `parameters`, values by a field's path ("optim/lr_g": 1e-4), over the config `base`; give the new config.
 
-    `where` names the parameters' origin in messages. Raises UserError for a field that is unknown, out of range, or
-    common to all trials of a study.
+    Of the sources `without_critic` the generator alone is transferred, unless parameters say otherwise. `where` names the
+    parameters' origin in messages. Raises UserError for a field that is unknown, out of range, or common to all trials of a
+    study.
     """
     common = sorted(name for name in parameters if name.split("/")[0] in COMMON_TO_ALL)
     if common:
         raise UserError(
             f"{where} suggests {common[0]!r}, which all trials of a study have in common, or they would not compare"
         )
-    return parse_trial(merged(_base_values(base, parameters), parameters), where)
+    return parse_trial(merged(_base_values(base, parameters, without_critic), parameters), where)
 
 
-def _base_values(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _base_values(base: TrialConfig, parameters: Mapping[str, Any], without_critic: Collection[str]) -> dict[str, Any]:
     """The base config as nested values, as far as the suggested method has them.
 
     A source that is suggested brings the default way of transfer along.
     """
-    values = base.model_dump()
-    if parameters.get("source", SCRATCH) != SCRATCH and base.source == SCRATCH and "transfer" in values:
+    values, source = base.model_dump(), parameters.get("source", SCRATCH)
+    if source in without_critic and "transfer" in values:
+        values["transfer"]["parts"] = GENERATOR
+    elif source != SCRATCH and base.source == SCRATCH and "transfer" in values:
         del values["transfer"]["parts"]
     method = parameters.get("method", base.method)
     fields = CONFIGS[method].model_fields if method in CONFIGS else {}

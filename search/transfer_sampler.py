@@ -14,7 +14,7 @@ function of the journal, the prior and the seed: a resumed search goes on as if 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -106,7 +106,8 @@ class Outlook(NamedTuple):
 class TransferSampler(BaseSampler):
     """See the module's words.
 
-    `suggest` is the study's space, `base` what its suggestions are laid over, `rest` makes the other sampler, by a number.
+    `suggest` is the study's space, `base` what its suggestions are laid over, `rest` makes the other sampler, by a number;
+    `without_critic` are the sources of which the generator alone is transferred.
     """
 
     def __init__(
@@ -117,8 +118,10 @@ class TransferSampler(BaseSampler):
         first: Sequence[Parameters],
         seed: int,
         rest: Callable[[int], BaseSampler],
+        without_critic: Collection[str] = (),
     ) -> None:
         self._prior, self._base, self._seed = prior, base, seed
+        self._without_critic = without_critic
         self._new_rest, self._rest = rest, rest(0)
         trials = drawn(suggest, first, seed)
         self._candidates = self._distinct(trials)
@@ -271,7 +274,7 @@ class TransferSampler(BaseSampler):
         return list(found.values())
 
     def _candidate(self, parameters: Parameters, kinds: Mapping[str, BaseDistribution]) -> Candidate:
-        config = overlaid(self._base, parameters, "the study's space")
+        config = overlaid(self._base, parameters, "the study's space", self._without_critic)
         shown = {name: parameters[name] for name in kinds}
         return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
 
@@ -279,7 +282,7 @@ class TransferSampler(BaseSampler):
         """What the model knows of a trial; None of one whose suggestions come to no config."""
         shown = {name: value for name, value in trial.params.items() if name in MODELLED}
         try:
-            config = overlaid(self._base, shown, "the study's space")
+            config = overlaid(self._base, shown, "the study's space", self._without_critic)
         except UserError:
             return None
         case = self._prior.case(Arm.of(config), config.rates)
@@ -323,5 +326,11 @@ def sampler_of(spec: StudySpec, space: Space, paths: StudyPaths, first: Sequence
         trial_config(spec, space, trial)
 
     return TransferSampler(
-        prior_of(spec, paths), spec.base, suggest, first, spec.seed, lambda number: sampler(spec, number)
+        prior_of(spec, paths),
+        spec.base,
+        suggest,
+        first,
+        spec.seed,
+        lambda number: sampler(spec, number),
+        spec.without_critic,
     )

@@ -53,6 +53,8 @@ class StudySpec(Config):
     """Bytes that a trial's process may take, torch included; a trial that takes more has failed. None sets no limit."""
     sources: tuple[Name, ...]
     """The source models that the space may suggest, the best-ranked first."""
+    without_critic: tuple[Name, ...] = ()
+    """Those of them that are a generator alone, of which nothing else can be transferred."""
     domains: tuple[Name, ...] = ()
     """The domains of the home whose images the space may suggest to methods that translate; earlier versions had none."""
     train_images: PositiveInt

@@ -114,3 +114,28 @@ def space(trial, *, sources, train_images):
 """
     with pytest.raises(UserError, match=r"loss/penalty=1.*: the critic of a dcgan normalises over its batch"):
         resolve_study(home, tiny_domain, space_file(code, "space"), sources="plain")
+
+
+def test_a_source_without_a_critic_offers_its_generator_alone(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel], space_file: File
+) -> None:
+    new_source("whole"), new_source("alone", critic=False)
+    spec = resolve_study(home, tiny_domain, "source_by_parts", sources="whole,alone", sampler="grid").spec
+    assert spec.without_critic == ("alone",)
+    space = load_space(spec.space)
+    configs = [overlaid(spec.base, cell, "test", spec.without_critic) for cell in grid(spec, space)]
+    parts = [(config.source, config.parts) for config in configs]
+    both_seeds = [("alone", "generator"), ("whole", "both"), ("whole", "discriminator"), ("whole", "generator")]
+    assert sorted(part for part in parts if part[0] != "scratch") == sorted(2 * both_seeds)
+
+
+def test_a_space_that_offers_no_generator_to_a_source_without_a_critic_is_refused(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel], space_file: File
+) -> None:
+    new_source("alone", critic=False)
+    code = "def space(trial, *, sources, train_images):\n"
+    code += (
+        "    trial.suggest_categorical('source', sources)\n    trial.suggest_categorical('transfer/parts', ['both'])\n"
+    )
+    with pytest.raises(UserError, match="source 'alone' has no critic, and the space offers transfer/parts both alone"):
+        resolve_study(home, tiny_domain, space_file(code), sources="alone")
