@@ -122,7 +122,7 @@ def _read_model(
     known = recognised(contents, where)
     weights = known.weights if known else by_network(contents, where)
     seen = dict(known.config) if known else _read_off(weights[GENERATOR])
-    config = _network(seen, given, where + _in_words(seen))
+    config = _network(seen, given, where + _in_words(seen), contents.strangers)
     if class_names and len(class_names) != classes_of(config):
         asked = classes_of(config) or "none"
         raise SourceError(f"{where}: {len(class_names)} names of classes, for {asked} that it can be asked for")
@@ -161,18 +161,26 @@ def _in_words(seen: Mapping[str, object]) -> str:
     return f", by its tensors a {seen['family']} of {', '.join(fields)}"
 
 
-def _network(seen: Mapping[str, object], given: Mapping[str, object], where: str) -> AnyNetwork:
+def _network(
+    seen: Mapping[str, object], given: Mapping[str, object], where: str, strangers: Mapping[str, int]
+) -> AnyNetwork:
     """The config of the networks: what is given, and for the rest what their tensors give away."""
     if not seen and "family" not in given:
         raise SourceError(
             f"{where}: its tensors are those of no generator known here, a {' or a '.join(FAMILIES)}; give a --key-map "
-            "FILE.json of {their name: our name, or null to drop it}"
+            f"FILE.json of {{their name: our name, or null to drop it}}{_named(strangers)}"
         )
     of_this_family = given.get("family", seen.get("family")) == seen.get("family")
     inputs, z_dim = seen.get("z_dim"), given.get("z_dim")
     if seen.get("family") == "dcgan" and isinstance(inputs, int) and isinstance(z_dim, int) and z_dim < inputs:
         given = {**given, "classes": inputs - z_dim}
     return parse_network({**(seen if of_this_family else {}), **given}, where)
+
+
+def _named(strangers: Mapping[str, int]) -> str:
+    """The classes and functions that a file names most often and that mean nothing here, for an error to say."""
+    most = sorted(strangers, key=lambda name: -strangers[name])[:3]
+    return f"; it names {len(strangers)} classes that are not looked into: {', '.join(most):.200}" if most else ""
 
 
 def _is_statistic(key: str) -> bool:
