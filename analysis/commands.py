@@ -40,6 +40,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,
         "sources": _sources(spec),
+        "family": _family(spec),
         "concurrency": spec.concurrency,
         "threads-per-trial": spec.threads_per_trial,
         "workers-per-trial": spec.workers_per_trial,
@@ -64,6 +65,7 @@ def short_command(spec: StudySpec, *, name: str) -> str:
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,
         "sources": _sources(spec),
+        "family": _family(spec) if _family(spec) != "resnet" else None,
         "name": name,
     }
     return _search(spec, options, *_asked(spec), *([] if spec.early_stopping else ["--no-early-stopping"]))
@@ -73,6 +75,12 @@ def _asked(spec: StudySpec) -> list[str]:
     """The flag of a study of conditional GANs."""
     network = getattr(spec.base, "network", None)
     return ["--conditional"] if network is not None and classes_of(network) else []
+
+
+def _family(spec: StudySpec) -> str | None:
+    """Of the networks that trials train; None of a study of methods without."""
+    network = getattr(spec.base, "network", None)
+    return None if network is None else str(network.family)
 
 
 def _sources(spec: StudySpec) -> str | None:

@@ -212,10 +212,7 @@ def _print_ranking(ranking: "Ranking") -> None:
     if of_classes := [f"{row.source} ({row.conditional})" for row in ranking.rows if row.conditional]:
         print(f"conditional, with labels drawn as in their own domains: {', '.join(of_classes)}")
     if len({row.network for row in ranking.rows}) > 1:
-        print(
-            "of several families or sizes: samples of another size than the target's were resized as its images were; a"
-        )
-        print("search takes those of one network, so give it others with --sources")
+        print("samples of another size than the target's were resized as its images were")
     for row in ranking.rows:
         print(f"origin of {row.source}: {row.origin}")
     missing: dict[tuple[str, str], list[str]] = {}

@@ -47,7 +47,10 @@ VALID: dict[str, Any] = {
         ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, cdc"),
         ({"method": "as_is", "loss": {}}, "'loss' is no setting of method 'as_is', which has: network"),
         ({"method": "as_is", "source": "scratch"}, "'as_is' samples a source model, and source 'scratch' is none"),
-        ({"network": {"family": "biggan"}}, "network: unknown family of networks; known: dcgan, resnet, stylegan2"),
+        (
+            {"network": {"family": "biggan"}},
+            "network: unknown family of networks; known: dcgan, mimicry, resnet, stylegan2",
+        ),
     ],
 )
 def test_bad_configs_are_refused_in_one_line_that_names_the_field(change: dict[str, Any], said: str) -> None:

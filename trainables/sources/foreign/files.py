@@ -35,6 +35,15 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 """Of a zip's entry, as far as the lengths of its name and extra field."""
 
 
+def _has_header(path: Path) -> bool:
+    """Whether a file, whatever its name, begins as safetensors do: a length, then JSON."""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError:  # which the reading says
+        return False
+
+
 def read_contents(path: Path) -> Contents:
     """What a file, or a hub's folder, holds, read without running or importing anything that it names.
 
@@ -42,7 +51,7 @@ def read_contents(path: Path) -> Contents:
     """
     if path.is_dir():
         return _read_folder(path)
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or _has_header(path):
         return Contents(read_tensors(path)[0])
     with refusing(path), _mapped(path) as mapped:
         data = memoryview(mapped)
