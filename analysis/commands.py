@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from search.records.study import DEFAULT_TRIALS, StudySpec
+from search.records.study import DEFAULT_TRIALS, LIMITS, StudySpec
 from spaces.networks import classes_of
 from spaces.suggest import UNVARIED
 
@@ -19,7 +19,7 @@ def longer(spec: StudySpec) -> str:
     """A command line for twice its trials; where it trained one given configuration, for a search like it."""
     name = f"{spec.name[:95]}-more"
     if spec.space != UNVARIED:
-        unlimited = dict.fromkeys(("hours", "core_hours", "gpu_hours", "until_gain"))
+        unlimited = dict.fromkeys(LIMITS)
         more = 2 * (spec.trials or DEFAULT_TRIALS)
         return search_command(spec.model_copy(update=unlimited), name=name, trials=more)
     as_search = {"space": "quickstart", "sampler": "tpe", "early_stopping": True, "sources": ()}

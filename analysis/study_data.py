@@ -19,7 +19,7 @@ from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
 from search.records.results import config_of, load
-from search.records.study import MOST_TRIALS, StudyPaths, StudySpec, closed
+from search.records.study import StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
 from spaces.protocol import Metric
 from spaces.trials import CONFIGS, DEFAULT_METHOD, translates
@@ -169,7 +169,7 @@ class StudyData:
         """Whether all trials of the study are through, or no more of them are wanted."""
         if closed(self.paths):
             return True
-        return len(self.trials) >= (self.spec.trials or MOST_TRIALS) and "running" not in self.answer.statuses
+        return len(self.trials) >= self.spec.most_trials and "running" not in self.answer.statuses
 
     @property
     def cure(self) -> str:

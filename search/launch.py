@@ -13,14 +13,14 @@ from search.proposals import grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
-from search.records.study import DEFAULT_TRIALS, StudyPaths, StudySpec, open_study, write_spec
+from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
 from search.resources import check_limits, shares
 from search.source_domains import find_domains, measuring_translations
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
-from spaces.methods.from_source import FromSourceConfig
+from spaces.methods.from_source import BesideFinetuneConfig
 from spaces.networks import AnyNetwork, classes_of
 from spaces.presets import small
 from spaces.protocol import METRICS, Protocol
@@ -91,7 +91,7 @@ def resolve_study(
         lookup(FAMILIES, "family of networks", family)
     models, domains, notes = _sources(home, domain, space, names, target_images, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
-    limits = given.keys() & {"hours", "core_hours", "gpu_hours", "until_gain"}
+    limits = given.keys() & set(LIMITS)
     shared = shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
@@ -176,7 +176,7 @@ def _classes(domain: Domain, space: Space, asked: bool) -> int | None:
     """How many classes trials are conditional on, None of an unconditional study; UserError where the domain has none."""
     if not (asked or space.conditional):
         return None
-    if without := [name for name in space.methods if issubclass(CONFIGS[name], FromSourceConfig)]:
+    if without := [name for name in space.methods if issubclass(CONFIGS[name], BesideFinetuneConfig)]:
         raise UserError(
             f"method {without[0]!r} trains no conditional GAN; leave --conditional out, or take another --space"
         )

@@ -76,14 +76,19 @@ class TrialConfig(Config):
         return self
 
     @classmethod
+    def learnt(cls, extractor: str | None) -> bool:
+        """Whether the method trains by the features of that extractor, so that scores by them say little."""
+        return extractor is not None and extractor == cls.learns_from
+
+    @classmethod
     def unjudged(cls, protocol: Protocol) -> str | None:
         """Why the protocol's first metric can't rank trials of the method; None if it can."""
-        first, extractor = protocol.metrics[0], protocol.extractor
-        if extractor != cls.learns_from or METRICS[first].without_features:
+        first = protocol.metrics[0]
+        if not cls.learnt(protocol.extractor) or METRICS[first].without_features:
             return None
         return (
-            f"trains by the features of {extractor}, which {first} is measured by; search with --metric iw, or put iw first "
-            "in protocol/metrics"
+            f"trains by the features of {protocol.extractor}, which {first} is measured by; search with --metric iw, or put iw "
+            "first in protocol/metrics"
         )
 
     @property

@@ -1,23 +1,14 @@
 """Complete configurations to train a source model with. A preset is a function; a variant calls it and changes fields."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from spaces.config import SCRATCH, Budget
 from spaces.errors import UserError
 from spaces.methods.finetune import Augment, FinetuneConfig, Loss, Optim
 from spaces.networks import Resnet, StyleGAN2Config
 from spaces.protocol import Protocol
-from spaces.stylegan2 import (
-    ADA_IMAGES,
-    PENALTY_EVERY,
-    PUBLISHED,
-    batch_of,
-    gamma_of,
-    halflife_of,
-    narrow_network,
-    network_of,
-    rate_of,
-)
+from spaces.stylegan2 import ADA_IMAGES, PUBLISHED, halflife_of, narrow_network, network_of, rate_of, settings
 
 
 def small(target: str, resolution: int) -> FinetuneConfig:
@@ -66,21 +57,22 @@ def stylegan2_auto(target: str, resolution: int) -> FinetuneConfig:
 
 
 def _stylegan2(target: str, network: StyleGAN2Config, budget: Budget, protocol: Protocol) -> FinetuneConfig:
-    batch, rate = batch_of(network.resolution), rate_of(network.resolution)
+    given, rate = settings(network), rate_of(network.resolution)
+    optim = _below("optim/", given)
     return FinetuneConfig(
         target=target,
         source=SCRATCH,
         network=network,
-        loss=Loss(
-            name="nonsaturating",
-            penalty=gamma_of(network.resolution, batch),
-            penalty_every=PENALTY_EVERY,
-            n_critic=1,
-        ),
-        optim=Optim(lr_g=rate, lr_d=rate, beta2=0.99, batch=batch, ema_halflife_images=halflife_of(batch)),
+        loss=Loss(**_below("loss/", given)),
+        optim=Optim(**optim, lr_g=rate, lr_d=rate, ema_halflife_images=halflife_of(optim["batch"])),
         budget=budget,
         protocol=protocol,
     )
+
+
+def _below(group: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of one group of fields, by the fields' names."""
+    return {path.removeprefix(group): value for path, value in settings.items() if path.startswith(group)}
 
 
 def stylegan2_paper(target: str, resolution: int) -> FinetuneConfig:

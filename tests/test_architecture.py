@@ -138,3 +138,8 @@ def test_the_front_door_opens_without_heavy_libraries() -> None:
     code = "import sys, understock; print(*{'torch', 'ray', 'optuna', 'pandas', 'pyarrow', 'numpy'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    files = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in files if files.count(name) > 1}, "pytest imports the first of them for both"

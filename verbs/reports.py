@@ -14,6 +14,7 @@ from verbs.options import HomeOption, StudyName
 from verbs.printing import print_table
 
 if TYPE_CHECKING:
+    from analysis.serving import Page
     from analysis.study_data import StudyData
 
 reports = typer.Typer()
@@ -75,17 +76,13 @@ def watch(
     home: HomeOption = None,
 ) -> None:
     """Serve the report on loopback while the search runs. Example: understock watch cats-quickstart"""
-    from analysis.serving import Server
     from analysis.watching import LivePage
     from search.records.study import open_study
 
     where = Home.find(home)
-    with Server(LivePage(where, *open_study(where, study)), port) as server:
-        print(f"study {study} at {server.address} (Ctrl-C ends this page, not the search)", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("the page is gone; the search, if it runs, goes on", file=sys.stderr)
+    page = LivePage(where, *open_study(where, study))
+    ends = "Ctrl-C ends this page, not the search"
+    _serve(page, port, f"study {study}", ends, "the page is gone; the search, if it runs, goes on")
 
 
 @reports.command()
@@ -95,18 +92,24 @@ def play(
     home: HomeOption = None,
 ) -> None:
     """Play with a generator on a page: seed, truncation, class. Example: understock play cats-quickstart"""
-    from analysis.serving import Server
     from analysis.using.playing import PlayPage
     from analysis.using.winner import model_path
     from trainables.using.playing import Player
 
     page = PlayPage(study, Player(model_path(Home.find(home), study)))
+    _serve(page, port, f"generator of {study}", "Ctrl-C ends this page", "the page is gone")
+
+
+def _serve(page: "Page", port: int | None, what: str, ends: str, gone: str) -> None:
+    """Serve a page on loopback until Ctrl-C, and say where, how to end it, and when it is gone."""
+    from analysis.serving import Server
+
     with Server(page, port) as server:
-        print(f"generator of {study} at {server.address} (Ctrl-C ends this page)", flush=True)
+        print(f"{what} at {server.address} ({ends})", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print("the page is gone", file=sys.stderr)
+            print(gone, file=sys.stderr)
 
 
 def read(home: Home, names: list[str]) -> "list[StudyData]":

@@ -76,8 +76,7 @@ def _measured(study: StudyData) -> list[tuple[str, list[Any]]]:
 
 
 def _learns_what_judges(method: str, study: StudyData) -> bool:
-    config = CONFIGS.get(method)
-    return config is not None and config.learns_from == study.spec.base.protocol.extractor
+    return method in CONFIGS and CONFIGS[method].learnt(study.spec.base.protocol.extractor)
 
 
 def _block(study: StudyData) -> Block:

@@ -280,8 +280,7 @@ def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, l
     for row in study.rows:
         if row[_NETWORK[0]] is None:
             continue  # a translator has no such network, and its scores no bench beside those of GANs
-        learnt = CONFIGS[row["method"] or DEFAULT_METHOD].learns_from
-        if learnt is not None and learnt == row["extractor"]:
+        if CONFIGS[row["method"] or DEFAULT_METHOD].learnt(row["extractor"]):
             continue  # and neither have those of a GAN that learnt what it is judged by
         by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)

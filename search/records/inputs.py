@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from search.records.results import is_final, read_rows
-from search.records.study import MOST_TRIALS, StudyPaths, StudySpec, closed, open_study
+from search.records.study import StudyPaths, StudySpec, closed, open_study
 from spaces.errors import UserError
 from trainables.images.domains import open_domain
 from trainables.running.given import ChangedDataError
@@ -67,7 +67,7 @@ def _unfinished(home: Home, kind: Kind, name: str) -> Iterator[tuple[StudySpec, 
         except UserError:
             continue
         named = (spec.target, *spec.domains) if kind == "domain" else spec.sources
-        if name in named and not closed(paths) and (through := _through(paths)) < (spec.trials or MOST_TRIALS):
+        if name in named and not closed(paths) and (through := _through(paths)) < spec.most_trials:
             yield spec, through
 
 

@@ -20,6 +20,9 @@ DEFAULT_TRIALS = 24
 
 MOST_TRIALS = 1_000_000
 
+LIMITS = ("hours", "core_hours", "gpu_hours", "until_gain")
+"""The fields of a spec that end a search before all its trials are through."""
+
 AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -84,8 +87,13 @@ class StudySpec(Config):
 
     @property
     def limited(self) -> bool:
-        """Whether something else than the number of trials ends the search."""
-        return any((self.hours, self.core_hours, self.gpu_hours, self.until_gain))
+        """Whether something else than the number of trials may end the search."""
+        return any(getattr(self, name) for name in LIMITS)
+
+    @property
+    def most_trials(self) -> int:
+        """How many configurations are tried at most."""
+        return self.trials or MOST_TRIALS
 
     def of_trials(self, count: int) -> str:
         """ "5 of 24 trials", or "5 trials" where their number has no limit."""

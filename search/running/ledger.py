@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from search.proposals import load_space
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, row_columns, write_trial
-from search.records.study import MOST_TRIALS, StudyPaths, StudySpec, close, closed
+from search.records.study import StudyPaths, StudySpec, close, closed
 from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
 from search.running.suggested import first_trials, planned, suggested_config
@@ -63,8 +63,11 @@ class Ledger:
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.spec.sampler == "transfer":
-            return sampler_of(self.spec, self.space, self.paths, planned(self.spec, self.space))
+            return self._informed_sampler()
         return sampler(self.spec, len(self._journal.trials()))
+
+    def _informed_sampler(self) -> TransferSampler:
+        return sampler_of(self.spec, self.space, self.paths, planned(self.spec, self.space))
 
     @property
     def through(self) -> int:
@@ -74,7 +77,7 @@ class Ledger:
     @property
     def to_do(self) -> int:
         """How many trials the study still owes: unfinished ones, and those not asked for yet; none once it is closed."""
-        return 0 if self._closed else max(0, (self.spec.trials or MOST_TRIALS) - self._finished)
+        return 0 if self._closed else max(0, self.spec.most_trials - self._finished)
 
     def close(self, why: str) -> None:
         """No more trials are wanted: those that run, or ran when an earlier run was killed, count as stopped here."""
@@ -88,7 +91,8 @@ class Ledger:
     def outlook(self, trials: int) -> Outlook | None:
         """What so many more trials would gain, by what this study and earlier ones tell; None before anything came through."""
         if self._foresight is None:
-            self._foresight = sampler_of(self.spec, self.space, self.paths, planned(self.spec, self.space))
+            own = self.study.sampler
+            self._foresight = own if isinstance(own, TransferSampler) else self._informed_sampler()
         return self._foresight.outlook(self._journal.trials(), trials)
 
     def ask(self) -> tuple[int, TrialConfig] | None:

@@ -2,12 +2,12 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt, ValidationError, model_validator
+from pydantic import PositiveInt, model_validator
 
 from spaces.config import SCRATCH
 from spaces.methods.finetune import CENTRED, FinetuneConfig, GanConfig
-from spaces.networks import classes_of
-from spaces.records import Config, complaints
+from spaces.methods.from_source import BesideFinetuneConfig
+from spaces.records import Config
 
 
 class Projection(Config):
@@ -19,7 +19,7 @@ class Projection(Config):
     """Pixels along a side that images are resized to for that network; a multiple of 32."""
 
 
-class ProjectedConfig(GanConfig):
+class ProjectedConfig(BesideFinetuneConfig):
     """A generator that trains, from a source model's or from random weights, against a critic on pretrained features.
 
     The critic is new: a source's has nothing to say of such features. As they are those of FD, KD and all that is measured by
@@ -42,18 +42,12 @@ class ProjectedConfig(GanConfig):
         return FinetuneConfig(**{name: getattr(self, name) for name in shared}, transfer={"parts": self.parts})
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _is_trained_without_a_penalty(self) -> Self:
         if self.loss.name not in CENTRED or self.loss.penalty:
             raise ValueError(
                 f"a projected critic is trained by loss/name={' or '.join(map(repr, CENTRED))} with loss/penalty=0, got "
                 f"{self.loss.name!r} with {self.loss.penalty:g}"
             )
-        if classes_of(self.network) is not None:
-            raise ValueError(f"method {self.method!r} trains no conditional GAN; leave network/classes out")
         if self.projection.input_size % 32:
             raise ValueError(f"projection/input_size={self.projection.input_size} is no multiple of 32")
-        try:
-            self.finetuning  # noqa: B018
-        except ValidationError as error:
-            raise ValueError(complaints(error).removeprefix("config: ")) from None
         return self

@@ -53,6 +53,14 @@ def get(server, path="/", **headers):
     return answer, body
 
 
+def test_a_search_of_so_many_hours_has_no_bar_of_trials(new_study):
+    study = new_study(trials=None, hours=2.0)
+    study.trial(0, "mdi", "both", [90, 80])
+    body = LivePage(study.home, study.paths, study.spec).rendered("now").decode()
+    assert "<title>1 phosphor-1: report of a search</title>" in body
+    assert "<progress" not in body and "None" not in body.partition("<main")[0]
+
+
 def test_the_page_shows_progress_and_the_report(served):
     answer, page = get(served[1])
     assert (answer.status, answer.getheader("Cache-Control")) == (200, "no-store")

@@ -21,7 +21,7 @@ from trainables.machine.randomness import random_numbers
 from trainables.methods.finetuning.families import real_batches
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.methods.method import Given, Method, Needs
-from trainables.metrics.features import lite0, lite0_maps, resize
+from trainables.metrics.features import lite0, lite0_inputs, lite0_maps
 from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
 from trainables.networks.sampling import ZSampler
@@ -53,10 +53,7 @@ class ProjectedCritic(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
-        pixels = resize((images.float() + 1) * 127.5, self.size)
-        maps = lite0_maps(
-            self._network[0], ((pixels - 127) / 128).contiguous(memory_format=torch.channels_last), BLOCKS
-        )
+        maps = lite0_maps(self._network[0], lite0_inputs((images.float() + 1) * 127.5, self.size), BLOCKS)
         logits = [head(each).flatten(1) for head, each in zip(self.heads, self._projected(maps), strict=False)]
         together: Tensor = torch.cat(logits, 1).flatten()
         return together

@@ -52,7 +52,7 @@ def difference(wanted: list[Tensor], found: list[Tensor]) -> Tensor:
 
 def lite0_features(device: torch.device) -> FeatureMaps:
     """The maps of EfficientNet-Lite0, whose weights take no gradients."""
-    network = lite0(MAPS_SIZE, device)[0].requires_grad_(False)
+    network = lite0(MAPS_SIZE, device)[0]
     return lambda images: lite0_maps(network, lite0_inputs((images + 1) * 127.5, MAPS_SIZE), MAPS_BLOCKS)
 
 

@@ -57,9 +57,7 @@ def sampled_and_trained(found: Iterable[str]) -> tuple[str, str | None]:
     averages = [prefix for prefix in every if _OF_AN_AVERAGE.search(prefix.lower())]
     others = [prefix for prefix in every if prefix not in averages]
     if len(averages) > 1 or len(others) > 1:
-        raise UnreadableError(
-            f"it has {len(every)} generators, {', '.join(map(repr, every))[:200]}; give a --key-map that keeps one"
-        )
+        raise _too_many(every, "generator")
     if averages:
         return averages[0], next(iter(others), None)
     return others[0], None
@@ -69,10 +67,14 @@ def only(found: Iterable[str], what: str) -> str | None:
     """The one prefix, None if there is none; UnreadableError if there are more."""
     every = list(found)
     if len(every) > 1:
-        raise UnreadableError(
-            f"it has {len(every)} {what}s, {', '.join(map(repr, every))[:200]}; give a --key-map that keeps one"
-        )
+        raise _too_many(every, what)
     return next(iter(every), None)
+
+
+def _too_many(prefixes: list[str], what: str) -> UnreadableError:
+    return UnreadableError(
+        f"it has {len(prefixes)} {what}s, {', '.join(map(repr, prefixes))[:200]}; give a --key-map that keeps one"
+    )
 
 
 def floats(tensors: Mapping[str, Lazy]) -> dict[str, Tensor]:

@@ -30,8 +30,13 @@ GROUP = 4
 _BASE, _SIDE = "_init_kwargs.", "synthesis.b4.conv1."
 _FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 _CONSTANT = ("resample_filter",)
-_RATE = 0.01
+RATE = 0.01
 """Of a mapping network's layers."""
+_ARGUMENTS: Mapping[str, Plain] = {
+    "mapping_kwargs.lr_multiplier": RATE,
+    "mapping_kwargs.activation": "lrelu",
+    "img_channels": 3,
+}
 
 
 def stylegan2(contents: Contents) -> Description | None:
@@ -47,7 +52,7 @@ def stylegan2(contents: Contents) -> Description | None:
     clamp = contents.value(
         f"{sampled}{_BASE}synthesis_kwargs.conv_clamp", f"{sampled}{_BASE}conv_clamp", f"{sampled}{_SIDE}conv_clamp"
     )
-    _check_arguments(contents, sampled)
+    check_arguments(contents, f"{sampled}{_BASE}", _ARGUMENTS)
     group = maps = None
     if critic is not None:
         group = contents.value(f"{critic}{_BASE}epilogue_kwargs.mbstd_group_size", f"{critic}b4.mbstd.group_size")
@@ -113,15 +118,10 @@ def _weights(contents: Contents, prefix: str) -> dict[str, Lazy]:
     return {name: tensor for name, tensor in found.items() if re.match(r"(synthesis|mapping|b\d+)\.", name)}
 
 
-def _check_arguments(contents: Contents, prefix: str) -> None:
-    """UnreadableError if the generator was made with settings that no network here has."""
-    known: Mapping[str, Plain] = {
-        "mapping_kwargs.lr_multiplier": _RATE,
-        "mapping_kwargs.activation": "lrelu",
-        "img_channels": 3,
-    }
+def check_arguments(contents: Contents, prefix: str, known: Mapping[str, Plain]) -> None:
+    """UnreadableError if the generator was made with other arguments than the known ones, which networks here have."""
     for argument, expected in known.items():
-        found = contents.value(f"{prefix}{_BASE}{argument}")
+        found = contents.value(f"{prefix}{argument}")
         if found is not None and found != expected:
             raise UnreadableError(f"it was made with {argument}={found!r:.40}, and networks here have {expected!r}")
 

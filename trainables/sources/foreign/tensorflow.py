@@ -8,12 +8,13 @@ from torch import Tensor
 
 from trainables.sources.foreign.contents import Contents, Plain
 from trainables.sources.foreign.description import Description, floats
-from trainables.sources.foreign.stylegan2 import described, unused
+from trainables.sources.foreign.stylegan2 import RATE, check_arguments, described, unused
 from trainables.sources.foreign.tensors import UnreadableError
 
 OLDEST = 4
 """The version of a network's pickle with which StyleGAN2 began."""
 WHOLE_BATCH = 1024
+_ARGUMENTS: Mapping[str, Plain] = {"mapping_lrmul": RATE, "num_channels": 3, "mapping_nonlinearity": "lrelu"}
 _ANCHOR = "synthesis.4x4/Const/const"
 _LEAVES: Mapping[str, str] = {
     "weight": "weight",
@@ -45,7 +46,7 @@ def tensorflow(contents: Contents) -> Description | None:
     version = contents.value(f"{sampled}version")
     if type(version) is int and version < OLDEST:
         raise UnreadableError(f"its networks are of version {version}, and StyleGAN2's begin with {OLDEST}")
-    _check_arguments(contents, sampled)
+    check_arguments(contents, f"{sampled}static_kwargs.", _ARGUMENTS)
     clamp = contents.value(f"{sampled}synthesis.static_kwargs.conv_clamp", f"{sampled}static_kwargs.conv_clamp")
     told: dict[str, Plain | None] = {"conv_clamp": clamp}
     if critic is not None:
@@ -59,15 +60,6 @@ def tensorflow(contents: Contents) -> Description | None:
         told,
         {},
     )
-
-
-def _check_arguments(contents: Contents, prefix: str) -> None:
-    """UnreadableError if the generator was made with settings that no network here has."""
-    known: Mapping[str, Plain] = {"mapping_lrmul": 0.01, "num_channels": 3, "mapping_nonlinearity": "lrelu"}
-    for argument, expected in known.items():
-        found = contents.value(f"{prefix}static_kwargs.{argument}")
-        if found is not None and found != expected:
-            raise UnreadableError(f"it was made with {argument}={found!r:.40}, and networks here have {expected!r}")
 
 
 def _generator(contents: Contents, prefix: str) -> dict[str, Tensor]:

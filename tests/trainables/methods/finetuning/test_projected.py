@@ -101,6 +101,11 @@ def test_what_does_not_fit_is_refused(fields: dict[str, object], said: str) -> N
         ProjectedConfig.parse({**GIVEN, **fields}, "test")
 
 
+def test_a_search_of_conditional_gans_has_none(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    with pytest.raises(UserError, match="method 'projected' trains no conditional GAN; leave --conditional out"):
+        resolve_study(home, "dots", "projected_critic", sources="seed-7", metric="iw", conditional=True)
+
+
 def test_a_search_goes_by_other_features(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     with pytest.raises(UserError, match=r"method 'projected' trains by the features .* search with --metric iw"):
         resolve_study(home, "dots", "projected_critic", sources="seed-7")
