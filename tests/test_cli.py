@@ -169,7 +169,7 @@ MISTAKES = {
     "sample nope -o {tmp}/grid.png": "unknown study 'nope'",
     "sample nope -o {tmp}/grid.jpg": "FILE.png (a grid), FILE.npz, or a new folder",
     "sample nope -o {tmp}/grid.gif": "would be a film; give --interpolate 16 too",
-    "sample nope -o {tmp}/walk.mp4 --interpolate 8": "ffmpeg -i FILE.gif -pix_fmt yuv420p walk.mp4",
+    "sample nope -o {tmp}/walk.mp4": "would be a film; give --interpolate 16 too",
     "sample nope -o {tmp}/walk.gif --interpolate 8 --inputs {tmp}": "a walk leads from noise to noise",
     "sample nope -o {tmp}/walk.gif --interpolate 1": "'--interpolate'",
     "export nope -o {tmp}/out": "unknown study 'nope'",

@@ -304,7 +304,8 @@ def status(
 def sample(
     study: StudyTrial,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, or a new folder.")
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, .mp4, or a new folder."),
     ],
     n: Annotated[
         int | None,
@@ -327,7 +328,9 @@ def sample(
     ] = 1.0,
     interpolate: Annotated[
         int | None,
-        typer.Option(min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif is a film."),
+        typer.Option(
+            min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif and .mp4 are films."
+        ),
     ] = None,
     home: HomeOption = None,
 ) -> None:
