@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --max-images 4608 --trials 12 --name demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 # The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise). They
 # start clusters and kill processes while a clock runs: one that fails is named, and run once more.

@@ -1,6 +1,7 @@
 """What holds for every method, whatever it does: a method that is not in `CASES`, or breaks a promise, fails here."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,7 +177,9 @@ COMMON = {
     "budget": {"images": 32, "eval_every_images": 16},
 }
 
-EVERY_CASE = pytest.mark.parametrize("case", CASES)
+EVERY_CASE = pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.xdist_group(case)) for case in CASES]
+)  # the tests of a case run in one process, which trains it once
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS)
 
 
@@ -218,13 +221,58 @@ def rings(home: Home) -> None:
     write_domain(home.domain("rings"), images, np.full(30, -1), np.arange(30) < 10, origin="test", resizer="none")
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a case's trial gave, unbroken and broken off, and where its files are."""
+
+    unbroken: list[Evaluation]
+    resumed: list[Evaluation]
+    folder: Path
+
+    @property
+    def files(self) -> tuple[TrialFiles, TrialFiles]:
+        """Of the unbroken trial, and of the other."""
+        return files_in(self.folder / "unbroken"), files_in(self.folder / "broken")
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what no test changes, and so is made once a process."""
+    return tmp_path_factory.mktemp("once")
+
+
 @pytest.fixture(autouse=True)
-def shelf(home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]) -> None:
+def shelf(home: Home, once: Path, request: pytest.FixtureRequest) -> None:
+    if (once / "home").exists():
+        shutil.copytree(once / "home", home.root, dirs_exist_ok=True)
+        return
+    request.getfixturevalue("tiny_domain")
+    new_source = request.getfixturevalue("new_source")
     new_source("seed-7"), new_source("seed-8", seed=8)
     new_source("plain", family="dcgan")
     new_source("styles", **STYLEGAN2)
     rings(home)
     new_source("by-class", classes=3)
+    shutil.copytree(home.root, once / "home")
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Trained]:
+    return {}
+
+
+@pytest.fixture
+def trained(shelf: None, once: Path, known: dict[str, Trained]) -> Callable[[str], Trained]:
+    """Trains a case's trial, whole and broken off, once a process."""
+
+    def of(case: str) -> Trained:
+        if case not in known:
+            folder, home = once / case, Home.find(once / "home")
+            unbroken, resumed = run(case, home, folder / "unbroken"), run_broken(case, home, folder / "broken")
+            known[case] = Trained(unbroken, resumed, folder)
+        return known[case]
+
+    return of
 
 
 def test_every_method_has_a_case_here() -> None:
@@ -241,23 +289,24 @@ def test_a_config_says_which_method_it_is_of(method: str) -> None:
 
 
 @EVERY_CASE
-def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(case: str, home: Home, tmp_path: Path) -> None:
-    unbroken, resumed = run(case, home, tmp_path / "a"), run_broken(case, home, tmp_path / "b")
-    assert len(unbroken) == (2 if CASES[case].moves else 1)
-    assert numbers(unbroken) == numbers(resumed)
-    one, other = (last_state(files_in(tmp_path / name)) for name in "ab")
+def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
+    case: str, home: Home, trained: Callable[[str], Trained]
+) -> None:
+    found = trained(case)
+    assert len(found.unbroken) == (2 if CASES[case].moves else 1)
+    assert numbers(found.unbroken) == numbers(found.resumed)
+    one, other = (last_state(files) for files in found.files)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    samples = [draw(home, files_in(tmp_path / name).model, 8, seed=1).images for name in "ab"]
+    samples = [draw(home, files.model, 8, seed=1).images for files in found.files]
     assert torch.equal(*samples)
 
 
 @EVERY_CASE
 def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
-    case: str, home: Home, tmp_path: Path
+    case: str, home: Home, tmp_path: Path, trained: Callable[[str], Trained]
 ) -> None:
-    run(case, home, tmp_path / "trial")
-    files, learner = files_in(tmp_path / "trial"), learner_of(case, home)
+    files, learner = trained(case).files[0], learner_of(case, home)
     restore(learner, files, config_of(case))
     expected = learner.sample(8, seed=3).images
     assert expected.shape == (8, 3, 32, 32) and expected.dtype == torch.uint8
@@ -287,12 +336,13 @@ def test_a_step_changes_what_it_should_and_gives_finite_scalars(case: str, home:
 
 
 @EVERY_CASE
-@pytest.mark.parametrize("train", [run, run_broken])
+@pytest.mark.parametrize("way", ["unbroken", "resumed"])
 def test_losses_arrive_in_the_table_under_their_own_names(
-    case: str, home: Home, tmp_path: Path, train: Callable[[str, Home, Path], list[Evaluation]]
+    case: str, tmp_path: Path, way: str, trained: Callable[[str], Trained]
 ) -> None:
-    found = train(case, home, tmp_path / "trial")
-    assert [row.losses for row in found] == [row.losses for row in recorded(files_in(tmp_path / "trial"))]
+    known = trained(case)
+    found, files = (known.unbroken, known.files[0]) if way == "unbroken" else (known.resumed, known.files[1])
+    assert [row.losses for row in found] == [row.losses for row in recorded(files)]
     config, table = config_of(case), tmp_path / "table"
     table.mkdir()
     rows = [evaluation.row() for evaluation in found]
