@@ -259,6 +259,7 @@ def test_domains_are_added_listed_shown_and_removed(run: Run, tmp_path: Path) ->
     assert json.loads(run("domains list --json")[1]) == []
 
 
+@pytest.mark.slow
 def test_a_source_model_is_trained_exported_and_added_again(run: Run, tiny_domain: str, tmp_path: Path) -> None:
     code, said, _ = run("sources train dots --max-images 160 --threads 1")
     assert (code, "160 images seen" in said) == (0, True)
@@ -348,6 +349,7 @@ SLOW = {TRAIN: pytest.mark.ray}  # no Ray in it, but seconds of another process
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, marks=SLOW.get(line, ())) for line in INTERRUPTED])
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
     if "dots" in line:
         config = request.getfixturevalue("tiny_config")(budget={"images": 8_000, "eval_every_images": 16})
@@ -455,6 +457,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("line", NEEDED)
+@pytest.mark.slow
 def test_what_an_unfinished_study_needs_is_replaced_and_removed_by_force_alone(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path, line: str
 ) -> None:
@@ -499,6 +502,7 @@ READING = (
 )
 
 
+@pytest.mark.slow
 def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is_refused(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
 ) -> None:
@@ -540,6 +544,7 @@ def test_strangers_in_the_home_s_folders_stop_no_verb(
     assert run("status --json")[1] == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_study_whose_ranking_failed_is_none_and_the_same_command_begins_it(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:

@@ -93,6 +93,7 @@ def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path:
     assert "Source domain grey: licence **unknown**" in card and "pipeline_tag: image-to-image" in card
 
 
+@pytest.mark.slow
 def test_the_report_shows_source_images_and_what_became_of_them(translated: str, run: Run, tmp_path: Path) -> None:
     code, _, said = run(f"report {translated} -o {tmp_path / 'r.html'}")
     assert code == 0, said
