@@ -116,6 +116,19 @@ class Translator(Config):
     """Of the side in the critic: 2 see patches of 34 pixels, 3 (the paper's) of 70."""
 
 
+class StarTranslator(Config):
+    """StarGAN's translator into any of several domains, number 0 being the target, and its critic (Choi et al. 2018)."""
+
+    family: Literal["stargan"] = "stargan"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side, which the critic's depth follows."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving (64 in the paper)."""
+    blocks: Annotated[int, Field(ge=0, le=20)] = 3
+    """Residual blocks of the translator: 6 in the paper, of 128 pixels."""
+    domains: Annotated[int, Field(ge=2, le=1_000)] = 2
+
+
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -139,11 +152,18 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
+AnyPart = AnyNetwork | Translator | StarTranslator
+"""What a model is made of, to Python."""
+
 ModelNetwork = Annotated[
-    Annotated[NetworkConfig, Tag("from z")] | Annotated[Translator, Tag("from images")],
-    Discriminator(lambda network: "from images" if _family(network) == f"{KIND}translator" else "from z"),
+    Annotated[NetworkConfig, Tag(f"{KIND}from z")]
+    | Annotated[Translator, Tag(f"{KIND}translator")]
+    | Annotated[StarTranslator, Tag(f"{KIND}stargan")],
+    Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's, or a translator."""
+
+_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan"))
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -155,7 +175,7 @@ def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: AnyNetwork | Translator) -> int | None:
+def classes_of(network: AnyPart) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
     return network.classes if isinstance(network, Resnet | Dcgan | StyleGAN2Config) else None
 
@@ -170,14 +190,14 @@ def unconditional(network: AnyNetwork) -> AnyNetwork:
     return network.model_copy(update={"classes": None}) if isinstance(network, StyleGAN2Config) else network
 
 
-def conditional(network: AnyNetwork | Translator, classes: int) -> AnyNetwork:
+def conditional(network: AnyPart, classes: int) -> AnyNetwork:
     """The same network, conditional on so many classes; UserError for a family that has no such form."""
     if not isinstance(network, Resnet | StyleGAN2Config):
         raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet' or 'stylegan2'")
     return network.model_copy(update={"classes": classes})
 
 
-def conditions(network: AnyNetwork | Translator) -> str | None:
+def conditions(network: AnyPart) -> str | None:
     """ "10 classes by norm"; None of a network without conditions."""
     classes = classes_of(network)
     if classes is None:
@@ -186,9 +206,9 @@ def conditions(network: AnyNetwork | Translator) -> str | None:
     return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else by[network.family]}"
 
 
-def told(network: AnyNetwork | Translator) -> str:
+def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
-    if isinstance(network, Translator):
+    if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
     plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
     told_of = conditions(network)
