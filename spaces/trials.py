@@ -9,6 +9,7 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
+from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
@@ -39,6 +40,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
     "stargan": StarGanConfig,
+    "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""

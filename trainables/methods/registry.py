@@ -11,6 +11,7 @@ from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.combogan import COMBOGAN
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
@@ -70,5 +71,6 @@ METHODS: Mapping[str, Method] = {
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
     "stargan": STARGAN,
+    "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
 }
