@@ -88,7 +88,7 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
 
 def hint(home: Home, spec: StudySpec) -> str | None:
     """A line on the earlier trials that proposals could go by, where there are enough and the study does not go by them."""
-    if spec.sampler != "tpe":
+    if spec.sampler != "tpe" or spec.front:
         return None
     telling = _telling(home, spec)
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)

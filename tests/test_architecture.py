@@ -28,6 +28,8 @@ FLOORS = {
         "records",
         "prediction",
         "picking",
+        "fronts",
+        "goals",
         "ranking",
         "proposals",
         "sampling",
@@ -50,6 +52,7 @@ RAY = (
     "trainables/running/tune_entry.py",
     "trainables/running/source_workers.py",
     "search/running/tune.py",
+    "search/running/stopping.py",
     "search/running/tracking.py",
     "search/running/jobs.py",
 )

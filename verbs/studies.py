@@ -47,7 +47,13 @@ def search(
         typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]", rich_help_panel=STUDY),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="fd|kd|iw|fid|kid", help="What to go by. [default: fd]", rich_help_panel=STUDY)
+        str | None,
+        typer.Option(
+            metavar="fd|kd|iw|fid|kid|A,B",
+            callback=given,
+            help="What to go by; of several, as fd,iw or fd,seconds, the front. [default: fd]",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler.", rich_help_panel=STUDY)] = 0,
     concurrency: Annotated[
@@ -73,8 +79,8 @@ def search(
     sampler: Annotated[
         str,
         typer.Option(
-            metavar="tpe|transfer|random|grid",
-            help="How trials are proposed; transfer goes by earlier ones.",
+            metavar="tpe|transfer|nsga2|random|grid",
+            help="How trials are proposed; transfer goes by earlier ones, nsga2 is for a front.",
             rich_help_panel=STUDY,
         ),
     ] = "tpe",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.tables import NO_SCORE, last_rows, trained_nothing
-from search.records.study import StudySpec
+from search.records.study import StudySpec, rung_images
 from spaces.protocol import Metric
 
 
@@ -56,17 +56,6 @@ def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
             for i, mark in enumerate(marks)
         ]
     )
-
-
-def rung_images(spec: StudySpec) -> list[int]:
-    """Images seen at which ASHA decides who goes on, and the budget."""
-    budget = spec.base.budget
-    marks = []
-    rung = budget.eval_every_images
-    while spec.early_stopping and rung < budget.images:
-        marks.append(rung)
-        rung *= spec.reduction_factor
-    return [*marks, budget.images]
 
 
 def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:

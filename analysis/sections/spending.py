@@ -6,9 +6,10 @@ import pandas as pd
 
 from analysis.figures.lines import best_so_far as best_plot
 from analysis.figures.lines import fates
-from analysis.findings.spending import best_so_far, device_hours, rung_images, rungs, whole_cost
+from analysis.findings.spending import best_so_far, device_hours, rungs, whole_cost
 from analysis.page import Block, Plot, Section, plural, sheet, text
 from analysis.study_data import StudyData, of_each
+from search.records.study import rung_images
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -54,7 +55,7 @@ def _block(study: StudyData) -> Block:
         f"{study.unit[0].upper()}{study.unit[1:]} are of wall time, evaluation included, added up in the order of the trials' "
         "numbers, as if one had run after another."
     ]
-    if study.spec.early_stopping:
+    if study.spec.early_stopping and not study.spec.front:
         notes.append(
             f"ASHA looks at a trial at each rung, and lets it go on while it is among the best 1/{study.spec.reduction_factor} "
             "that came so far; the first trial from scratch always goes on, as what transfer is compared with."
