@@ -36,6 +36,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "trials": trials or spec.trials,
         "seed": spec.seed,
         "sampler": spec.sampler,
+        "stop": spec.stopping,
         "metric": ",".join(spec.goals),
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,
@@ -61,6 +62,7 @@ def short_command(spec: StudySpec, *, name: str) -> str:
     options = {
         "space": spec.space,
         "sampler": spec.sampler if spec.sampler != "tpe" else None,
+        "stop": spec.stopping if spec.stopping != "asha" else None,
         "metric": ",".join(spec.goals) if spec.goals != ("fd",) else None,
         "target-images": spec.base.data.target_images,
         "max-images": spec.base.budget.images,

@@ -15,7 +15,7 @@ from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
-from search.resources import check_limits, check_sampler, shares
+from search.resources import check_limits, check_sampler, check_stopping, shares
 from search.source_domains import find_domains, measuring_translations
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
@@ -134,6 +134,7 @@ def resolve_study(
             "--workers-per-trial that divides it"
         )
     check_sampler(spec)
+    check_stopping(spec)
     check_limits(spec)
     if spec.sampler == "grid":
         cells = len(grid(spec, space))

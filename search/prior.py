@@ -82,7 +82,7 @@ def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
 def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
     """Write down what a study begins from, unless that was done or it goes by nothing."""
     fetch(paths.prior)
-    if (spec.sampler == "transfer" or spec.until_gain) and not paths.prior.is_file():
+    if (spec.sampler == "transfer" or spec.until_gain or spec.stopping == "curves") and not paths.prior.is_file():
         write_table(paths.prior, table_of(_telling(home, spec)))
 
 

@@ -37,6 +37,21 @@ def check_sampler(spec: StudySpec) -> None:
         raise UserError("--sampler nsga2 searches a front; give two metrics, as --metric fd,iw, or --sampler tpe")
 
 
+def check_stopping(spec: StudySpec) -> None:
+    """UserError if trials can't be stopped by their curves."""
+    if spec.stopping != "curves":
+        return
+    if not spec.early_stopping:
+        raise UserError("--stop curves: early stopping is off; leave out --no-early-stopping")
+    if spec.front:
+        raise UserError(f"--stop curves goes by one metric, not by {' and '.join(spec.front)}; leave it out, for ranks")
+    if spec.metric not in PICKED_BY:
+        raise UserError(
+            f"--stop curves: curves are carried on as ratios, which {spec.metric} has none of; give --metric "
+            f"{'|'.join(PICKED_BY)}, or leave it out"
+        )
+
+
 def check_limits(spec: StudySpec) -> None:
     """UserError if the search has a limit that can't be reached."""
     if spec.gpu_hours and not spec.gpus_per_worker:

@@ -38,6 +38,7 @@ FLOORS = {
         "resources",
         "launch",
         "prior",
+        "curve_stopping",
         "transfer_sampler",
         "recommendation",
         "regret",

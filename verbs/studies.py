@@ -97,7 +97,15 @@ def search(
             rich_help_panel=STUDY,
         ),
     ] = None,
-    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
+    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early.", rich_help_panel=STUDY)] = True,
+    stop: Annotated[
+        str,
+        typer.Option(
+            metavar="asha|curves",
+            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost.",
+            rich_help_panel=STUDY,
+        ),
+    ] = "asha",
     confirm: Annotated[
         int,
         typer.Option(
@@ -196,6 +204,7 @@ def search(
             seed=seed,
             sampler=sampler,
             early_stopping=early_stopping,
+            stopping=stop,
             concurrency=concurrency,
             threads_per_trial=threads_per_trial,
             workers_per_trial=workers_per_trial,

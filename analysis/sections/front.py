@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.figures.lines import covered as covered_plot
 from analysis.figures.scatter import trade_off
 from analysis.findings.covering import BEYOND, covered
-from analysis.page import Block, Plot, Section, listed, plural, sheet, text
+from analysis.page import Block, Plot, Section, plural, sheet, text
 from analysis.study_data import StudyData, of_each
 from search.fronts import Member, exchanges
 
@@ -69,10 +69,8 @@ def _said(study: StudyData, spent: pd.DataFrame) -> str:
     near = spent[spent["covered"] >= 0.95 * share].iloc[0]
     hours = float(spent["hours"].iloc[-1])
     when = f", 95 % of that after {near['hours'] / hours:.0%} of the cost" if hours else ""
-    return (
-        f"{int(spent['front'].sum())} of {plural(through, 'trial')} to the end are on the front of {listed(labels)}; it covers "
-        f"{share:.0%} of their space{when}."
-    )
+    on_front = f"{int(spent['front'].sum())} of {plural(through, 'trial')} to the end"
+    return f"{on_front} are on the front of {' and '.join(labels)}; it covers {share:.0%} of their space{when}."
 
 
 def _exchanged(study: StudyData, front: pd.DataFrame) -> list[str]:

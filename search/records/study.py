@@ -44,7 +44,9 @@ class StudySpec(Config):
     front: tuple[str, ...] = ()
     """The goals of which a front is searched, the protocol's first metric first; none where that is gone by alone."""
     early_stopping: bool = True
-    """Whether ASHA (arXiv:1810.05934) stops bad trials early, by images seen; without it all spend their budget."""
+    """Whether bad trials are stopped early, by images seen; without it all spend their budget."""
+    stopping: Literal["asha", "curves"] = "asha"
+    """What stops them: rank at rungs (ASHA, arXiv:1810.05934), or what their learning curves promise for what that costs."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """ASHA keeps the best 1 / reduction_factor of the trials at each rung."""
     concurrency: AtOnce = 1
@@ -132,7 +134,7 @@ def rung_images(spec: StudySpec) -> list[int]:
     rung = budget.eval_every_images
     while spec.early_stopping and rung < budget.images:
         marks.append(rung)
-        rung *= spec.reduction_factor
+        rung = budget.next_evaluation(rung) if spec.stopping == "curves" else rung * spec.reduction_factor
     return [*marks, budget.images]
 
 
@@ -169,6 +171,11 @@ class StudyPaths:
     def closing(self) -> Path:
         """The file that says, as JSON, why a study is complete before all its trials are through; it is there then."""
         return self.root / "closing.json"
+
+    @property
+    def beliefs(self) -> Path:
+        """The file with what was believed of trials when it was decided whether they go on, a line of JSON each."""
+        return self.root / "beliefs.jsonl"
 
     @property
     def journal(self) -> Path:

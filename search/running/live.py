@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.fronts import Member, front_of
+from search.fronts import Member, front_of, labelled
 from search.picking.arms import Arm
 from search.records.journal import is_score
 from search.records.results import score_of
@@ -103,7 +103,8 @@ class View:
             best = self._best
             return f"best so far: {self._spec.metric} {best[0]:.4g}, {best[1]}" if best else "no evaluation yet"
         front = front_of(self._complete, self._spec.goals)
-        members = "; ".join(each.said([GOALS[name] for name in self._spec.goals]) for each in front)
+        goals = labelled(self._spec.goals, self._spec.base.protocol.extractor)
+        members = "; ".join(each.said(goals) for each in front)
         return f"front so far, of {len(self._complete)} to the end: {members}" if front else "no trial to its end yet"
 
     def lost(self, number: int, times: int, limit: int, reason: str) -> None:

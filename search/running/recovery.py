@@ -39,7 +39,15 @@ def read_finished(
 
     Files that are missing or damaged are written again from the trials' checkpoints.
     """
-    columns = ("status", "source", "method", "transfer/parts", "images_seen", *map(column_of, spec.goals))
+    columns = (
+        "status",
+        "source",
+        "method",
+        "transfer/parts",
+        "images_seen",
+        "wall_seconds",
+        *map(column_of, spec.goals),
+    )
     found = {}
     for trial in journal.trials():
         if trial.state.is_finished():

@@ -1,11 +1,12 @@
-"""What stops a search's poor trials early, by images seen: ASHA by one score, or its like for a front.
+"""What stops a search's poor trials early, by images seen: ASHA by one score, its like for a front, or what curves promise.
 
-Either is told of the trials that an earlier run finished. The first trial from scratch spends its whole budget, because transfer
+Each is told of the trials that an earlier run finished. The first trial from scratch spends its whole budget, because transfer
 is compared with it, and no trial is stopped at an evaluation that an earlier run judged already, before later ones came out
 better.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +17,15 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
+from search.curve_stopping import CurveStopping, note_belief
 from search.fronts import Floats, costs_of, places
+from search.picking.arms import Arm
+from search.prior import prior_of
 from search.records.journal import is_score
 from search.records.results import score_of
-from search.records.study import StudySpec, rung_images
+from search.records.study import StudyPaths, StudySpec, rung_images
 from search.running.ledger import Ledger
+from spaces.trials import parse_trial_json
 
 
 def scheduler_of(ledger: Ledger) -> TrialScheduler:
@@ -28,9 +33,10 @@ def scheduler_of(ledger: Ledger) -> TrialScheduler:
     spec = ledger.spec
     if not spec.early_stopping:
         return FIFOScheduler()
-    scheduler = FrontHalving(spec) if spec.front else _asha(spec)
+    scheduler = _curves(ledger) if spec.stopping == "curves" else FrontHalving(spec) if spec.front else _asha(spec)
     for number, rows in ledger.earlier.items():
-        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config={})  # all that a scheduler looks at
+        known = {"number": number, "evaluated": spec.base.budget.images}  # all that a scheduler looks at
+        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config=known)
         controller: Any = None
         scheduler.on_trial_add(controller, trial)
         for row in rows:
@@ -38,6 +44,12 @@ def scheduler_of(ledger: Ledger) -> TrialScheduler:
                 scheduler.on_trial_result(controller, trial, row)
         scheduler.on_trial_remove(controller, trial)
     return scheduler
+
+
+def _curves(ledger: Ledger) -> "Curves":
+    spec, paths = ledger.spec, ledger.paths
+    earlier = prior_of(spec, paths).curves
+    return Curves(CurveStopping(spec.target, spec.base.budget.images, earlier, spec.base), spec.metric, paths)
 
 
 def _spared(trial: Any, images: int) -> bool:
@@ -92,3 +104,25 @@ class FrontHalving(FIFOScheduler):
         ahead = int(places(np.array(list(seen.values())))[-1])
         goes_on = ahead * self._factor < max(1, before) or _spared(trial, images)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+
+class Curves(FIFOScheduler):
+    """Stops a trial at whatever evaluation its learning curve promises too little, and writes down what was believed."""
+
+    def __init__(self, judge: CurveStopping, metric: str, paths: StudyPaths) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._judge, self._metric, self._paths = judge, metric, paths
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        images, score = result.get("images_seen"), score_of(result, self._metric)
+        if images is None or not is_score(score) or score <= 0:
+            return TrialScheduler.CONTINUE
+        given = trial.config.get("config")
+        arm = Arm.of(parse_trial_json(given, "a trial")) if given else Arm.of_row(result)
+        seconds = result.get("wall_seconds") or 0.0
+        believed = self._judge.see(trial.config["number"], arm, images, score, seconds)
+        if believed is None or images <= trial.config.get("evaluated", 0):
+            return TrialScheduler.CONTINUE
+        believed = replace(believed, stopped=believed.stopped and not _spared(trial, images))
+        note_belief(self._paths, believed)
+        return TrialScheduler.STOP if believed.stopped else TrialScheduler.CONTINUE
