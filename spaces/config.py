@@ -18,6 +18,8 @@ class Data(Config):
     """How many; None for the whole training split. Nested: the first 1,000 are among the first 5,000."""
     seed: NonNegativeInt = 0
     """Which ones."""
+    shots: PositiveInt | None = None
+    """K: images of each class."""
 
 
 class Budget(Config):

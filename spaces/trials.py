@@ -10,6 +10,7 @@ from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
 from spaces.methods.cyclegan import CycleGanConfig
+from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
@@ -38,6 +39,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
     "untranslated": UntranslatedConfig,
+    "dagan": DaganConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 
