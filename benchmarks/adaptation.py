@@ -140,7 +140,7 @@ def run(home: Home, name: str, test: Test, what: str, seed: int) -> dict[str, An
     files = TrialFiles(folder, folder / "samples")
     last = list(evaluations(run_trial(config, home, files, CPU)))[-1]
     row = {"test": name, "what": what, "seed": seed, **last.metrics}
-    if "empty_clusters" in last.record:
+    if last.record.get("empty_clusters") is not None:
         row["empty"] = last.record["empty_clusters"]
     if name == "one digit":
         row["accuracy"] = accuracy(home, open_sampler(files.model)(SAMPLES, seed).images.numpy())

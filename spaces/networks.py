@@ -157,6 +157,19 @@ class Shots(Config):
     """Images of each class."""
 
 
+class StarTranslator(Config):
+    """StarGAN's translator into any of several domains, number 0 being the target, and its critic (Choi et al. 2018)."""
+
+    family: Literal["stargan"] = "stargan"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side, which the critic's depth follows."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving (64 in the paper)."""
+    blocks: Annotated[int, Field(ge=0, le=20)] = 3
+    """Residual blocks of the translator: 6 in the paper, of 128 pixels."""
+    domains: Annotated[int, Field(ge=2, le=1_000)] = 2
+
+
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -180,19 +193,20 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
-AnyPart = AnyNetwork | Translator | Fusion | Shots
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Shots
 """What a model is made of, to Python."""
 
 ModelNetwork = Annotated[
     Annotated[NetworkConfig, Tag(f"{KIND}from z")]
     | Annotated[Translator, Tag(f"{KIND}translator")]
+    | Annotated[StarTranslator, Tag(f"{KIND}stargan")]
     | Annotated[Fusion, Tag(f"{KIND}fusion")]
     | Annotated[Shots, Tag(f"{KIND}shots")],
     Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
 
-_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "fusion", "shots"))
+_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "shots"))
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -237,7 +251,7 @@ def conditions(network: AnyPart) -> str | None:
 
 def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
-    if isinstance(network, Translator):
+    if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
     if isinstance(network, Fusion):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"

