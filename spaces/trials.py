@@ -13,9 +13,11 @@ from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.stargan import StarGanConfig
@@ -42,6 +44,8 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "stargan": StarGanConfig,
     "untranslated": UntranslatedConfig,
     "dagan": DaganConfig,
+    "matchinggan": MatchingGanConfig,
+    "f2gan": F2GanConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 

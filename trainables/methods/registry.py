@@ -6,6 +6,8 @@ from pathlib import Path
 from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
 from trainables.methods.fewshot.dagan import DAGAN
+from trainables.methods.fewshot.f2gan import F2GAN
+from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.families import FINETUNE
@@ -74,4 +76,6 @@ METHODS: Mapping[str, Method] = {
     "stargan": STARGAN,
     "untranslated": UNTRANSLATED,
     "dagan": DAGAN,
+    "matchinggan": MATCHINGGAN,
+    "f2gan": F2GAN,
 }

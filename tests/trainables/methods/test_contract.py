@@ -185,6 +185,10 @@ CASES: Mapping[str, Case] = {
     "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
     "dagan": Case({"method": "dagan", **SETS, "z_dim": 4}, moves=GAN),
     "dagan, faithful": Case({"method": "dagan", **SETS, "z_dim": 4, "dropout": 0, "faithful": True}, moves=GAN),
+    "matchinggan": Case({"method": "matchinggan", **SETS, "z_dim": 4}, moves=GAN),
+    "matchinggan, faithful": Case({"method": "matchinggan", **SETS, "faithful": True}, moves=GAN),
+    "f2gan": Case({"method": "f2gan", **SETS}, moves=GAN),
+    "f2gan, faithful": Case({"method": "f2gan", **SETS, "faithful": True}, moves=GAN),
 }
 COMMON = {
     "target": "dots",
@@ -229,21 +233,13 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
 
 
 def rings(home: Home) -> None:
-<<<<<<< HEAD
-    """Domain "rings" for translation: of the target's resolution, and of another size. "many" is the same, in five classes."""
+    """Domains "rings" and "more-rings" for translation: of the target's resolution, and of another size. "many" has classes."""
     images = np.random.default_rng(1).integers(180, 256, (30, 3, 32, 32), dtype=np.uint8)
     for place, image in enumerate(images):
         image[:, 4 + place % 8 : 20, 4:20] = 30
-    for name, labels in {"rings": np.full(30, -1), "many": np.arange(30) % 5}.items():
+    none = np.full(30, -1)
+    for name, labels in {"rings": none, "more-rings": none, "many": np.arange(30) % 5}.items():
         write_domain(home.domain(name), images, labels, np.arange(30) < 10, origin="test", resizer="none")
-=======
-    """Domains "rings" and "more-rings" for translation: of the target's resolution, and of another size."""
-    images = np.random.default_rng(1).integers(180, 256, (30, 3, 32, 32), dtype=np.uint8)
-    for place, image in enumerate(images):
-        image[:, 4 + place % 8 : 20, 4:20] = 30
-    for name in ("rings", "more-rings"):
-        write_domain(home.domain(name), images, np.full(30, -1), np.arange(30) < 10, origin="test", resizer="none")
->>>>>>> main
 
 
 @dataclass(frozen=True)

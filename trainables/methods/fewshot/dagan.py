@@ -5,19 +5,18 @@ looks generated: that alone stops copying, and it needs i != j, which the author
 those of `networks.fusion`, not the paper's dense stages with batch norm.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from spaces.methods.dagan import DaganConfig
 from spaces.networks import Fusion
-from trainables.images.batches import Batch
-from trainables.methods.fewshot.episodes import Numbers, SeenClasses, Task, episodes
-from trainables.methods.fewshot.fusing import NEEDS, Fuse, SetLearner, origin_of, sampler
+from trainables.methods.fewshot.episodes import Numbers, Task
+from trainables.methods.fewshot.fusing import NEEDS, Fuse, SetLearner, sampler, set_batches, set_learner
 from trainables.methods.fewshot.penalties import penalty_over
-from trainables.methods.fewshot.sampling import shots_of
 from trainables.methods.method import Given, Method
 from trainables.networks.fusion import FusionGenerator, PairCritic
 from trainables.training.losses import gradient_penalty
@@ -67,29 +66,11 @@ class PairObjective:
         return {"loss_g": -Beside(critic, task.shots[:, 0])(fuse(task.shots).images).mean()}
 
 
-def batches(config: DaganConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
-    """Pairs of different images of a seen class."""
-    sets = config.training.batch * config.training.n_critic
-    seen = SeenClasses.of(given.domains[0], 2)
-    return episodes(seen, 2, sets, seed=config.seed, first=first, device=device)
-
-
 def build(config: DaganConfig, given: Given, device: torch.device, group: Group) -> SetLearner:
     """Both networks at their start."""
-    target = given.target
-    network = Fusion(resolution=target.facts.resolution, width=config.width, z_dim=config.z_dim, weights="one")
-    return SetLearner(
-        config,
-        network,
-        shots_of(config, target),
-        PairObjective(config),
-        device,
-        group,
-        sets_of=1,
-        dropout=config.dropout,
-        origin=origin_of(config, len(SeenClasses.of(given.domains[0], 2).rows)),
-        class_names=target.facts.class_names,
-    )
+    network = Fusion(resolution=given.target.facts.resolution, width=config.width, z_dim=config.z_dim, weights="one")
+    objective = PairObjective(config)
+    return set_learner(config, network, given, objective, device, group, sets_of=1, dropout=config.dropout)
 
 
-DAGAN = Method(config=DaganConfig, needs=NEEDS, batches=batches, build=build, sampler=sampler)
+DAGAN = Method(config=DaganConfig, needs=NEEDS, batches=partial(set_batches, images=2), build=build, sampler=sampler)

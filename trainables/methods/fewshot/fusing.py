@@ -1,6 +1,6 @@
 """What DAGAN, MatchingGAN and F2GAN have in common: sets of images are fused to one more image, against a critic."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -12,9 +12,9 @@ from spaces.networks import AnyPart, Fusion
 from trainables.images.batches import Batch
 from trainables.images.pixels import to_float, to_uint8
 from trainables.images.samples import Samples
-from trainables.methods.fewshot.episodes import Numbers, Task, task_of
-from trainables.methods.fewshot.sampling import SHOTS, Made, Maker, ShotSampler, drawn
-from trainables.methods.method import Needs
+from trainables.methods.fewshot.episodes import Numbers, SeenClasses, Task, episodes, task_of
+from trainables.methods.fewshot.sampling import SHOTS, Made, Maker, ShotSampler, drawn, shots_of
+from trainables.methods.method import Given, Needs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.fusion import Drop, Fused, FusionGenerator
 from trainables.networks.models import Model
@@ -111,8 +111,8 @@ class SetLearner:
         sets_of: int,
         dropout: float = 0.0,
         frozen: str | None = None,
-        origin: str,
         class_names: tuple[str, ...] = (),
+        origin: str,
     ) -> None:
         """Each set has `sets_of` shots; the part of the critic that is called `frozen` keeps its first weights."""
         self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
@@ -221,11 +221,43 @@ def _labels(batch: Batch) -> Tensor:
     return batch.labels
 
 
-def origin_of(config: SetConfig, seen: int) -> str:
-    """What a learner started from, and whose form of the losses it has, in a line."""
+def set_learner(
+    config: SetConfig,
+    network: Fusion,
+    given: Given,
+    objective: Objective,
+    device: torch.device,
+    group: Group,
+    *,
+    sets_of: int | None = None,
+    dropout: float = 0.0,
+    frozen: str | None = None,
+) -> SetLearner:
+    """A learner at its start, of what is given: the target's shots, and sets of K or of `sets_of` images of seen classes."""
     form = (
         "as the authors' code has them"
         if config.faithful
         else "repaired where the authors' code departs from the paper"
     )
-    return f"random weights, {seen} classes of {config.source}; losses {form}"
+    return SetLearner(
+        config,
+        network,
+        shots_of(config, given.target),
+        objective,
+        device,
+        group,
+        sets_of=sets_of or config.shots,
+        dropout=dropout,
+        frozen=frozen,
+        class_names=given.target.facts.class_names,
+        origin=f"random weights, classes of {config.source}; losses {form}",
+    )
+
+
+def set_batches(
+    config: SetConfig, given: Given, first: int, device: torch.device, images: int | None = None
+) -> Iterator[Batch]:
+    """Batches for all steps of an iteration: sets of K, or of so many, different images of a seen class."""
+    images, sets = images or config.shots, config.training.batch * config.training.n_critic
+    seen = SeenClasses.of(given.domains[0], images)
+    return episodes(seen, images, sets, seed=config.seed, first=first, device=device)
