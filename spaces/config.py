@@ -19,7 +19,8 @@ class Data(Config):
     seed: NonNegativeInt = 0
     """Which ones."""
     shots: PositiveInt | None = None
-    """K: images of each class."""
+    """K: how many training images of each class a few-shot trial is given; None for methods that take all of them. Part of the
+    protocol, as the other two: never searched."""
 
 
 class Budget(Config):

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from spaces.networks import Fusion, Resnet
 from trainables.networks import mimicry, resnet
 from trainables.networks.family import Family
 from trainables.networks.resnet import CHANNELS, SMALLEST, Discriminator, DownBlock, UpBlock, channels_of
+from trainables.networks.spectral import spectral_norm
 
 PLANES = (8, 4, 2)
 """Planes of noise beside the maps of the decoder's first stages (DAGAN's)."""

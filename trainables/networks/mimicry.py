@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
 
 from spaces.networks import Mimicry
 from trainables.networks.family import Family
+from trainables.networks.spectral import spectral_norm
 
 _UP: Mapping[int, tuple[int, ...]] = {
     32: (2, 2, 2, 2),
