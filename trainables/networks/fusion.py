@@ -191,7 +191,7 @@ class WeightRegressor(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.hidden, self.score = nn.Linear(2 * channels, channels), nn.Linear(channels, 1)
+        self.hidden, self.score = nn.Linear(2 * channels, channels), nn.Linear(channels, 1, bias=False)
 
     def forward(self, shots: Tensor, fused: Tensor) -> Tensor:
         n, k = shots.shape[:2]

@@ -161,8 +161,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             normed = parametrize.is_parametrized(layer)
             weight = layer.parametrizations.weight.original if normed else layer.weight  # type: ignore[union-attr]
             nn.init.xavier_uniform_(weight, math.sqrt(2) if layer in strong else 1.0, generator=generator)  # type: ignore[arg-type]
-            assert layer.bias is not None, "every layer has a bias"
-            layer.bias.zero_()
+            if layer.bias is not None:
+                layer.bias.zero_()
             if normed:
                 _find_singular_vectors(layer, generator)
         elif isinstance(layer, nn.BatchNorm2d):

@@ -40,7 +40,7 @@ def test_the_penalty_asks_for_the_gradient_in_the_image_and_not_in_what_is_besid
     beside, mix = Beside(critic, others), torch.full((2, 1, 1, 1), 0.3)
     expected = gradient_penalty(lambda images: beside(images), real, fake, mix)  # PyTorch's own double backward
     found = gradient_penalty(beside, real, fake, mix)
-    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
     slopes = [torch.autograd.grad(each, critic.from_rgb.weight)[0] for each in (found, expected)]
     torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-5)
 
