@@ -19,8 +19,16 @@ class Data(Config):
     seed: NonNegativeInt = 0
     """Which ones."""
     shots: PositiveInt | None = None
-    """K: how many training images of each class a few-shot trial is given; None for methods that take all of them. Part of the
-    protocol, as the other two: never searched."""
+    """How many of each class, in the place of `target_images`; None does not go by class. Nested likewise. It is part of how
+    trials are measured, as the images themselves are: no search varies it."""
+
+    @model_validator(mode="after")
+    def _counts_in_one_way(self) -> Self:
+        if self.shots and self.target_images:
+            raise ValueError(
+                f"shots={self.shots} of each class and target_images={self.target_images} of all are two counts; give one"
+            )
+        return self
 
 
 class Budget(Config):

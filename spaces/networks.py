@@ -146,6 +146,28 @@ class Fusion(Config):
     class (DAGAN's)."""
 
 
+class Adaptive(Config):
+    """A GAN whose weights are a start: a few steps on K images of a class make it one of that class (FIGR, DAWSON).
+
+    The steps are part of what it is, as they are taken for each sample of it.
+    """
+
+    family: Literal["adaptive"] = "adaptive"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving, up to 8 times."""
+    z_dim: Channels = 100
+    steps: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """Of critic and generator in turn, all on the same K images."""
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the gradient descent in those steps."""
+    penalty: Annotated[float, Field(ge=0)] = 10.0
+    """Weight of the critic's gradient penalty."""
+    penalty_by_channel: bool = False
+    """Whether the penalty's norm is over channels alone, as FIGR's code has it, and not over the whole image."""
+
+
 class Shots(Config):
     """No network: the images of unseen classes that a few-shot model makes more of, as part of its files."""
 
@@ -193,7 +215,7 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
-AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Shots
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Adaptive | Shots
 """What a model is made of, to Python."""
 
 ModelNetwork = Annotated[
@@ -201,12 +223,13 @@ ModelNetwork = Annotated[
     | Annotated[Translator, Tag(f"{KIND}translator")]
     | Annotated[StarTranslator, Tag(f"{KIND}stargan")]
     | Annotated[Fusion, Tag(f"{KIND}fusion")]
+    | Annotated[Adaptive, Tag(f"{KIND}adaptive")]
     | Annotated[Shots, Tag(f"{KIND}shots")],
     Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
 
-_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "shots"))
+_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "adaptive", "shots"))
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -253,7 +276,7 @@ def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
-    if isinstance(network, Fusion):
+    if isinstance(network, Fusion | Adaptive):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"
     if isinstance(network, Shots):
         return f"{network.shots} images of each of {network.classes} classes"

@@ -99,6 +99,7 @@ MISTAKES = {
     "search dots --sources nope": "unknown source model 'nope'",
     "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: fid, fd, kid, kd, iw, copy_rate",
     "search dots --sources seed-7 --target-images 41": "40",
+    "search dots --sources seed-7 --shots 30": "has 16 training images of its smallest class, --shots 30 asks for more",
     "search dots --sources seed-7 --name ../x": "name",
     "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
     "search dots --sources seed-7 --track nope": "'nope' is not one of",

@@ -42,6 +42,10 @@ def search(
         int | None,
         typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]", rich_help_panel=STUDY),
     ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Images of each class, in the place of a count of all.", rich_help_panel=STUDY),
+    ] = None,
     max_images: Annotated[
         int | None,
         typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]", rich_help_panel=STUDY),
@@ -184,6 +188,7 @@ def search(
             name=name,
             sources=source,
             target_images=target_images,
+            shots=shots,
             max_images=max_images,
             metric=metric,
             trials=trials,

@@ -15,7 +15,9 @@ class FewshotConfig(TrialConfig):
     @model_validator(mode="after")
     def _needs_shots(self) -> Self:
         if self.data.shots is None:
-            raise ValueError(f"method {self.method!r} makes more of K images of a class; set data/shots to K, as 3")
+            raise ValueError(
+                f"method {self.method!r} makes more of K images of each class; give --shots K (data/shots), as 3"
+            )
         return self
 
     @property

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from spaces.methods.translation import TranslationConfig
+from spaces.methods.translation import TranslationConfig, each_domain_once
 from spaces.records import Config, Name
 
 
@@ -61,7 +61,5 @@ class StarGanConfig(TranslationConfig):
 
     @model_validator(mode="after")
     def _names_each_domain_once(self) -> Self:
-        every = [self.target, *self.domains]
-        if twice := [name for name in every if every.count(name) > 1]:
-            raise ValueError(f"domain {twice[0]!r} is named twice, of target, source and beside; name each once")
+        each_domain_once(self.target, self.domains)
         return self

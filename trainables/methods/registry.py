@@ -7,6 +7,8 @@ from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
+from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
@@ -15,6 +17,7 @@ from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.combogan import COMBOGAN
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
@@ -74,8 +77,11 @@ METHODS: Mapping[str, Method] = {
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
     "stargan": STARGAN,
+    "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
     "dagan": DAGAN,
     "matchinggan": MATCHINGGAN,
     "f2gan": F2GAN,
+    "figr": FIGR,
+    "joint": JOINT,
 }

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
-from spaces.networks import Fusion, Resnet
+from spaces.networks import Adaptive, Fusion, Resnet
 from trainables.networks.conditional import ConditionalNorm, normed
 from trainables.networks.family import Family
 from trainables.networks.pooling import convolve_and_pool, sum_neighbours, sum_pool
@@ -215,7 +215,7 @@ def fields(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     return {**found, "resolution": SMALLEST * 2 ** len(blocks)}
 
 
-def channels_of(network: Resnet | Fusion) -> list[int]:
+def channels_of(network: Resnet | Fusion | Adaptive) -> list[int]:
     """Channels at each spatial size, from the resolution down to 4."""
     sizes = [network.resolution >> i for i in range(int(math.log2(network.resolution / SMALLEST)) + 1)]
     return [network.width * min(8, network.resolution // size) for size in sizes]

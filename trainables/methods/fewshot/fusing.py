@@ -26,8 +26,8 @@ from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.state import load_state, state_of
 
-NEEDS = Needs(domains=True, source_labels=True)
-"""A domain of many classes, and no source model."""
+NEEDS = Needs(labels=True, domains=True, source_labels=True)
+"""A domain of many classes, and no source model; and classes of the target's images."""
 AT_ONCE = 64
 """Sets that are fused at once for samples."""
 

@@ -13,7 +13,8 @@ HINGE = LOSSES["hinge"]
 
 def features_of_sets(critic: SetCritic, shots: Tensor) -> Tensor:
     """The critic's features of each image of sets (n, K, 3, R, R): (n, K, c, 4, 4)."""
-    return critic.features(shots.flatten(0, 1)).unflatten(0, shots.shape[:2])
+    features: Tensor = critic.features(shots.flatten(0, 1)).unflatten(0, shots.shape[:2])
+    return features
 
 
 def critic_terms(

@@ -36,26 +36,11 @@ many images. A pure function, with all that a model has learnt in it."""
 
 
 def shots_of(config: FewshotConfig, target: Domain) -> ShotImages:
-    """The K training images of each class of the target that a trial is given; of images without classes, K of all.
-
-    UserError if a class has fewer.
-    """
-    rows = target.subset(config.data.target_images, config.data.seed)
-    labels = target.labels[rows]
-    found = [(int(label), rows[labels == label]) for label in np.unique(labels)]
-    for label, own in found:
-        if len(own) < config.shots:
-            raise UserError(
-                f"domain {target.facts.name!r} has {len(own)} training images of class {_name(target, label)}, "
-                f"{config.shots} asked for; ask for fewer with --shots"
-            )
-    images = np.stack([target.images[own[: config.shots]] for _, own in found])
-    return ShotImages.of(torch.from_numpy(images), torch.tensor([label for label, _ in found]))
-
-
-def _name(target: Domain, label: int) -> str:
-    names = target.facts.class_names
-    return repr(names[label]) if 0 <= label < len(names) else str(label)
+    """The K training images of each class of the target that a trial is given, by ascending label."""
+    rows = target.chosen(config.data)
+    labels = np.unique(target.labels[rows])
+    images = np.stack([target.images[rows[target.labels[rows] == label]] for label in labels])
+    return ShotImages.of(torch.from_numpy(images), torch.from_numpy(labels))
 
 
 @torch.no_grad()

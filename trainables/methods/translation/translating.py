@@ -32,7 +32,7 @@ def unpaired_batches(
     a source, so that no two of them are ever a pair.
     """
     target, size = given.target, size or config.batch
-    rows = target.subset(config.data.target_images, config.data.seed)
+    rows = target.chosen(config.data)
     assert size, f"method {config.method!r} trains on no batches"
     of_target = batches(target, rows, size, seed=config.seed, first=first, device=device)
     of_sources = [
