@@ -11,11 +11,15 @@ from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
 from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
+from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
+from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.stargan import StarGanConfig
@@ -42,6 +46,11 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "stargan": StarGanConfig,
     "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
+    "dagan": DaganConfig,
+    "matchinggan": MatchingGanConfig,
+    "f2gan": F2GanConfig,
+    "figr": FigrConfig,
+    "joint": JointConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 

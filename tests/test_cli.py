@@ -60,7 +60,7 @@ MISTAKES = {
     "domains add cats {tmp}/images --resolution 48": "48",
     "domains add ../cats {tmp}/images": "'../cats' will not do",
     "domains add dots {tmp}/images --resolution 32": "--replace",
-    "domains add cats builtin:nope": "known: mdi, mnist, phosphor, phosphor-bold",
+    "domains add cats builtin:nope": "known: glyphs, mdi, mnist, phosphor, phosphor-bold",
     "domains add cats {tmp}/cut.parquet": "cut.parquet",
     "domains add cats {tmp}/images --val-fraction 2": "validation fraction 2.0 will not do",
     "domains add cats {tmp}/images --image-column a": "needs a Parquet file",

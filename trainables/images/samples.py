@@ -91,6 +91,9 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
 
 
 def _beside(inputs: NDArray[np.uint8], images: NDArray[np.uint8]) -> Image.Image:
-    """A grid of as many columns of pairs as rows, or about."""
-    pairs = np.stack([inputs, images], axis=1).reshape(-1, *images.shape[1:])  # (2 N, 3, R, R)
-    return image_grid(pairs, columns=2 * math.ceil(math.sqrt(len(images) / 2)))
+    """A grid of about as many columns as rows, each image to the right of the one, or of the K, that it was made of."""
+    sets = inputs[:, None] if inputs.ndim == images.ndim else inputs  # (N, K, 3, R, R)
+    rows = np.concatenate([sets, images[:, None]], axis=1)
+    return image_grid(
+        rows.reshape(-1, *images.shape[1:]), columns=rows.shape[1] * math.ceil(math.sqrt(len(images) / rows.shape[1]))
+    )

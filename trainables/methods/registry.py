@@ -5,6 +5,12 @@ from pathlib import Path
 
 from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
+from trainables.methods.fewshot.dagan import DAGAN
+from trainables.methods.fewshot.f2gan import F2GAN
+from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.joint import JOINT
+from trainables.methods.fewshot.matchinggan import MATCHINGGAN
+from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.families import FINETUNE
 from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
@@ -45,7 +51,7 @@ def open_z_sampler(path: Path) -> ZSampler:
     return sampler
 
 
-def class_number(sampler: ZSampler, label: str | None) -> int | None:
+def class_number(sampler: ZSampler | ShotSampler, label: str | None) -> int | None:
     """The number of the class of that name or number; UserError if the model can't be asked for it."""
     if label is None:
         return None
@@ -73,4 +79,9 @@ METHODS: Mapping[str, Method] = {
     "stargan": STARGAN,
     "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
+    "dagan": DAGAN,
+    "matchinggan": MATCHINGGAN,
+    "f2gan": F2GAN,
+    "figr": FIGR,
+    "joint": JOINT,
 }

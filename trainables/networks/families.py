@@ -8,10 +8,13 @@ from torch import nn
 from spaces.errors import lookup
 from spaces.networks import AnyNetwork, AnyPart
 from trainables.machine.randomness import random_numbers
+from trainables.networks.adaptive import ADAPTIVE
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
+from trainables.networks.fusion import FUSION
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
+from trainables.networks.shots import SHOTS
 from trainables.networks.stargan import STARGAN
 from trainables.networks.stylegan2 import STYLEGAN2
 from trainables.networks.translators import TRANSLATOR
@@ -24,7 +27,7 @@ IN_TRAINING = "generator_in_training"
 
 def family_of(config: AnyPart) -> Family:
     """The family that a network's config is of."""
-    return lookup({**FAMILIES, **TRANSLATORS}, "family of networks", config.family)
+    return lookup({**FAMILIES, **TRANSLATORS, **FEWSHOT}, "family of networks", config.family)
 
 
 def empty_network(name: str, config: AnyPart) -> nn.Module:
@@ -55,3 +58,7 @@ FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": M
 
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
+
+FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "adaptive": ADAPTIVE, "shots": SHOTS}
+"""What few-shot models are made of: networks that make images of some images of a class, or are
+adapted to them, and those images."""

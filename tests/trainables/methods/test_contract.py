@@ -91,6 +91,10 @@ def sides_of(domain: str) -> frozenset[str]:
 
 ONE_WAY = sides_of("target") | {"average", "adam_g", "adam_d", "iterations"}
 
+SETS = {"source": "many", "data": {"shots": 3}, "width": 2, "training": {"batch": 4, "n_critic": 2}}
+ADAPTED = {"source": "many", "data": {"shots": 3}, "width": 2, "z_dim": 4, "adaptation": {"steps": 2, "rate": 0.01}}
+META = frozenset({"generator", "discriminator", "outer_g", "outer_d", "iterations"})
+
 COMBO = frozenset({"average", "iterations"}) | {
     f"{owner}_of_{side}"
     for owner in ("autoencoder", "critic", "pool", "adam_g", "adam_d")
@@ -188,6 +192,18 @@ CASES: Mapping[str, Case] = {
     ),
     "combogan": Case({"method": "combogan", **TRANSLATED}, moves=COMBO),
     "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
+    "dagan": Case({"method": "dagan", **SETS, "z_dim": 4}, moves=GAN),
+    "dagan, faithful": Case({"method": "dagan", **SETS, "z_dim": 4, "dropout": 0, "faithful": True}, moves=GAN),
+    "matchinggan": Case({"method": "matchinggan", **SETS, "z_dim": 4}, moves=GAN),
+    "matchinggan, faithful": Case({"method": "matchinggan", **SETS, "faithful": True}, moves=GAN),
+    "f2gan": Case({"method": "f2gan", **SETS}, moves=GAN),
+    "f2gan, faithful": Case({"method": "f2gan", **SETS, "faithful": True}, moves=GAN),
+    "figr": Case({"method": "figr", **ADAPTED, "training": {"tasks": 4}}, moves=META),
+    "figr, fomaml": Case(
+        {"method": "figr", **ADAPTED, "data": {"shots": 2}, "meta": "fomaml", "training": {"tasks": 4}}, moves=META
+    ),
+    "figr, faithful": Case({"method": "figr", **ADAPTED, "faithful": True, "training": {"tasks": 4}}, moves=META),
+    "joint": Case({"method": "joint", **ADAPTED, "training": {"batch": 4, "n_critic": 2}}, moves=GAN - {"average"}),
 }
 COMMON = {
     "target": "dots",
@@ -232,12 +248,13 @@ def numbers(found: list[Evaluation]) -> list[dict[str, Any]]:
 
 
 def rings(home: Home) -> None:
-    """Domains "rings" and "more-rings" for translation: of the target's resolution, and of another size."""
+    """Domains "rings" and "more-rings" for translation: of the target's resolution, and of another size. "many" has classes."""
     images = np.random.default_rng(1).integers(180, 256, (30, 3, 32, 32), dtype=np.uint8)
     for place, image in enumerate(images):
         image[:, 4 + place % 8 : 20, 4:20] = 30
-    for name in ("rings", "more-rings"):
-        write_domain(home.domain(name), images, np.full(30, -1), np.arange(30) < 10, origin="test", resizer="none")
+    none = np.full(30, -1)
+    for name, labels in {"rings": none, "more-rings": none, "many": np.arange(30) % 5}.items():
+        write_domain(home.domain(name), images, labels, np.arange(30) < 10, origin="test", resizer="none")
 
 
 @dataclass(frozen=True)
@@ -401,7 +418,7 @@ def test_a_method_fits_a_source_with_all_that_there_is(
     method: str, home: Home, new_source: Callable[..., SourceModel]
 ) -> None:
     if METHODS[method].needs.domains:
-        assert unfit(METHODS[method], Given(open_domain(home, "dots"), domains=(open_domain(home, "rings"),))) is None
+        assert unfit(METHODS[method], Given(open_domain(home, "dots"), domains=(open_domain(home, "many"),))) is None
         return
     for family in METHODS[method].needs.families or ("resnet", "dcgan"):
         assert unfit(METHODS[method], given_from(home, new_source("x", family=family))) is None
