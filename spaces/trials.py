@@ -16,6 +16,7 @@ from spaces.methods.domain_confusion import DomainConfusionConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.funit import FunitConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
@@ -43,6 +44,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "domain_confusion": DomainConfusionConfig,
     "stargan": StarGanConfig,
     "untranslated": UntranslatedConfig,
+    "funit": FunitConfig,
     "dagan": DaganConfig,
     "matchinggan": MatchingGanConfig,
     "f2gan": F2GanConfig,

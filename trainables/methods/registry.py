@@ -7,6 +7,7 @@ from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
+from trainables.methods.fewshot.funit import FUNIT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
@@ -75,6 +76,7 @@ METHODS: Mapping[str, Method] = {
     "domain_confusion": DOMAIN_CONFUSION,
     "stargan": STARGAN,
     "untranslated": UNTRANSLATED,
+    "funit": FUNIT,
     "dagan": DAGAN,
     "matchinggan": MATCHINGGAN,
     "f2gan": F2GAN,

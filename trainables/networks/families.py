@@ -10,6 +10,7 @@ from spaces.networks import AnyNetwork, AnyPart
 from trainables.machine.randomness import random_numbers
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
+from trainables.networks.funit import FUNIT
 from trainables.networks.fusion import FUSION
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
@@ -58,5 +59,5 @@ FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": M
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
 
-FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "shots": SHOTS}
+FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "funit": FUNIT, "shots": SHOTS}
 """What few-shot models are made of: networks that make images of some images of a class, and those images."""

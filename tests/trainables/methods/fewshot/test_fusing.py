@@ -102,7 +102,9 @@ def test_images_are_classified_as_of_their_sets_class() -> None:
     fake = critic.features(normal(2, 3, 32, 32))
     real = features_of_sets(critic, task.shots)
     found = critic_terms(critic, task, real, fake, 2.0)["class_d"], generator_terms(critic, task, fake, 2.0)["class_g"]
-    of_real = F.cross_entropy(critic.classes(critic.features(task.shots.flatten(0, 1))), torch.tensor([3] * 3 + [1] * 3))
+    of_real = F.cross_entropy(
+        critic.classes(critic.features(task.shots.flatten(0, 1))), torch.tensor([3] * 3 + [1] * 3)
+    )
     expected = 2 * of_real, 2 * F.cross_entropy(critic.classes(fake), labels)
     torch.testing.assert_close(found, expected)
 
