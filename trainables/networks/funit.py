@@ -133,8 +133,8 @@ class FunitCritic(nn.Module):
 
     def judge(self, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """The logits as of a call, and features of the images, (N, c): the means of the last maps before them."""
-        features = self.main(images)
-        maps = self.maps(F.leaky_relu(features, 0.2))
+        features: Tensor = self.main(images)
+        maps: Tensor = self.maps(F.leaky_relu(features, 0.2))
         return maps[torch.arange(len(images), device=images.device), classes], features.mean((2, 3))
 
 
