@@ -107,7 +107,7 @@ class PlainBlock(nn.Module):
         self.shortcut = nn.Conv2d(before, after, 1, bias=False) if before != after else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
         kept: Tensor = self.shortcut(x)
         return kept + change
 
