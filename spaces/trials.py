@@ -18,6 +18,7 @@ from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.gmn import GmnConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
@@ -51,6 +52,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "f2gan": F2GanConfig,
     "figr": FigrConfig,
     "joint": JointConfig,
+    "gmn": GmnConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 

@@ -8,6 +8,7 @@ from trainables.methods.as_is import AS_IS
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
 from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.gmn import GMN
 from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.sampling import ShotSampler
@@ -84,4 +85,5 @@ METHODS: Mapping[str, Method] = {
     "f2gan": F2GAN,
     "figr": FIGR,
     "joint": JOINT,
+    "gmn": GMN,
 }

@@ -12,6 +12,7 @@ from trainables.networks.adaptive import ADAPTIVE
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
 from trainables.networks.fusion import FUSION
+from trainables.networks.memory import MEMORY
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
 from trainables.networks.shots import SHOTS
@@ -59,6 +60,6 @@ FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": M
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
 
-FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "adaptive": ADAPTIVE, "shots": SHOTS}
+FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "adaptive": ADAPTIVE, "memory": MEMORY, "shots": SHOTS}
 """What few-shot models are made of: networks that make images of some images of a class, or are
 adapted to them, and those images."""

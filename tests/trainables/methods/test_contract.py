@@ -94,6 +94,7 @@ ONE_WAY = sides_of("target") | {"average", "adam_g", "adam_d", "iterations"}
 SETS = {"source": "many", "data": {"shots": 3}, "width": 2, "training": {"batch": 4, "n_critic": 2}}
 ADAPTED = {"source": "many", "data": {"shots": 3}, "width": 2, "z_dim": 4, "adaptation": {"steps": 2, "rate": 0.01}}
 META = frozenset({"generator", "discriminator", "outer_g", "outer_d", "iterations"})
+SMALL_SETS = {"source": "many", "data": {"shots": 1}, "width": 2, "z_dim": 4, "training": {"batch": 4}}
 
 COMBO = frozenset({"average", "iterations"}) | {
     f"{owner}_of_{side}"
@@ -204,6 +205,7 @@ CASES: Mapping[str, Case] = {
     ),
     "figr, faithful": Case({"method": "figr", **ADAPTED, "faithful": True, "training": {"tasks": 4}}, moves=META),
     "joint": Case({"method": "joint", **ADAPTED, "training": {"batch": 4, "n_critic": 2}}, moves=GAN - {"average"}),
+    "gmn": Case({"method": "gmn", **SMALL_SETS}, moves=frozenset({"generator", "adam", "iterations"})),
 }
 COMMON = {
     "target": "dots",
