@@ -181,6 +181,20 @@ class Memory(Config):
     """How often the images are read before each answer."""
 
 
+class Funit(Config):
+    """FUNIT's generator, of a content image and K images of a class, and its critic, with a map for each seen class."""
+
+    family: Literal["funit"] = "funit"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side, which the networks' depths follow."""
+    width: Channels = 16
+    """Channels at the finest resolution, of all networks; they double at each halving (64 in the paper)."""
+    latent: Channels = 64
+    """Numbers of a class's code."""
+    seen: Annotated[int, Field(gt=0, le=100_000)] = 1
+    """Classes that the critic has maps for."""
+
+
 class Shots(Config):
     """No network: the images of unseen classes that a few-shot model makes more of, as part of its files."""
 
@@ -228,7 +242,7 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
-AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Adaptive | Memory | Shots
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Funit | Adaptive | Memory | Shots
 """What a model is made of, to Python."""
 
 ModelNetwork = Annotated[
@@ -238,12 +252,15 @@ ModelNetwork = Annotated[
     | Annotated[Fusion, Tag(f"{KIND}fusion")]
     | Annotated[Adaptive, Tag(f"{KIND}adaptive")]
     | Annotated[Memory, Tag(f"{KIND}memory")]
+    | Annotated[Funit, Tag(f"{KIND}funit")]
     | Annotated[Shots, Tag(f"{KIND}shots")],
     Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
 
-_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "adaptive", "memory", "shots"))
+_FROM_IMAGES = tuple(
+    f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "funit", "adaptive", "memory", "shots")
+)
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -290,7 +307,7 @@ def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
-    if isinstance(network, Fusion | Adaptive | Memory):
+    if isinstance(network, Fusion | Funit | Adaptive | Memory):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"
     if isinstance(network, Shots):
         return f"{network.shots} images of each of {network.classes} classes"
