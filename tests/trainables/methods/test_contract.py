@@ -488,9 +488,16 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+LINEAR = ("dagan", "joint", "matchinggan", "f2gan")
+"""Methods whose critic's loss is linear in its logits, by hinge as long as they are small."""
+
+
 def offset_drift(case: str) -> float:
-    """How far rounding may move a Wasserstein critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
+    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
     config = config_of(case)
+    if config.method in LINEAR:
+        assert config.rates and config.batch, f"{config.method=}"
+        return 1e-6 + 2 * config.rates[1] * config.budget.images / config.batch
     rates = config.rates if getattr(getattr(config, "loss", None), "name", "") == "wgan_gp" else None
     return 1e-6 + 2 * (rates[1] if rates else 0)
 
