@@ -19,6 +19,7 @@ from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.funit import FunitConfig
+from spaces.methods.gmn import GmnConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
@@ -53,6 +54,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "f2gan": F2GanConfig,
     "figr": FigrConfig,
     "joint": JointConfig,
+    "gmn": GmnConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 
