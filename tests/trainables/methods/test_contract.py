@@ -204,6 +204,8 @@ CASES: Mapping[str, Case] = {
     ),
     "figr, faithful": Case({"method": "figr", **ADAPTED, "faithful": True, "training": {"tasks": 4}}, moves=META),
     "joint": Case({"method": "joint", **ADAPTED, "training": {"batch": 4, "n_critic": 2}}, moves=GAN - {"average"}),
+    "mixture": Case({"method": "mixture", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
+    "augmented": Case({"method": "augmented", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
 }
 COMMON = {
     "target": "dots",
