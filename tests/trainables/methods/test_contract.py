@@ -404,7 +404,7 @@ def refusal(values: Mapping[str, Any]) -> str:
 def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
     values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
     assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
-    assert "unknown method 'nonsense'; known: as_is, cdc, " in refusal({**values, "method": "nonsense"})
+    assert "unknown method 'nonsense'; known: as_is, augmented, cdc, " in refusal({**values, "method": "nonsense"})
     own = own_settings(CONFIGS[method])
     for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
         said = refusal({**values, foreign: {}})
