@@ -10,6 +10,7 @@ from analysis.findings.trends import trends
 from analysis.tables import AS_IS, Answer, Score, metric_of, settings, summary_of
 from analysis.tables import evaluations as evaluations_frame
 from analysis.words import FINETUNED, after, by_the_curves, origin, over_the_source, used
+from search.fronts import exchanges, front_of, labelled, scored
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
 
@@ -36,9 +37,21 @@ def lines(table: pa.Table, spec: StudySpec) -> list[str]:
         f"  {answer.metric.label} {answer.best.value:.4g}{error} {after(answer.best)} ({answer.metric.goal}{floor})"
     )
     said.append(_against_scratch(answer))
+    said += front_lines(table, spec)
     over = gain_of_training(rows, answer.metric)
     curves = by_the_curves(trends(rows, answer.metric), answer.best, answer.metric)
     return [*said, *([] if over is None else [over_the_source(over)]), curves]
+
+
+def front_lines(table: pa.Table, spec: StudySpec) -> list[str]:
+    """The front of a search for one, a line a trial, and what one pays from each to the next."""
+    if not spec.front:
+        return []
+    goals = labelled(spec.front, spec.base.protocol.extractor)
+    through = scored(table.to_pylist(), spec.front)
+    front = front_of(through, spec.front)
+    head = f"front of {' and '.join(goal.label for goal in goals)}: {len(front)} of {len(through)} trials to the end"
+    return [head, *(f"  {each.said(goals)}" for each in front), *(f"  {each}" for each in exchanges(front, goals))]
 
 
 def curves_of(table: pa.Table, spec: StudySpec) -> list[dict[str, Any]]:

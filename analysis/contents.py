@@ -7,6 +7,7 @@ from analysis.sections import (
     agreement,
     answer,
     cost,
+    front,
     matrix,
     networks,
     parameters,
@@ -18,11 +19,13 @@ from analysis.sections import (
 )
 from analysis.study_data import StudyData
 
-_ORDER = (answer, cost, agreement, matrix, networks, sizes, parameters, spending, translation, samples, protocol)
+_ORDER = (answer, cost, front, agreement, matrix, networks, sizes, parameters, spending, translation, samples, protocol)
+_SOME = (front, translation)
+"""Sections that are not on every study."""
 
 
 def contents(studies: Sequence[StudyData]) -> list[Section]:
-    """The sections on one study, or on several side by side; each is there in any state of the studies, but that on translation,
-    which takes one that translates.
+    """The sections on one study, or on several side by side; each is there in any state of the studies, but those on fronts and
+    on translation, which take a study that has such.
     """
-    return [part.section(studies) for part in _ORDER if part is not translation or translation.applies(studies)]
+    return [part.section(studies) for part in _ORDER if part not in _SOME or part.applies(studies)]

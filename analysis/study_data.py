@@ -18,6 +18,7 @@ from analysis.findings.trends import Trend, trends
 from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
+from search.fronts import labelled
 from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
@@ -71,6 +72,11 @@ class StudyData:
     @cached_property
     def metrics(self) -> list[Metric]:
         return [tables.metric_of(name, self.spec) for name in self.spec.base.protocol.metrics]
+
+    @cached_property
+    def goals(self) -> list[Metric]:
+        """All that the search goes by; of a front more than one."""
+        return labelled(self.spec.goals, self.spec.base.protocol.extractor)
 
     @cached_property
     def ranked(self) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from search.fronts import not_beaten
 from search.picking.arms import Arm
 from search.records.results import CONFIG_COLUMNS, SCHEMA
 from search.records.study import StudySpec
@@ -327,12 +328,10 @@ def spread(level: pd.DataFrame, whole: pd.DataFrame, mine: pd.Series, metric: Me
     return {"mean": float((own.sum() + lost * worst) / (len(own) + lost)), "low": own.min(), "high": own.max()}
 
 
-def front(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.Series:
-    """Which trials no other beats in one metric without losing in the other: the Pareto front. NaN is not on it."""
-    a, b = (metric.sign * trials[metric.name].to_numpy(float) for metric in (first, second))  # costs, (T,)
-    no_worse = (a <= a[:, None]) & (b <= b[:, None])  # (T, T): the column's trial against the row's
-    beaten = no_worse & ((a < a[:, None]) | (b < b[:, None]))
-    return pd.Series(~beaten.any(axis=1) & np.isfinite(a + b), index=trials.index)
+def front(trials: pd.DataFrame, *metrics: Metric) -> pd.Series:
+    """Which trials no other beats in one metric without losing in another: the Pareto front. NaN is not on it."""
+    costs = np.column_stack([metric.sign * trials[metric.name].to_numpy(float) for metric in metrics])
+    return pd.Series(not_beaten(costs) & np.isfinite(costs).all(axis=1), index=trials.index)
 
 
 def agreement(trials: pd.DataFrame, first: Metric, second: Metric) -> float | None:

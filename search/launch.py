@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.goals import check_measured, goals_of, protocol_for
 from search.proposals import grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
-from search.resources import check_limits, shares
+from search.resources import check_limits, check_sampler, check_stopping, shares
 from search.source_domains import find_domains, measuring_translations
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
@@ -23,7 +24,7 @@ from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.from_source import BesideFinetuneConfig
 from spaces.networks import AnyNetwork, classes_of
 from spaces.presets import small
-from spaces.protocol import METRICS, Protocol
+from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.suggest import Space
 from spaces.trials import CONFIGS, parse_trial
@@ -77,10 +78,10 @@ def resolve_study(
 
     `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
     every source model of the target's resolution whose network is the commonest. `target_images` or `shots` of each class are
-    how many of the target's images a trial is given. `max_images` is each trial's budget,
-    `metric` what the search goes by. `on_cluster` says that trials run elsewhere than on this machine. `conditional` asks for
-    GANs conditional on the target's classes; a space may say so too. `family` of networks is by default that of the commonest
-    network of the sources. `settings` are StudySpec's own fields.
+    how many of the target's images a trial is given. `max_images` is each trial's budget, `metric` what the search goes by, or
+    with commas between the goals of a front. `on_cluster` says that trials run elsewhere than on this machine. `conditional`
+    asks for GANs conditional on the target's classes; a space may say so too. `family` of networks is by default that of the
+    commonest network of the sources. `settings` are StudySpec's own fields.
 
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
@@ -104,6 +105,8 @@ def resolve_study(
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
             raise UserError(f"method {method!r} {reason}")
     base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
+    goals = goals_of(metric) if metric is not None else ()
+    check_measured(goals, base.protocol, left_out)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
         {
@@ -116,6 +119,7 @@ def resolve_study(
             "domains": [each.facts.name for each in domains],
             "train_images": len(domain.chosen(base.data)),
             "base": base.model_dump(),
+            "front": goals if len(goals) > 1 else (),
             "digests": {f"domain:{each.facts.name}": each.facts.digest for each in (domain, *domains)}
             | {f"source:{model.facts.name}": model.facts.digest for model in models}
             | space_digest,
@@ -132,6 +136,8 @@ def resolve_study(
             f"a batch of {spec.base.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
             "--workers-per-trial that divides it"
         )
+    check_sampler(spec)
+    check_stopping(spec)
     check_limits(spec)
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
@@ -287,7 +293,7 @@ def _base_config(
     if max_images is not None:
         values["budget"] = Budget(**values["budget"]).stretched(max_images).model_dump()
     if metric is not None:
-        values["protocol"] = _protocol_for(metric, values["protocol"])
+        values["protocol"] = protocol_for(goals_of(metric), values["protocol"])
     base = parse_trial(values, "search")
     if classes_of(network):
         base = base.model_copy(update={"protocol": base.protocol.with_classes()})
@@ -306,19 +312,6 @@ def _starting_point(preset: FinetuneConfig, network: AnyNetwork, precision: str)
         target=preset.target, source=SCRATCH, network=network, budget=budget, protocol=protocol
     ).model_dump()
     return merged(values, {"optim/precision": precision})
-
-
-def _protocol_for(metric: str, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Put `metric` first in a protocol's fields; fid and kid bring the Inception extractor along, others do not."""
-    if metric in ("fid", "kid"):
-        others = (name for name in protocol["metrics"] if METRICS[name].features == "any")
-        metrics = _first(metric, ("fid", "kid", *others))
-        return protocol | {"metrics": metrics, "extractor": "inception", "input_size": 299}
-    return protocol | {"metrics": _first(metric, tuple(protocol["metrics"]))}
-
-
-def _first(metric: str, metrics: tuple[str, ...]) -> tuple[str, ...]:
-    return (metric, *(other for other in metrics if other != metric))
 
 
 def versions() -> dict[str, str]:

@@ -82,13 +82,13 @@ def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
 def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
     """Write down what a study begins from, unless that was done or it goes by nothing."""
     fetch(paths.prior)
-    if (spec.sampler == "transfer" or spec.until_gain) and not paths.prior.is_file():
+    if (spec.sampler == "transfer" or spec.until_gain or spec.stopping == "curves") and not paths.prior.is_file():
         write_table(paths.prior, table_of(_telling(home, spec)))
 
 
 def hint(home: Home, spec: StudySpec) -> str | None:
     """A line on the earlier trials that proposals could go by, where there are enough and the study does not go by them."""
-    if spec.sampler != "tpe":
+    if spec.sampler != "tpe" or spec.front:
         return None
     telling = _telling(home, spec)
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from search.fronts import exchanges, front_of, labelled, scored
 from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
 from search.picking.elsewhere import on_others
@@ -26,7 +27,8 @@ from search.picking.pick import (
 from search.picking.recorded import shipped
 from search.picking.verdict import over_the_source, verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
-from search.records.study import DEFAULT_TRIALS
+from search.records.results import load
+from search.records.study import DEFAULT_TRIALS, open_study
 from spaces.config import SCRATCH, Data, TrialConfig
 from spaces.errors import UserError
 from spaces.records import Config
@@ -119,7 +121,7 @@ def recommend(
     size = search_size(evidence, trials, hours)
     config = _config(evidence, domain, judged, level, target_images, pool.seeds.get(target, -1) + 1)
     answer = _from(evidence, target, judged, ranking, size, config)
-    says = (*answer.says, *recorded_says(evidence, not_ours))
+    says = (*answer.says, *recorded_says(evidence, not_ours), *fronts_say(home, target))
     return answer.model_copy(update={"says": says}), [*notes, *unreadable]
 
 
@@ -133,6 +135,21 @@ def recorded_says(evidence: Evidence, not_ours: Container[str]) -> Iterator[str]
             f"{len(theirs)} of these trials are not this home's: they are of the table that ships with understock, of other "
             f"targets on another machine, measured alike{beside}"
         )
+
+
+def fronts_say(home: Home, target: str) -> Iterator[str]:
+    """What one pays for what on this target, by the studies of the home that searched a front."""
+    for name in home.names("studies"):
+        try:
+            paths, spec = open_study(home, name)
+            rows = load(paths.evaluations).to_pylist() if spec.target == target and spec.front else []
+        except UserError:  # `gather` says so
+            continue
+        goals = labelled(spec.front, spec.base.protocol.extractor)
+        front = front_of(scored(rows, spec.front), spec.front)
+        if front:
+            yield f"study {name} has a front of {len(front)}: {'; '.join(each.said(goals) for each in front)}"
+            yield from (f"there, {said}" for said in exchanges(front, goals))
 
 
 def _has_its_network(home: Home, domain: Domain, pool: Pool, sources: Sequence[str] | None) -> bool:

@@ -27,10 +27,37 @@ def shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
     return {"gpus_per_worker": per_worker, "concurrency": concurrency, "threads_per_trial": threads}
 
 
+def check_sampler(spec: StudySpec) -> None:
+    """UserError if the sampler can't go by as many metrics as the search has."""
+    if spec.front and spec.sampler == "transfer":
+        raise UserError(
+            f"--sampler transfer goes by one metric, not by {' and '.join(spec.front)}; give --sampler tpe or nsga2"
+        )
+    if not spec.front and spec.sampler == "nsga2":
+        raise UserError("--sampler nsga2 searches a front; give two metrics, as --metric fd,iw, or --sampler tpe")
+
+
+def check_stopping(spec: StudySpec) -> None:
+    """UserError if trials can't be stopped by their curves."""
+    if spec.stopping != "curves":
+        return
+    if not spec.early_stopping:
+        raise UserError("--stop curves: early stopping is off; leave out --no-early-stopping")
+    if spec.front:
+        raise UserError(f"--stop curves goes by one metric, not by {' and '.join(spec.front)}; leave it out, for ranks")
+    if spec.metric not in PICKED_BY:
+        raise UserError(
+            f"--stop curves: curves are carried on as ratios, which {spec.metric} has none of; give --metric "
+            f"{'|'.join(PICKED_BY)}, or leave it out"
+        )
+
+
 def check_limits(spec: StudySpec) -> None:
     """UserError if the search has a limit that can't be reached."""
     if spec.gpu_hours and not spec.gpus_per_worker:
         raise UserError(f"--gpu-hours {spec.gpu_hours:g}: its trials have no GPU; give --core-hours or --hours")
+    if spec.until_gain and spec.front:
+        raise UserError("--until-gain: what more trials would gain is not known of a front; give --hours")
     if spec.until_gain and spec.metric not in PICKED_BY:
         raise UserError(
             f"--until-gain: what more trials would gain is not known of {spec.metric}, whose scores are no ratios; give "

@@ -1,4 +1,4 @@
-"""How Optuna draws the next trial of a study: at random, or by TPE on the best trials and the recent ones.
+"""How Optuna draws the next trial of a study: at random, or by TPE on the best trials and the recent ones, or by NSGA-II.
 
 TPE (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011) draws where good trials lie dense and others do
 not. The conditions of a trial (how many target images, which ones, its seed) it neither sees nor draws: where a space
@@ -8,21 +8,26 @@ suggests them, they are drawn evenly.
 import copy
 import heapq
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.fronts import places
 from search.records.study import DEFAULT_TRIALS, StudySpec
 from spaces.suggest import CONDITIONS
 
 GOOD = 25
 """How many trials TPE takes for good ones, at most."""
+
+POPULATION = 50
+"""Of a generation of NSGA-II, at most; a quarter of the trials where those are few, so that there are some generations."""
 
 RECENT = 500
 """How many of the other trials TPE looks at: it weighs older ones down anyway, and its time grows with their number."""
@@ -38,6 +43,8 @@ def sampler(spec: StudySpec, trials_before: int) -> BaseSampler:
     if spec.sampler in ("random", "grid"):
         return RandomSampler(seed=seed)
     startup = max(5, (spec.trials or DEFAULT_TRIALS) // 4)
+    if spec.sampler == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=min(startup, POPULATION))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RecentTPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup)
@@ -101,12 +108,21 @@ class _Window:
         ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         if len(ended) <= GOOD + RECENT:
             return trials
+        good = self._good(ended)
+        from_here = ended[-RECENT].number
+        return [t for t in trials if t.number >= from_here or t.number in good or t.state is TrialState.RUNNING]
+
+    def _good(self, ended: Sequence[FrozenTrial]) -> set[int]:
+        """The numbers of the best, by the one score or by the fronts that they are on."""
+        if len(self._study.directions) > 1:
+            through = [trial for trial in ended if trial.state is TrialState.COMPLETE]
+            signs = [1 if each == StudyDirection.MINIMIZE else -1 for each in self._study.directions]
+            costs = np.array([trial.values for trial in through]).reshape(-1, len(signs)) * signs
+            return {through[place].number for place in np.argsort(places(costs), kind="stable")[:GOOD]}
         for trial in ended:
             if trial.number not in self._costs:
                 self._costs[trial.number] = self._cost(trial)
-        good = set(heapq.nsmallest(GOOD, self._costs, key=self._costs.__getitem__))
-        from_here = ended[-RECENT].number
-        return [t for t in trials if t.number >= from_here or t.number in good or t.state is TrialState.RUNNING]
+        return set(heapq.nsmallest(GOOD, self._costs, key=self._costs.__getitem__))
 
     def _cost(self, trial: FrozenTrial) -> Cost:
         sign = 1 if self._study.direction == StudyDirection.MINIMIZE else -1

@@ -79,6 +79,15 @@ METRICS: Mapping[str, Metric] = {
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better. The floor of class accuracy, what real images have, is its ceiling."""
 
+SECONDS = "seconds"
+"""What a trial costs, where a search goes by that too: wall time, evaluation included."""
+
+GOALS: Mapping[str, Metric] = {**METRICS, SECONDS: Metric(SECONDS, "seconds of a trial", "minimize", "any")}
+"""What a search can go by."""
+
+MOST_GOALS = 3
+"""That a search goes by at once: of more, nearly every trial would be on the front."""
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -167,9 +176,11 @@ class Protocol(Config):
     """Real images at most; the same ones always (seeded)."""
     n_fake: PositiveInt = 1_000
     n_rung: PositiveInt | None = None
-    """Images that are drawn at a rung, which is an evaluation before the last: there the first metric alone is measured, and a
-    Frechet distance is carried on from so many images to `n_fake`. None measures everything of `n_fake` images at every
+    """Images that are drawn at a rung, which is an evaluation before the last: there a search's own metrics alone are measured,
+    and a Frechet distance is carried on from so many images to `n_fake`. None measures everything of `n_fake` images at every
     evaluation, as earlier versions did."""
+    at_rungs: PositiveInt = 1
+    """How many metrics are measured at a rung, the first ones: those that the search goes by."""
     seed: NonNegativeInt = 0
     """Of the samples' z, of KD's subsets, and of the choice of real images."""
     iw: IwProtocol = IwProtocol()

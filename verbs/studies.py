@@ -51,7 +51,13 @@ def search(
         typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]", rich_help_panel=STUDY),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="fd|kd|iw|fid|kid", help="What to go by. [default: fd]", rich_help_panel=STUDY)
+        str | None,
+        typer.Option(
+            metavar="fd|kd|iw|fid|kid|A,B",
+            callback=given,
+            help="What to go by; of several, as fd,iw or fd,seconds, the front. [default: fd]",
+            rich_help_panel=STUDY,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler.", rich_help_panel=STUDY)] = 0,
     concurrency: Annotated[
@@ -77,8 +83,8 @@ def search(
     sampler: Annotated[
         str,
         typer.Option(
-            metavar="tpe|transfer|random|grid",
-            help="How trials are proposed; transfer goes by earlier ones.",
+            metavar="tpe|transfer|nsga2|random|grid",
+            help="How trials are proposed; transfer goes by earlier ones, nsga2 is for a front.",
             rich_help_panel=STUDY,
         ),
     ] = "tpe",
@@ -95,7 +101,15 @@ def search(
             rich_help_panel=STUDY,
         ),
     ] = None,
-    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early (ASHA).", rich_help_panel=STUDY)] = True,
+    early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early.", rich_help_panel=STUDY)] = True,
+    stop: Annotated[
+        str,
+        typer.Option(
+            metavar="asha|curves",
+            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost.",
+            rich_help_panel=STUDY,
+        ),
+    ] = "asha",
     confirm: Annotated[
         int,
         typer.Option(
@@ -195,6 +209,7 @@ def search(
             seed=seed,
             sampler=sampler,
             early_stopping=early_stopping,
+            stopping=stop,
             concurrency=concurrency,
             threads_per_trial=threads_per_trial,
             workers_per_trial=workers_per_trial,

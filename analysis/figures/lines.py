@@ -1,4 +1,4 @@
-"""Score against target-set size, best so far against cost, and how far each trial went."""
+"""Score against target-set size, best so far and what is covered against cost, and how far each trial went."""
 
 from collections.abc import Sequence
 from html import escape
@@ -78,6 +78,24 @@ def best_so_far(
         )
     figure.update_xaxes(title_text=f"{escape(unit)}, all trials until then", rangemode="tozero", nticks=6)
     return level_title(figure.update_yaxes(scale(spent["value"].dropna().tolist())), axis_title(metric))
+
+
+def covered(spent: pd.DataFrame, unit: str) -> go.Figure:
+    """The share of their goals' space that trials cover, against the cost of all until then; see `findings.covering`."""
+    known = spent.dropna(subset=["covered"])
+    figure = blank(height=330)
+    figure.add_scatter(
+        x=known["hours"],
+        y=known["covered"],
+        mode="lines+markers",
+        line={"color": INK, "width": 2, "shape": "hv"},
+        marker={"size": [9 if on_front else 4 for on_front in known["front"]]},
+        hovertext=[f"trial {trial}" for trial in known["trial"]],
+        hovertemplate="%{hovertext}: %{y:.1%}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(title_text=f"{escape(unit)}, all trials until then", rangemode="tozero", nticks=6)
+    return level_title(figure.update_yaxes(rangemode="tozero", tickformat=".0%"), "covered; large: on the front")
 
 
 def fates(spent: pd.DataFrame, marks: Sequence[int], hovers: dict[int, str]) -> go.Figure:

@@ -1,10 +1,13 @@
 """What a search spent, and what for: the best so far against cost, and where trials were stopped."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 
 from analysis.tables import NO_SCORE, last_rows, trained_nothing
-from search.records.study import StudySpec
+from search.curve_stopping import Believed, beliefs_of
+from search.records.study import StudyPaths, StudySpec, rung_images
 from spaces.protocol import Metric
 
 
@@ -58,15 +61,16 @@ def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     )
 
 
-def rung_images(spec: StudySpec) -> list[int]:
-    """Images seen at which ASHA decides who goes on, and the budget."""
-    budget = spec.base.budget
-    marks = []
-    rung = budget.eval_every_images
-    while spec.early_stopping and rung < budget.images:
-        marks.append(rung)
-        rung *= spec.reduction_factor
-    return [*marks, budget.images]
+def believed(paths: StudyPaths, spent: pd.DataFrame) -> pd.DataFrame:
+    """A row a decision of a search that goes by curves: what was expected of the trial at its budget, and what it came to.
+
+    `spent` is as `best_so_far` gives it. `came` is NaN of a trial that did not come to its end.
+    """
+    columns = {"score": "expected", "stopped": "then"}
+    found = pd.DataFrame(beliefs_of(paths), columns=[each.name for each in fields(Believed)]).rename(columns=columns)
+    found["then"] = found["then"].map({True: "was stopped", False: "went on"})
+    ended = spent[spent["status"] == "completed"].set_index("trial")["value"]
+    return found.assign(came=found["trial"].map(ended).astype(float))
 
 
 def whole_cost(rows: pd.DataFrame, spec: StudySpec) -> float:

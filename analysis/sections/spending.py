@@ -6,9 +6,10 @@ import pandas as pd
 
 from analysis.figures.lines import best_so_far as best_plot
 from analysis.figures.lines import fates
-from analysis.findings.spending import best_so_far, device_hours, rung_images, rungs, whole_cost
+from analysis.findings.spending import believed, best_so_far, device_hours, rungs, whole_cost
 from analysis.page import Block, Plot, Section, plural, sheet, text
 from analysis.study_data import StudyData, of_each
+from search.records.study import rung_images
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -54,7 +55,13 @@ def _block(study: StudyData) -> Block:
         f"{study.unit[0].upper()}{study.unit[1:]} are of wall time, evaluation included, added up in the order of the trials' "
         "numbers, as if one had run after another."
     ]
-    if study.spec.early_stopping:
+    if study.spec.stopping == "curves":
+        notes.append(
+            "At each evaluation a trial's curve was carried on to its budget, by the curves of earlier trials and of these. It "
+            "was stopped where the improvement over the best so far that this promised, for what it still cost, was less than a "
+            "new trial's for the whole of its cost. The first trial from scratch always goes on."
+        )
+    elif study.spec.early_stopping and not study.spec.front:
         notes.append(
             f"ASHA looks at a trial at each rung, and lets it go on while it is among the best 1/{study.spec.reduction_factor} "
             "that came so far; the first trial from scratch always goes on, as what transfer is compared with."
@@ -63,7 +70,34 @@ def _block(study: StudyData) -> Block:
         sheet("Rungs", rungs(study.rows, study.spec), names, folded=False),
         study.whole_or_head("Every trial, in order", spent, names),
     ]
+    beliefs = believed(study.paths, spent)
+    if not beliefs.empty:
+        sheets.append(study.whole_or_head("What was believed at each decision, and what came of it", beliefs, _BELIEFS))
+        notes.append(_held(beliefs))
     return Block(_said(study, spent), notes=notes, plots=plots, sheets=sheets)
+
+
+_BELIEFS = {
+    "images": "images seen",
+    "expected": "expected at the budget",
+    "low": "90 %: from",
+    "high": "to",
+    "chance": "chance to beat the best",
+    "worth": "worth, beside a new trial",
+    "then": "it",
+    "came": "it came to",
+}
+
+
+def _held(beliefs: pd.DataFrame) -> str:
+    known = beliefs.dropna(subset=["came"])
+    if known.empty:
+        return "No trial of which something was believed has come to its end yet."
+    held = int(known["came"].between(known["low"], known["high"]).sum())
+    return (
+        f"Of {plural(len(known), 'belief')} on trials that came to their end, the 90 % interval held that score in {held}; "
+        "what a stopped trial would have come to nobody knows."
+    )
 
 
 def _said(study: StudyData, spent: pd.DataFrame) -> str:

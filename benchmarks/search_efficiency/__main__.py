@@ -4,6 +4,7 @@ Nothing is trained: a trial costs the seconds that its rows say, evaluations inc
 and whoever ranks sources or thinks about proposals pays for that. Each way of searching knows the other targets' trials, or
 nothing, and is run with as many seeds. Printed is how soon it holds a trial whose true score is within 2 % of the table's
 best; results.json has all curves, and results.html shows them. `--made-up` replays a made-up table, to see that all works.
+`--about stops` compares what stops trials early, `--about calibration` counts how often intervals and claims hold.
 """
 
 import argparse
@@ -23,18 +24,24 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from analysis.page import Plot
+from analysis.pictures import draw as draw_plots
 from benchmarks.recorded_transfer.export import TABLE
+from benchmarks.search_efficiency.calibration import calibration
 from benchmarks.search_efficiency.figure import figure
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import Outcome, outcome, shares, worse_than
 from benchmarks.search_efficiency.peers import PEERS, there
 from benchmarks.search_efficiency.replay import Replay
+from benchmarks.search_efficiency.stops import stops
 from benchmarks.search_efficiency.table import WITHIN, Target, targets_of
 from benchmarks.search_efficiency.ways import RANDOM, WAYS, Way
 from search.picking.recorded import told
 from trainables.storage.home import writing
 
 OUT = Path(__file__).parent
+ABOUT = {"stops": stops, "calibration": calibration}
+"""What the table is asked: how soon ways of searching are near the best, what early stopping stops, how far claims hold."""
 
 
 def ways_there() -> Mapping[str, Way]:
@@ -111,12 +118,19 @@ def main() -> int:
     parser.add_argument("--ways", help="names with commas between [all]")
     parser.add_argument("--jobs", type=int, default=1, help="replays at once")
     parser.add_argument("--out", type=Path, default=OUT, help="where results.json and results.html go")
+    parser.add_argument("--png", type=Path, help="where the figure goes too, by Chromium")
+    parser.add_argument(
+        "--about", choices=["searches", *ABOUT], default="searches", help="what is asked of the table [searches]"
+    )
     given = parser.parse_args()
     if not given.made_up and not given.table.exists():
         print(f"{given.table}: there is no such table; record one, or take --made-up", file=sys.stderr)
         return 2
     table = made_up() if given.made_up else pq.read_table(given.table)
     targets = targets_of(study for study, _ in told(table, None))
+    if given.about != "searches":
+        Console(width=180).print(ABOUT[given.about](targets, given.seeds))
+        return 0
     ways = given.ways.split(",") if given.ways else list(ways_there())
     if unknown := [way for way in ways if way not in ways_there()]:
         parser.error(f"--ways: unknown way {unknown[0]!r}; known: {', '.join(ways_there())}")
@@ -125,10 +139,15 @@ def main() -> int:
     print(f"{about}; seconds to within {WITHIN - 1:.0%} of the table's best, in the median over seeds", flush=True)
     Console(width=180).print(shown(outcomes))
     given.out.mkdir(parents=True, exist_ok=True)
+    drawn = figure(outcomes, about)
     with writing(given.out / "results.json") as beside:
         beside.write_text(json.dumps({"about": about, "outcomes": [each.as_dict() for each in outcomes]}) + "\n")
     with writing(given.out / "results.html") as beside:
-        beside.write_text(figure(outcomes, about))
+        beside.write_text(str(drawn.to_html(include_plotlyjs="cdn")))
+    if given.png:
+        (png,) = draw_plots([Plot("replays", drawn, "")])
+        with writing(given.png) as beside:
+            beside.write_bytes(png)
     return 0
 
 

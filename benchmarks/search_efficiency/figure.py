@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 from benchmarks.search_efficiency.outcomes import Outcome
 
 
-def figure(outcomes: Sequence[Outcome], about: str) -> str:
-    """As a page of HTML: medians over seeds, and bands that hold 90 % of them."""
+def figure(outcomes: Sequence[Outcome], about: str) -> go.Figure:
+    """Medians over seeds, and bands that hold 90 % of them."""
     targets = sorted({each.target for each in outcomes})
     ways = list(dict.fromkeys(each.way for each in outcomes))
     colours = dict(zip(ways, [*qualitative.Dark24, *qualitative.Light24], strict=False))
@@ -41,4 +41,4 @@ def figure(outcomes: Sequence[Outcome], about: str) -> str:
     page.update_layout(
         height=420 * len(targets), title=f"The score in hand against the cost: {about}", template="plotly_white"
     )
-    return str(page.to_html(include_plotlyjs="cdn"))
+    return page

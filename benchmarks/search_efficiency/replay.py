@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from benchmarks.search_efficiency.table import Cell, Target
+from search.curve_stopping import CurveStopping
 
 
 @dataclass
@@ -83,8 +84,9 @@ def by_optuna(
     suggest: Suggest,
     pruner: BasePruner | None = None,
     first: tuple[dict[str, object], ...] = (),
+    judge: CurveStopping | None = None,
 ) -> None:
-    """Search by Optuna's ask and tell, trial after trial; `first` are planned."""
+    """Search by Optuna's ask and tell, trial after trial; `first` are planned, and `judge` stops trials if no pruner does."""
     study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner or NopPruner())
     for parameters in first:
         study.enqueue_trial(parameters)
@@ -92,10 +94,17 @@ def by_optuna(
         with replay.thinking():
             trial = study.ask()
             cell = suggest(trial)
-        last, stopped = math.nan, False
+        last, stopped, begun = math.nan, False, replay.clock
         for images, score in replay.train(cell):
             trial.report(score, images)
             last = score
+            if judge:
+                with replay.thinking():
+                    believed = judge.see(trial.number, cell.arm, images, score, replay.clock - begun)
+                if believed and believed.stopped:
+                    stopped = True
+                    break
+                continue
             if images not in (0, replay.target.images) and images < cell.runs[0].images[-1]:
                 with replay.thinking():
                     stopped = trial.should_prune()

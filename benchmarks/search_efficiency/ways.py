@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from benchmarks.search_efficiency.replay import Replay, Suggest, by_optuna
 from benchmarks.search_efficiency.table import Cell, Target
+from search.curve_stopping import CurveStopping
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
 from search.picking.evidence import pools
 from search.prior import Prior
@@ -166,19 +167,34 @@ def papers_selector(replay: Replay, others: Others) -> None:
     followed(replay, min(distances, key=lambda source: distances[source], default=None))
 
 
-def ours(replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None) -> None:
+def by_curves(target: Target, others: Others) -> CurveStopping:
+    """What stops trials by their curves, told of the other targets'."""
+    return CurveStopping(target.name, target.images, prior_of(target, tuple(others))[0].curves, target.base)
+
+
+def random_by_curves(replay: Replay, others: Others) -> None:
+    """Random search that stops trials by their curves."""
+    with replay.thinking():
+        judge = by_curves(replay.target, others)
+    by_optuna(replay, _random(replay.seed), conditional(replay.target), judge=judge)
+
+
+def ours(
+    replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None, curves: bool = False
+) -> None:
     """The sampler `transfer`, from what the other targets' trials tell."""
     target = replay.target
-    prior, seconds = _prior(target, tuple(others))
+    prior, seconds = prior_of(target, tuple(others))
     replay.clock += target.ranking_seconds + seconds
     suggest = conditional(target)
     with replay.thinking():
         sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
-    by_optuna(replay, sampler, suggest, pruner and pruner(replay))
+    judge = by_curves(target, others) if curves else None
+    by_optuna(replay, sampler, suggest, pruner and pruner(replay), judge=judge)
 
 
 @cache
-def _prior(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
+def prior_of(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
     """What the others tell, and the seconds that it takes to read that."""
     begun = time.process_time()
     found = pools((study, AsTheyAre()) for other in others for study in other.told)
@@ -241,11 +257,13 @@ WAYS: Mapping[str, Way] = {
     "GP": partial(sampled, sampler=_gp, layout=flat),
     "ASHA + random": partial(sampled, sampler=_random, pruner=_asha),
     "ASHA + TPE": partial(sampled, sampler=_tpe, pruner=_asha),
+    "curves + random": random_by_curves,
     "Hyperband + TPE": partial(sampled, sampler=_tpe, pruner=_hyperband),
     "best constant source": constant_source,
     "paper's selector": papers_selector,
     "understock before": understock_before,
     "transfer": ours,
     "transfer + ASHA": partial(ours, pruner=_asha),
+    "transfer + curves": partial(ours, curves=True),
 }
 """`peers` has those that another package knows."""

@@ -28,6 +28,14 @@ class Arm(NamedTuple):
         return cls(config.method, config.source, config.parts)
 
     @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Arm":
+        """The arm of a row of the evaluations table; earlier versions had no method but fine-tuning."""
+        method, source, parts = row["method"] or DEFAULT_METHOD, row["source"], row["transfer/parts"] or "none"
+        if source == SCRATCH or (method == DEFAULT_METHOD and parts == "none"):
+            return SCRATCH_ARM
+        return cls(method, source, parts)
+
+    @classmethod
     def finetuned(cls, source: str, parts: str) -> "Arm":
         """Fine-tuning from a source, with these of its networks transferred."""
         return cls(DEFAULT_METHOD, source, parts)

@@ -41,7 +41,7 @@ class Journal:
     A trial's user attributes are its `status` and its `error`, once it has ended, and its `retries`, if it had any.
     """
 
-    def __init__(self, path: Path, name: str, direction: Direction) -> None:
+    def __init__(self, path: Path, name: str, directions: Sequence[Direction]) -> None:
         """Open the journal of study `name`, or begin one; what a killed process wrote half is cut off.
 
         The caller holds the study's lock, so nobody else writes.
@@ -52,7 +52,7 @@ class Journal:
         try:
             self.study = optuna.load_study(storage=self._storage, study_name=name)
         except KeyError:
-            self.study = optuna.create_study(storage=self._storage, study_name=name, direction=direction)
+            self.study = optuna.create_study(storage=self._storage, study_name=name, directions=directions)
         self._study_id = self._storage.get_study_id_from_name(name)
 
     @property
@@ -79,7 +79,12 @@ class Journal:
         return optuna.Trial(self.study, self._id(number))
 
     def score(self, number: int, scores: Mapping[int, float | None]) -> None:
-        """Note a running trial's scores by images seen. Those that are noted already, or are no scores, change nothing."""
+        """Note a running trial's scores by images seen. Those that are noted already, or are no scores, change nothing.
+
+        Of a study with several goals Optuna keeps none but the last.
+        """
+        if len(self.study.directions) > 1:
+            return
         trial_id = self._id(number)
         known = self._storage.get_trial(trial_id).intermediate_values
         for images, score in scores.items():
@@ -95,13 +100,14 @@ class Journal:
         trial = optuna.Trial(self.study, self._id(number))
         upload_artifact(artifact_store=_Artifacts(store), file_path=str(file), study_or_trial=trial)
 
-    def end(self, number: int, status: Status, score: float | None, error: str | None) -> None:
-        """Note how a trial ended; `score` counts only if it spent its budget."""
+    def end(self, number: int, status: Status, scores: Sequence[float | None], error: str | None) -> None:
+        """Note how a trial ended; its scores, one a goal, count only if it spent its budget."""
         trial_id, state = self._id(number), STATES[status]
         self._storage.set_trial_user_attr(trial_id, "status", status)
         if error:
             self._storage.set_trial_user_attr(trial_id, "error", error)
-        self.study.tell(number, score if state is TrialState.COMPLETE else None, state=state)
+        complete = [score for score in scores if score is not None] if state is TrialState.COMPLETE else None
+        self.study.tell(number, complete, state=state)
 
     def push(self) -> None:
         """Give a home on an object store what was noted since the last time."""
@@ -115,7 +121,7 @@ class DamagedJournalError(UserError):
     """A journal that does not hold what was written to it."""
 
 
-def read_trials(path: Path, name: str, direction: Direction | None = None) -> list[FrozenTrial]:
+def read_trials(path: Path, name: str, directions: Sequence[Direction] | None = None) -> list[FrozenTrial]:
     """The trials in the journal of study `name`, which stays as it is; none if there is no journal, or nothing in it.
 
     A last line that a killed process did not finish is left out. DamagedJournalError if another line is not whole, or if
@@ -134,8 +140,9 @@ def read_trials(path: Path, name: str, direction: Direction | None = None) -> li
         raise DamagedJournalError(
             f"it has the studies {[study.study_name for study in found]}, expected {name!r} alone"
         )
-    if found and direction and found[0].directions != [StudyDirection[direction.upper()]]:
-        raise DamagedJournalError(f"its scores are to {found[0].directions[0].name.lower()}, expected to {direction}")
+    if found and directions and found[0].directions != [StudyDirection[each.upper()] for each in directions]:
+        there = " and ".join(each.name.lower() for each in found[0].directions)
+        raise DamagedJournalError(f"its scores are to {there}, expected to {' and '.join(directions)}")
     return [trial for study in found for trial in storage.get_all_trials(study._study_id)]
 
 
@@ -147,10 +154,10 @@ def _parsed(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
             raise DamagedJournalError(f"line {number} of {len(lines)} is not JSON: {error}") from None
 
 
-def write_journal(path: Path, name: str, direction: Direction, trials: Sequence[FrozenTrial]) -> None:
+def write_journal(path: Path, name: str, directions: Sequence[Direction], trials: Sequence[FrozenTrial]) -> None:
     """Write a journal of these trials, numbered in their order, over what was there; nothing is left to be planned."""
     with writing(path) as beside:
-        study = optuna.create_study(storage=JournalStorage(_File(str(beside))), study_name=name, direction=direction)
+        study = optuna.create_study(storage=JournalStorage(_File(str(beside))), study_name=name, directions=directions)
         study.add_trials(trials)
         study.set_user_attr("planned", True)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
-from spaces.protocol import METRICS, RECORD
+from spaces.protocol import METRICS, RECORD, SECONDS
 from spaces.trials import CONFIGS, DEFAULT_METHOD, own_settings, parse_trial
 from trainables.storage.home import writing
 
@@ -148,6 +148,17 @@ def _plain(value: Any) -> Any:
     if value is None or value != value:
         return None
     return value.item() if hasattr(value, "item") else value
+
+
+def score_of(row: Mapping[str, Any], goal: str) -> float | None:
+    """What a row says of a metric, or of another goal of a search."""
+    value = row.get(column_of(goal))
+    return None if value is None else float(value)
+
+
+def column_of(goal: str) -> str:
+    """The column that has a goal of a search."""
+    return "wall_seconds" if goal == SECONDS else goal
 
 
 def merged(values: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

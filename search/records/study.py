@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from spaces.errors import UserError
-from spaces.protocol import METRICS, Direction
+from spaces.protocol import GOALS, Direction
 from spaces.records import Config, Name
 from spaces.trials import AnyTrial
 from trainables.storage.home import SPEC, Home, fetch, has_process, only_process, writing
@@ -38,10 +38,15 @@ class StudySpec(Config):
     """How many configurations are tried; None if only what they cost or still gain sets a limit."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
-    sampler: Literal["tpe", "random", "grid", "transfer"] = "tpe"
-    """How trials are drawn: by Optuna's TPE, at random, every combination once, or by what earlier trials tell."""
+    sampler: Literal["tpe", "nsga2", "random", "grid", "transfer"] = "tpe"
+    """How trials are drawn: by Optuna's TPE, or its NSGA-II for a front, at random, every combination once, or by what earlier
+    trials tell."""
+    front: tuple[str, ...] = ()
+    """The goals of which a front is searched, the protocol's first metric first; none where that is gone by alone."""
     early_stopping: bool = True
-    """Whether ASHA (arXiv:1810.05934) stops bad trials early, by images seen; without it all spend their budget."""
+    """Whether bad trials are stopped early, by images seen; without it all spend their budget."""
+    stopping: Literal["asha", "curves"] = "asha"
+    """What stops them: rank at rungs (ASHA, arXiv:1810.05934), or what their learning curves promise for what that costs."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """ASHA keeps the best 1 / reduction_factor of the trials at each rung."""
     concurrency: AtOnce = 1
@@ -107,9 +112,30 @@ class StudySpec(Config):
         return self.base.protocol.metrics[0]
 
     @property
+    def goals(self) -> tuple[str, ...]:
+        """All that the search goes by: that metric, or those of the front."""
+        return self.front or (self.metric,)
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Whether a lower or a higher value of each goal is better."""
+        return tuple(GOALS[name].direction for name in self.goals)
+
+    @property
     def direction(self) -> Direction:
-        """Whether a lower or a higher value of that metric is better."""
-        return METRICS[self.metric].direction
+        """Whether a lower or a higher value of the metric is better."""
+        return GOALS[self.metric].direction
+
+
+def rung_images(spec: StudySpec) -> list[int]:
+    """Images seen at which early stopping decides who goes on, and the budget."""
+    budget = spec.base.budget
+    marks = []
+    rung = budget.eval_every_images
+    while spec.early_stopping and rung < budget.images:
+        marks.append(rung)
+        rung = budget.next_evaluation(rung) if spec.stopping == "curves" else rung * spec.reduction_factor
+    return [*marks, budget.images]
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,11 @@ class StudyPaths:
     def closing(self) -> Path:
         """The file that says, as JSON, why a study is complete before all its trials are through; it is there then."""
         return self.root / "closing.json"
+
+    @property
+    def beliefs(self) -> Path:
+        """The file with what was believed of trials when it was decided whether they go on, a line of JSON each."""
+        return self.root / "beliefs.jsonl"
 
     @property
     def journal(self) -> Path:

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from search.records.journal import STATES, DamagedJournalError, is_score, read_trials, write_journal
-from search.records.results import config_of, flat_config, is_evaluation, is_final, read_rows
+from search.records.results import config_of, flat_config, is_evaluation, is_final, read_rows, score_of
 from search.records.study import StudyPaths, StudySpec
 from search.running.suggested import first_trials, suggested_config
 from spaces.config import TrialConfig
@@ -31,15 +31,17 @@ class Recorded:
     row: Mapping[str, Any]
     """The last one."""
     scores: Mapping[int, float]
-    """Those that are numbers, by images seen."""
+    """Those that are numbers, by images seen; none of a study with several goals, of which the journal has none."""
+    ends: tuple[float, ...]
+    """What its last row has of each goal, as far as those are numbers."""
 
 
 Table = Mapping[int, Recorded | None]
 """Every trial that has a file, by its number; None if that is damaged."""
 
 
-def read_table(paths: StudyPaths, metric: str) -> Table:
-    """The evaluations table as far as the journal repeats it."""
+def read_table(paths: StudyPaths, goals: Sequence[str] = ()) -> Table:
+    """The evaluations table as far as the journal repeats it, of a study with these goals."""
     files = {int(path.stem): path for path in paths.evaluations.glob("[0-9]*.parquet") if path.stem.isdecimal()}
     found: dict[int, Recorded | None] = {}
     for number in sorted(files):
@@ -48,8 +50,11 @@ def read_table(paths: StudyPaths, metric: str) -> Table:
         except UserError:
             found[number] = None
             continue
-        scores = {row["images_seen"]: row.get(metric) for row in rows if is_evaluation(row)}
-        found[number] = Recorded(rows[-1], {images: score for images, score in scores.items() if is_score(score)})
+        own = goals[0] if len(goals) == 1 else ""
+        scores = {row["images_seen"]: row.get(own) for row in rows if is_evaluation(row)}
+        ends = [score_of(rows[-1], name) for name in goals]
+        kept = {images: score for images, score in scores.items() if is_score(score)}
+        found[number] = Recorded(rows[-1], kept, tuple(filter(is_score, ends)))
     return found
 
 
@@ -58,7 +63,7 @@ def mend_journal(paths: StudyPaths, spec: StudySpec, space: Space) -> None:
 
     UserError, with nothing changed, if the table does not tell what the journal held.
     """
-    table = read_table(paths, spec.metric)
+    table = read_table(paths, spec.goals)
     for number, found in table.items():
         if found and (found.row["study"], found.row["trial"]) != (spec.name, number):
             raise UserError(
@@ -66,7 +71,7 @@ def mend_journal(paths: StudyPaths, spec: StudySpec, space: Space) -> None:
                 f"{number} of study {spec.name!r}; put the right file there"
             )
     try:
-        trials = read_trials(paths.journal, spec.name, spec.direction)
+        trials = read_trials(paths.journal, spec.name, spec.directions)
         for number, found in table.items():
             if found:
                 _check(number, trials, found, spec, space)
@@ -79,7 +84,7 @@ def mend_journal(paths: StudyPaths, spec: StudySpec, space: Space) -> None:
         if paths.journal.is_file():
             with writing(kept) as beside:
                 beside.write_bytes(paths.journal.read_bytes())
-        write_journal(paths.journal, spec.name, spec.direction, trials)
+        write_journal(paths.journal, spec.name, spec.directions, trials)
         print(
             f"study {spec.name!r}: its journal was damaged ({damage}), and was made anew from the evaluations table; "
             f"the damaged one is kept as {kept}",
@@ -121,9 +126,9 @@ def _check(number: int, trials: Sequence[FrozenTrial], found: Recorded, spec: St
     status = row["status"]
     if STATES.get(status) is not trial.state or trial.user_attrs.get("status", status) != status:
         raise DamagedJournalError(f"trial {number} is {trial.state.name} there, {status} in its rows")
-    if trial.state is TrialState.COMPLETE and trial.value != found.scores.get(row["images_seen"]):
+    if trial.state is TrialState.COMPLETE and tuple(trial.values or ()) != found.ends:
         raise DamagedJournalError(f"trial {number} has another score there than in its rows")
-    if trial.state is TrialState.PRUNED and trial.value != _last(trial.intermediate_values):
+    if trial.state is TrialState.PRUNED and list(trial.values or ()) != _last(trial.intermediate_values):
         raise DamagedJournalError(f"trial {number} has another score there than at its last step")
 
 
@@ -182,9 +187,7 @@ def _trial_of(found: Recorded, spec: StudySpec, space: Space) -> FrozenTrial:
     state = STATES.get(status, TrialState.RUNNING)
     return optuna.trial.create_trial(
         state=state,
-        value=_last(found.scores)
-        if state in (TrialState.COMPLETE, TrialState.PRUNED)
-        else None,  # as Optuna's `tell` does
+        values=_told(state, found),
         params={} if error else fixed.params,
         distributions={} if error else fixed.distributions,
         user_attrs={name: value for name, value in known.items() if value},
@@ -192,8 +195,15 @@ def _trial_of(found: Recorded, spec: StudySpec, space: Space) -> FrozenTrial:
     )
 
 
-def _last(scores: Mapping[int, float]) -> float | None:
-    return scores[max(scores)] if scores else None
+def _told(state: TrialState, found: Recorded) -> list[float] | None:
+    """The scores of an ended trial as Optuna's `tell` keeps them."""
+    if state is TrialState.COMPLETE:
+        return list(found.ends)
+    return _last(found.scores) or None if state is TrialState.PRUNED else None
+
+
+def _last(scores: Mapping[int, float]) -> list[float]:
+    return [scores[max(scores)]] if scores else []
 
 
 def _waiting(parameters: Sequence[Mapping[str, Any]]) -> FrozenTrial:

@@ -50,7 +50,7 @@ class ReadOnlyJournal(JournalFileBackend):
 
 def checked_journal(paths: StudyPaths) -> ReadOnlyJournal:
     """The study's journal, to be shown; UserError if it does not say what the evaluations table says."""
-    table = read_table(paths, "")  # before the journal, which has each trial before the table has it
+    table = read_table(paths)  # before the journal, which has each trial before the table has it
     journal = ReadOnlyJournal(paths.journal)
     try:
         check_parameters(read_trials(journal.copy, paths.root.name), table)

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from search.proposals import load_space
 from search.records.journal import Journal, is_score
-from search.records.results import Status, is_evaluation, row_columns, write_trial
+from search.records.results import Status, is_evaluation, row_columns, score_of, write_trial
 from search.records.study import StudyPaths, StudySpec, close, closed
 from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
@@ -43,14 +43,14 @@ class Ledger:
         fetch(paths.journal)
         fetch(paths.evaluations)
         mend_journal(paths, spec, self.space)
-        self._journal = Journal(paths.journal, spec.name, spec.direction)
+        self._journal = Journal(paths.journal, spec.name, spec.directions)
         self.study = self._journal.study
         self.study.sampler = self._sampler()
         if not self._journal.planned:
             self._journal.plan(first_trials(spec, self.space))
         tell_what_ended(self._journal, paths, spec)
         self.earlier = read_finished(self._journal, paths, spec, self.space)
-        """The evaluations of every trial that was through when the ledger was opened: source, images seen and score."""
+        """The evaluations of every trial that was through when the ledger was opened: status, arm, images seen and scores."""
         self._finished = len(self.earlier)
         self._unfinished = self._journal.trials(TrialState.RUNNING)
         self._open: dict[int, _Open] = {}
@@ -161,14 +161,16 @@ class Ledger:
     ) -> tuple[Status, str | None]:
         """Close a trial in table and journal, and give the status and error that they have of it now.
 
-        A trial that spent its budget and has no score at its end has failed.
+        A trial that spent its budget and lacks a score at its end has failed.
         """
-        score = next(reversed(self._open[number].rows.values()), {}).get(self.spec.metric)
-        if status == "completed" and not is_score(score):
-            status, error = "failed", f"its last evaluation has {self.spec.metric} {score}, which is no score"
+        last: Mapping[str, Any] = next(reversed(self._open[number].rows.values()), {})
+        scores = {name: score_of(last, name) for name in self.spec.goals}
+        lacking = [name for name, score in scores.items() if not is_score(score)]
+        if status == "completed" and lacking:
+            status, error = "failed", f"its last evaluation has {lacking[0]} {scores[lacking[0]]}, which is no score"
         self._enter(number, config, status, error)
         self._show_samples(number)
-        self._journal.end(number, status, score, error)
+        self._journal.end(number, status, list(scores.values()), error)
         self._journal.push()
         del self._open[number]
         self._finished += 1

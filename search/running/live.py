@@ -11,10 +11,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.fronts import Member, front_of, labelled
+from search.picking.arms import Arm
 from search.records.journal import is_score
-from search.records.study import StudySpec
+from search.records.results import score_of
+from search.records.study import StudySpec, rung_images
 from spaces.config import SCRATCH, TrialConfig
-from spaces.trials import DEFAULT_METHOD
+from spaces.protocol import GOALS
 
 _SHOWN = 12
 """How many trials, the latest ones, the table on a terminal has room for."""
@@ -36,12 +39,16 @@ class View:
         self._trials: dict[int, dict[str, Any]] = {}
         self._failures: list[str] = []
         self._best: tuple[float, str] | None = None
+        self._complete: list[Member] = []
+        """Trials that spent their budget, of a search for a front."""
         self.spent: str | None = None
         """How much is spent of what the search may cost, if there is such a limit."""
         self._ahead = ""
         for number, rows in earlier.items():
             for row in rows:
                 self._compare(number, row["source"], row)
+                if row["status"] == "completed" and row is rows[-1]:
+                    self._enter(number, str(Arm.of_row(row)), _values(spec, row))
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=2, transient=False)
 
     def __enter__(self) -> Self:
@@ -55,11 +62,11 @@ class View:
 
     def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
         """Show that a trial was handed to Tune; `rows` are its evaluations of an earlier run."""
-        what = _what(config)
-        self._trials[number] = {"what": what, "status": "running", "images": 0, "value": None}
+        what = str(Arm(config.method, None if config.source == SCRATCH else config.source, config.parts))
+        self._trials[number] = {"what": what, "status": "running", "images": 0, "values": {}}
         for row in rows:
             if self._compare(number, what, row):
-                self._trials[number] |= {"images": row["images_seen"], "value": row[self._spec.metric]}
+                self._trials[number] |= {"images": row["images_seen"], "values": _values(self._spec, row)}
         images = self._trials[number]["images"]
         how = f"goes on at {images:,} images" if images else "started"
         rates = f", lr_g {config.rates[0]:.1e}, lr_d {config.rates[1]:.1e}" if config.rates else ""
@@ -71,8 +78,9 @@ class View:
         if row.get("note"):
             self._say(f"trial {number}: {row['note']}")
         if self._compare(number, trial["what"], row):
-            trial |= {"images": row["images_seen"], "value": row[self._spec.metric], "status": "running"}
-            self._say(f"trial {number}: {row['images_seen']:,} images, {self._spec.metric} {trial['value']:.4g}")
+            trial |= {"images": row["images_seen"], "values": _values(self._spec, row), "status": "running"}
+            scores = ", ".join(f"{name} {value:.4g}" for name, value in trial["values"].items())
+            self._say(f"trial {number}: {row['images_seen']:,} images, {scores}")
 
     def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
         """Keep the best score; False if the row has none."""
@@ -83,6 +91,21 @@ class View:
         if self._best is None or sign * value < sign * self._best[0]:
             self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
         return True
+
+    def _enter(self, number: int, what: str, values: Mapping[str, float]) -> None:
+        """Count a trial that spent its budget among those that a front may have."""
+        if self._spec.front and len(values) == len(self._spec.goals):
+            self._complete.append(Member(number, what, values))
+
+    def _leading(self) -> str:
+        """The best so far, or the front."""
+        if not self._spec.front:
+            best = self._best
+            return f"best so far: {self._spec.metric} {best[0]:.4g}, {best[1]}" if best else "no evaluation yet"
+        front = front_of(self._complete, self._spec.goals)
+        goals = labelled(self._spec.goals, self._spec.base.protocol.extractor)
+        members = "; ".join(each.said(goals) for each in front)
+        return f"front so far, of {len(self._complete)} to the end: {members}" if front else "no trial to its end yet"
 
     def lost(self, number: int, times: int, limit: int, reason: str) -> None:
         """Show that a trial's process was lost, `times` in a row without an evaluation in between; it is taken up again."""
@@ -100,10 +123,14 @@ class View:
         """Show that a trial is through, and why."""
         self._trials[number]["status"] = status
         self._done += 1
+        if status == "completed":
+            self._enter(number, self._trials[number]["what"], self._trials[number]["values"])
         reason = f", {error}" if error else ""
         if error:
             self._failures.append(f"trial {number} {status}: {error}")
         self._say(f"trial {number}: {status}{reason} ({self._spec.of_trials(self._done)}, {self._left()})")
+        if self._spec.front and status == "completed":
+            self._say(self._leading())
 
     def ahead(self, what: str) -> None:
         """Show what more trials would gain."""
@@ -129,21 +156,26 @@ class View:
     def _render(self) -> Group:
         spec = self._spec
         table = Table(box=None, pad_edge=False)
-        for heading in ("trial", "what", "images seen", "rung", f"{spec.metric} ({spec.direction})", "status"):
+        goals = (f"{name} ({GOALS[name].direction})" for name in spec.goals)
+        for heading in ("trial", "what", "images seen", "rung", *goals, "status"):
             table.add_column(heading, overflow="fold", no_wrap=heading in ("images seen", "rung"))
         for number, trial in list(self._trials.items())[-self._room() :]:
-            value = "" if trial["value"] is None else f"{trial['value']:.4g}"
+            values = [f"{trial['values'][name]:.4g}" if name in trial["values"] else "" for name in spec.goals]
             progress = f"{trial['images']:,} / {spec.base.budget.images:,}"
             table.add_row(
-                str(number), Text(trial["what"]), progress, self._rung(trial["images"]), value, trial["status"]
+                str(number), Text(trial["what"]), progress, self._rung(trial["images"]), *values, trial["status"]
             )
-        best = f"best so far: {spec.metric} {self._best[0]:.4g}, {self._best[1]}" if self._best else "no evaluation yet"
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))
         header = Text(f"study {spec.name}: {spec.of_trials(self._done)}, {self._left()}")
         ahead = [Text(self._ahead)] if self._ahead else []
         return Group(
-            header, bar, table, Text(best), *ahead, *(Text(failure, style="red") for failure in self._failures[-3:])
+            header,
+            bar,
+            table,
+            Text(self._leading()),
+            *ahead,
+            *(Text(failure, style="red") for failure in self._failures[-3:]),
         )
 
     def _room(self) -> int:
@@ -155,16 +187,11 @@ class View:
         """How many of ASHA's rungs, where it decides who goes on, a trial has reached."""
         if not self._spec.early_stopping:
             return "-"
-        budget, rungs = self._spec.base.budget, []
-        rung = budget.eval_every_images
-        while rung <= budget.images:
-            rungs.append(rung)
-            rung *= self._spec.reduction_factor
+        rungs = rung_images(self._spec)
         return f"{sum(images >= rung for rung in rungs)} of {len(rungs)}"
 
 
-def _what(config: TrialConfig) -> str:
-    if config.source == SCRATCH:
-        return SCRATCH
-    way = config.parts if config.method == DEFAULT_METHOD else config.method.replace("_", " ")
-    return f"{config.source} ({way})"
+def _values(spec: StudySpec, row: Mapping[str, Any]) -> dict[str, float]:
+    """What a row has of each goal, as far as those are numbers."""
+    found = {name: score_of(row, name) for name in spec.goals}
+    return {name: value for name, value in found.items() if is_score(value)}

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from search.records.journal import STATES, Journal
-from search.records.results import is_evaluation, read_rows, write_trial
+from search.records.results import column_of, is_evaluation, read_rows, score_of, write_trial
 from search.records.study import StudyPaths, StudySpec
 from search.running.suggested import suggested_config
 from spaces.errors import UserError
@@ -27,18 +27,27 @@ def tell_what_ended(journal: Journal, paths: StudyPaths, spec: StudySpec) -> Non
             journal.score(
                 trial.number, {row["images_seen"]: row.get(spec.metric) for row in rows if is_evaluation(row)}
             )
-            journal.end(trial.number, last["status"], last.get(spec.metric), last["error"])
+            scores = [score_of(last, name) for name in spec.goals]
+            journal.end(trial.number, last["status"], scores, last["error"])
             forget_fallback(_files(paths, trial.number))
 
 
 def read_finished(
     journal: Journal, paths: StudyPaths, spec: StudySpec, space: Space
 ) -> dict[int, list[dict[str, Any]]]:
-    """The source, images seen and score of each evaluation of every finished trial, by the trial's number.
+    """The status, arm, images seen and scores of each evaluation of every finished trial, by the trial's number.
 
     Files that are missing or damaged are written again from the trials' checkpoints.
     """
-    columns = ("source", "images_seen", spec.metric)
+    columns = (
+        "status",
+        "source",
+        "method",
+        "transfer/parts",
+        "images_seen",
+        "wall_seconds",
+        *map(column_of, spec.goals),
+    )
     found = {}
     for trial in journal.trials():
         if trial.state.is_finished():

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 # Before Ray is imported: a diverged or failed trial reports no metric, and that is no error of Tune's. Its snapshots, log
@@ -29,7 +28,6 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.prior import write_prior
@@ -38,6 +36,7 @@ from search.records.study import StudyPaths, StudySpec, only_driver
 from search.running.ledger import Ledger
 from search.running.live import View
 from search.running.run import Run
+from search.running.stopping import scheduler_of
 from search.running.tracking import trackers
 from spaces.errors import UserError
 from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
@@ -167,7 +166,7 @@ def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tu
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(run),
-            scheduler=_scheduler(run.ledger),
+            scheduler=scheduler_of(run.ledger),
             num_samples=run.ledger.to_do,
             max_concurrent_trials=spec.concurrency,
             reuse_actors=spec.workers_per_trial == 1,
@@ -181,45 +180,6 @@ def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tu
             failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
         ),
     )
-
-
-def _scheduler(ledger: Ledger) -> TrialScheduler:
-    """ASHA on images seen, told of the trials that an earlier run finished."""
-    spec = ledger.spec
-    if not spec.early_stopping:
-        return FIFOScheduler()
-    scheduler = _Asha(
-        time_attr="images_seen",
-        metric=spec.metric,
-        mode="min" if spec.direction == "minimize" else "max",
-        max_t=spec.base.budget.images,
-        grace_period=spec.base.budget.eval_every_images,
-        reduction_factor=spec.reduction_factor,
-    )
-    for number, rows in ledger.earlier.items():
-        trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config={})  # all that ASHA looks at
-        controller: Any = None
-        scheduler.on_trial_add(controller, trial)
-        for row in rows:
-            if row[spec.metric] is not None:
-                scheduler.on_trial_result(controller, trial, row)
-        scheduler.on_trial_remove(controller, trial)
-    return scheduler
-
-
-class _Asha(ASHAScheduler):
-    """ASHA that lets the first trial from scratch spend its whole budget, because transfer is compared with it.
-
-    It stops no trial at an evaluation that an earlier run judged already, before later trials came out better.
-    """
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        decision: str = super().on_trial_result(tune_controller, trial, result)
-        images = result.get("images_seen")
-        if images is None or images >= self._max_t:
-            return decision
-        spared = trial.config.get("reference") or images <= trial.config.get("evaluated", 0)
-        return TrialScheduler.CONTINUE if spared else decision
 
 
 class _Suggestions(Searcher):

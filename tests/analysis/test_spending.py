@@ -1,6 +1,7 @@
 import pytest
 
-from analysis.findings.spending import best_so_far, device_hours, rung_images, rungs, whole_cost
+from analysis.findings.spending import best_so_far, device_hours, rungs, whole_cost
+from search.records.study import rung_images
 
 
 def test_cost_adds_up_in_the_order_of_the_trials(study):

@@ -12,6 +12,7 @@ from search.picking.evidence import Bench, Evidence, Network, Tried
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
 from spaces.presets import small
+from spaces.protocol import SECONDS
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
@@ -95,7 +96,8 @@ def new_study(
             "threads_per_trial": 1,
         } | settings
         spec = resolve_study(home, tiny.target, space_file(code), **values).spec
-        protocol = tiny.protocol.model_copy(update={"metrics": (spec.metric,)})
+        measured = tuple(goal for goal in spec.goals if goal != SECONDS)
+        protocol = tiny.protocol.model_copy(update={"metrics": measured, "at_rungs": len(measured)})
         budget = tiny.budget.model_copy(update={"images": values["max_images"], "eval_every_images": 8})
         base = spec.base.model_copy(update={"protocol": protocol, "budget": budget})
         begin(home, spec.model_copy(update={"base": base}))

@@ -55,7 +55,7 @@ def test_fid_brings_the_inception_extractor_along(home: Home, tiny_domain: str, 
         ({"name": "../x"}, "name: String should match pattern"),
         ({"max_images": 0}, "budget/images"),
         ({"target_images": 41}, "40"),
-        ({"sampler": "bayes"}, "sampler: Input should be 'tpe', 'random', 'grid' or 'transfer', got 'bayes'"),
+        ({"sampler": "bayes"}, "sampler: Input should be 'tpe', 'nsga2', 'random', 'grid' or 'transfer', got 'bayes'"),
         ({"concurrency": 0}, "concurrency"),
     ],
 )

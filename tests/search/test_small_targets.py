@@ -100,3 +100,11 @@ def test_ten_pictures_are_ranked_and_searched_with(home: Home, tiny_source: Sour
     ranking = rank_sources(home, open_domain(home, "ten"), [open_source(home, "seed-7")], Protocol(input_size=32))
     assert ranking.rows[0].parts["recall"].note == "5 images of each kind; it needs 6 at least"
     assert resolve_study(home, "ten", "quickstart", sources="seed-7").spec.train_images == facts.train
+
+
+def test_a_front_of_a_metric_that_a_target_is_too_small_for_is_refused_in_a_line(
+    home: Home, few: Callable[[int, int], str]
+) -> None:
+    with pytest.raises(UserError, match=r"iw.* need 4 of each at least") as error:
+        resolve_study(home, few(3, 1), "quickstart", metric="fd,iw")
+    assert "\n" not in str(error.value)

@@ -93,7 +93,7 @@ def _has_no_score(evaluation: Evaluation, config: TrialConfig, group: Group) -> 
 class Evaluator:
     """Scores a learner by the trial's protocol, and leaves a grid of its samples, from the same z in every trial.
 
-    At a rung it measures what a scheduler goes by, and no more: the protocol's first metric, of as few images as the
+    At a rung it measures what a scheduler goes by, and no more: the protocol's first metrics, of as few images as the
     protocol allows there. All of it is measured at the trial's end.
     """
 
@@ -113,7 +113,7 @@ class Evaluator:
             return {}, {}
         protocol, drawn, at_rung = self._protocol, self._protocol.n_fake, self._protocol.n_rung
         if at_rung is not None and not last:
-            protocol = protocol.model_copy(update={"metrics": protocol.metrics[:1]})
+            protocol = protocol.model_copy(update={"metrics": protocol.metrics[: protocol.at_rungs]})
             drawn = min(drawn, at_rung)
         if not last:
             protocol = protocol.without_classes()

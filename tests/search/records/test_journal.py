@@ -11,12 +11,12 @@ from search.records.results import Status
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "optuna.journal", "s", "minimize")
+    return Journal(tmp_path / "optuna.journal", "s", ["minimize"])
 
 
 def reopened(journal: Journal) -> Journal:
     """The journal as a new process finds it."""
-    return Journal(journal._path, "s", "minimize")
+    return Journal(journal._path, "s", ["minimize"])
 
 
 def test_planned_trials_are_asked_for_first_and_planned_once(journal: Journal) -> None:
@@ -46,7 +46,7 @@ def test_an_end_is_noted_with_its_reason_and_only_a_spent_budget_has_a_value(jou
     number = journal.ask().number
     journal.score(number, {8: 3.0} if status != "failed" else {})
     journal.retry(number, 2)
-    journal.end(number, status, 5.0, "why")
+    journal.end(number, status, [5.0], "why")
     (trial,) = reopened(journal).trials()
     assert trial.state is STATES[status]
     assert trial.user_attrs == {"retries": 2, "status": status, "error": "why"}
@@ -56,9 +56,9 @@ def test_an_end_is_noted_with_its_reason_and_only_a_spent_budget_has_a_value(jou
 
 def test_a_trial_ends_once(journal: Journal) -> None:
     number = journal.ask().number
-    journal.end(number, "completed", 5.0, None)
+    journal.end(number, "completed", [5.0], None)
     with pytest.raises((ValueError, optuna.exceptions.UpdateFinishedTrialError)):
-        journal.end(number, "failed", None, None)
+        journal.end(number, "failed", [None], None)
     assert reopened(journal).trials()[0].user_attrs == {"status": "completed"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
-from search.running.tune import _scheduler
+from search.running.stopping import scheduler_of
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -19,7 +19,7 @@ def decision(scheduler: Any, name: str, fd: float, images: int = 8, reference: b
 
 
 def test_a_trial_among_the_worst_is_stopped_and_the_reference_is_not(new_study: New) -> None:
-    scheduler = _scheduler(Ledger(*new_study()))
+    scheduler = scheduler_of(Ledger(*new_study()))
     said = [decision(scheduler, name, fd) for name, fd in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
     assert said == ["CONTINUE", "STOP", "STOP"]
     assert decision(scheduler, "scratch", 9.0, reference=True) == "CONTINUE"
@@ -33,12 +33,12 @@ def test_a_resumed_search_stops_by_what_the_earlier_one_saw(new_study: New) -> N
         number, config = ledger.ask() or (0, study[1].base)
         ledger.record(number, config, {"images_seen": 8, "fd": fd})
         ledger.finish(number, config, "stopped")
-    assert decision(_scheduler(Ledger(*study)), "new", 2.0) == "STOP"
-    assert decision(_scheduler(Ledger(*study)), "new", 0.5) == "CONTINUE"
+    assert decision(scheduler_of(Ledger(*study)), "new", 2.0) == "STOP"
+    assert decision(scheduler_of(Ledger(*study)), "new", 0.5) == "CONTINUE"
 
 
 def test_a_resumed_trial_is_not_stopped_at_an_evaluation_that_it_had_passed(new_study: New) -> None:
-    scheduler = _scheduler(Ledger(*new_study()))
+    scheduler = scheduler_of(Ledger(*new_study()))
     for name, fd in (("a", 1.0), ("b", 1.1)):
         decision(scheduler, name, fd)
     resumed = SimpleNamespace(trial_id="resumed", config={"evaluated": 16})
