@@ -27,7 +27,7 @@ from spaces.presets import small
 from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import CONFIGS, parse_trial
+from spaces.trials import CONFIGS, makes_more, parse_trial, takes_models, translates
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
@@ -104,7 +104,10 @@ def resolve_study(
     for method in space.methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
             raise UserError(f"method {method!r} {reason}")
-    base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
+    if any(map(translates, space.methods)):
+        base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
+    if data.shots and any(map(makes_more, space.methods)):
+        base = base.model_copy(update={"protocol": base.protocol.with_classes()})
     goals = goals_of(metric) if metric is not None else ()
     check_measured(goals, base.protocol, left_out)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
@@ -170,7 +173,7 @@ def _sources(
     A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.
     """
     translating = [name for name in space.methods if lookup(METHODS, "method", name).needs.domains]
-    if len(translating) == len(space.methods):
+    if not any(map(takes_models, space.methods)):
         return [], *find_domains(home, target, names, translating, target.chosen(data))
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())

@@ -39,7 +39,7 @@ def find_domains(
         pixels = target.facts.resolution
         none = f"no other domain of {pixels} pixels is in {home}; add one with: understock domains add NAME WHAT"
         raise UserError(
-            f"methods {', '.join(methods)} translate images of source domains, and there are none for domain "
+            f"methods {', '.join(methods)} take images of source domains, and there are none for domain "
             f"{target.facts.name!r}: {'; '.join(notes) or none}"
         )
     return found, tuple(notes)

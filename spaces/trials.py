@@ -17,7 +17,7 @@ from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
-from spaces.methods.fewshot import LearnedFewshotConfig
+from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
@@ -89,6 +89,16 @@ def parse_trial_json(text: str, where: str) -> TrialConfig:
 def translates(method: str) -> bool:
     """Whether trials of that method make their images from those of source domains; UserError for an unknown method."""
     return issubclass(lookup(CONFIGS, "method", method), TranslationConfig)
+
+
+def makes_more(method: str) -> bool:
+    """Whether trials of that method make more of a few images of each class."""
+    return issubclass(lookup(CONFIGS, "method", method), FewshotConfig)
+
+
+def takes_models(method: str) -> bool:
+    """Whether trials of that method can start from a source model."""
+    return not issubclass(lookup(CONFIGS, "method", method), TranslationConfig | FewshotConfig)
 
 
 def takes_domains(method: str) -> bool:
