@@ -9,6 +9,7 @@ from trainables.methods.fewshot.augmented import AUGMENTED
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
 from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.funit import FUNIT
 from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.mixture import MIXTURE
@@ -81,6 +82,7 @@ METHODS: Mapping[str, Method] = {
     "stargan": STARGAN,
     "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
+    "funit": FUNIT,
     "dagan": DAGAN,
     "matchinggan": MATCHINGGAN,
     "f2gan": F2GAN,
