@@ -16,7 +16,7 @@ from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
 from search.resources import check_limits, check_sampler, check_stopping, shares
-from search.source_domains import find_domains, measuring_translations
+from search.source_domains import find_domains, measuring
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
@@ -27,7 +27,7 @@ from spaces.presets import small
 from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import CONFIGS, parse_trial
+from spaces.trials import CONFIGS, parse_trial, takes_models
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
@@ -104,7 +104,7 @@ def resolve_study(
     for method in space.methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
             raise UserError(f"method {method!r} {reason}")
-    base = base.model_copy(update={"protocol": measuring_translations(base.protocol, domain, domains)})
+    base = base.model_copy(update={"protocol": measuring(base.protocol, space.methods, domain, domains)})
     goals = goals_of(metric) if metric is not None else ()
     check_measured(goals, base.protocol, left_out)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
@@ -170,7 +170,7 @@ def _sources(
     A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.
     """
     translating = [name for name in space.methods if lookup(METHODS, "method", name).needs.domains]
-    if len(translating) == len(space.methods):
+    if not any(map(takes_models, space.methods)):
         return [], *find_domains(home, target, names, translating, target.chosen(data))
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())

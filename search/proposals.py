@@ -16,7 +16,8 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from spaces.trials import CONFIGS, parse_trial, translates
+from spaces.trials import CONFIGS, parse_trial
+from spaces.trials import takes_domains as takes_domains_of
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
 from trainables.networks.families import GENERATOR
@@ -111,8 +112,8 @@ class _Offered:
 
 
 def takes_domains(space: Space) -> bool:
-    """Whether some method of the space translates the images of source domains."""
-    return any(map(translates, space.methods))
+    """Whether some method of the space takes the images of source domains."""
+    return any(map(takes_domains_of, space.methods))
 
 
 def _check(config: TrialConfig, spec: StudySpec) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from spaces.errors import UserError
-from spaces.protocol import METRICS, Protocol
+from spaces.protocol import Protocol
+from spaces.trials import makes_more, translates
 from trainables.images.domains import Domain, open_domain, read_facts
 from trainables.images.pairs import Rows, pairs
 from trainables.methods.method import Given, unfit
@@ -39,7 +40,7 @@ def find_domains(
         pixels = target.facts.resolution
         none = f"no other domain of {pixels} pixels is in {home}; add one with: understock domains add NAME WHAT"
         raise UserError(
-            f"methods {', '.join(methods)} translate images of source domains, and there are none for domain "
+            f"methods {', '.join(methods)} take images of source domains, and there are none for domain "
             f"{target.facts.name!r}: {'; '.join(notes) or none}"
         )
     return found, tuple(notes)
@@ -70,16 +71,16 @@ def _unfit(target: Domain, domain: Domain, methods: Sequence[str], target_rows: 
     return None
 
 
-def measuring_translations(protocol: Protocol, target: Domain, domains: Sequence[Domain]) -> Protocol:
-    """The protocol with what is measured of translations from these domains, if there are any."""
+def measuring(protocol: Protocol, methods: Sequence[str], target: Domain, domains: Sequence[Domain]) -> Protocol:
+    """The protocol with what is measured of these methods' trials beside: of translations from the domains, and by class of
+    few-shot generation.
+    """
+    if any(map(makes_more, methods)):
+        protocol = protocol.with_classes()
+    if not any(map(translates, methods)):
+        return protocol
     measured = [
         *(["pair_error"] if any(len(pairs(domain, target)[0]) for domain in domains) else []),
         *(["content_shift"] if domains else []),
     ]
-    for name in protocol.metrics:
-        if METRICS[name].beside and name not in measured:
-            raise UserError(
-                f"metric {name!r} is of translations{' of pairs' if domains else ''}, of which this search has none; go by "
-                "another --metric"
-            )
-    return protocol.model_copy(update={"metrics": tuple(dict.fromkeys((*protocol.metrics, *measured)))})
+    return protocol.model_copy(update={"metrics": (*protocol.metrics, *measured)})

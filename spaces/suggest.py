@@ -113,6 +113,23 @@ def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: in
         trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
 
 
+def fewshot(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
+    """More of a few images of each class: by which method, learnt from which domain of other classes, and how fast.
+
+    With `--shots K`. The baselines learn nothing, so nothing of them varies.
+    """
+    method = trial.suggest_categorical("method", FEWSHOT)
+    if method in UNTRAINED:
+        return
+    trial.suggest_categorical("source", list(domains))
+    trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    if method in ("figr", "joint"):
+        trial.suggest_float("adaptation/rate", 1e-3, 3e-2, log=True)
+    elif method == "f2gan":
+        trial.suggest_float("weights/mode_seeking", 0.01, 10.0, log=True)
+        trial.suggest_float("weights/reconstruction", 0.01, 10.0, log=True)
+
+
 def conditional(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
     """Conditional GANs: as quickstart, and how the generator is told the class, how much it heeds the classifier."""
     quickstart(trial, sources=sources, train_images=train_images)
@@ -211,6 +228,11 @@ _PROJECTED: Mapping[str, Any] = {**_GOOD, "loss/name": "hinge", "loss/penalty": 
 
 _BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 1.0}
 
+UNTRAINED = ("mixture", "augmented")
+"""The baselines of few-shot generation."""
+
+FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint")
+
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
@@ -274,6 +296,16 @@ SPACES: Mapping[str, Space] = {
             {"method": "direct", "training/lr": 2e-4},
         ],
         methods=("cyclegan", "direct", "untranslated"),
+    ),
+    "fewshot": Space(
+        fewshot,
+        {"budget/images": 12_000, "budget/eval_every_images": 3_000, "budget/eval_growth": 2},
+        [
+            *({"method": method} for method in UNTRAINED),
+            *({"method": method, "training/lr": 1e-4} for method in ("f2gan", "matchinggan", "dagan")),
+            *({"method": method, "training/lr": 1e-4, "adaptation/rate": 1e-2} for method in ("figr", "joint")),
+        ],
+        methods=FEWSHOT,
     ),
     UNVARIED: Space(unvaried),
 }

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
+from spaces.methods.augmented import AugmentedConfig
 from spaces.methods.cdc import CdcConfig
 from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
@@ -16,6 +17,7 @@ from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
+from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.funit import FunitConfig
@@ -23,6 +25,7 @@ from spaces.methods.gmn import GmnConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
+from spaces.methods.mixture import MixtureConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.stargan import StarGanConfig
 from spaces.methods.translation import TranslationConfig
@@ -55,6 +58,8 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "figr": FigrConfig,
     "joint": JointConfig,
     "gmn": GmnConfig,
+    "mixture": MixtureConfig,
+    "augmented": AugmentedConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 
@@ -88,6 +93,21 @@ def parse_trial_json(text: str, where: str) -> TrialConfig:
 def translates(method: str) -> bool:
     """Whether trials of that method make their images from those of source domains; UserError for an unknown method."""
     return issubclass(lookup(CONFIGS, "method", method), TranslationConfig)
+
+
+def makes_more(method: str) -> bool:
+    """Whether trials of that method make more of a few images of each class."""
+    return issubclass(lookup(CONFIGS, "method", method), FewshotConfig)
+
+
+def takes_models(method: str) -> bool:
+    """Whether trials of that method can start from a source model."""
+    return not issubclass(lookup(CONFIGS, "method", method), TranslationConfig | FewshotConfig)
+
+
+def takes_domains(method: str) -> bool:
+    """Whether trials of that method take the images of source domains, to translate or to learn from their classes."""
+    return issubclass(lookup(CONFIGS, "method", method), TranslationConfig | LearnedFewshotConfig)
 
 
 def own_settings(config: type[TrialConfig]) -> list[str]:

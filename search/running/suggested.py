@@ -7,7 +7,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
-from spaces.trials import DEFAULT_METHOD, translates
+from spaces.trials import DEFAULT_METHOD, takes_domains, takes_models
 
 
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
@@ -25,13 +25,17 @@ def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
 def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     """What the space would have tried first, of each source and from scratch."""
     _, trial = probe(spec, space)
-    choices = getattr(trial.distributions.get("source"), "choices", ())
-    return [
-        {"source": source} | dict(values)
-        for source in choices
-        for values in (space.scratch_first if source == SCRATCH else space.transfer_first)
-        if spec.domains or not translates(values.get("method", DEFAULT_METHOD))
-    ]
+    choices = getattr(trial.distributions.get("source"), "choices", spec.domains)
+    found: list[dict[str, Any]] = []
+    for source in choices:
+        for values in space.scratch_first if source == SCRATCH else space.transfer_first:
+            method = values.get("method", DEFAULT_METHOD)
+            if takes_domains(method) and not spec.domains:
+                continue
+            needs_one = takes_domains(method) or takes_models(method)
+            if (first := ({"source": source} if needs_one else {}) | dict(values)) not in found:
+                found.append(first)
+    return found
 
 
 def suggested_config(spec: StudySpec, space: Space, trial: Any) -> tuple[TrialConfig, str | None]:

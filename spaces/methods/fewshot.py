@@ -27,6 +27,21 @@ class FewshotConfig(TrialConfig):
         return self.data.shots
 
 
+class UntrainedFewshotConfig(FewshotConfig):
+    """One that learns nothing, of no source: it has one evaluation, after no image.
+
+    Budget and data are those of the trials that it is compared with.
+    """
+
+    @model_validator(mode="after")
+    def _has_no_source(self) -> Self:
+        if self.source != SCRATCH:
+            raise ValueError(
+                f"method {self.method!r} learns from no source, and {self.source!r} is one; give 'scratch'"
+            )
+        return self
+
+
 class LearnedFewshotConfig(FewshotConfig):
     """One that learns from a domain of many classes, the seen ones, how it is done; the target's classes are unseen."""
 

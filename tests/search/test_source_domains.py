@@ -17,7 +17,7 @@ from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
 EVERYTHING = (
-    "methods cyclegan, direct, untranslated translate images of source domains, and there are none for domain 'dots'"
+    "methods cyclegan, direct, untranslated take images of source domains, and there are none for domain 'dots'"
 )
 
 
@@ -128,3 +128,27 @@ def test_else_methods_do_without_translation_and_a_line_says_why(
     assert said.startswith("methods cyclegan, untranslated are left out: unknown domain 'seed-7'")
     planned = first_trials(resolved.spec, load_space("methods"))
     assert {values.get("method") for values in planned if values["source"] == "seed-7"} == {"finetune", "as_is"}
+
+
+def classes(home: Home, name: str, names: Sequence[str]) -> None:
+    labels = np.arange(40) % len(names)
+    images = np.random.default_rng(len(name)).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8)
+    write_domain(home.domain(name), images, labels, np.arange(40) < 8, origin="test", resizer="none", class_names=names)
+
+
+def test_few_shot_methods_learn_from_domains_of_other_classes_and_baselines_from_none(home: Home) -> None:
+    classes(home, "few", ("x", "y"))
+    classes(home, "many", ("a", "b", "c", "d"))
+    classes(home, "leaking", ("a", "x", "y"))
+    add(home, "unlabelled")
+    resolved = resolve(home, "few", "fewshot", shots=3)
+    assert (resolved.spec.domains, resolved.spec.sources) == (("many",), ())
+    assert any(
+        "'leaking' has 2 of the target's classes, such as 'x', and they are to be" in note for note in resolved.notes
+    )
+    assert resolved.spec.base.protocol.metrics[-2:] == ("class_accuracy", "mkd")
+    first = first_trials(resolved.spec, load_space("fewshot"))
+    assert first[:2] == [{"method": "mixture"}, {"method": "augmented"}]
+    assert [trial["source"] for trial in first[2:]] == ["many"] * 5
+    with pytest.raises(UserError, match="makes more of K images of each class; give --shots K"):
+        resolve(home, "few", "fewshot")

@@ -44,7 +44,7 @@ VALID: dict[str, Any] = {
             "transfer/train='norms' needs the source's generator",
         ),
         ({"transfer": {"ewc": 1, "parts": "generator"}}, "transfer/ewc=1 weighs by the source's critic"),
-        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, cdc"),
+        ({"method": "nonsense"}, "unknown method 'nonsense'; known: as_is, augmented, cdc"),
         ({"method": "as_is", "loss": {}}, "'loss' is no setting of method 'as_is', which has: network"),
         ({"method": "as_is", "source": "scratch"}, "'as_is' samples a source model, and source 'scratch' is none"),
         (

@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from search.proposals import overlaid, takes_domains
-from spaces.config import SCRATCH
+from spaces.config import SCRATCH, Data
 from spaces.errors import UserError
 from spaces.presets import FAMILY_PRESETS, PRESETS
 from spaces.protocol import Protocol
@@ -25,6 +25,8 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
         base = overlaid(base, {"network/classes": 10}, name)
     if name == "projected_critic":
         base = base.model_copy(update={"protocol": Protocol(metrics=("iw",))})
+    if name == "fewshot":
+        base = base.model_copy(update={"data": Data(shots=3)})
     seen = set()
     for _ in range(40):
         trial = study.ask()

@@ -99,6 +99,11 @@ def _unfit_domains(needs: Needs, domains: Sequence[Domain], target: DomainFacts)
         if facts.name == target.name:
             why = "its classes are to be unseen" if needs.source_labels else "there is nothing to translate"
             return f"domain {facts.name!r} is the target itself, and {why}"
+        if needs.source_labels and (both := {*facts.class_names} & {*target.class_names}):
+            return (
+                f"domain {facts.name!r} has {len(both):,} of the target's classes, such as {min(both)!r}, and they are to be "
+                "unseen; set them apart with: understock domains add NAME WHAT --unseen"
+            )
         if needs.source_labels and not domain.is_labelled:
             return f"domain {facts.name!r} has images without a class; import it from class folders"
         if facts.resolution != target.resolution:

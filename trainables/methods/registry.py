@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
+from trainables.methods.fewshot.augmented import AUGMENTED
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
 from trainables.methods.fewshot.figr import FIGR
@@ -12,6 +13,7 @@ from trainables.methods.fewshot.funit import FUNIT
 from trainables.methods.fewshot.gmn import GMN
 from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
+from trainables.methods.fewshot.mixture import MIXTURE
 from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.families import FINETUNE
@@ -88,4 +90,6 @@ METHODS: Mapping[str, Method] = {
     "figr": FIGR,
     "joint": JOINT,
     "gmn": GMN,
+    "mixture": MIXTURE,
+    "augmented": AUGMENTED,
 }

@@ -210,6 +210,8 @@ CASES: Mapping[str, Case] = {
     "figr, faithful": Case({"method": "figr", **ADAPTED, "faithful": True, "training": {"tasks": 4}}, moves=META),
     "joint": Case({"method": "joint", **ADAPTED, "training": {"batch": 4, "n_critic": 2}}, moves=GAN - {"average"}),
     "gmn": Case({"method": "gmn", **SMALL_SETS}, moves=frozenset({"generator", "adam", "iterations"})),
+    "mixture": Case({"method": "mixture", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
+    "augmented": Case({"method": "augmented", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
 }
 COMMON = {
     "target": "dots",
@@ -408,7 +410,7 @@ def refusal(values: Mapping[str, Any]) -> str:
 def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> None:
     values, method = {**COMMON, **CASES[case].settings}, config_of(case).method
     assert "nonsense: Extra inputs are not permitted, got 1" in refusal({**values, "nonsense": 1})
-    assert "unknown method 'nonsense'; known: as_is, cdc, " in refusal({**values, "method": "nonsense"})
+    assert "unknown method 'nonsense'; known: as_is, augmented, cdc, " in refusal({**values, "method": "nonsense"})
     own = own_settings(CONFIGS[method])
     for foreign in {name for other in CONFIGS.values() for name in own_settings(other)} - set(own):
         said = refusal({**values, foreign: {}})
