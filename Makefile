@@ -11,12 +11,14 @@ demo: $(INSTALLED)
 	@$(BIN)/understock search phosphor --space quickstart --target-images 1000 --sources mdi,twemoji,mnist --max-images 4608 --trials 12 --name demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
-# The tests that start Ray, open a browser (Debian's chromium, skipped without), or read ../shared/domains (likewise). They
-# start clusters and kill processes while a clock runs: one that fails is named, and run once more.
+# Those that take many seconds, two at a time; then, one after the other, those that start Ray, open a browser (Debian's
+# chromium, skipped without), or read ../shared/domains (likewise). They start clusters and kill processes while a clock runs:
+# one that fails is named, and run once more.
 test-slow: $(INSTALLED)
-	$(BIN)/pytest -m 'ray or s3 or browser or photos or slow' --reruns 1 -rR --durations=10
+	$(BIN)/pytest -n 2 --dist loadgroup -m 'slow and not (ray or s3 or browser or photos)' --reruns 1 -rR
+	$(BIN)/pytest -m 'ray or s3 or browser or photos' --reruns 1 -rR --durations=10
 
 # Ours against what people run today, on a quiet machine: a quarter of an hour on 2 cores.
 bench: $(INSTALLED)

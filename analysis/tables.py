@@ -140,12 +140,15 @@ def _field(column: str) -> str:
 def settings(rows: pd.DataFrame) -> list[str]:
     """The config columns that differ among the trials whose method has them; target and arm are none of them."""
     own = {method: set(config_columns([method])) for method in rows["method"].unique()}
-    found = []
-    for name in config_columns(own):
-        having = rows["method"].isin([method for method, columns in own.items() if name in columns])
-        if name not in ("target", *ARM) and rows.loc[having, name].nunique(dropna=False) > 1:
-            found.append(name)
-    return found
+    holders = {
+        name: frozenset(method for method, columns in own.items() if name in columns) for name in config_columns(own)
+    }
+    having = {methods: rows[rows["method"].isin(methods)] for methods in set(holders.values())}
+    return [
+        name
+        for name, methods in holders.items()
+        if name not in ("target", *ARM) and having[methods][name].nunique(dropna=False) > 1
+    ]
 
 
 def config_values(row: pd.Series) -> dict[str, Any]:

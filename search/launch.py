@@ -64,6 +64,7 @@ def resolve_study(
     name: str | None = None,
     sources: str | None = None,
     target_images: int | None = None,
+    shots: int | None = None,
     max_images: int | None = None,
     metric: str | None = None,
     trials: int | None = None,
@@ -76,10 +77,11 @@ def resolve_study(
     """Make the spec of a study of domain `target`: fill in all that a user left open, which is what is None.
 
     `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
-    every source model of the target's resolution whose network is the commonest. `max_images` is each trial's budget,
-    `metric` what the search goes by, or with commas between the goals of a front. `on_cluster` says that trials run elsewhere
-    than on this machine. `conditional` asks for GANs conditional on the target's classes; a space may say so too. `family` of
-    networks is by default that of the commonest network of the sources. `settings` are StudySpec's own fields.
+    every source model of the target's resolution whose network is the commonest. `target_images` or `shots` of each class are
+    how many of the target's images a trial is given. `max_images` is each trial's budget, `metric` what the search goes by, or
+    with commas between the goals of a front. `on_cluster` says that trials run elsewhere than on this machine. `conditional`
+    asks for GANs conditional on the target's classes; a space may say so too. `family` of networks is by default that of the
+    commonest network of the sources. `settings` are StudySpec's own fields.
 
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
@@ -90,14 +92,15 @@ def resolve_study(
     classes = _classes(domain, space, conditional)
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
-    models, domains, notes = _sources(home, domain, space, names, target_images, classes, family)
+    data = _data(domain, target_images, shots)
+    models, domains, notes = _sources(home, domain, space, names, data, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
     shared = shares(given, on_cluster)
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
     network = common_network(domain, models, classes, family)
-    base, left_out = _base_config(domain, space, network, precision, target_images, max_images, metric)
+    base, left_out = _base_config(domain, space, network, precision, data, max_images, metric)
     for method in space.methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
             raise UserError(f"method {method!r} {reason}")
@@ -114,7 +117,7 @@ def resolve_study(
             "sources": [model.facts.name for model in models],
             "without_critic": [m.facts.name for m in models if DISCRIMINATOR not in m.facts.networks],
             "domains": [each.facts.name for each in domains],
-            "train_images": base.data.target_images or domain.facts.train,
+            "train_images": len(domain.chosen(base.data)),
             "base": base.model_dump(),
             "front": goals if len(goals) > 1 else (),
             "digests": {f"domain:{each.facts.name}": each.facts.digest for each in (domain, *domains)}
@@ -144,12 +147,21 @@ def resolve_study(
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 
+def _data(domain: Domain, target_images: int | None, shots: int | None) -> Data:
+    """What a trial is given of the target's images; UserError if there are not as many."""
+    if target_images is not None and shots is not None:
+        raise UserError("--target-images and --shots are two counts of the same images; give one")
+    data = Data.parse({"target_images": target_images, "shots": shots}, "search")
+    domain.chosen(data)  # says how many there are, if too few
+    return data
+
+
 def _sources(
     home: Home,
     target: Domain,
     space: Space,
     names: Sequence[str],
-    target_images: int | None,
+    data: Data,
     classes: int | None,
     family: str | None,
 ) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
@@ -159,8 +171,7 @@ def _sources(
     """
     translating = [name for name in space.methods if lookup(METHODS, "method", name).needs.domains]
     if len(translating) == len(space.methods):
-        rows = target.subset(target_images, Data().seed)
-        return [], *find_domains(home, target, names, translating, rows)
+        return [], *find_domains(home, target, names, translating, target.chosen(data))
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())
         if names
@@ -169,8 +180,8 @@ def _sources(
     if not (translating and models):
         return models, [], notes
     try:
-        rows, wanted = target.subset(target_images, Data().seed), [model.facts.name for model in models]
-        domains, left_out = find_domains(home, target, wanted, translating, rows)
+        wanted = [model.facts.name for model in models]
+        domains, left_out = find_domains(home, target, wanted, translating, target.chosen(data))
         if left_out:
             raise UserError("; ".join(left_out))
     except UserError as error:
@@ -266,7 +277,7 @@ def _base_config(
     space: Space,
     network: AnyNetwork | None,
     precision: str,
-    target_images: int | None,
+    data: Data,
     max_images: int | None,
     metric: str | None,
 ) -> tuple[TrialConfig, str | None]:
@@ -278,9 +289,7 @@ def _base_config(
     network = network or preset.network
     own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings(network)}
     values = merged(_starting_point(preset, network, precision), own)
-    if target_images is not None:
-        domain.subset(target_images, values["data"]["seed"])  # says how many there are, if too few
-        values["data"]["target_images"] = target_images
+    values["data"] = data.model_dump()
     if max_images is not None:
         values["budget"] = Budget(**values["budget"]).stretched(max_images).model_dump()
     if metric is not None:

@@ -75,7 +75,7 @@ def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
     """What a study began from, as it was written down then; nothing of one that began without."""
     fetch(paths.prior)
     found = pools(told(pq.read_table(paths.prior), None)) if paths.prior.is_file() else []
-    level = level_of(spec.target, spec.base.data.target_images)
+    level = level_of(spec.target, spec.base.data)
     return Prior.of(_fitting(spec, found), spec.target, level, spec.base.budget.images, spec.ranking)
 
 

@@ -29,7 +29,7 @@ from search.picking.verdict import over_the_source, verdict, verdict_by_ranking
 from search.ranking import Ranking, of_resolution, rank_sources
 from search.records.results import load
 from search.records.study import DEFAULT_TRIALS, open_study
-from spaces.config import SCRATCH, TrialConfig
+from spaces.config import SCRATCH, Data, TrialConfig
 from spaces.errors import UserError
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD, AnyTrial, parse_trial
@@ -116,7 +116,7 @@ def recommend(
     ranking = rank_sources(home, domain, models, first.protocol, elsewhere) if models else None
     if ranking:
         evidence.rankings[target] = evidence.rankings.get(target, {}) | ranking.distances
-    level = level_of(target, None if target_images == domain.facts.train else target_images)
+    level = level_of(target, Data(target_images=None if target_images == domain.facts.train else target_images))
     judged = judge(evidence, target, ranking.order if ranking else (), level=level)
     size = search_size(evidence, trials, hours)
     config = _config(evidence, domain, judged, level, target_images, pool.seeds.get(target, -1) + 1)

@@ -35,7 +35,7 @@ from search.prior import Prior, prior_of
 from search.proposals import overlaid, trial_config
 from search.records.study import StudyPaths, StudySpec
 from search.sampling import sampler
-from spaces.config import TrialConfig
+from spaces.config import Data, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
 
@@ -296,7 +296,7 @@ class TransferSampler(BaseSampler):
 
     def _level_of(self, trial: FrozenTrial) -> str:
         size = trial.params.get("data/target_images")
-        return self._prior.level if size is None else level_of(self._prior.target, size)
+        return self._prior.level if size is None else level_of(self._prior.target, Data(target_images=size))
 
     def _score_of(self, trial: FrozenTrial, case: Case) -> tuple[float, float] | None:
         """Its log score at the whole budget, with its error; None if it has no score yet, or never had."""

@@ -18,6 +18,17 @@ class Data(Config):
     """How many; None for the whole training split. Nested: the first 1,000 are among the first 5,000."""
     seed: NonNegativeInt = 0
     """Which ones."""
+    shots: PositiveInt | None = None
+    """How many of each class, in the place of `target_images`; None does not go by class. Nested likewise. It is part of how
+    trials are measured, as the images themselves are: no search varies it."""
+
+    @model_validator(mode="after")
+    def _counts_in_one_way(self) -> Self:
+        if self.shots and self.target_images:
+            raise ValueError(
+                f"shots={self.shots} of each class and target_images={self.target_images} of all are two counts; give one"
+            )
+        return self
 
 
 class Budget(Config):

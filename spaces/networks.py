@@ -116,6 +116,82 @@ class Translator(Config):
     """Of the side in the critic: 2 see patches of 34 pixels, 3 (the paper's) of 70."""
 
 
+class Fusion(Config):
+    """An encoder-decoder from K images of a class, and noise, to one more of that class, and its critic, as DAGAN, MatchingGAN
+    and F2GAN use them.
+
+    The encoder sees each of the K images alone, and what is decoded is the weighted sum of what it makes of them.
+    """
+
+    family: Literal["fusion"] = "fusion"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving, up to 8 times."""
+    z_dim: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Numbers of noise that the network takes; 0 for none."""
+    weights: Literal["one", "matching", "dirichlet", "uniform"] = "dirichlet"
+    """How the K images are weighted: one of them has it all; by how well each matches the noise; at random, uniformly on the
+    simplex or about its centre or corners; or by numbers from 1 to 10 over their sum, as the code of two papers has it."""
+    concentration: Annotated[float, Field(gt=0)] = 1.0
+    """Of Dirichlet's distribution of weights: 1 is uniform on the simplex, less nearer to one image, more nearer to equal."""
+    skips: bool = True
+    """Whether the decoder sees the sum of what the encoder makes of the images at finer resolutions, too."""
+    attention: bool = False
+    """Whether the decoder attends, from each place, to all places of the images in the encoder (F2GAN's non-local filling)."""
+    replaced: bool = False
+    """Whether each pixel of an image is noise but with the probability of the image's weight, as F2GAN's code has it."""
+    seen: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    """Classes that the critic tells apart, beside real and generated; None of one that sees an image beside another one of its
+    class (DAGAN's)."""
+
+
+class Adaptive(Config):
+    """A GAN whose weights are a start: a few steps on K images of a class make it one of that class (FIGR, DAWSON).
+
+    The steps are part of what it is, as they are taken for each sample of it.
+    """
+
+    family: Literal["adaptive"] = "adaptive"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving, up to 8 times."""
+    z_dim: Channels = 100
+    steps: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """Of critic and generator in turn, all on the same K images."""
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the gradient descent in those steps."""
+    penalty: Annotated[float, Field(ge=0)] = 10.0
+    """Weight of the critic's gradient penalty."""
+    penalty_by_channel: bool = False
+    """Whether the penalty's norm is over channels alone, as FIGR's code has it, and not over the whole image."""
+
+
+class Shots(Config):
+    """No network: the images of unseen classes that a few-shot model makes more of, as part of its files."""
+
+    family: Literal["shots"] = "shots"
+    resolution: Annotated[int, Field(gt=0, le=1024)] = 64
+    """Pixels along a side."""
+    classes: Annotated[int, Field(gt=0, le=100_000)] = 1
+    shots: Annotated[int, Field(gt=0, le=100_000)] = 1
+    """Images of each class."""
+
+
+class StarTranslator(Config):
+    """StarGAN's translator into any of several domains, number 0 being the target, and its critic (Choi et al. 2018)."""
+
+    family: Literal["stargan"] = "stargan"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side, which the critic's depth follows."""
+    width: Channels = 16
+    """Channels at the finest resolution, of either network; they double at each halving (64 in the paper)."""
+    blocks: Annotated[int, Field(ge=0, le=20)] = 3
+    """Residual blocks of the translator: 6 in the paper, of 128 pixels."""
+    domains: Annotated[int, Field(ge=2, le=1_000)] = 2
+
+
 def _family(network: Any) -> str:
     """The family that a network's values name; files from before there were families hold the ResNet's."""
     if isinstance(network, Mapping):
@@ -139,11 +215,21 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Adaptive | Shots
+"""What a model is made of, to Python."""
+
 ModelNetwork = Annotated[
-    Annotated[NetworkConfig, Tag("from z")] | Annotated[Translator, Tag("from images")],
-    Discriminator(lambda network: "from images" if _family(network) == f"{KIND}translator" else "from z"),
+    Annotated[NetworkConfig, Tag(f"{KIND}from z")]
+    | Annotated[Translator, Tag(f"{KIND}translator")]
+    | Annotated[StarTranslator, Tag(f"{KIND}stargan")]
+    | Annotated[Fusion, Tag(f"{KIND}fusion")]
+    | Annotated[Adaptive, Tag(f"{KIND}adaptive")]
+    | Annotated[Shots, Tag(f"{KIND}shots")],
+    Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
-"""The network of a model: a generator's, or a translator."""
+"""The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
+
+_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "adaptive", "shots"))
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -155,7 +241,7 @@ def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
         raise UserError(f"{where}: {complaints(error)}") from None
 
 
-def classes_of(network: AnyNetwork | Translator) -> int | None:
+def classes_of(network: AnyPart) -> int | None:
     """How many classes a network is conditional on; None of one without conditions."""
     return network.classes if isinstance(network, Resnet | Dcgan | StyleGAN2Config) else None
 
@@ -170,14 +256,14 @@ def unconditional(network: AnyNetwork) -> AnyNetwork:
     return network.model_copy(update={"classes": None}) if isinstance(network, StyleGAN2Config) else network
 
 
-def conditional(network: AnyNetwork | Translator, classes: int) -> AnyNetwork:
+def conditional(network: AnyPart, classes: int) -> AnyNetwork:
     """The same network, conditional on so many classes; UserError for a family that has no such form."""
     if not isinstance(network, Resnet | StyleGAN2Config):
         raise UserError(f"a {network.family} has no conditional form; take networks of family 'resnet' or 'stylegan2'")
     return network.model_copy(update={"classes": classes})
 
 
-def conditions(network: AnyNetwork | Translator) -> str | None:
+def conditions(network: AnyPart) -> str | None:
     """ "10 classes by norm"; None of a network without conditions."""
     classes = classes_of(network)
     if classes is None:
@@ -186,10 +272,14 @@ def conditions(network: AnyNetwork | Translator) -> str | None:
     return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else by[network.family]}"
 
 
-def told(network: AnyNetwork | Translator) -> str:
+def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
-    if isinstance(network, Translator):
+    if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
+    if isinstance(network, Fusion | Adaptive):
+        return f"{network.family} of {network.resolution} pixels, width {network.width}"
+    if isinstance(network, Shots):
+        return f"{network.shots} images of each of {network.classes} classes"
     plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
     told_of = conditions(network)
     return f"{plain}, of {told_of}" if told_of else plain

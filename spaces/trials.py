@@ -9,14 +9,20 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.cdc import CdcConfig
+from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
+from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
+from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
 from spaces.methods.projected import ProjectedConfig
+from spaces.methods.stargan import StarGanConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
@@ -37,7 +43,14 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "feature_consistency": FeatureConsistencyConfig,
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
+    "stargan": StarGanConfig,
+    "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
+    "dagan": DaganConfig,
+    "matchinggan": MatchingGanConfig,
+    "f2gan": F2GanConfig,
+    "figr": FigrConfig,
+    "joint": JointConfig,
 }
 """The config of every method's trials. `trainables.methods.registry` has what the methods do."""
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 
 import understock
 from spaces.config import TrialConfig
-from spaces.networks import parse_network
+from spaces.networks import AnyNetwork, parse_network
 from spaces.trials import parse_trial
 from trainables.images.domains import write_domain
 from trainables.networks.families import build_discriminator, build_generator
@@ -81,14 +82,21 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
     return config
 
 
+@cache
+def random_model(config: AnyNetwork, seed: int) -> Model:
+    """A generator that can be sampled, and a critic."""
+    generator = build_generator(config, seed)
+    set_standing_statistics(generator)
+    weights = {"generator": generator.state_dict(), "discriminator": build_discriminator(config, seed).state_dict()}
+    return Model(dict.fromkeys(weights, config), weights)
+
+
 @pytest.fixture
 def new_source(home: Home) -> Callable[..., SourceModel]:
     """Puts a source model with random weights on the shelf; a ResNet like `tiny_config`'s, with a critic, unless told else."""
 
     def make(name: str, *, seed: int = 7, critic: bool = True, domain: str = "lines", **network: Any) -> SourceModel:
         config = parse_network(NETWORK | network, "test")
-        generator = build_generator(config, seed)
-        set_standing_statistics(generator)
         facts = {
             "name": name,
             "domain": domain,
@@ -101,10 +109,10 @@ def new_source(home: Home) -> Callable[..., SourceModel]:
             "origin": "test",
             "created": "2026-01-01",
         }
-        weights = {"generator": generator.state_dict()}
-        if critic:
-            weights["discriminator"] = build_discriminator(config, seed).state_dict()
-        save_source(home.source(name), facts, Model(dict.fromkeys(weights, config), weights), b"png")
+        model = random_model(config, seed)
+        networks = model.networks.keys() if critic else {"generator"}
+        kept = ({key: each[key] for key in networks} for each in (model.networks, model.weights))
+        save_source(home.source(name), facts, Model(*kept), b"png")
         return open_source(home, name)
 
     return make

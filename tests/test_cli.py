@@ -60,7 +60,7 @@ MISTAKES = {
     "domains add cats {tmp}/images --resolution 48": "48",
     "domains add ../cats {tmp}/images": "'../cats' will not do",
     "domains add dots {tmp}/images --resolution 32": "--replace",
-    "domains add cats builtin:nope": "known: mdi, mnist, phosphor, phosphor-bold",
+    "domains add cats builtin:nope": "known: glyphs, mdi, mnist, phosphor, phosphor-bold",
     "domains add cats {tmp}/cut.parquet": "cut.parquet",
     "domains add cats {tmp}/images --val-fraction 2": "validation fraction 2.0 will not do",
     "domains add cats {tmp}/images --image-column a": "needs a Parquet file",
@@ -97,8 +97,9 @@ MISTAKES = {
     "search dots --sources seed-7 --threads-per-trial 0": "threads_per_trial: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --concurrency 0": "concurrency: Input should be greater than 0, got 0",
     "search dots --sources nope": "unknown source model 'nope'",
-    "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: fid, fd, kid, kd, iw, copy_rate",
+    "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: class_accuracy, content_shift, copy_rate, fd, fid",
     "search dots --sources seed-7 --target-images 41": "40",
+    "search dots --sources seed-7 --shots 30": "has 16 training images of its smallest class, --shots 30 asks for more",
     "search dots --sources seed-7 --name ../x": "name",
     "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
     "search dots --sources seed-7 --track nope": "'nope' is not one of",
@@ -169,7 +170,7 @@ MISTAKES = {
     "sample nope -o {tmp}/grid.png": "unknown study 'nope'",
     "sample nope -o {tmp}/grid.jpg": "FILE.png (a grid), FILE.npz, or a new folder",
     "sample nope -o {tmp}/grid.gif": "would be a film; give --interpolate 16 too",
-    "sample nope -o {tmp}/walk.mp4 --interpolate 8": "ffmpeg -i FILE.gif -pix_fmt yuv420p walk.mp4",
+    "sample nope -o {tmp}/walk.mp4": "would be a film; give --interpolate 16 too",
     "sample nope -o {tmp}/walk.gif --interpolate 8 --inputs {tmp}": "a walk leads from noise to noise",
     "sample nope -o {tmp}/walk.gif --interpolate 1": "'--interpolate'",
     "export nope -o {tmp}/out": "unknown study 'nope'",
@@ -259,6 +260,7 @@ def test_domains_are_added_listed_shown_and_removed(run: Run, tmp_path: Path) ->
     assert json.loads(run("domains list --json")[1]) == []
 
 
+@pytest.mark.slow
 def test_a_source_model_is_trained_exported_and_added_again(run: Run, tiny_domain: str, tmp_path: Path) -> None:
     code, said, _ = run("sources train dots --max-images 160 --threads 1")
     assert (code, "160 images seen" in said) == (0, True)
@@ -348,6 +350,7 @@ SLOW = {TRAIN: pytest.mark.ray}  # no Ray in it, but seconds of another process
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, marks=SLOW.get(line, ())) for line in INTERRUPTED])
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(home: Home, line: str, request: pytest.FixtureRequest) -> None:
     if "dots" in line:
         config = request.getfixturevalue("tiny_config")(budget={"images": 8_000, "eval_every_images": 16})
@@ -455,6 +458,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("line", NEEDED)
+@pytest.mark.slow
 def test_what_an_unfinished_study_needs_is_replaced_and_removed_by_force_alone(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path, line: str
 ) -> None:
@@ -499,6 +503,7 @@ READING = (
 )
 
 
+@pytest.mark.slow
 def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is_refused(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
 ) -> None:
@@ -540,6 +545,7 @@ def test_strangers_in_the_home_s_folders_stop_no_verb(
     assert run("status --json")[1] == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_study_whose_ranking_failed_is_none_and_the_same_command_begins_it(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:

@@ -117,6 +117,7 @@ def test_outcomes_are_read_at_the_same_times_for_all() -> None:
     assert np.isfinite(both.at(1.0))
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_found_and_says_where_there_is_no_table(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.search_efficiency", "--out", str(tmp_path), "--seeds", "2"]
     ways = ["--ways", "grid in random order,random search"]

@@ -58,11 +58,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_tracked_file_of_the_packages(unpacked: Path) -> None:
     inside = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     assert {name for name in inside if ".dist-info/" not in name} == set(tracked(*OURS))
 
 
+@pytest.mark.slow
 def test_a_report_is_written_from_the_wheel_alone(unpacked: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests" / "golden" / "home", tmp_path / "home")
     words = ["report", "five", "--home", str(tmp_path / "home"), "-o", str(tmp_path / "five.html")]

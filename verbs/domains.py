@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from spaces.errors import UserError
 from trainables.images.printable import printable
 from trainables.storage.home import Home, StorageError
 from verbs.endings import if_interrupted
-from verbs.options import AsJson, ExistingName, Force, HomeOption
+from verbs.options import AsJson, ExistingName, Force, HomeOption, given
 from verbs.printing import print_json, print_table, readable
 from verbs.replacing import end_studies
 
@@ -40,20 +41,50 @@ def add(
         bool | None,
         typer.Option("--flip/--no-flip", help="Whether searches mirror half of the images. [default: of photos]"),
     ] = None,
+    fonts: Annotated[
+        bool, typer.Option("--fonts", help="WHAT is a folder of font files: a class a character, an image a face.")
+    ] = False,
+    unseen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COUNT|NAME,NAME,...|FILE.txt",
+            callback=given,
+            help="Set so many classes, or these, apart as a second domain, NAME-unseen, for few-shot generation.",
+        ),
+    ] = None,
+    unseen_faces: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT", min=0, help="With --unseen: so many families of faces draw the unseen classes alone."
+        ),
+    ] = 0,
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT",
+            min=1,
+            help="Leave out classes of fewer images. [default: 10 of fonts, 6 of glyphs, 2 with --unseen]",
+        ),
+    ] = None,
     force: Force = False,
     home: HomeOption = None,
 ) -> None:
     """Import images as a domain. Example: understock domains add cats photos/cats --resolution 64"""
     with if_interrupted("interrupted; nothing was imported"):
+        from trainables.images.importing.classes_apart import UNSEEN, Apart
         from trainables.images.importing.importers import add_domain
         from trainables.machine.progress import progress
         from trainables.storage.places import expanded
 
         where = Home.find(home)
         expanded(what, "give another folder")
-        end_studies(where, "domain", name, force=force, replace=replace)
+        if unseen_faces and unseen is None:
+            raise UserError("--unseen-faces are those of the classes that --unseen sets apart; give both")
+        names = [name] if unseen is None else [name, f"{name}-{UNSEEN}"]
+        for each in names:
+            end_studies(where, "domain", each, force=force, replace=replace)
         with progress(f"importing {name}", "images") as report:
-            facts = add_domain(
+            add_domain(
                 where,
                 name,
                 what,
@@ -63,10 +94,22 @@ def add(
                 replace=replace,
                 image_column=image_column,
                 flip=flip,
+                fonts=fonts,
+                per_class=per_class,
+                unseen=None if unseen is None else Apart(unseen, unseen_faces),
                 progress=report,
             )
+    for each in names:
+        _print_added(where.domain(each), flip)
+
+
+def _print_added(folder: Path, flip: bool | None) -> None:
+    """What came of an import, and what the user should know of it."""
+    from trainables.images.domains import read_facts
+
+    facts = read_facts(folder)
     print(
-        f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {resolution} pixels, "
+        f"domain {facts.name}: {facts.train:,} train and {facts.val:,} val images of {facts.resolution} pixels, "
         f"{_classes(facts.classes, facts.class_names)}; "
         f"{facts.duplicates} duplicates dropped, {facts.skipped} files skipped"
     )
@@ -79,7 +122,7 @@ def add(
     for skipped in facts.skipped_files[:SKIPPED_SHOWN]:
         print(f"  skipped {skipped.file}: {skipped.reason}")
     if facts.skipped > SKIPPED_SHOWN:
-        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {printable(str(_skipped_list(where.domain(name))))}")
+        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {printable(str(_skipped_list(folder)))}")
 
 
 def _classes(number: int, names: Sequence[str]) -> str:

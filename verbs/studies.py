@@ -42,6 +42,10 @@ def search(
         int | None,
         typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]", rich_help_panel=STUDY),
     ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Images of each class, in the place of a count of all.", rich_help_panel=STUDY),
+    ] = None,
     max_images: Annotated[
         int | None,
         typer.Option(metavar="IMAGES", help="A trial's budget. [default: the space's]", rich_help_panel=STUDY),
@@ -198,6 +202,7 @@ def search(
             name=name,
             sources=source,
             target_images=target_images,
+            shots=shots,
             max_images=max_images,
             metric=metric,
             trials=trials,
@@ -319,7 +324,8 @@ def status(
 def sample(
     study: StudyTrial,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, or a new folder.")
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, .mp4, or a new folder."),
     ],
     n: Annotated[
         int | None,
@@ -342,7 +348,9 @@ def sample(
     ] = 1.0,
     interpolate: Annotated[
         int | None,
-        typer.Option(min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif is a film."),
+        typer.Option(
+            min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif and .mp4 are films."
+        ),
     ] = None,
     home: HomeOption = None,
 ) -> None:

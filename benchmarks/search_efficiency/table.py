@@ -13,7 +13,7 @@ from search.picking.arms import SCRATCH_ARM, Arm, Rates, trial_values
 from search.picking.evidence import PICKED_BY, level_of
 from search.picking.told import Told
 from search.records.results import config_of, is_evaluation
-from spaces.config import TrialConfig
+from spaces.config import Data, TrialConfig
 from spaces.trials import parse_trial
 
 WITHIN = 1.02
@@ -110,7 +110,7 @@ class Target:
     def level(self) -> str:
         """The target and how many of its images its trials have."""
         size = self.cells[0].config.data.target_images
-        return level_of(self.name, None if size == self.told[0].whole else size)
+        return level_of(self.name, Data(target_images=None if size == self.told[0].whole else size))
 
     @cached_property
     def base(self) -> TrialConfig:

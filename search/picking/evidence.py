@@ -12,7 +12,7 @@ from search.picking.arms import Arm, Rates, as_it_is, trial_values
 from search.picking.curves import Curve, carried
 from search.picking.told import Told, told_of
 from search.records.results import config_of, is_evaluation
-from spaces.config import TrialConfig
+from spaces.config import Data, TrialConfig
 from spaces.errors import UserError
 from spaces.protocol import METRICS, RECORD
 from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
@@ -334,13 +334,13 @@ def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> 
     scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in rows if is_evaluation(row)}
     arm, target = _arm(config, names), names[study.target]
     through = last["status"] == "completed" and not last["iterations"] and not last["images_seen"]
-    size = config.data.target_images
-    if size == study.whole:
-        size = None  # all that there are
+    data = config.data
+    if data.target_images == study.whole:
+        data = data.model_copy(update={"target_images": None})  # all that there are
     found = []
 
     def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig) -> None:
-        where = study.study, last["trial"], target, level_of(target, size)
+        where = study.study, last["trial"], target, level_of(target, data)
         found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config))
 
     if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:
@@ -364,9 +364,11 @@ def _grafts_all(config: TrialConfig) -> bool:
     return bool(config.model_dump().get("transfer", {}).get("on_mismatch") == "error")
 
 
-def level_of(target: str, images: int | None) -> str:
-    """The level of trials on so many of a target's images; None for all."""
-    return target if images is None else f"{target} with {images:,} images"
+def level_of(target: str, data: Data) -> str:
+    """The level of trials on so many of a target's images."""
+    if data.shots:
+        return f"{target} with {data.shots:,} of each class"
+    return target if data.target_images is None else f"{target} with {data.target_images:,} images"
 
 
 def _arm(config: TrialConfig, names: Mapping[str, str]) -> Arm:

@@ -5,6 +5,7 @@ asked for. Its evaluations are written as they come. When it ends, its Parquet f
 journal is told after: a trial that is RUNNING in the journal, whatever its file says, is taken up again on resume.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -179,7 +180,10 @@ class Ledger:
     def _show_samples(self, number: int) -> None:
         """Give the trial's last grid of samples to Optuna's dashboard, which shows it beside the trial."""
         fetch(self.paths.samples(number))
-        grids = sorted(self.paths.samples(number).glob("[0-9]*.png"))
+        found = sorted(self.paths.samples(number).glob("[0-9]*.png"))
+        grids = [
+            grid for grid in found if os.access(grid, os.R_OK)
+        ]  # a trial that failed may have left one that leads nowhere
         if grids:
             self._journal.attach(number, grids[-1], self.paths.artifacts)
 

@@ -111,10 +111,10 @@ class Curves(FIFOScheduler):
 
     def __init__(self, judge: CurveStopping, metric: str, paths: StudyPaths) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._judge, self._metric, self._paths = judge, metric, paths
+        self._judge, self._goal, self._paths = judge, metric, paths
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        images, score = result.get("images_seen"), score_of(result, self._metric)
+        images, score = result.get("images_seen"), score_of(result, self._goal)
         if images is None or not is_score(score) or score <= 0:
             return TrialScheduler.CONTINUE
         given = trial.config.get("config")

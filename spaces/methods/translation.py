@@ -1,5 +1,6 @@
 """What the settings of all translation methods have in common: target images are made from the images of a source domain."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -25,6 +26,13 @@ class TranslationConfig(TrialConfig):
         if self.source == self.target:
             raise ValueError(f"method {self.method!r} has nothing to translate: source and target are {self.target!r}")
         return self
+
+
+def each_domain_once(target: Name, sources: Sequence[Name]) -> None:
+    """ValueError if one of the domains that train together is named twice."""
+    every = [target, *sources]
+    if twice := [name for name in every if every.count(name) > 1]:
+        raise ValueError(f"domain {twice[0]!r} is named twice, of target, source and beside; name each once")
 
 
 class Training(Config):

@@ -24,7 +24,10 @@ def test_every_option_that_defines_a_study_is_in_its_command(new_study):
     base = base.model_copy(update={"data": fewer, "network": by_class})
     given = shlex.split(search_command(study.spec.model_copy(update={"base": base})))
     flags = {max(option.opts, key=len) for option in COMMANDS.commands["search"].params} - PLACE
-    assert flags == {word for word in given if word.startswith("--")}
+    by_count = {"data": base.data.model_copy(update={"target_images": None, "shots": 3})}
+    shots = shlex.split(search_command(study.spec.model_copy(update={"base": base.model_copy(update=by_count)})))
+    assert {"--shots"} == set(shots) - set(given) - {"3"} and "--target-images" not in shots
+    assert flags - {"--shots"} == {word for word in given if word.startswith("--")}
 
 
 def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsys):

@@ -122,6 +122,7 @@ def test_best_trials_show_metrics_and_settings_that_vary(found):
     assert "CUDA out of memory" in every.rows[6]
 
 
+@pytest.mark.slow
 def test_studies_of_which_none_has_a_score_that_both_sides_reached_are_told_apart_from_none_to_compare(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [90, 80])
@@ -475,6 +476,7 @@ def test_a_source_as_it_is_costs_no_training_and_scratch_is_told_against_that(un
     assert read(unbeaten)["cost"].lead.endswith("; not every seed of scratch was as good after 300 images (36 s).")
 
 
+@pytest.mark.slow
 def test_the_matrix_and_the_networks_say_which_were_not_trained(baseline, unbeaten):
     assert "mdi, as it is, is best of 1 source" in read(unbeaten)["matrix"].lead
     assert read(baseline)["matrix"].sheets[0].rows[3][2:6] == ["twemoji", "300", "as it is", "120"]
@@ -500,6 +502,7 @@ def test_a_source_as_it_is_needs_no_second_grid_of_itself(unbeaten):
     assert not [note for note in section.notes if "on the shelf" in note]
 
 
+@pytest.mark.slow
 def test_several_studies_say_how_often_a_source_as_it_is_was_best_and_training_better(baseline, unbeaten, study):
     lead = read(baseline, unbeaten, study)["answer"].lead
     assert " In 1 of them the best of transfer is a source as it is, untrained." in lead

@@ -40,6 +40,7 @@ def test_each_arm_is_told_by_its_curve(curved: Any) -> None:
     assert dogs.step == pytest.approx(math.exp(-0.15) - 1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_in_curves_of_noise_alone_hardly_any_falls_or_rises(new_study: Any) -> None:
     study = new_study(trials=40)
     for number in range(40):

@@ -96,6 +96,7 @@ def test_evidence_tells_conditional_gans_apart_whatever_their_classes(tiny_confi
     assert Network.of(earlier) == rows["plain"]
 
 
+@pytest.mark.slow
 def test_without_any_trial_a_conditional_pick_is_a_conditional_config(
     home: Home, tiny_domain: str, new_source: NewSource
 ) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.commands import search_command
 from search.launch import begin, resolve_study
 from search.records.inputs import check_unchanged
 from search.records.study import StudyPaths, StudySpec, open_study
@@ -54,7 +55,7 @@ def test_fid_brings_the_inception_extractor_along(home: Home, tiny_domain: str, 
         ({"name": "../x"}, "name: String should match pattern"),
         ({"max_images": 0}, "budget/images"),
         ({"target_images": 41}, "40"),
-        ({"sampler": "bayes"}, "sampler: Input should be 'tpe', 'random', 'grid' or 'transfer', got 'bayes'"),
+        ({"sampler": "bayes"}, "sampler: Input should be 'tpe', 'nsga2', 'random', 'grid' or 'transfer', got 'bayes'"),
         ({"concurrency": 0}, "concurrency"),
     ],
 )
@@ -121,6 +122,16 @@ def test_a_space_is_told_how_many_images_there_are_to_train_on(
 ) -> None:
     resolved = resolve_study(home, "dots", "transferring_gans", sources="seed-7", target_images=10)
     assert (resolved.spec.train_images, resolved.example.data.target_images) == (10, 10)
+
+
+def test_shots_are_of_each_class_in_every_trial_and_in_the_command(
+    home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    resolved = resolve_study(home, "dots", "quickstart", sources="seed-7", shots=3)
+    assert (resolved.spec.train_images, resolved.example.data.shots) == (6, 3)  # of two classes
+    assert "--shots 3" in search_command(resolved.spec) and "--target-images" not in search_command(resolved.spec)
+    with pytest.raises(UserError, match="two counts of the same images; give one"):
+        resolve_study(home, "dots", "quickstart", sources="seed-7", shots=3, target_images=6)
 
 
 def test_a_batch_that_workers_can_not_share_is_refused(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:

@@ -56,6 +56,7 @@ def parts_of(x: np.ndarray) -> dict[str, Part]:
     return {name: Part(value=float(value)) for name, value in zip(names, values, strict=True)}
 
 
+@pytest.mark.slow
 def test_nine_in_ten_intervals_hold_what_came_and_more_without_trials_elsewhere() -> None:
     rng = np.random.default_rng(1)
     held: dict[bool, list[bool]] = {True: [], False: []}

@@ -94,6 +94,12 @@ def test_what_is_picked_was_never_tried_with_its_seed_and_trains_on_all_images(h
     assert recommend(home, "dots")[0].config.seed == 4
 
 
+def test_trials_on_so_many_of_each_class_are_no_evidence_of_all(home: Home, new_study: Study) -> None:
+    written(*new_study(shots=3))
+    picked, _ = recommend(home, "dots")
+    assert picked.config.data.shots is None and picked.score is None
+
+
 def test_one_training_measured_otherwise_does_not_displace_a_homes_trials(home: Home, new_study: Study) -> None:
     written(*new_study())
     written(*new_study(name="other"), scores={"seed-7": [1.0]}, n_fake=48)

@@ -72,6 +72,7 @@ def test_an_unknown_family_is_refused_with_the_known_ones(home: Home) -> None:
         resolve(home, family="stylegan9")
 
 
+@pytest.mark.slow
 def test_rank_says_which_family_each_source_is_of(home: Home, run: Callable[..., tuple[int, str, str]]) -> None:
     code, said, _ = run("rank dots --sources styles,seed-7")
     assert code == 0

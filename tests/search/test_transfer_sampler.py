@@ -215,6 +215,7 @@ def test_a_study_keeps_going_by_what_it_began_from(home: Home) -> None:
 
 
 @pytest.mark.usefixtures("tiny_domain", "tiny_source")
+@pytest.mark.slow
 def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(home: Home) -> None:
     study_of(home, "one", 8)
     found = []

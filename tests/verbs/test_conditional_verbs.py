@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analysis.exhibits import class_grid
 from search.records.study import StudyPaths
@@ -14,6 +15,7 @@ from trainables.storage.home import Home
 Run = Callable[[str], tuple[int, str, str]]
 
 
+@pytest.mark.slow
 def test_a_conditional_training_is_sampled_by_class_and_reported_by_class(
     run: Run,
     home: Home,

@@ -133,6 +133,7 @@ def test_files_of_the_tutorial_come_to_the_shelf_and_out_again(
         assert same(tutorial(0)[name], exported, but=computed)
 
 
+@pytest.mark.slow
 def test_a_tutorials_gan_is_ranked_with_and_without_a_critic(
     run: Run, tiny_domain: str, tiny_source: SourceModel, on_the_shelf: Callable[..., str]
 ) -> None:

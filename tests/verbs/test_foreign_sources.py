@@ -37,6 +37,7 @@ def pickled(tmp_path: Path) -> Path:
     return write_nvlabs(tmp_path / "network.pkl", networks)
 
 
+@pytest.mark.slow
 def test_from_a_pickle_to_a_ranking_and_out_again_the_licence_goes_along(
     run: Run, tmp_path: Path, tiny_domain: str, pickled: Path
 ) -> None:

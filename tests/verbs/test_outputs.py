@@ -122,6 +122,7 @@ def listing(home: Path, shell: str = "", **variables: str) -> "subprocess.Comple
     )
 
 
+@pytest.mark.slow
 def test_a_standard_output_that_is_full_is_a_line(golden: Path) -> None:
     ended = listing(golden, "> /dev/full")
     assert (ended.returncode, ended.stderr) == (
@@ -131,6 +132,7 @@ def test_a_standard_output_that_is_full_is_a_line(golden: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", [">&-", "<&- >&- 2>&-", "| true", "| head -1"])
+@pytest.mark.slow
 def test_a_standard_output_that_nobody_reads_is_no_traceback(golden: Path, shell: str) -> None:
     ended = listing(golden, shell)
     assert ended.stderr == ""
@@ -144,6 +146,7 @@ def test_a_standard_output_of_ascii_shows_what_it_lacks_escaped(golden: Path) ->
     assert "bl\\xfcten" in ended.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_verb_without_a_way_to_go_on_is_a_line_too(golden: Path) -> None:
     code = (
         "import sys, time, understock, trainables.storage.home as home\n"

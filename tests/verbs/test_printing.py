@@ -124,6 +124,7 @@ RUN = "import understock; understock.main()"
 
 
 @WIDTHS
+@pytest.mark.slow
 def test_listings_have_their_numbers_whole(home: Home, tiny_domain: str, tiny_source: SourceModel, width: int) -> None:
     shown = on_terminal(width, RUN, "sources", "list", "--home", str(home.root))
     assert max(map(len, shown)) <= width

@@ -1,6 +1,7 @@
 """From a translation trial to samples, an export that loads in five lines, and a report."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +27,17 @@ def add(home: Home, name: str, shade: int) -> None:
     write_domain(home.domain(name), images, np.full(40, -1), held_out, origin="test", resizer="none", names=names)
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the home with the trained translator is kept, which no test changes."""
+    return tmp_path_factory.mktemp("once") / "home"
+
+
 @pytest.fixture
-def translated(home: Home, run: Run, tmp_path: Path) -> str:
+def translated(home: Home, run: Run, tmp_path: Path, once: Path) -> str:
+    if once.exists():
+        shutil.copytree(once, home.root, dirs_exist_ok=True)
+        return "t"
     add(home, "grey", 120)
     add(home, "black", 0)
     config = {
@@ -42,6 +52,7 @@ def translated(home: Home, run: Run, tmp_path: Path) -> str:
     (tmp_path / "config.json").write_text(json.dumps(config))
     code, _, said = run(f"train black --config {tmp_path / 'config.json'} --name t --threads 1")
     assert code == 0, said
+    shutil.copytree(home.root, once)
     return "t"
 
 
@@ -93,6 +104,7 @@ def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path:
     assert "Source domain grey: licence **unknown**" in card and "pipeline_tag: image-to-image" in card
 
 
+@pytest.mark.slow
 def test_the_report_shows_source_images_and_what_became_of_them(translated: str, run: Run, tmp_path: Path) -> None:
     code, _, said = run(f"report {translated} -o {tmp_path / 'r.html'}")
     assert code == 0, said

@@ -62,8 +62,7 @@ def batches(
     and batches are gathered there. The same images and labels in the same order either way.
     """
     order = BatchOrder(np.arange(len(rows)), size, seed)
-    fits = len(rows) * domain.images[0].nbytes <= MAX_RESIDENT_BYTES
-    images = _resident(domain, rows, device) if device.type != "cpu" and fits else _mapped(domain, rows)
+    images = gathering(domain, rows, device)
     labels = torch.from_numpy(domain.labels[rows])
     for number in count(first):
         places = order(number)
@@ -72,6 +71,12 @@ def batches(
 
 Gather = Callable[[NDArray[np.int64]], Tensor]
 """From places among the rows, (n,), to their images, uint8 (n, 3, R, R)."""
+
+
+def gathering(domain: Domain, rows: NDArray[np.int64], device: torch.device) -> Gather:
+    """What gathers images of `rows`: copies on a CPU; on a GPU on which they fit, out of what is uploaded once."""
+    fits = len(rows) * domain.images[0].nbytes <= MAX_RESIDENT_BYTES
+    return _resident(domain, rows, device) if device.type != "cpu" and fits else _mapped(domain, rows)
 
 
 def _mapped(domain: Domain, rows: NDArray[np.int64]) -> Gather:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
+from spaces.config import Data
 from spaces.errors import UserError
 from spaces.records import Config
 from trainables.images.grids import image_grid
@@ -179,6 +180,31 @@ class Domain:
                 f"ask for 1 to {len(rows):,}"
             )
         return rows[:n]
+
+    def chosen(self, data: Data) -> NDArray[np.int64]:
+        """The training rows that a trial is given: so many of all, or of each class, by the seed.
+
+        Raises UserError if there are fewer, or if images of each class are asked for and the domain has none without one.
+        """
+        if data.shots is None:
+            return self.subset(data.target_images, data.seed)
+        rows = self.subset(None, data.seed)
+        labels = self.labels[rows]
+        if (labels < 0).any():
+            raise UserError(
+                f"domain {self.facts.name!r} has images without a class, and --shots counts those of each; give --target-images"
+            )
+        counts = np.bincount(labels)
+        if (fewest := counts[counts > 0].min()) < data.shots:
+            raise UserError(
+                f"domain {self.facts.name!r} has {fewest:,} training images of its smallest class, --shots {data.shots:,} asks "
+                f"for more; ask for 1 to {fewest:,}"
+            )
+        order = np.argsort(labels, kind="stable")
+        starts = np.cumsum(counts) - counts
+        rank = np.empty(len(rows), np.int64)
+        rank[order] = np.arange(len(rows)) - starts[labels[order]]  # which image of its class each row is
+        return rows[rank < data.shots]
 
 
 def write_domain(

@@ -10,12 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from spaces.errors import UserError
+from trainables.images.films import FILMS, check_film, write_film
 from trainables.images.grids import image_grid
 from trainables.storage.home import writing, writing_folder
 from trainables.storage.places import output_file
-
-FRAME_MS = 40
-"""Milliseconds that a film shows each image, 25 a second; a GIF counts them in tens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +46,10 @@ def check_output(output: Path, *, walk: bool = False) -> None:
 
     Its suffix is unknown, it is a folder that is there already, or the folder that it is to lie in is missing.
     """
-    if output.suffix == ".gif" and not walk:
+    if output.suffix in FILMS and not walk:
         raise UserError(f"output {output} would be a film; give --interpolate 16 too, or {output.with_suffix('.png')}")
-    if output.suffix == ".mp4":
-        raise UserError(
-            f"output {output} can't be written here; write FILE.gif, then: ffmpeg -i FILE.gif -pix_fmt yuv420p {output.name}"
-        )
-    if output.suffix not in (".png", ".npz", ".gif", ""):
+    check_film(output)
+    if output.suffix not in (".png", ".npz", *FILMS, ""):
         raise UserError(
             f"output {output} has suffix {output.suffix!r}; give FILE.png (a grid), FILE.npz, or a new folder"
         )
@@ -70,8 +65,8 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
     """Write samples to `output`, in a form that its suffix tells; `steps` of them lead from one to the next where they are a
     walk.
 
-    FILE.png is a grid of all, translations to the right of what they are of, a walk's steps in rows; FILE.gif shows a walk
-    over and over; FILE.npz holds the arrays "images" and, of translations, "inputs"; and a name without a suffix becomes a
+    FILE.png is a grid of all, translations to the right of what they are of, a walk's steps in rows; FILE.gif and
+    FILE.mp4 show a walk; FILE.npz holds the arrays "images" and, of translations, "inputs"; and a name without a suffix becomes a
     new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
     """
     check_output(output, walk=steps is not None)
@@ -86,10 +81,9 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
                 np.savez_compressed(file, images=images)
             else:
                 np.savez_compressed(file, images=images, inputs=inputs)
-    elif output.suffix == ".gif":
-        first, *rest = (Image.fromarray(image.transpose(1, 2, 0)) for image in images)
+    elif output.suffix in FILMS:
         with writing(output) as beside:
-            first.save(beside, format="gif", save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
+            write_film(images, beside, output.suffix)
     else:
         with writing_folder(output) as beside:
             for number, image in enumerate(images):
@@ -97,6 +91,9 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
 
 
 def _beside(inputs: NDArray[np.uint8], images: NDArray[np.uint8]) -> Image.Image:
-    """A grid of as many columns of pairs as rows, or about."""
-    pairs = np.stack([inputs, images], axis=1).reshape(-1, *images.shape[1:])  # (2 N, 3, R, R)
-    return image_grid(pairs, columns=2 * math.ceil(math.sqrt(len(images) / 2)))
+    """A grid of about as many columns as rows, each image to the right of the one, or of the K, that it was made of."""
+    sets = inputs[:, None] if inputs.ndim == images.ndim else inputs  # (N, K, 3, R, R)
+    rows = np.concatenate([sets, images[:, None]], axis=1)
+    return image_grid(
+        rows.reshape(-1, *images.shape[1:]), columns=rows.shape[1] * math.ceil(math.sqrt(len(images) / rows.shape[1]))
+    )

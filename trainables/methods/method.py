@@ -32,6 +32,8 @@ class Needs:
     """Whether the target's images need classes."""
     domains: bool = False
     """Whether there have to be source domains, whose images it takes; it has no use for a source model then."""
+    source_labels: bool = False
+    """Whether the images of those domains need classes: the method learns from many what makes a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def unfit(method: Method, given: Given) -> str | None:
     if needs.labels and not given.target.is_labelled:
         return f"domain {target.name!r} has images without a class; import it from class folders"
     if needs.domains:
-        return _unfit_domains(given.domains, target)
+        return _unfit_domains(needs, given.domains, target)
     if given.source is None:
         return f"it needs a source, and source {SCRATCH!r} is none" if needs.source else None
     if needs.source_images and given.source_images is None:
@@ -88,13 +90,17 @@ def unfit(method: Method, given: Given) -> str | None:
     return _unfit_networks(needs, given.source.facts, target)
 
 
-def _unfit_domains(domains: Sequence[Domain], target: DomainFacts) -> str | None:
+def _unfit_domains(needs: Needs, domains: Sequence[Domain], target: DomainFacts) -> str | None:
     if not domains:
-        return "it translates the images of source domains, and none is named; name some of the home's with --sources"
+        takes = "learns from the classes" if needs.source_labels else "translates the images"
+        return f"it {takes} of source domains, and none is named; name some of the home's with --sources"
     for domain in domains:
         facts = domain.facts
         if facts.name == target.name:
-            return f"domain {facts.name!r} is the target itself, and there is nothing to translate"
+            why = "its classes are to be unseen" if needs.source_labels else "there is nothing to translate"
+            return f"domain {facts.name!r} is the target itself, and {why}"
+        if needs.source_labels and not domain.is_labelled:
+            return f"domain {facts.name!r} has images without a class; import it from class folders"
         if facts.resolution != target.resolution:
             return (
                 f"domain {facts.name!r} has {facts.resolution} pixels, domain {target.name!r} {target.resolution}; add one of "

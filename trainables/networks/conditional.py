@@ -1,18 +1,21 @@
-"""What a generator needs to be asked for a class: batch norm with a scale and shift a class, and drawing labels."""
+"""What a generator needs to be asked for a class: a norm with a scale and shift a class, and drawing labels."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm over all classes together, then each image's own class's scale and shift: (N, C, r, r), (N,) -> (N, C, r, r).
+    """A norm over all classes together, then each image's own class's scale and shift: (N, C, r, r), (N,) -> (N, C, r, r).
 
-    Tables start at 1 and 0. Source: tflib/ops/cond_batchnorm.py of the reference code, after Dumoulin et al. 2017.
+    The norm is a batch's, unless it is told to be another that takes `affine`. Tables start at 1 and 0. Source:
+    tflib/ops/cond_batchnorm.py of the reference code, after Dumoulin et al. 2017.
     """
 
-    def __init__(self, classes: int, channels: int) -> None:
+    def __init__(self, classes: int, channels: int, norm: Callable[..., nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = norm(channels, affine=False)
         self.weight = nn.Parameter(torch.ones(classes, channels))
         self.bias = nn.Parameter(torch.zeros(classes, channels))
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
 
 from spaces.networks import Mimicry
 from trainables.networks.family import Family
+from trainables.networks.spectral import spectral_norm
 
 _UP: Mapping[int, tuple[int, ...]] = {
     32: (2, 2, 2, 2),
@@ -161,8 +161,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             normed = parametrize.is_parametrized(layer)
             weight = layer.parametrizations.weight.original if normed else layer.weight  # type: ignore[union-attr]
             nn.init.xavier_uniform_(weight, math.sqrt(2) if layer in strong else 1.0, generator=generator)  # type: ignore[arg-type]
-            assert layer.bias is not None, "every layer has a bias"
-            layer.bias.zero_()
+            if layer.bias is not None:
+                layer.bias.zero_()
             if normed:
                 _find_singular_vectors(layer, generator)
         elif isinstance(layer, nn.BatchNorm2d):

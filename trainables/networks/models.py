@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.networks import AnyNetwork, ModelNetwork, Translator, classes_of
+from spaces.networks import AnyPart, ModelNetwork, classes_of
 from spaces.plain_json import parse_json
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD
@@ -29,7 +29,7 @@ FACTS = "model.json"
 class Model:
     """Networks by name ("generator", "discriminator", ...) and their weights, tensors by name, on any device."""
 
-    networks: Mapping[str, AnyNetwork | Translator]
+    networks: Mapping[str, AnyPart]
     weights: Mapping[str, Mapping[str, Tensor]]
     class_names: tuple[str, ...] = ()
     """What a conditional model's classes are called, by label; none where they have no names, or there are none."""

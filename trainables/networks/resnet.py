@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
-from spaces.networks import Resnet
+from spaces.networks import Adaptive, Fusion, Resnet
 from trainables.networks.conditional import ConditionalNorm, normed
 from trainables.networks.family import Family
 from trainables.networks.pooling import convolve_and_pool, sum_neighbours, sum_pool
@@ -79,7 +79,7 @@ class Generator(nn.Module):
 
     def __init__(self, network: Resnet) -> None:
         super().__init__()
-        channels = _channels(network)[::-1]
+        channels = channels_of(network)[::-1]
         self.z_dim = network.z_dim
         self.from_z = nn.Linear(network.z_dim, channels[0] * SMALLEST**2)
         by_norm = network.classes is not None and network.conditioning == "norm"
@@ -112,7 +112,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, network: Resnet) -> None:
         super().__init__()
-        channels = _channels(network)
+        channels = channels_of(network)
         self.from_rgb = nn.Conv2d(CHANNELS, channels[0], 3, padding=1)
         self.blocks = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(channels))
         self.to_logit = nn.Linear(channels[-1] * SMALLEST**2, 1)
@@ -215,7 +215,7 @@ def fields(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     return {**found, "resolution": SMALLEST * 2 ** len(blocks)}
 
 
-def _channels(network: Resnet) -> list[int]:
+def channels_of(network: Resnet | Fusion | Adaptive) -> list[int]:
     """Channels at each spatial size, from the resolution down to 4."""
     sizes = [network.resolution >> i for i in range(int(math.log2(network.resolution / SMALLEST)) + 1)]
     return [network.width * min(8, network.resolution // size) for size in sizes]

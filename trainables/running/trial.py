@@ -101,7 +101,7 @@ class Evaluator:
         self, config: TrialConfig, domain: Domain, home: Home, files: TrialFiles, device: torch.device, group: Group
     ) -> None:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
-        self._trained_on = domain.subset(config.data.target_images, config.data.seed)
+        self._trained_on = domain.chosen(config.data)
         self._files, protocol = files, config.protocol
         self._extractor = (
             load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None

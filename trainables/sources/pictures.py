@@ -51,7 +51,7 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
     """
     domain, protocol = open_domain(home, config.target), config.protocol
     extractor = load_extractor(protocol.extractor, protocol.input_size, home, best_device())
-    rows = domain.subset(config.data.target_images, config.data.seed)[: protocol.n_real]
+    rows = domain.chosen(config.data)[: protocol.n_real]
     held_out = domain.subset(None, protocol.seed, "val")[:HELD_OUT]
     if len(held_out) == 0:
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")

@@ -13,6 +13,7 @@ from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.images.importing.decoding import quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.samples import Inputs, Samples
+from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.registry import class_number, method_of
 from trainables.methods.translation.translating import held_out_inputs
 from trainables.networks.models import read_model
@@ -36,7 +37,8 @@ def draw(
     """`n` images of the model at `path`; by default 64, or all of a folder's.
 
     A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
-    trained with, held-out ones first, in an order that follows from the seed. Of a conditional model `label` asks for one
+    trained with, held-out ones first, in an order that follows from the seed. One that makes more of few images takes all of
+    `folder`, or else those in its files. Of a conditional model `label` asks for one
     class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
     noise alone and a folder is given, or of images alone and a truncation is, or if that is out of bounds.
     """
@@ -50,15 +52,26 @@ def draw(
                 f"{path} is a model of method {facts.method!r}, which translates no images; leave out --inputs"
             )
         return sampler.drawn(n or DRAWN, seed, label=class_number(sampler, label), truncation=truncation)
-    if label is not None:
-        raise UserError(f"{path} is a model of method {facts.method!r}, which knows no classes; leave out --label")
     if truncation != 1:
         raise UserError(f"{path} is a model of method {facts.method!r}, which has no z; leave out --truncation")
+    if isinstance(sampler, ShotSampler):
+        return _more(sampler, n or DRAWN, seed, folder, label)
+    if label is not None:
+        raise UserError(f"{path} is a model of method {facts.method!r}, which knows no classes; leave out --label")
     if folder is not None:
         inputs = folder_inputs(folder, read_facts(home.domain(facts.config["target"])).resolution, n)
     else:
         inputs = held_out_inputs(open_domain(home, facts.config["source"]), n or DRAWN, seed)
     return sampler(len(inputs.images), seed, inputs)
+
+
+def _more(sampler: ShotSampler, n: int, seed: int, folder: Path | None, label: str | None) -> Samples:
+    """More of the model's own shots, or of all images of a folder, which are of one class."""
+    if folder is None:
+        return sampler.drawn(n, seed, label=class_number(sampler, label))
+    if label is not None:
+        raise UserError(f"the images of {folder} are of one class, and label {label!r} would be another; leave it out")
+    return sampler.drawn_of(folder_inputs(folder, sampler.shots.network.resolution).images, n, seed)
 
 
 def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:

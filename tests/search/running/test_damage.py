@@ -95,6 +95,7 @@ EVERYWHERE = pytest.param(40, marks=pytest.mark.slow)
 
 @pytest.mark.parametrize("places", [7, EVERYWHERE])
 @pytest.mark.parametrize("how", ["cut", "flipped", "lost", "line"])
+@pytest.mark.slow
 def test_a_damaged_journal_gives_no_trial_s_rows_to_another_configuration(
     study: Study, capsys: pytest.CaptureFixture[str], how: str, places: int
 ) -> None:

@@ -36,6 +36,7 @@ def test_the_last_grid_of_a_trial_is_beside_it(new_study: New) -> None:
     paths.samples(number).mkdir(parents=True)
     for images in (8, 16):
         (paths.samples(number) / f"{images:09d}.png").write_bytes(b"PNG of %d" % images)
+    (paths.samples(number) / "000000024.png").symlink_to("/proc/nowhere/grid.png")
     ledger.record(number, config, {"images_seen": 16, "fd": 3.0})
     ledger.finish(number, config, "completed")
     ledger.finish(*(ledger.ask() or pytest.fail("nothing to do")), "failed", "why")  # which drew nothing

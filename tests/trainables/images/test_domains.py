@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spaces.config import Data
 from spaces.errors import UserError
 from trainables.images.batches import BatchOrder
 from trainables.images.domains import (
@@ -116,6 +117,35 @@ def test_subsets_are_nested_and_drawn_by_seed(domain):
 def test_subset_refuses_more_images_than_there_are(domain, n):
     with pytest.raises(UserError, match=f"'noise' has 32 train images, {n} asked for; ask for 1 to 32"):
         domain.subset(n, seed=0)
+
+
+def labelled(home: Home, labels: list[int]) -> Domain:
+    count = len(labels)
+    images = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    is_val = np.arange(count) % 5 == 4
+    write_domain(home.domain("many"), images, np.array(labels), is_val, origin="test", resizer="none")
+    return open_domain(home, "many")
+
+
+def test_shots_are_so_many_of_each_class_nested_and_drawn_by_seed(home: Home) -> None:
+    many = labelled(home, [number % 3 for number in range(60)])
+    found = {k: many.chosen(Data(shots=k, seed=4)) for k in (1, 3, 5)}
+    for k, rows in found.items():
+        assert np.bincount(many.labels[rows]).tolist() == [k, k, k] and not many.is_val[rows].any()
+    assert set(found[1]) < set(found[3]) < set(found[5])
+    assert np.array_equal([row for row in many.subset(None, 4) if row in found[3]], found[3])  # in the seed's order
+    assert set(found[3]) != set(many.chosen(Data(shots=3, seed=5)))
+    assert np.array_equal(many.chosen(Data(target_images=7, seed=4)), many.subset(7, 4))
+
+
+def test_shots_that_are_not_there_are_a_line(home: Home) -> None:
+    scarce = labelled(home, [0] * 20 + [1] * 4)
+    with pytest.raises(UserError, match="'many' has 4 training images of its smallest class, --shots 5 asks for more"):
+        scarce.chosen(Data(shots=5))
+    with pytest.raises(UserError, match="has images without a class, and --shots counts those of each"):
+        labelled(home, [0] * 5 + [-1] * 5).chosen(Data(shots=1))
+    with pytest.raises(UserError, match="are two counts; give one"):
+        Data.parse({"shots": 3, "target_images": 5}, "here")
 
 
 @pytest.mark.parametrize(("n", "batch"), [(10, 4), (10, 10), (7, 1), (3, 8), (64, 16)])

@@ -133,6 +133,7 @@ def test_a_download_with_another_digest_is_not_kept(home, monkeypatch, tmp_path)
     assert list((home.root / "extractors").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_weights_are_downloaded_into_the_home_folder(home, monkeypatch, weights):
     monkeypatch.setattr(features, "URL_INCEPTION_V3", weights.as_uri())
     monkeypatch.setattr(features, "INCEPTION_SHA256", features.file_digest(weights))
@@ -146,6 +147,7 @@ def test_other_weights_are_refused(home, monkeypatch, weights):
         load_extractor("inception", 299, home, CPU)
 
 
+@pytest.mark.slow
 def test_inception_features_are_torch_fidelitys_and_other_weights_show_in_the_name(
     home, monkeypatch, weights, inception
 ):

@@ -40,6 +40,7 @@ def test_for_real_images_it_is_zero_within_its_error_although_critics_fit_their_
 
 
 @pytest.mark.parametrize("shift", [0.5, 1.5])
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_new_draws_of_both_sides(shift):
     found = [score(cloud(40, seed), cloud(60, 100 + seed, shift), folds=8) for seed in range(60)]
     scatter = np.std([one.value for one in found], ddof=1)

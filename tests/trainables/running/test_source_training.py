@@ -19,6 +19,7 @@ def train(home: Home, name: str) -> None:
     under_test.train_source(home, "dots", name, "small", max_images=IMAGES, threads=1)
 
 
+@pytest.mark.slow
 def test_a_trained_source_knows_its_facts(home: Home, tiny_domain: str) -> None:
     train(home, "one")
     facts = open_source(home, "one").facts
@@ -78,12 +79,14 @@ def test_a_taken_name_is_refused_before_any_training(home: Home, tiny_domain: st
         train(home, "one")
 
 
+@pytest.mark.slow
 def test_without_a_preset_the_machine_decides(home: Home, tiny_domain: str) -> None:
     under_test.train_source(home, "dots", "one", max_images=1, threads=1)
     width = open_source(home, "one").facts.network.width
     assert width == (64 if torch.cuda.is_available() else 16)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domain: str) -> None:
     folder = home.source("one").with_name(".training-one")
     with claim(home, "sources", "one"), pytest.raises(UserError, match="'one' is being made by another process"):
@@ -93,6 +96,7 @@ def test_two_processes_do_not_train_the_same_source_model(home: Home, tiny_domai
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_stylegan2_is_trained_for_the_shelf_by_its_familys_presets(home: Home, tiny_domain: str) -> None:
     facts = under_test.train_source(home, tiny_domain, "styles", max_images=64, threads=1, family="stylegan2")
     assert isinstance(facts.network, StyleGAN2Config)

@@ -40,6 +40,7 @@ def without_seconds(evaluations: list[Evaluation]) -> list[tuple[object, ...]]:
     return [(e.status, e.images_seen, e.losses, e.metrics, e.record) for e in evaluations]
 
 
+@pytest.mark.slow
 def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
     home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_killed_trial_goes_on_where_its_last_evaluation_was(home: Home, tiny_config: Make, files: TrialFiles) -> None:
     config = tiny_config(budget={"images": 100_000, "eval_every_images": 16})
     script = (
@@ -109,6 +111,7 @@ def test_a_rung_measures_one_number_of_few_images_and_the_end_all_of_it(
     assert last.metrics.keys() == {"fd", "fd_floor", "iw", "iw_se", "iw_floor", "iw_floor_se"}
 
 
+@pytest.mark.slow
 def test_a_trial_with_rungs_that_was_killed_ends_like_an_unbroken_one(
     home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path
 ) -> None:
@@ -184,7 +187,7 @@ def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
     [
         ({"target": "nope"}, "dots"),
         ({"source": "nope"}, "unknown source model 'nope'"),
-        ({"method": "nope"}, "unknown method 'nope'; known: as_is, cdc, cyclegan"),
+        ({"method": "nope"}, "unknown method 'nope'; known: as_is, cdc, combogan"),
         ({"data": {"target_images": 41}}, "40"),
         ({"network": {"resolution": 64}}, "domain 'dots' has 32 pixels, the network 64"),
     ],
@@ -227,6 +230,7 @@ def changed(home: Home, what: str) -> None:
         ("source removed", "source model 'seed-7', which its trials .* any more .unknown source model"),
     ],
 )
+@pytest.mark.slow
 def test_a_trial_does_not_go_on_with_other_data_than_it_was_planned_with(
     home: Home, tiny_config: Make, tiny_source: SourceModel, files: TrialFiles, what: str, said: str
 ) -> None:

@@ -69,6 +69,7 @@ def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_confi
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, overwrite])
+@pytest.mark.slow
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     home: Home, tiny_config: Make, files: TrialFiles, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     assert notes == [None, None, "checkpoint-1.safetensors damaged: went on from 32 images", None, None]
 
 
+@pytest.mark.slow
 def test_without_a_whole_checkpoint_a_trial_starts_anew_and_says_so(
     home: Home, tiny_config: Make, files: TrialFiles
 ) -> None:

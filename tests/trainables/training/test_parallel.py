@@ -77,6 +77,7 @@ def _normalising(group: Group) -> None:
         shared(part)  # alone: no other worker takes part
 
 
+@pytest.mark.slow
 def test_means_statistics_and_gradients_are_those_of_all_rows(tmp_path: Path) -> None:
     mp.spawn(_averaging, (str(tmp_path),), nprocs=2)
 
@@ -95,5 +96,6 @@ def _waiting(rank: int, folder: str) -> None:
     dist.destroy_process_group()  # PyTorch aborts a process that ends with an operation under way
 
 
+@pytest.mark.slow
 def test_an_evaluation_may_take_longer_than_a_step_and_a_stuck_worker_is_noticed(tmp_path: Path) -> None:
     mp.spawn(_waiting, (str(tmp_path),), nprocs=2)

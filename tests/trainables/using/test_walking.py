@@ -1,3 +1,4 @@
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from spaces.errors import UserError
 from spaces.networks import parse_network
-from trainables.images.samples import write_samples
+from trainables.images.samples import check_output, write_samples
 from trainables.methods.registry import open_sampler
 from trainables.networks.families import FAMILIES, GENERATOR, build_generator
 from trainables.networks.models import Model, write_model
@@ -81,6 +82,27 @@ def test_a_film_shows_every_image_over_and_over(tmp_path: Path) -> None:
     write_samples(samples, tmp_path / "walk.png", 5)
     with Image.open(tmp_path / "walk.png") as grid:
         assert grid.size == (5 * 34 - 2, 2 * 34 - 2)
+
+
+def test_a_film_of_mp4_is_sharp_enough_for_its_colours(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    samples = walk(a_model(tmp_path), 2, 5, seed=1)
+    write_samples(samples, tmp_path / "walk.mp4", 5)
+    with av.open(tmp_path / "walk.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.codec.name, stream.average_rate, stream.pix_fmt) == ("h264", 25, "yuv420p")
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
+    assert [frame.shape for frame in frames] == [(256, 256, 3)] * 10
+    small = frames[7].reshape(32, 8, 32, 8, 3).mean((1, 3)).transpose(2, 0, 1)
+    assert np.abs(small - samples.images[7].numpy()).mean() < 6  # of 256 colours
+
+
+def test_an_mp4_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(
+        UserError, match=r"PyAV, which is not installed: pip install 'understock\[video\]'; or write FILE.gif"
+    ):
+        check_output(tmp_path / "walk.mp4", walk=True)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

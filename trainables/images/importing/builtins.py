@@ -8,18 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageFont
 
 from spaces.errors import UserError
 from trainables.images.domains import Split
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_file
+from trainables.images.importing.glyphs import EM, draw, drawings, homoglyphs
 from trainables.storage.json_files import read_json
-
-CANVAS = 128
-"""Pixels along a side that a glyph is drawn at, before the one resizer."""
-MARGIN = 8
-"""Pixels of CANVAS left free around a glyph's em square."""
 
 HELD_OUT = 0.2
 """The share of names that a domain with pairs holds out."""
@@ -28,6 +24,21 @@ WEIGHTS = {"thin": "thin", "light": "light", "regular": "", "bold": "bold", "fil
 PHOSPHOR = tuple(WEIGHTS.values())
 TONES = {"light": "1f3fb", "medium-light": "1f3fc", "medium": "1f3fd", "medium-dark": "1f3fe", "dark": "1f3ff"}
 """Unicode's skin tones, and the code points that stand for them."""
+
+ICON_FONTS = (
+    "phosphor",
+    "remixicon",
+    "codicon",
+    "fontawesome6-solid-webfont",
+    "fontawesome6-regular-webfont",
+    "elusiveicons-webfont",
+    "materialdesignicons6-webfont",
+)
+"""Those of qtawesome's fonts of which none repeats another's glyphs."""
+ICON_STYLES = ("line", "fill", "filled", "outline", "bold", "thin", "light", "regular", "solid", "variant", "alt")
+VARIANTS = tuple("0123456789")
+FEWEST_GLYPHS = 6
+"""Glyphs that an icon must have to be a class, unless told else."""
 
 
 def _package(name: str) -> Path:
@@ -42,7 +53,7 @@ def _icons(font_name: str) -> Origin:
     """The glyphs of one of qtawesome's icon fonts, black on white, by code point."""
     font, codes = _font(font_name)
     names = {code: name for name, code in codes.items()}
-    return Origin((Item(names[code], partial(_draw, font, code)) for code in sorted(names)), len(names))
+    return Origin((Item(names[code], partial(draw, font, code)) for code in sorted(names)), len(names))
 
 
 def _icons_of_style(font_name: str, styles: Sequence[str], style: str) -> Origin:
@@ -54,8 +65,8 @@ def _icons_of_style(font_name: str, styles: Sequence[str], style: str) -> Origin
     suffixes = {each: f"-{each}" if each else "" for each in styles}
     stems = (name.removesuffix(suffixes[style]) for name in codes if name.endswith(suffixes[style]))
     names = sorted(stem for stem in stems if all(f"{stem}{suffix}" in codes for suffix in suffixes.values()))
-    draw = {name: partial(_draw, font, codes[f"{name}{suffixes[style]}"]) for name in names}
-    return _paired(draw)
+    read = {name: partial(draw, font, codes[f"{name}{suffixes[style]}"]) for name in names}
+    return _paired(read)
 
 
 def _paired(read: Mapping[str, Callable[[], Sample]]) -> Origin:
@@ -74,21 +85,44 @@ def _font(font_name: str) -> tuple[ImageFont.FreeTypeFont, dict[str, int]]:
     fonts = _package("qtawesome") / "fonts"
     charmap_path = next(fonts.glob(f"{font_name}-charmap-*.json"))
     codes = {name: int(code, 16) for name, code in read_json(charmap_path).items()}
-    return ImageFont.truetype(next(fonts.glob(f"{font_name}-[0-9]*.ttf")), CANVAS - 2 * MARGIN), codes
+    return ImageFont.truetype(next(fonts.glob(f"{font_name}-[0-9]*.ttf")), EM), codes
 
 
-def _draw(font: ImageFont.FreeTypeFont, code: int) -> Sample:
-    """One glyph with its ink in the middle of the canvas, or of a larger one if it needs that."""
-    ink = Image.new("L", (2 * CANVAS, 2 * CANVAS))
-    ImageDraw.Draw(ink).text((CANVAS, CANVAS), chr(code), fill="white", font=font, anchor="mm")
-    box = ink.getbbox()
-    if box is None:
-        raise ValueError("blank glyph")
-    glyph = ImageOps.invert(ink.crop(box))
-    side = max(CANVAS, *glyph.size)
-    canvas = Image.new("L", (side, side), "white")
-    canvas.paste(glyph, ((side - glyph.width) // 2, (side - glyph.height) // 2))
-    return canvas, -1
+def _glyphs() -> Origin:
+    """Icons as classes: a class is a name without its style, in two fonts or more, an image a glyph of one font in one style.
+
+    Classes that are drawn alike are one.
+    """
+    fonts = {name: _font(name) for name in ICON_FONTS}
+    stems: dict[str, dict[str, list[int]]] = {}  # a font's code points, by class
+    for font_name, (_, codes) in fonts.items():
+        for name, code in sorted(codes.items()):
+            stems.setdefault(_stem(font_name, name), {}).setdefault(font_name, []).append(code)
+    stems = {stem: places for stem, places in sorted(stems.items()) if len(places) > 1}
+    faces = []
+    for font_name, (font, _) in fonts.items():
+        here = {stem: places[font_name] for stem, places in stems.items() if font_name in places}
+        ink = drawings(font, {code for codes in here.values() for code in codes})
+        faces.append({stem: [ink[code] for code in codes if code in ink] for stem, codes in here.items()})
+    one_with = homoglyphs(faces)
+    names = sorted(set(one_with.values()))
+    numbers = {stem: names.index(name) for stem, name in one_with.items()}
+    items = [
+        Item(f"{font_name} {stem} {code:x}", partial(draw, fonts[font_name][0], code, numbers[stem]), face=font_name)
+        for stem, places in stems.items()
+        for font_name, codes in places.items()
+        for code in codes
+    ]
+    return Origin(iter(items), len(items), class_names=names, per_class=FEWEST_GLYPHS)
+
+
+def _stem(font_name: str, name: str) -> str:
+    """An icon's name without its style, and in Remix's font without the number of its variant."""
+    suffixes = (*ICON_STYLES, *VARIANTS) if font_name == "remixicon" else ICON_STYLES
+    stem = name.replace("_", "-")
+    while (suffix := stem.rpartition("-")[2]) in suffixes and suffix != stem:
+        stem = stem.removesuffix(f"-{suffix}")
+    return stem
 
 
 def _digits() -> Origin:
@@ -123,6 +157,7 @@ def _emoji_of_tone(tone: str) -> Origin:
 
 
 BUILTINS: Mapping[str, Callable[[], Origin]] = {
+    "glyphs": _glyphs,
     "mdi": partial(_icons, "materialdesignicons6-webfont"),
     "mnist": _digits,
     "phosphor": partial(_icons, "phosphor"),

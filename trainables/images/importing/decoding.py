@@ -44,6 +44,8 @@ class Item(NamedTuple):
     split: Split | None = None
     held_bytes: int = 0
     """Memory that it takes until it is read."""
+    face: str = ""
+    """The font, or its family, that drew it."""
 
 
 class Origin(NamedTuple):
@@ -59,6 +61,8 @@ class Origin(NamedTuple):
     """What the user should know of it, a line each."""
     keeps_names: bool = False
     """Whether other origins have images of the same names, each the same picture in another style."""
+    per_class: int | None = None
+    """Images that a class must have, unless the user says how many."""
 
 
 def square_rgb(image: Image.Image, resolution: int) -> NDArray[np.uint8]:

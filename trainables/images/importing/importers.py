@@ -5,9 +5,9 @@ import os
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -18,8 +18,10 @@ from spaces.errors import UserError, lookup
 from spaces.networks import RESOLUTIONS
 from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
 from trainables.images.importing.builtins import BUILTINS
+from trainables.images.importing.classes_apart import UNSEEN, Apart, Part, apart, named, only_large_classes
 from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
+from trainables.images.importing.fonts import fonts_origin
 from trainables.images.importing.parquet import Shard, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
 from trainables.images.mirroring import may_mirror
@@ -37,7 +39,7 @@ ENOUGH_VAL = 4
 """Validation images that metric iw needs; `val_fraction` of few images may come to less."""
 ENOUGH_TRAIN = 12
 """Training images that recall, precision, density and coverage need, with their floors: half for either side."""
-KINDS = "a folder of images, a Parquet file or a folder of them, torchvision:NAME[:ROOT] or builtin:NAME"
+KINDS = "a folder of images, a Parquet file or a folder of them, torchvision:NAME[:ROOT], builtin:NAME, or fonts with --fonts"
 
 Progress = Callable[[int, int], None]
 
@@ -51,6 +53,7 @@ class Decoded(NamedTuple):
     digest: bytes
     label: int
     split: Split | None
+    face: str
 
 
 def add_domain(
@@ -66,11 +69,16 @@ def add_domain(
     progress: Progress | None = None,
     image_column: str | None = None,
     flip: bool | None = None,
+    fonts: bool = False,
+    per_class: int | None = None,
+    unseen: Apart | None = None,
 ) -> DomainFacts:
     """Import the images that `what` names as domain `name`: whole or not at all, the same for any number of `workers`.
 
-    `what` is a folder (of images, or of Parquet files), a Parquet file, torchvision:NAME[:ROOT] or builtin:NAME;
-    `image_column` is for Parquet alone.
+    `what` is a folder (of images, of Parquet files, or with `fonts` of font files), a Parquet file,
+    torchvision:NAME[:ROOT] or builtin:NAME; `image_column` is for Parquet alone.
+    Classes of fewer than `per_class` images are left out. The classes that `unseen` sets apart make a second domain,
+    called `name`-unseen.
     Rows keep the origin's order (a folder's: by path). An image with the pixels of an earlier one is dropped. If the
     origin has a training and a validation split they stay, else `val_fraction` of the images is for validation, chosen
     by their pixels. What can't be read is skipped and recorded; with `strict` it is refused.
@@ -80,8 +88,11 @@ def add_domain(
     if another process is adding a domain of that name.
     """
     path = _checked_path(home, name, resolution, val_fraction, workers)
-    with quiet_pillow(), storage_errors(path), claim(home, "domains", name, replace=replace):
-        origin = _origin(what, image_column)
+    names = [name] if unseen is None else [name, f"{name}-{UNSEEN}"]
+    with quiet_pillow(), storage_errors(path), ExitStack() as claims:
+        for each in names:
+            claims.enter_context(claim(home, "domains", each, replace=replace))
+        origin = _origin(what, image_column, fonts, per_class)
         path.parent.mkdir(parents=True, exist_ok=True)
         # a file without a name, so nothing is left if this process is killed
         with tempfile.TemporaryFile(dir=path.parent) as raw:
@@ -92,22 +103,50 @@ def add_domain(
                     progress(done, origin.total)
             found.check(what, strict)
             raw.flush()
-            is_val = _is_val(found.splits, found.digests, val_fraction)
             images = np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution))
-            return write_domain(
-                path,
-                images,
-                np.array(found.labels, np.int64),
-                is_val,
-                origin=what,
-                resizer=RESIZER,
-                class_names=origin.class_names,
-                names=found.names if origin.keeps_names else (),
-                duplicates=found.duplicates,
-                skipped=found.skipped,
-                notes=[*origin.notes, *_too_few(int((~is_val).sum()), int(is_val.sum()))],
-                flip=may_mirror(what, images) if flip is None else flip,
-            )
+            parts = _parts(found, origin, unseen, origin.per_class if per_class is None else per_class)
+            mirror = flip if flip is not None else not fonts and may_mirror(what, images)
+            for each, part in reversed(list(zip(names, parts, strict=True))):
+                facts = _write(home.domain(each), what, images, part, found, origin, val_fraction, mirror)
+    return facts
+
+
+def _parts(found: "_Collected", origin: Origin, unseen: Apart | None, per_class: int | None) -> Sequence[Part]:
+    """What the domains are made of: one, or with `unseen` two."""
+    labels = np.array(found.labels, np.int64)
+    whole = Part(np.arange(len(labels)), labels, origin.class_names)
+    if unseen is None:
+        return [whole if per_class is None else only_large_classes(named(whole), per_class)]
+    return apart(named(whole), found.faces, unseen, per_class)
+
+
+def _write(
+    path: Path,
+    what: str,
+    images: NDArray[np.uint8],
+    part: Part,
+    found: "_Collected",
+    origin: Origin,
+    val_fraction: float,
+    flip: bool,
+) -> DomainFacts:
+    """Write the images of `part` as one domain."""
+    is_whole = len(part.rows) == len(images)  # which is mapped, and any choice of it in memory
+    is_val = _is_val([found.splits[row] for row in part.rows], [found.digests[row] for row in part.rows], val_fraction)
+    return write_domain(
+        path,
+        images if is_whole else images[part.rows],
+        part.labels,
+        is_val,
+        origin=what,
+        resizer=RESIZER,
+        class_names=part.class_names,
+        names=[found.names[row] for row in part.rows] if origin.keeps_names else (),
+        duplicates=found.duplicates,
+        skipped=found.skipped,
+        notes=[*origin.notes, *part.notes, *_too_few(int((~is_val).sum()), int(is_val.sum()))],
+        flip=flip,
+    )
 
 
 def _checked_path(home: Home, name: str, resolution: int, val_fraction: float, workers: int | None) -> Path:
@@ -121,7 +160,7 @@ def _checked_path(home: Home, name: str, resolution: int, val_fraction: float, w
     return path
 
 
-def _origin(what: str, image_column: str | None) -> Origin:
+def _origin(what: str, image_column: str | None, fonts: bool, per_class: int | None) -> Origin:
     kind, _, rest = what.partition(":")
     path = expanded(what, f"expected {KINDS}")
     try:
@@ -130,6 +169,10 @@ def _origin(what: str, image_column: str | None) -> Origin:
         raise UserError(f"{what!r} can't be read ({error.strerror}); expected {KINDS}") from None
     if image_column is not None and not (is_file or is_folder):
         raise UserError(f"image column {image_column!r} needs a Parquet file, and {what!r} isn't one; leave it out")
+    if fonts and not is_folder:
+        raise UserError(f"--fonts takes a folder of font files, and {what!r} isn't one")
+    if fonts:
+        return fonts_origin(path, per_class)
     if is_file and path.suffix.lower() in ARCHIVES:
         raise UserError(f"{what!r} is an archive; unpack it, and give the folder")
     if is_file:
@@ -210,7 +253,7 @@ def _decode_one(item: Item, resolution: int, gate: _Gate) -> Decoded | SkippedFi
             pixels = square_rgb(image, resolution).tobytes()
     except Exception as error:  # damaged files make Pillow's decoders raise almost anything
         return SkippedFile(file=item.name, reason=why_not(error))
-    return Decoded(item.name, pixels, hashlib.sha256(pixels).digest(), label, item.split)
+    return Decoded(item.name, pixels, hashlib.sha256(pixels).digest(), label, item.split, item.face)
 
 
 class _Collected:
@@ -221,21 +264,25 @@ class _Collected:
         self.names: list[str] = []
         self.labels: list[int] = []
         self.splits: list[Split | None] = []
-        self.digests: dict[bytes, None] = {}
+        self.faces: list[str] = []
+        self.digests: list[bytes] = []
+        self._known: set[bytes] = set()
         self.duplicates = 0
 
     def add(self, decoded: list[Decoded | SkippedFile]) -> None:
         for image in decoded:
             if isinstance(image, SkippedFile):
                 self.skipped.append(image)
-            elif image.digest in self.digests:
+            elif image.digest in self._known:
                 self.duplicates += 1
             else:
                 self.raw.write(image.pixels)
                 self.names.append(image.name)
                 self.labels.append(image.label)
                 self.splits.append(image.split)
-                self.digests[image.digest] = None
+                self.faces.append(image.face)
+                self.digests.append(image.digest)
+                self._known.add(image.digest)
 
     def check(self, what: str, strict: bool) -> None:
         """UserError if nothing was found, or if `strict` and something was skipped."""
@@ -247,7 +294,7 @@ class _Collected:
             raise UserError(f"{what!r} has files that can't be used: {sample}; remove them, or import without --strict")
 
 
-def _is_val(splits: list[Split | None], digests: dict[bytes, None], val_fraction: float) -> NDArray[np.bool_]:
+def _is_val(splits: list[Split | None], digests: list[bytes], val_fraction: float) -> NDArray[np.bool_]:
     """(N,) The origin's split if it has both parts, else by pixels: the same image always falls on the same side.
 
     But there is at least one image for training, and unless `val_fraction` is 0, ENOUGH_VAL for validation if there are

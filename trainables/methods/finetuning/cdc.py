@@ -159,7 +159,7 @@ def _cosines(features: Tensor) -> Tensor:
 
 def build(config: CdcConfig, given: Given, device: torch.device, group: Group) -> Cdc:
     """The source's networks; there are as many anchors as images to train on."""
-    images = len(given.target.subset(config.data.target_images, config.data.seed))
+    images = len(given.target.chosen(config.data))
     return Cdc(config, given, device, group, images)
 
 

@@ -25,14 +25,14 @@ def build(config: FinetuneConfig, given: Given, device: torch.device, group: Gro
             f"domain {facts.name!r} has {facts.resolution} pixels, the network {config.network.resolution}; add the domain "
             "again with the network's --resolution"
         )
-    rows = given.target.subset(config.data.target_images, config.data.seed)
+    rows = given.target.chosen(config.data)
     learner = LEARNERS[config.network.family]
     return learner(config, given.source, device, group, Classes.of(config.network, given.target, rows))
 
 
 def real_batches(config: FinetuneConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
     """Batches of the target's images: n_critic * batch in each, in an order that follows from config.seed."""
-    rows = given.target.subset(config.data.target_images, config.data.seed)
+    rows = given.target.chosen(config.data)
     size = config.optim.batch * config.loss.n_critic
     return batches(given.target, rows, size, seed=config.seed, first=first, device=device)
 

@@ -15,7 +15,7 @@ from trainables.images.batches import Batch
 from trainables.images.domains import Domain
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
-from trainables.methods.translation.translating import decayed, held_out_inputs, least_squares, translated
+from trainables.methods.translation.translating import falling, held_out_inputs, least_squares, translated
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.models import Model
 from trainables.training.average import averaging, follow
@@ -117,9 +117,10 @@ class TranslationLearner:
         draws = Draws(self.config.seed, self.iterations)
         domains = {"target": batch.images, "source": batch.sources[0]}
         reals = {name: self._real(domains[name], draws) for name in domains}
+        training, seen = self.config.training, self.iterations * self.images_per_iteration / self.config.budget.images
         for adam in (self.adam_g, self.adam_d):
             for parameters in adam.param_groups:
-                parameters["lr"] = decayed(self.config, self.iterations * self.images_per_iteration)
+                parameters["lr"] = falling(training.lr, training.constant, seen)
         with held_fixed([p for side in self._sides.values() for p in trained(side.critic)]):
             made = self._objective(self._sides, reals, partial(self._noise, draws))
             self.adam_g.zero_grad()

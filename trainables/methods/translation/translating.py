@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.methods.translation import LearnedTranslationConfig, TranslationConfig
+from spaces.methods.translation import TranslationConfig
 from trainables.images.batches import Batch, batches
 from trainables.images.domains import Domain
 from trainables.images.pairs import Rows, without_pictures_of
@@ -24,14 +24,16 @@ NEEDS = Needs(domains=True)
 
 
 def unpaired_batches(
-    config: LearnedTranslationConfig, given: Given, first: int, device: torch.device
+    config: TranslationConfig, given: Given, first: int, device: torch.device, size: int | None = None
 ) -> Iterator[Batch]:
     """Batches of the target's images, and as many of each source domain, each domain drawn independently of the others.
 
-    A picture that the target's images train on is in no batch of a source, so that no two of them are ever a pair.
+    They have `size` images of each, or as many as a step takes. A picture that the target's images train on is in no batch of
+    a source, so that no two of them are ever a pair.
     """
-    target, size = given.target, config.training.batch
-    rows = target.subset(config.data.target_images, config.data.seed)
+    target, size = given.target, size or config.batch
+    rows = target.chosen(config.data)
+    assert size, f"method {config.method!r} trains on no batches"
     of_target = batches(target, rows, size, seed=config.seed, first=first, device=device)
     of_sources = [
         batches(
@@ -101,11 +103,9 @@ def checked(inputs: Inputs | None, n: int) -> Inputs:
     return inputs
 
 
-def decayed(config: LearnedTranslationConfig, images_seen: int) -> float:
-    """The learning rate after so many target images: constant, and then falling to 0 at the budget's end."""
-    training, left = config.training, 1 - images_seen / config.budget.images
-    falling = 1 - training.constant
-    return training.lr * (min(1.0, left / falling) if falling else 1.0)
+def falling(lr: float, constant: float, seen: float) -> float:
+    """The learning rate after a share `seen` of the budget: `lr` for the share `constant`, and then falling to 0 at its end."""
+    return lr * (min(1.0, (1 - seen) / (1 - constant)) if constant < 1 else 1.0)
 
 
 def least_squares(logits: Tensor, value: float) -> Tensor:

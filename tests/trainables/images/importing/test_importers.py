@@ -344,7 +344,7 @@ def test_a_failed_replacement_keeps_the_old_domain(home, folder, tmp_path):
         ({"image_column": "image"}, "image column 'image' needs a Parquet file"),
         ({"what": "/nowhere"}, "no file or folder '/nowhere'; expected a folder of images, a Parquet file"),
         ({"what": ""}, "no file or folder ''"),
-        ({"what": "builtin:cats"}, "unknown builtin domain 'cats'; known: mdi, mnist, phosphor, phosphor-bold"),
+        ({"what": "builtin:cats"}, "unknown builtin domain 'cats'; known: glyphs, mdi, mnist, phosphor, phosphor-bold"),
         ({"what": "torchvision:Faces"}, "unknown torchvision data set 'Faces'; known: CIFAR10, .*CelebA"),
     ],
 )

@@ -67,6 +67,7 @@ def test_fakes_are_never_asked_for_a_class_that_the_data_lack(tiny_config: Make)
     assert moved.tolist() == [True, False, True]
 
 
+@pytest.mark.slow
 def test_the_head_learns_labels_of_reals_and_the_generator_follows_it(tiny_config: Make) -> None:
     optim, weights = {"batch": 8, "lr_d": 1e-3, "lr_g": 1e-2}, {"generator": 10}
     config = tiny_config(network=CONDITIONAL, optim=optim, classifier=weights)

@@ -12,7 +12,7 @@ from spaces.methods.cyclegan import CycleWeights
 from trainables.methods.registry import method_of
 from trainables.methods.translation.cyclegan import objective
 from trainables.methods.translation.learner import Side, TranslationLearner
-from trainables.methods.translation.translating import decayed
+from trainables.methods.translation.translating import falling
 from trainables.running.given import gather
 from trainables.storage.home import Home
 from trainables.training.parallel import Group
@@ -128,11 +128,16 @@ def test_the_pools_are_part_of_the_state_and_critics_see_earlier_translations(tr
     assert found["loss_g"] == losses["loss_g"] and found["loss_d"] != losses["loss_d"]
 
 
-def test_the_rate_is_constant_and_then_falls_to_0(translation: Make) -> None:
-    config = translation(budget={"images": 400, "eval_every_images": 100}, training={"lr": 1.0, "constant": 0.5})
-    assert [decayed(config, images) for images in (0, 100, 200, 300, 400)] == [1, 1, 1, 0.5, 0]
-    kept = translation(training={"lr": 1.0, "constant": 1})
-    assert [decayed(kept, images) for images in (0, 31)] == [1, 1]
+def test_the_rate_is_constant_and_then_falls_to_0(translation: Make, home: Home) -> None:
+    config = translation(budget={"images": 32, "eval_every_images": 8}, training={"lr": 1.0, "batch": 8})
+    learner, batches = learner_of(config, home), method_of("cyclegan").batches(config, gather(config, home), 0, CPU)
+    rates = []
+    for _ in range(4):
+        learner.step(next(batches))
+        rates.append(learner.adam_d.param_groups[0]["lr"])
+    assert rates == [1, 1, 1, 0.5]
+    assert [falling(1.0, 0.5, seen) for seen in (0.5, 0.75, 1.0)] == [1, 0.5, 0]
+    assert [falling(1.0, 1.0, seen) for seen in (0.0, 1.0)] == [1, 1]
 
 
 def test_flips_mirror_either_domain_and_none_is_the_default(translation: Make, home: Home) -> None:

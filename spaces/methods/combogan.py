@@ -1,0 +1,35 @@
+"""The settings of ComboGAN (Anoosheh et al., "ComboGAN: Unrestrained Scalability for Image Domain Translation", 2018)."""
+
+from typing import Literal, Self
+
+from pydantic import NonNegativeFloat, model_validator
+
+from spaces.methods.translation import LearnedTranslationConfig, each_domain_once
+from spaces.records import Config, Name
+
+
+class ComboWeights(Config):
+    """What encoders and decoders minimise beside the critics' word. A weight of 0 switches its term off, and its cost."""
+
+    cycle: NonNegativeFloat = 10.0
+    """Of the mean difference between an image and its translation there and back."""
+    autoencoding: NonNegativeFloat = 0.0
+    """Of that between an image and what its own domain makes of it, at half the sharpness, as a multiple of `cycle`."""
+
+
+class ComboGanConfig(LearnedTranslationConfig):
+    """An encoder, a decoder and a critic for each of several domains; each step trains two of them. `source` is scored."""
+
+    method: Literal["combogan"] = "combogan"
+    beside: tuple[Name, ...] = ()
+    """Further domains of the home that train along, each other and source and target."""
+    weights: ComboWeights = ComboWeights()
+
+    @property
+    def domains(self) -> tuple[Name, ...]:
+        return (self.source, *self.beside)
+
+    @model_validator(mode="after")
+    def _names_each_domain_once(self) -> Self:
+        each_domain_once(self.target, self.domains)
+        return self
