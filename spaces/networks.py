@@ -168,6 +168,20 @@ class Adaptive(Config):
     """Whether the penalty's norm is over channels alone, as FIGR's code has it, and not over the whole image."""
 
 
+class Funit(Config):
+    """FUNIT's generator, of a content image and K images of a class, and its critic, with a map for each seen class."""
+
+    family: Literal["funit"] = "funit"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side, which the networks' depths follow."""
+    width: Channels = 16
+    """Channels at the finest resolution, of all networks; they double at each halving (64 in the paper)."""
+    latent: Channels = 64
+    """Numbers of a class's code."""
+    seen: Annotated[int, Field(gt=0, le=100_000)] = 1
+    """Classes that the critic has maps for."""
+
+
 class Shots(Config):
     """No network: the images of unseen classes that a few-shot model makes more of, as part of its files."""
 
@@ -215,7 +229,7 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
-AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Adaptive | Shots
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Funit | Adaptive | Shots
 """What a model is made of, to Python."""
 
 ModelNetwork = Annotated[
@@ -224,12 +238,13 @@ ModelNetwork = Annotated[
     | Annotated[StarTranslator, Tag(f"{KIND}stargan")]
     | Annotated[Fusion, Tag(f"{KIND}fusion")]
     | Annotated[Adaptive, Tag(f"{KIND}adaptive")]
+    | Annotated[Funit, Tag(f"{KIND}funit")]
     | Annotated[Shots, Tag(f"{KIND}shots")],
     Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
 
-_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "adaptive", "shots"))
+_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "funit", "adaptive", "shots"))
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -276,7 +291,7 @@ def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
-    if isinstance(network, Fusion | Adaptive):
+    if isinstance(network, Fusion | Funit | Adaptive):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"
     if isinstance(network, Shots):
         return f"{network.shots} images of each of {network.classes} classes"

@@ -18,6 +18,7 @@ from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.funit import FunitConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
@@ -46,6 +47,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "stargan": StarGanConfig,
     "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
+    "funit": FunitConfig,
     "dagan": DaganConfig,
     "matchinggan": MatchingGanConfig,
     "f2gan": F2GanConfig,

@@ -97,7 +97,7 @@ MISTAKES = {
     "search dots --sources seed-7 --threads-per-trial 0": "threads_per_trial: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --concurrency 0": "concurrency: Input should be greater than 0, got 0",
     "search dots --sources nope": "unknown source model 'nope'",
-    "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: class_accuracy, content_shift, copy_rate, fd",
+    "search dots --sources seed-7 --metric nope": "unknown metric 'nope'; known: class_accuracy, content_shift, copy_rate",
     "search dots --sources seed-7 --target-images 41": "40",
     "search dots --sources seed-7 --shots 30": "has 16 training images of its smallest class, --shots 30 asks for more",
     "search dots --sources seed-7 --name ../x": "name",

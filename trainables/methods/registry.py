@@ -8,6 +8,7 @@ from trainables.methods.as_is import AS_IS
 from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
 from trainables.methods.fewshot.figr import FIGR
+from trainables.methods.fewshot.funit import FUNIT
 from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.sampling import ShotSampler
@@ -79,6 +80,7 @@ METHODS: Mapping[str, Method] = {
     "stargan": STARGAN,
     "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,
+    "funit": FUNIT,
     "dagan": DAGAN,
     "matchinggan": MATCHINGGAN,
     "f2gan": F2GAN,

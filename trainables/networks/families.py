@@ -11,6 +11,7 @@ from trainables.machine.randomness import random_numbers
 from trainables.networks.adaptive import ADAPTIVE
 from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
+from trainables.networks.funit import FUNIT
 from trainables.networks.fusion import FUSION
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
@@ -59,6 +60,6 @@ FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": M
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
 
-FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "adaptive": ADAPTIVE, "shots": SHOTS}
-"""What few-shot models are made of: networks that make images of some images of a class, or are
-adapted to them, and those images."""
+FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "funit": FUNIT, "adaptive": ADAPTIVE, "shots": SHOTS}
+"""What few-shot models are made of: networks that make images of some images of a class, or are adapted to them, and those
+images."""

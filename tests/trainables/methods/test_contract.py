@@ -191,6 +191,10 @@ CASES: Mapping[str, Case] = {
         moves=GAN,
     ),
     "combogan": Case({"method": "combogan", **TRANSLATED}, moves=COMBO),
+    "funit": Case(
+        {"method": "funit", "source": "many", "data": {"shots": 3}, "width": 2, "latent": 2, "training": {"batch": 4}},
+        moves=frozenset({"generator", "discriminator", "average", "rms_g", "rms_d", "iterations"}),
+    ),
     "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
     "dagan": Case({"method": "dagan", **SETS, "z_dim": 4}, moves=GAN),
     "dagan, faithful": Case({"method": "dagan", **SETS, "z_dim": 4, "dropout": 0, "faithful": True}, moves=GAN),

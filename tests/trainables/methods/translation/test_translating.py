@@ -9,6 +9,7 @@ import torch
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.networks import Resnet, Translator
+from spaces.trials import translates
 from trainables.images.domains import Domain, write_domain
 from trainables.methods.method import Given
 from trainables.methods.registry import METHODS
@@ -91,7 +92,7 @@ def test_translations_say_what_they_are_of_and_do_not_depend_on_the_batch(outlin
     assert (whole.images.int() - parts.images.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.needs.domains])
+@pytest.mark.parametrize("method", [name for name in METHODS if translates(name)])
 def test_a_sampler_that_translates_wants_inputs(method: str) -> None:
     translator = Translator(width=2)
     weights = {"generator": build_network("generator", translator, 0).state_dict()}
