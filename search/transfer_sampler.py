@@ -131,6 +131,7 @@ class TransferSampler(BaseSampler):
         self._asked += [case._replace(level=level) for case in self._asked[:1] for level in sorted(levels)]
         self._model = self._told_of(self._asked)
         self._known: dict[tuple[int, int], tuple[float, float] | None] = {}
+        self._cases: dict[int, Case | None] = {}
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """The other sampler begins anew with each trial, so that a resumed search draws what it would have drawn."""
@@ -279,7 +280,12 @@ class TransferSampler(BaseSampler):
         return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
 
     def _case_of(self, trial: FrozenTrial) -> Case | None:
-        """What the model knows of a trial; None of one whose suggestions come to no config."""
+        """What the model knows of a trial; None of one whose suggestions come to no config. Of one that ended it is kept."""
+        if trial.number not in self._cases or not trial.state.is_finished():
+            self._cases[trial.number] = self._new_case_of(trial)
+        return self._cases[trial.number]
+
+    def _new_case_of(self, trial: FrozenTrial) -> Case | None:
         shown = {name: value for name, value in trial.params.items() if name in MODELLED}
         try:
             config = overlaid(self._base, shown, "the study's space", self._without_critic)

@@ -8,10 +8,13 @@ from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
 from benchmarks.search_efficiency.outcomes import Outcome
+from benchmarks.search_efficiency.ways import RANDOM
+
+BANDED = (RANDOM, "understock before", "transfer")
 
 
 def figure(outcomes: Sequence[Outcome], about: str) -> go.Figure:
-    """Medians over seeds, and bands that hold 90 % of them."""
+    """Medians over seeds, and of some ways bands that hold 90 % of them: those of all would hide each other."""
     targets = sorted({each.target for each in outcomes})
     ways = list(dict.fromkeys(each.way for each in outcomes))
     colours = dict(zip(ways, [*qualitative.Dark24, *qualitative.Light24], strict=False))
@@ -25,13 +28,10 @@ def figure(outcomes: Sequence[Outcome], about: str) -> go.Figure:
         x = 100 * each.seconds / each.grid_seconds
         named = {"legendgroup": each.way, "line_color": colours[each.way], "line_shape": "hv"}
         band_x, band_y = np.r_[x[there], x[there][::-1]], np.r_[low[there], high[there][::-1]]
-        page.add_trace(
-            go.Scatter(
-                x=band_x, y=band_y, fill="toself", opacity=0.12, showlegend=False, hoverinfo="skip", mode="none",
-                legendgroup=each.way, fillcolor=colours[each.way],
-            ),
-            row, 1,
-        )  # fmt: skip
+        if each.way in BANDED:
+            look = {"opacity": 0.12, "legendgroup": each.way, "fillcolor": colours[each.way]}
+            hidden = {"showlegend": False, "hoverinfo": "skip", "mode": "none"}
+            page.add_trace(go.Scatter(x=band_x, y=band_y, fill="toself", **look, **hidden), row, 1)
         seen = np.isfinite(middle)
         page.add_trace(
             go.Scatter(x=x[seen], y=middle[seen], name=each.way, mode="lines", showlegend=row == 1, **named), row, 1
