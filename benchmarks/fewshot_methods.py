@@ -22,16 +22,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
+from torch import Tensor
 
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain, write_domain
 from trainables.images.importing.importers import add_domain
+from trainables.images.pixels import to_float
+from trainables.methods.fewshot.episodes import SeenClasses, episodes
 from trainables.methods.fewshot.sampling import shots_of
 from trainables.methods.registry import open_sampler
 from trainables.metrics.distances import kernel_distance
 from trainables.metrics.features import Extractor, load_extractor
 from trainables.metrics.manifolds import squared_distances
+from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
 from trainables.training.trial_files import TrialFiles
@@ -60,6 +64,7 @@ METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "figr, fomaml": (400, {"method": "figr", "meta": "fomaml", **ADAPTED}),
     "figr, faithful": (400, {"method": "figr", "faithful": True, **ADAPTED}),
     "joint": (200, {"method": "joint", **ADAPTED, "training": {"batch": 16, "n_critic": 5}}),
+    "gmn": (300, {"method": "gmn", "width": 8, "training": {"batch": 10}}),
     "from scratch": (1, {"method": "joint", **ADAPTED, "training": {"batch": 1, "n_critic": 1}}),
 }
 """What is trained, by what it is called in the table: iterations, and settings."""
@@ -144,6 +149,8 @@ def _values(settings: Mapping[str, object], seed: int, iterations: int) -> dict[
     images = iterations * int(training["batch"]) * int(training["n_critic"])
     if settings["method"] == "figr":  # of one task
         images = iterations * SHOTS * (2 if settings.get("meta") == "fomaml" else 1)
+    if settings["method"] == "gmn":
+        images *= SHOTS + 1
     return {
         "target": UNSEEN,
         "source": SEEN,
@@ -174,6 +181,18 @@ def trained(home: Home, folder: Path, name: str, seed: int) -> tuple[Callable[[i
     return sample, time.process_time() - start
 
 
+def bounds(home: Home, folder: Path, seed: int, sets: int = 100) -> NDArray[np.float32]:
+    """GMN's bound on -log p of an unseen digit's image, in nats, after 0, 1, ..., K images of it: means of so many sets."""
+    trained(home, folder, "gmn", seed)
+    network = read_model(folder / "trials" / f"gmn-{seed}" / "model")[0].network("generator")
+    seen = SeenClasses.of(open_domain(home, UNSEEN), SHOTS + 1)
+    images = next(episodes(seen, SHOTS + 1, sets, seed=seed, first=0, device=CPU)).images
+    noise = torch.randn(sets, SHOTS + 1, network.z_dim, generator=torch.Generator().manual_seed(seed))  # type: ignore[call-overload]
+    with torch.no_grad():
+        found: Tensor = network(to_float(images.flatten(0, 1)).unflatten(0, images.shape[:2]), noise)
+    return found.mean(0).numpy()
+
+
 def split_digits(home: Home) -> None:
     """The two domains, made of the builtin digits."""
     add_domain(home, "mnist", "builtin:mnist", 32)
@@ -183,12 +202,18 @@ def split_digits(home: Home) -> None:
         write_domain(home.domain(name), mnist.images[rows], labels, mnist.is_val[rows], origin="mnist", resizer="none")
 
 
-def main(folder: Path, names: list[str], seeds: int) -> None:
-    """Score what is not scored yet, a row each."""
+def main(folder: Path, names: list[str], seeds: int, bound: bool) -> None:
+    """Score what is not scored yet, a row each; or print GMN's bounds."""
     torch.set_num_threads(1)
     home = Home.find(folder / "home")
     if UNSEEN not in home.names("domains"):
         split_digits(home)
+    if bound:
+        for seed in range(seeds):
+            print(
+                f"gmn, seed {seed}, bounds after 0 to {SHOTS} images:", *bounds(home, folder, seed).round(1), flush=True
+            )
+        return
     protocol, rows = Protocol(), folder / "rows.csv"
     extractor = load_extractor(protocol.extractor, protocol.input_size, home, CPU)
     known = [tuple(row[:2]) for row in csv.reader(rows.open())] if rows.exists() else []
@@ -221,7 +246,10 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, required=True, help="for domains, trials and rows; the same one goes on")
     parser.add_argument("--methods", default=";".join(METHODS), help="by name, ';' between them; by default all")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--bounds", action="store_true", help="print GMN's bounds on the likelihood of unseen digits alone"
+    )
     options = parser.parse_args()
     if unknown := [name for name in options.methods.split(";") if name not in METHODS]:
         sys.exit(f"unknown method {unknown[0]!r}; known: {'; '.join(METHODS)}")
-    main(options.folder, options.methods.split(";"), options.seeds)
+    main(options.folder, options.methods.split(";"), options.seeds, options.bounds)
