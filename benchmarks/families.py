@@ -65,6 +65,7 @@ def config_values(target: str, family: str, start: str, seed: int) -> dict[str, 
     preset = FAMILY_PRESETS[family]["small"](target, PIXELS).model_dump()
     fields: dict[str, Any] = {
         "source": f"{SOURCE_OF[target]}-{family}" if start == "transfer" else SCRATCH,
+        "transfer/parts": "both" if start == "transfer" else "none",
         "data/target_images": TARGET_IMAGES,
         "data/seed": seed,
         "seed": seed,

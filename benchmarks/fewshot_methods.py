@@ -42,6 +42,8 @@ CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]
 
+ADAPTED = {"width": 8, "adaptation": {"steps": 10, "rate": 0.01}}
+
 METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "dagan": (200, {"method": "dagan", "width": 8, "training": {"batch": 16, "n_critic": 5}}),
     "dagan, faithful": (
@@ -54,6 +56,11 @@ METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "f2gan": (600, {"method": "f2gan", "width": 8}),
     "f2gan, no attention": (600, {"method": "f2gan", "width": 8, "attention": False}),
     "f2gan, faithful": (600, {"method": "f2gan", "width": 8, "faithful": True}),
+    "figr": (400, {"method": "figr", **ADAPTED}),
+    "figr, fomaml": (400, {"method": "figr", "meta": "fomaml", **ADAPTED}),
+    "figr, faithful": (400, {"method": "figr", "faithful": True, **ADAPTED}),
+    "joint": (200, {"method": "joint", **ADAPTED, "training": {"batch": 16, "n_critic": 5}}),
+    "from scratch": (1, {"method": "joint", **ADAPTED, "training": {"batch": 1, "n_critic": 1}}),
 }
 """What is trained, by what it is called in the table: iterations, and settings."""
 
@@ -135,6 +142,8 @@ def _moved(image: Images, random: np.random.Generator) -> Images:
 def _values(settings: Mapping[str, object], seed: int, iterations: int) -> dict[str, object]:
     training = {"batch": 8, "n_critic": 1, **dict(settings.get("training", {}))}  # type: ignore[call-overload]
     images = iterations * int(training["batch"]) * int(training["n_critic"])
+    if settings["method"] == "figr":  # of one task
+        images = iterations * SHOTS * (2 if settings.get("meta") == "fomaml" else 1)
     return {
         "target": UNSEEN,
         "source": SEEN,

@@ -168,6 +168,19 @@ class Adaptive(Config):
     """Whether the penalty's norm is over channels alone, as FIGR's code has it, and not over the whole image."""
 
 
+class Memory(Config):
+    """A variational autoencoder of images of a class, which attends to those that it has seen (GMN)."""
+
+    family: Literal["memory"] = "memory"
+    resolution: Literal[32, 64, 128] = 64
+    """Pixels along a side."""
+    width: Channels = 16
+    """Channels at half the resolution; twice as many further inside."""
+    z_dim: Channels = 50
+    hops: Annotated[int, Field(ge=0, le=10)] = 1
+    """How often the images are read before each answer."""
+
+
 class Funit(Config):
     """FUNIT's generator, of a content image and K images of a class, and its critic, with a map for each seen class."""
 
@@ -229,7 +242,7 @@ NetworkConfig = Annotated[
 ]
 """A generator's network of any family. Its `family` says which; without one it is a ResNet."""
 
-AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Funit | Adaptive | Shots
+AnyPart = AnyNetwork | Translator | StarTranslator | Fusion | Funit | Adaptive | Memory | Shots
 """What a model is made of, to Python."""
 
 ModelNetwork = Annotated[
@@ -238,13 +251,16 @@ ModelNetwork = Annotated[
     | Annotated[StarTranslator, Tag(f"{KIND}stargan")]
     | Annotated[Fusion, Tag(f"{KIND}fusion")]
     | Annotated[Adaptive, Tag(f"{KIND}adaptive")]
+    | Annotated[Memory, Tag(f"{KIND}memory")]
     | Annotated[Funit, Tag(f"{KIND}funit")]
     | Annotated[Shots, Tag(f"{KIND}shots")],
     Discriminator(lambda network: kind if (kind := _family(network)) in _FROM_IMAGES else f"{KIND}from z"),
 ]
 """The network of a model: a generator's of noise, or one that makes images of images, with its images where they are few."""
 
-_FROM_IMAGES = tuple(f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "funit", "adaptive", "shots"))
+_FROM_IMAGES = tuple(
+    f"{KIND}{family}" for family in ("translator", "stargan", "fusion", "funit", "adaptive", "memory", "shots")
+)
 
 
 def parse_network(values: Mapping[str, Any], where: str) -> AnyNetwork:
@@ -291,7 +307,7 @@ def told(network: AnyPart) -> str:
     """ "resnet of 64 pixels, width 64, z 128", and "of 10 classes by norm" where it is conditional."""
     if isinstance(network, Translator | StarTranslator):
         return f"{network.family} of width {network.width}, {network.blocks} blocks"
-    if isinstance(network, Fusion | Funit | Adaptive):
+    if isinstance(network, Fusion | Funit | Adaptive | Memory):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"
     if isinstance(network, Shots):
         return f"{network.shots} images of each of {network.classes} classes"

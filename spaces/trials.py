@@ -21,6 +21,7 @@ from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.funit import FunitConfig
+from spaces.methods.gmn import GmnConfig
 from spaces.methods.kernel_modulation import KernelModulationConfig
 from spaces.methods.matchinggan import MatchingGanConfig
 from spaces.methods.minegan import MineganConfig
@@ -56,6 +57,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "f2gan": F2GanConfig,
     "figr": FigrConfig,
     "joint": JointConfig,
+    "gmn": GmnConfig,
     "mixture": MixtureConfig,
     "augmented": AugmentedConfig,
 }

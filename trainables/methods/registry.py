@@ -10,6 +10,7 @@ from trainables.methods.fewshot.dagan import DAGAN
 from trainables.methods.fewshot.f2gan import F2GAN
 from trainables.methods.fewshot.figr import FIGR
 from trainables.methods.fewshot.funit import FUNIT
+from trainables.methods.fewshot.gmn import GMN
 from trainables.methods.fewshot.joint import JOINT
 from trainables.methods.fewshot.matchinggan import MATCHINGGAN
 from trainables.methods.fewshot.mixture import MIXTURE
@@ -88,6 +89,7 @@ METHODS: Mapping[str, Method] = {
     "f2gan": F2GAN,
     "figr": FIGR,
     "joint": JOINT,
+    "gmn": GMN,
     "mixture": MIXTURE,
     "augmented": AUGMENTED,
 }

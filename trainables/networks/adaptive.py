@@ -3,7 +3,6 @@
 Batch norm would need statistics of its own after each adaptation, of batches of few images.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -40,18 +39,8 @@ def _critic(network: Adaptive) -> Discriminator:
     return Discriminator(Resnet(resolution=network.resolution, width=network.width))
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
 ADAPTIVE = Family(
     networks={"generator": AdaptiveGenerator, "discriminator": _critic},
     initialise=resnet.initialise,
-    stages=_no_stages,
-    fields=_no_fields,
 )
 """Nothing is grafted from it, and no file of others is read as one."""

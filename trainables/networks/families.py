@@ -13,6 +13,7 @@ from trainables.networks.dcgan import DCGAN
 from trainables.networks.family import Family
 from trainables.networks.funit import FUNIT
 from trainables.networks.fusion import FUSION
+from trainables.networks.memory import MEMORY
 from trainables.networks.mimicry import MIMICRY
 from trainables.networks.resnet import RESNET
 from trainables.networks.shots import SHOTS
@@ -60,6 +61,12 @@ FAMILIES: Mapping[str, Family] = {"resnet": RESNET, "dcgan": DCGAN, "mimicry": M
 TRANSLATORS: Mapping[str, Family] = {"translator": TRANSLATOR, "stargan": STARGAN}
 """Those whose generator makes images of images."""
 
-FEWSHOT: Mapping[str, Family] = {"fusion": FUSION, "funit": FUNIT, "adaptive": ADAPTIVE, "shots": SHOTS}
+FEWSHOT: Mapping[str, Family] = {
+    "fusion": FUSION,
+    "funit": FUNIT,
+    "adaptive": ADAPTIVE,
+    "memory": MEMORY,
+    "shots": SHOTS,
+}
 """What few-shot models are made of: networks that make images of some images of a class, or are adapted to them, and those
 images."""

@@ -22,10 +22,11 @@ class Family:
     """By name, what makes the network out of its config: "generator" and "discriminator"."""
     initialise: Callable[[nn.Module, torch.Generator], None]
     """Give every layer of a network on the CPU its first weights, drawn from the generator of numbers alone."""
-    stages: Callable[[nn.Module], Sequence[Sequence[nn.Module]]]
-    """A critic's stages from the image side, as FreezeD counts them; the last layer is in none, as it always trains."""
-    fields: Callable[[Mapping[str, Tensor]], Mapping[str, int | str]]
-    """The fields of the config that names and shapes of a network's tensors give away."""
+    stages: Callable[[nn.Module], Sequence[Sequence[nn.Module]]] = lambda critic: ()
+    """A critic's stages from the image side, as FreezeD counts them; the last layer is in none, as it always trains. None of
+    networks that no source brings."""
+    fields: Callable[[Mapping[str, Tensor]], Mapping[str, int | str]] = lambda state: {}
+    """The fields of the config that names and shapes of a network's tensors give away; none where no file of others is read."""
     critic_sees_batch: bool = False
     """Whether the critic normalises over its batch: then it is shown real and generated images apart, and has no
     gradient of one image that a penalty could be of."""

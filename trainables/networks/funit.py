@@ -3,7 +3,7 @@
 The sizes are those of METHODS 1.7, smaller than the paper's of 128 pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -148,18 +148,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
                 layer.bias.zero_()
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
 FUNIT = Family(
     networks={"generator": FunitGenerator, "discriminator": FunitCritic},
     initialise=initialise,
-    stages=_no_stages,
-    fields=_no_fields,
 )
 """Nothing is grafted from it, and no file of others is read as one."""

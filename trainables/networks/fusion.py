@@ -4,7 +4,7 @@ Blocks are the WGAN-GP ResNet's. Norms are of each image alone, in the generator
 as in sampling. The papers have batch norm there, with statistics of the sampled batch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -220,18 +220,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.strength.zero_()
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
 FUSION = Family(
     networks={"generator": FusionGenerator, "discriminator": _critic},
     initialise=initialise,
-    stages=_no_stages,
-    fields=_no_fields,
 )
 """Nothing is grafted from it, and no file of others is read as one."""

@@ -1,7 +1,5 @@
 """The K images of each unseen class that a few-shot model makes more of, as a part of the model's files."""
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -40,13 +38,5 @@ def _initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Nothing to draw."""
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
-SHOTS = Family(networks={"shots": ShotImages}, initialise=_initialise, stages=_no_stages, fields=_no_fields)
+SHOTS = Family(networks={"shots": ShotImages}, initialise=_initialise)
 """Images among a model's networks: it has nothing to train."""

@@ -4,7 +4,6 @@ The translator is CycleGAN's, with a scale and shift of every norm for each doma
 a norm of each image takes a constant plane's share of the mean away again.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -118,18 +117,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.reset_parameters()
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
 STARGAN = Family(
     networks={"generator": StarGenerator, "discriminator": StarCritic},
     initialise=initialise,
-    stages=_no_stages,
-    fields=_no_fields,
 )
 """As CycleGAN's family, nothing is grafted from it."""

@@ -3,8 +3,6 @@
 Norms are of each image alone, in training as in sampling, and keep no statistics.
 """
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -95,18 +93,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
                 layer.bias.zero_()
 
 
-def _no_stages(critic: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    return []
-
-
-def _no_fields(state: Mapping[str, Tensor]) -> Mapping[str, int]:
-    return {}
-
-
 TRANSLATOR = Family(
     networks={"generator": ImageTranslator, "discriminator": PatchCritic},
     initialise=initialise,
-    stages=_no_stages,
-    fields=_no_fields,
 )
 """Nothing is grafted from it, and no file of others is read as one: it has no stages to freeze, and no config to be read off."""

@@ -7,7 +7,7 @@ weights) is the same on each, so they go on, diverge and stop together.
 """
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -84,6 +84,12 @@ class Group:
             dist.all_reduce(flat)
         for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
+
+    def means(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Means over all rows of losses by name, scalars that are means over this worker's rows; without their graph."""
+        found = torch.stack([loss.detach() for loss in losses.values()])
+        self.average_([found])
+        return dict(zip(losses, found, strict=True))
 
     def agree_on_statistics(self, network: nn.Module) -> None:
         """Let every BatchNorm2d of `network` normalise by the mean and variance of all workers' rows while it trains.

@@ -1,10 +1,35 @@
 """What a learner's checkpoint holds: the tensors of its networks and optimisers, each under its owner's name."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+
+class Stateful(ABC):
+    """A learner whose state is that of its networks and optimisers, and how many iterations it took."""
+
+    iterations: int
+
+    @property
+    @abstractmethod
+    def _networks(self) -> Mapping[str, nn.Module]:
+        """By the names that their tensors go by."""
+
+    @property
+    @abstractmethod
+    def _optimisers(self) -> Mapping[str, Optimizer]:
+        """Likewise."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every tensor that a resumed run needs, by name."""
+        return state_of(self._networks, self._optimisers, self.iterations)
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state_dict`, for a learner of the same config."""
+        self.iterations = load_state(state, self._networks, self._optimisers)
 
 
 def state_of(

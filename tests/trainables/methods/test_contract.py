@@ -94,6 +94,7 @@ ONE_WAY = sides_of("target") | {"average", "adam_g", "adam_d", "iterations"}
 SETS = {"source": "many", "data": {"shots": 3}, "width": 2, "training": {"batch": 4, "n_critic": 2}}
 ADAPTED = {"source": "many", "data": {"shots": 3}, "width": 2, "z_dim": 4, "adaptation": {"steps": 2, "rate": 0.01}}
 META = frozenset({"generator", "discriminator", "outer_g", "outer_d", "iterations"})
+SMALL_SETS = {"source": "many", "data": {"shots": 1}, "width": 2, "z_dim": 4, "training": {"batch": 4}}
 
 COMBO = frozenset({"average", "iterations"}) | {
     f"{owner}_of_{side}"
@@ -208,6 +209,7 @@ CASES: Mapping[str, Case] = {
     ),
     "figr, faithful": Case({"method": "figr", **ADAPTED, "faithful": True, "training": {"tasks": 4}}, moves=META),
     "joint": Case({"method": "joint", **ADAPTED, "training": {"batch": 4, "n_critic": 2}}, moves=GAN - {"average"}),
+    "gmn": Case({"method": "gmn", **SMALL_SETS}, moves=frozenset({"generator", "adam", "iterations"})),
     "mixture": Case({"method": "mixture", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
     "augmented": Case({"method": "augmented", "source": "scratch", "data": {"shots": 2}}, moves=frozenset()),
 }
@@ -488,9 +490,16 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+LINEAR = ("dagan", "joint", "matchinggan", "f2gan")
+"""Methods whose critic's loss is linear in its logits, by hinge as long as they are small."""
+
+
 def offset_drift(case: str) -> float:
-    """How far rounding may move a Wasserstein critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
+    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
     config = config_of(case)
+    if config.method in LINEAR:
+        assert config.rates and config.batch, f"{config.method=}"
+        return 1e-6 + 2 * config.rates[1] * config.budget.images / config.batch
     rates = config.rates if getattr(getattr(config, "loss", None), "name", "") == "wgan_gp" else None
     return 1e-6 + 2 * (rates[1] if rates else 0)
 

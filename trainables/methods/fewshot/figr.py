@@ -71,9 +71,7 @@ class Figr(AdaptiveLearner):
         for optimiser in self.optimisers.values():
             optimiser.step()
         self.iterations += 1
-        means = torch.stack([torch.stack([each[name] for each in found]).mean() for name in found[0]])
-        self.group.average_([means])
-        return dict(zip(found[0], means, strict=True))
+        return self.group.means({name: torch.stack([each[name] for each in found]).mean() for name in found[0]})
 
     @torch.no_grad()
     def _way(self, became: Adapted) -> list[Tensor]:

@@ -30,7 +30,7 @@ from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.losses import LOSSES, r1
 from trainables.training.parallel import Group
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 NEEDS = Needs(labels=True, domains=True, source_labels=True)
 LOSS = LOSSES["hinge"]
@@ -115,7 +115,7 @@ class FunitSampler:
         return translated(self._generator, self.shots, checked(inputs, n))
 
 
-class FunitLearner:
+class FunitLearner(Stateful):
     """The generator and the critic in training, each with RMSprop, and the generator's moving average."""
 
     def __init__(self, config: FunitConfig, given: Given, device: torch.device, group: Group) -> None:
@@ -167,9 +167,7 @@ class FunitLearner:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.training.ema_halflife_images,
         )
-        means = torch.stack([loss.detach() for loss in losses.values()])
-        self.group.average_([means])
-        return dict(zip(losses, means, strict=True))
+        return self.group.means(losses)
 
     def _pairs(self, batch: Batch, draws: Draws) -> Pairs:
         assert batch.labels is not None, "the source domain's images have classes"
@@ -202,14 +200,6 @@ class FunitLearner:
     @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"rms_g": self.rms_g, "rms_d": self.rms_d}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self._optimisers, self.iterations)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)
 
 
 def pair_batches(config: FunitConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:

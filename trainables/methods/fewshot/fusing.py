@@ -24,7 +24,7 @@ from trainables.training.average import averaging, follow
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 NEEDS = Needs(labels=True, domains=True, source_labels=True)
 """A domain of many classes, and no source model; and classes of the target's images."""
@@ -96,7 +96,7 @@ def sampler(model: Model) -> ShotSampler:
     return ShotSampler(model, _of_files)
 
 
-class SetLearner:
+class SetLearner(Stateful):
     """A generator of sets in training, with Adam for it and for its critic, and a moving average of it."""
 
     def __init__(
@@ -159,9 +159,7 @@ class SetLearner:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=training.ema_halflife_images,
         )
-        means = torch.stack([*losses.values()])
-        self.group.average_([means])
-        return dict(zip(losses, means, strict=True))
+        return self.group.means(losses)
 
     def _critic_step(self, task: Task, numbers: Numbers) -> dict[str, Tensor]:
         fuse = torch.no_grad()(partial(self._fuse, numbers))
@@ -206,14 +204,6 @@ class SetLearner:
     @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self._optimisers, self.iterations)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)
 
 
 def _labels(batch: Batch) -> Tensor:

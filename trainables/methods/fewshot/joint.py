@@ -50,9 +50,7 @@ class Joint(AdaptiveLearner):
         with held_fixed(trained(self.gan.critic)):
             of_generator = self._descend("adam_g", generator_loss(self.gan, numbers.normal(z_dim)))
         self.iterations += 1
-        means = torch.stack([torch.stack(of_critic).mean(), of_generator])
-        self.group.average_([means])
-        return {"loss_d": means[0], "loss_g": means[1]}
+        return self.group.means({"loss_d": torch.stack(of_critic).mean(), "loss_g": of_generator})
 
     def _descend(self, name: str, loss: Tensor) -> Tensor:
         adam = self.optimisers[name]

@@ -159,9 +159,7 @@ class Finetune:
         self._follow()
         of_critic = {name: torch.stack([each[name] for each in losses]).mean() for name in losses[0]}
         found = {**of_critic, **of_generator}
-        means = torch.stack(list(found.values()))
-        self.group.average_([means])
-        return dict(zip(found, means, strict=True))
+        return self.group.means(found)
 
     def _follow(self, *, ramp: bool = True) -> None:
         """Move the average towards the generator as it is now."""

@@ -161,9 +161,7 @@ class KernelModulation(Finetune):
         losses_d = [self.loss.discriminator(*pair) for pair in zip(of_real.split(1), of_fake.split(1), strict=True)]
         for network, losses in ((GENERATOR, losses_g), (DISCRIMINATOR, losses_d)):
             self._add_squares(_listed(self.filters[network]), losses)
-        means = torch.stack([torch.stack(losses_d).mean(), torch.stack(losses_g).mean()]).detach()
-        self.group.average_([means])
-        return {"loss_d": means[0], "loss_g": means[1]}
+        return self.group.means({"loss_d": torch.stack(losses_d).mean(), "loss_g": torch.stack(losses_g).mean()})
 
     def _add_squares(self, modulated: Sequence[ModulatedFilters], losses: Sequence[Tensor]) -> None:
         weights, share = [each.weight for each in modulated], 1 / (len(losses) * self.modulation.fisher_steps)

@@ -32,7 +32,7 @@ from trainables.training.average import averaging, follow
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 Autoencoders = Mapping[str, ImageTranslator]
 """The encoder and the decoder of each of two domains."""
@@ -65,7 +65,7 @@ def objective(
     return losses, made
 
 
-class ComboGanLearner:
+class ComboGanLearner(Stateful):
     """All domains' networks in training, each with an Adam of its own, and the average of the ones from source to target."""
 
     def __init__(self, config: ComboGanConfig, given: Given, device: torch.device, group: Group) -> None:
@@ -139,9 +139,7 @@ class ComboGanLearner:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.training.ema_halflife_images,
         )
-        means = torch.stack([loss.detach() for loss in losses.values()])
-        self.group.average_([means])
-        return dict(zip(losses, means, strict=True))
+        return self.group.means(losses)
 
     def _pair(self, draws: Draws) -> list[str]:
         """Two of the domains, every pair as often as any other."""
@@ -185,13 +183,9 @@ class ComboGanLearner:
             "average": self.average,
         }
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name; the pools are among them."""
-        return state_of(self._networks, self._adams, self.iterations)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._adams)
+    @property
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return dict(self._adams)
 
 
 COMBOGAN = Method(

@@ -23,7 +23,7 @@ from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.pool import ImagePool
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 BACK = 2**31
 """Between the seeds of the translator there and of the one back."""
@@ -75,7 +75,7 @@ Objective = Callable[[Sides, Mapping[str, Tensor], Noise], Translated]
 """Of the sides, a worker's images of each side's domain, (n, 3, R, R) in [-1, 1], and noise for those that take some."""
 
 
-class TranslationLearner:
+class TranslationLearner(Stateful):
     """Translators and critics in training, with one Adam for each kind, and a moving average of the target's translator."""
 
     def __init__(
@@ -136,9 +136,7 @@ class TranslationLearner:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.training.ema_halflife_images,
         )
-        means = torch.stack([*losses.values()])
-        self.group.average_([means])
-        return dict(zip(losses, means, strict=True))
+        return self.group.means(losses)
 
     def _critic_step(self, reals: Mapping[str, Tensor], translations: Mapping[str, Tensor], draws: Draws) -> Tensor:
         """The pools are exchanged with the whole batch, so that every worker's are the same."""
@@ -192,12 +190,8 @@ class TranslationLearner:
 
         What two networks share is there under either's name, in memory of its own: a file takes nothing else.
         """
-        state, places = state_of(self._networks, self._optimisers, self.iterations), set[int]()
+        state, places = super().state_dict(), set[int]()
         for name, tensor in state.items():
             state[name] = tensor.clone() if tensor.data_ptr() in places else tensor
             places.add(tensor.data_ptr())
         return state
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)

@@ -34,7 +34,7 @@ from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.losses import LOSSES
 from trainables.training.parallel import Group
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 LOSS = LOSSES["wgan_gp"]
 
@@ -85,7 +85,7 @@ def others(own: Tensor, uniform: Tensor, domains: int) -> Tensor:
     return (own + 1 + (uniform * (domains - 1)).long()) % domains
 
 
-class StarGanLearner:
+class StarGanLearner(Stateful):
     """The translator and the critic in training, each with an Adam, and the translator's moving average."""
 
     def __init__(self, config: StarGanConfig, given: Given, device: torch.device, group: Group) -> None:
@@ -141,9 +141,7 @@ class StarGanLearner:
             images_seen=self.iterations * self.images_per_iteration,
             halflife=self.config.training.ema_halflife_images,
         )
-        means = torch.stack([loss.detach() for loss in losses.values()])
-        self.group.average_([means])
-        return dict(zip(losses, means, strict=True))
+        return self.group.means(losses)
 
     def _decay(self) -> None:
         training = self.config.training
@@ -185,14 +183,6 @@ class StarGanLearner:
     @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self._optimisers, self.iterations)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self._optimisers)
 
 
 def batches(config: StarGanConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
