@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spaces.errors import UserError
-from spaces.protocol import Protocol
+from spaces.protocol import METRICS, Protocol
 from spaces.trials import makes_more, translates
 from trainables.images.domains import Domain, open_domain, read_facts
 from trainables.images.pairs import Rows, pairs
@@ -77,10 +77,14 @@ def measuring(protocol: Protocol, methods: Sequence[str], target: Domain, domain
     """
     if any(map(makes_more, methods)):
         protocol = protocol.with_classes()
-    if not any(map(translates, methods)):
-        return protocol
-    measured = [
-        *(["pair_error"] if any(len(pairs(domain, target)[0]) for domain in domains) else []),
-        *(["content_shift"] if domains else []),
-    ]
-    return protocol.model_copy(update={"metrics": (*protocol.metrics, *measured)})
+    measured = []
+    if any(map(translates, methods)):
+        measured += ["pair_error"] if any(len(pairs(domain, target)[0]) for domain in domains) else []
+        measured += ["content_shift"] if domains else []
+    for name in protocol.metrics:
+        if METRICS[name].beside and name not in measured:
+            raise UserError(
+                f"metric {name!r} is of translations{' of pairs' if domains else ''}, of which this search has none; go by "
+                "another --metric"
+            )
+    return protocol.model_copy(update={"metrics": tuple(dict.fromkeys((*protocol.metrics, *measured)))})

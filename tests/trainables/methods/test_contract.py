@@ -219,9 +219,13 @@ COMMON = {
     "budget": {"images": 32, "eval_every_images": 16},
 }
 
-EVERY_CASE = pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.xdist_group(case)) for case in CASES]
-)  # the tests of a case run in one process, which trains it once
+
+def _marks(case: str) -> list[pytest.MarkDecorator]:
+    """The tests of a case run in one process, which trains it once; another form of a method than its first is slow."""
+    return [pytest.mark.xdist_group(case), *([pytest.mark.slow] if "," in case else [])]
+
+
+EVERY_CASE = pytest.mark.parametrize("case", [pytest.param(case, marks=_marks(case)) for case in CASES])
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS)
 
 
