@@ -27,11 +27,10 @@ from spaces.presets import small
 from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.suggest import Space
-from spaces.trials import CONFIGS, parse_trial, takes_models
+from spaces.trials import CONFIGS, parse_trial, takes_domains, takes_models
 from trainables.images.domains import Domain, open_domain
 from trainables.machine.devices import best_device, native_precision
 from trainables.methods.finetuning.classes import without_classes
-from trainables.methods.registry import METHODS
 from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
 from trainables.networks.families import DISCRIMINATOR, FAMILIES, family_of
@@ -100,12 +99,12 @@ def resolve_study(
     # Of a cluster only the GPUs' kind is a guess; all that Ray's own images name have bfloat16.
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
     network = common_network(domain, models, classes, family)
-    base, left_out = _base_config(domain, space, network, precision, data, max_images, metric)
+    goals = goals_of(metric) if metric is not None else ()
+    base, left_out = _base_config(domain, space, network, precision, data, max_images, goals)
     for method in space.methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
             raise UserError(f"method {method!r} {reason}")
     base = base.model_copy(update={"protocol": measuring(base.protocol, space.methods, domain, domains)})
-    goals = goals_of(metric) if metric is not None else ()
     check_measured(goals, base.protocol, left_out)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
     spec = StudySpec.parse(
@@ -169,23 +168,23 @@ def _sources(
 
     A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.
     """
-    translating = [name for name in space.methods if lookup(METHODS, "method", name).needs.domains]
+    taking = [name for name in space.methods if takes_domains(name)]
     if not any(map(takes_models, space.methods)):
-        return [], *find_domains(home, target, names, translating, target.chosen(data))
+        return [], *find_domains(home, target, names, taking, target.chosen(data))
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())
         if names
         else fitting_models(home, target, space, classes, family)
     )
-    if not (translating and models):
+    if not (taking and models):
         return models, [], notes
     try:
         wanted = [model.facts.name for model in models]
-        domains, left_out = find_domains(home, target, wanted, translating, target.chosen(data))
+        domains, left_out = find_domains(home, target, wanted, taking, target.chosen(data))
         if left_out:
             raise UserError("; ".join(left_out))
     except UserError as error:
-        return models, [], (*notes, f"methods {', '.join(translating)} are left out: {error}")
+        return models, [], (*notes, f"methods {', '.join(taking)} are left out: {error}")
     return models, domains, notes
 
 
@@ -279,7 +278,7 @@ def _base_config(
     precision: str,
     data: Data,
     max_images: int | None,
-    metric: str | None,
+    goals: Sequence[str],
 ) -> tuple[TrialConfig, str | None]:
     """Make the config that a study's trials have in common: the small preset, with what the space and the user say.
 
@@ -289,11 +288,11 @@ def _base_config(
     network = network or preset.network
     own = {"augment/flip": bool(domain.facts.flip), **space.common, **family_of(network).settings(network)}
     values = merged(_starting_point(preset, network, precision), own)
-    values["data"] = data.model_dump()
+    values["data"] |= data.model_dump(exclude_unset=True, exclude_none=True)  # the space may say something too
     if max_images is not None:
         values["budget"] = Budget(**values["budget"]).stretched(max_images).model_dump()
-    if metric is not None:
-        values["protocol"] = protocol_for(goals_of(metric), values["protocol"])
+    if goals:
+        values["protocol"] = protocol_for(goals, values["protocol"])
     base = parse_trial(values, "search")
     if classes_of(network):
         base = base.model_copy(update={"protocol": base.protocol.with_classes()})

@@ -124,6 +124,22 @@ def test_a_space_is_told_how_many_images_there_are_to_train_on(
     assert (resolved.spec.train_images, resolved.example.data.target_images) == (10, 10)
 
 
+def test_a_space_may_say_which_target_images_and_the_user_has_the_last_word(
+    home: Home, tiny_domain: str, tiny_source: SourceModel, tmp_path: Path
+) -> None:
+    space = tmp_path / "mine.py"
+    space.write_text(
+        "from spaces.suggest import Space, quickstart\n"
+        "fewer = Space(quickstart, {'data/target_images': 12, 'data/seed': 5})\n"
+    )
+    said, own = (
+        resolve_study(home, "dots", f"{space}:fewer", name="s", sources="seed-7", target_images=asked).spec
+        for asked in (None, 10)
+    )
+    assert (said.base.data.target_images, said.base.data.seed, said.train_images) == (12, 5, 12)
+    assert (own.base.data.target_images, own.base.data.seed, own.train_images) == (10, 5, 10)
+
+
 def test_shots_are_of_each_class_in_every_trial_and_in_the_command(
     home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:
