@@ -44,13 +44,20 @@ class Believed:
     stopped: bool
 
 
-def note_belief(paths: StudyPaths, believed: Believed) -> None:
-    """Write it down beside those before; of one evaluation the first belief stays."""
-    before = beliefs_of(paths)
-    if (believed.trial, believed.images) in {(each.trial, each.images) for each in before}:
-        return
-    with writing(paths.beliefs) as beside:
-        beside.write_text("".join(json.dumps(asdict(each)) + "\n" for each in (*before, believed)))
+class Beliefs:
+    """The file of what was believed in a study, of which one process writes at a time."""
+
+    def __init__(self, paths: StudyPaths) -> None:
+        self._path = paths.beliefs
+        self._known = {(each.trial, each.images): each for each in beliefs_of(paths)}
+
+    def note(self, believed: Believed) -> None:
+        """Write it down behind those before; of one evaluation the first belief stays."""
+        if (believed.trial, believed.images) in self._known:
+            return
+        self._known[believed.trial, believed.images] = believed
+        with writing(self._path) as beside:
+            beside.write_text("".join(json.dumps(asdict(each)) + "\n" for each in self._known.values()))
 
 
 def beliefs_of(paths: StudyPaths) -> list[Believed]:

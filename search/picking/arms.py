@@ -23,14 +23,15 @@ class Arm(NamedTuple):
     @classmethod
     def of(cls, config: TrialConfig) -> "Arm":
         """The arm that a trial of this config belongs to."""
-        if config.source == SCRATCH or (config.method == DEFAULT_METHOD and config.parts == "none"):
-            return SCRATCH_ARM
-        return cls(config.method, config.source, config.parts)
+        return cls._told_of(config.method, config.source, config.parts)
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "Arm":
         """The arm of a row of the evaluations table; earlier versions had no method but fine-tuning."""
-        method, source, parts = row["method"] or DEFAULT_METHOD, row["source"], row["transfer/parts"] or "none"
+        return cls._told_of(row["method"] or DEFAULT_METHOD, row["source"], row["transfer/parts"] or "none")
+
+    @classmethod
+    def _told_of(cls, method: str, source: str, parts: str) -> "Arm":
         if source == SCRATCH or (method == DEFAULT_METHOD and parts == "none"):
             return SCRATCH_ARM
         return cls(method, source, parts)

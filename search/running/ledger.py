@@ -181,9 +181,8 @@ class Ledger:
         """Give the trial's last grid of samples to Optuna's dashboard, which shows it beside the trial."""
         fetch(self.paths.samples(number))
         found = sorted(self.paths.samples(number).glob("[0-9]*.png"))
-        grids = [
-            grid for grid in found if os.access(grid, os.R_OK)
-        ]  # a trial that failed may have left one that leads nowhere
+        # a trial that failed may have left one that leads nowhere
+        grids = [grid for grid in found if os.access(grid, os.R_OK)]
         if grids:
             self._journal.attach(number, grids[-1], self.paths.artifacts)
 

@@ -17,7 +17,7 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 # isort: split
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from search.curve_stopping import CurveStopping, note_belief
+from search.curve_stopping import Beliefs, CurveStopping
 from search.fronts import Floats, costs_of, places
 from search.picking.arms import Arm
 from search.prior import prior_of
@@ -111,7 +111,7 @@ class Curves(FIFOScheduler):
 
     def __init__(self, judge: CurveStopping, metric: str, paths: StudyPaths) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._judge, self._goal, self._paths = judge, metric, paths
+        self._judge, self._goal, self._beliefs = judge, metric, Beliefs(paths)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         images, score = result.get("images_seen"), score_of(result, self._goal)
@@ -124,5 +124,5 @@ class Curves(FIFOScheduler):
         if believed is None or images <= trial.config.get("evaluated", 0):
             return TrialScheduler.CONTINUE
         believed = replace(believed, stopped=believed.stopped and not _spared(trial, images))
-        note_belief(self._paths, believed)
+        self._beliefs.note(believed)
         return TrialScheduler.STOP if believed.stopped else TrialScheduler.CONTINUE
