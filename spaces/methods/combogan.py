@@ -1,11 +1,11 @@
 """The settings of ComboGAN (Anoosheh et al., "ComboGAN: Unrestrained Scalability for Image Domain Translation", 2018)."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import NonNegativeFloat, model_validator
+from pydantic import NonNegativeFloat
 
-from spaces.methods.translation import LearnedTranslationConfig, each_domain_once
-from spaces.records import Config, Name
+from spaces.methods.translation import LearnedTranslationConfig, SeveralDomainsConfig
+from spaces.records import Config
 
 
 class ComboWeights(Config):
@@ -17,19 +17,8 @@ class ComboWeights(Config):
     """Of that between an image and what its own domain makes of it, at half the sharpness, as a multiple of `cycle`."""
 
 
-class ComboGanConfig(LearnedTranslationConfig):
+class ComboGanConfig(SeveralDomainsConfig, LearnedTranslationConfig):
     """An encoder, a decoder and a critic for each of several domains; each step trains two of them. `source` is scored."""
 
     method: Literal["combogan"] = "combogan"
-    beside: tuple[Name, ...] = ()
-    """Further domains of the home that train along, each other and source and target."""
     weights: ComboWeights = ComboWeights()
-
-    @property
-    def domains(self) -> tuple[Name, ...]:
-        return (self.source, *self.beside)
-
-    @model_validator(mode="after")
-    def _names_each_domain_once(self) -> Self:
-        each_domain_once(self.target, self.domains)
-        return self

@@ -42,8 +42,32 @@ class UntrainedFewshotConfig(FewshotConfig):
         return self
 
 
+class Learning(Config):
+    """What the training of all learned methods has."""
+
+    lr: PositiveFloat = 1e-4
+    """The rate of all networks."""
+
+    @property
+    def rows(self) -> int:
+        """What the workers of a trial share in a step."""
+        raise NotImplementedError
+
+
+class BatchLearning(Learning):
+    """One in batches."""
+
+    batch: PositiveInt = 8
+
+    @property
+    def rows(self) -> int:
+        return self.batch
+
+
 class LearnedFewshotConfig(FewshotConfig):
     """One that learns from a domain of many classes, the seen ones, how it is done; the target's classes are unseen."""
+
+    training: Learning = Learning()
 
     @property
     def domains(self) -> tuple[Name, ...]:
@@ -62,7 +86,7 @@ class LearnedFewshotConfig(FewshotConfig):
         return self
 
 
-class SetTraining(Config):
+class SetTraining(BatchLearning):
     """How networks that make images of sets of images train, and their critic."""
 
     lr: PositiveFloat = 1e-4
@@ -90,7 +114,7 @@ class SetConfig(LearnedFewshotConfig):
 
     @property
     def batch(self) -> int:
-        return self.training.batch
+        return self.training.rows
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spaces.methods.fewshot import LearnedFewshotConfig
+from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig, Learning
 from spaces.networks import Channels
 from spaces.records import Config
 
@@ -23,7 +23,7 @@ class Adaptation(Config):
     """Weight of the critic's gradient penalty."""
 
 
-class MetaTraining(Config):
+class MetaTraining(Learning):
     """How the weights that adaptation starts from are learnt."""
 
     lr: PositiveFloat = 1e-4
@@ -35,8 +35,12 @@ class MetaTraining(Config):
     tasks: PositiveInt = 1
     """Classes that a step of the start is taken of; workers share them."""
 
+    @property
+    def rows(self) -> int:
+        return self.tasks
 
-class JointTraining(Config):
+
+class JointTraining(BatchLearning):
     """How a GAN of all seen classes together trains: WGAN-GP."""
 
     lr: PositiveFloat = 1e-4
@@ -68,25 +72,9 @@ class FigrConfig(AdaptiveConfig):
     faithful: bool = False
     """Take the penalty's norm over channels alone, as FIGR's code does, to compare with published numbers."""
 
-    @property
-    def batch(self) -> int:
-        return self.training.tasks
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.training.lr, self.training.lr
-
 
 class JointConfig(AdaptiveConfig):
     """The start is a GAN of all seen classes together: the baseline of learning it class by class."""
 
     method: Literal["joint"] = "joint"
     training: JointTraining = JointTraining()
-
-    @property
-    def batch(self) -> int:
-        return self.training.batch
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.training.lr, self.training.lr

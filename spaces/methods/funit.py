@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from spaces.methods.fewshot import LearnedFewshotConfig
+from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig
 from spaces.networks import Channels
 from spaces.records import Config
 
@@ -21,7 +21,7 @@ class FunitWeights(Config):
     this."""
 
 
-class FunitTraining(Config):
+class FunitTraining(BatchLearning):
     """How both networks train, by RMSprop."""
 
     lr: PositiveFloat = 1e-4
@@ -45,11 +45,3 @@ class FunitConfig(LearnedFewshotConfig):
     """Numbers of a class's code."""
     weights: FunitWeights = FunitWeights()
     training: FunitTraining = FunitTraining()
-
-    @property
-    def batch(self) -> int:
-        return self.training.batch
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.training.lr, self.training.lr

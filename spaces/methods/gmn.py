@@ -4,12 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from spaces.methods.fewshot import LearnedFewshotConfig
+from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig
 from spaces.networks import Channels
-from spaces.records import Config
 
 
-class BoundTraining(Config):
+class BoundTraining(BatchLearning):
     """How the bound on the likelihood is raised. The paper lets the rate fall from 1e-3 to 1e-4."""
 
     lr: PositiveFloat = 1e-3
@@ -30,11 +29,3 @@ class GmnConfig(LearnedFewshotConfig):
     hops: Annotated[int, Field(ge=0, le=10)] = 1
     """How often the images are read before each answer; 0 takes their plain mean."""
     training: BoundTraining = BoundTraining()
-
-    @property
-    def batch(self) -> int:
-        return self.training.batch
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.training.lr, self.training.lr

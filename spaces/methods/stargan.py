@@ -1,11 +1,11 @@
 """The settings of StarGAN (Choi et al., "StarGAN: Unified Generative Adversarial Networks", CVPR 2018)."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from spaces.methods.translation import TranslationConfig, each_domain_once
-from spaces.records import Config, Name
+from spaces.methods.translation import SeveralDomainsConfig
+from spaces.records import Config
 
 
 class StarWeights(Config):
@@ -38,12 +38,10 @@ class StarTraining(Config):
     """Mirror half of the real images of every domain. Right for photos, wrong for letters and icons."""
 
 
-class StarGanConfig(TranslationConfig):
+class StarGanConfig(SeveralDomainsConfig):
     """One translator for several domains: it is told which one to translate into. `source` is what is scored."""
 
     method: Literal["stargan"] = "stargan"
-    beside: tuple[Name, ...] = ()
-    """Further domains of the home that train along, each other and source and target."""
     width: PositiveInt = 16
     """Channels at the finest resolution, of either network; they double at each halving."""
     blocks: PositiveInt = 3
@@ -52,14 +50,5 @@ class StarGanConfig(TranslationConfig):
     training: StarTraining = StarTraining()
 
     @property
-    def domains(self) -> tuple[Name, ...]:
-        return (self.source, *self.beside)
-
-    @property
     def batch(self) -> int:
         return self.training.batch
-
-    @model_validator(mode="after")
-    def _names_each_domain_once(self) -> Self:
-        each_domain_once(self.target, self.domains)
-        return self

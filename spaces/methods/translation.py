@@ -1,6 +1,5 @@
 """What the settings of all translation methods have in common: target images are made from the images of a source domain."""
 
-from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -28,11 +27,22 @@ class TranslationConfig(TrialConfig):
         return self
 
 
-def each_domain_once(target: Name, sources: Sequence[Name]) -> None:
-    """ValueError if one of the domains that train together is named twice."""
-    every = [target, *sources]
-    if twice := [name for name in every if every.count(name) > 1]:
-        raise ValueError(f"domain {twice[0]!r} is named twice, of target, source and beside; name each once")
+class SeveralDomainsConfig(TranslationConfig):
+    """One of several source domains at once, of which `source` is scored."""
+
+    beside: tuple[Name, ...] = ()
+    """Further domains of the home that train along, each other and source and target."""
+
+    @property
+    def domains(self) -> tuple[Name, ...]:
+        return (self.source, *self.beside)
+
+    @model_validator(mode="after")
+    def _names_each_domain_once(self) -> Self:
+        every = [self.target, *self.domains]
+        if twice := [name for name in every if every.count(name) > 1]:
+            raise ValueError(f"domain {twice[0]!r} is named twice, of target, source and beside; name each once")
+        return self
 
 
 class Training(Config):
