@@ -4,7 +4,6 @@ The steps are taken on copies: what is stored, trained or read from files is nev
 """
 
 import copy
-from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from trainables.networks.models import Model
 from trainables.networks.sampling import device_of
 from trainables.training.draws import Draws
 from trainables.training.losses import LOSSES, gradient_penalty
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 CHANNEL = 1
 """The axis over which FIGR's code takes the gradient's norm."""
@@ -121,7 +120,7 @@ def _of_files(model: Model) -> Maker:
     return maker_of(network, Gan(*networks))
 
 
-class AdaptiveLearner:
+class AdaptiveLearner(Stateful):
     """The start of adaptation in training: both networks, an optimiser for each, and the target's shots."""
 
     def __init__(
@@ -162,10 +161,6 @@ class AdaptiveLearner:
     def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.gan.generator, "discriminator": self.gan.critic}
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name."""
-        return state_of(self._networks, self.optimisers, self.iterations)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, self._networks, self.optimisers)
+    @property
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return self.optimisers

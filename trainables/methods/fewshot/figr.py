@@ -16,6 +16,7 @@ from trainables.methods.fewshot.adapting import Adapted, AdaptiveLearner, adapte
 from trainables.methods.fewshot.episodes import SeenClasses, episodes, task_of
 from trainables.methods.fewshot.fusing import NEEDS
 from trainables.methods.method import Given, Method
+from trainables.training.descent import adam, descend
 from trainables.training.draws import Draws
 from trainables.training.parallel import Group
 
@@ -35,9 +36,7 @@ class Figr(AdaptiveLearner):
         training = self.training
         if training.outer == "step":
             return torch.optim.SGD(network.parameters(), lr=training.lr)
-        return torch.optim.Adam(
-            network.parameters(), lr=training.lr, betas=(training.beta1, training.beta2), fused=True
-        )
+        return adam(network.parameters(), training)
 
     @property
     def images_per_iteration(self) -> int:
@@ -67,9 +66,7 @@ class Figr(AdaptiveLearner):
         weights = [weight for network in self.gan for weight in network.parameters()]
         for weight, *each in zip(weights, *slopes, strict=True):
             weight.grad = torch.stack(each).mean(0)
-        self.group.average_([weight.grad for weight in weights if weight.grad is not None])
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        descend(self.group, *self.optimisers.values())
         self.iterations += 1
         return self.group.means({name: torch.stack([each[name] for each in found]).mean() for name in found[0]})
 

@@ -4,7 +4,7 @@ The penalty is R1 of each image's mean logit. The authors' code takes the gradie
 weight of 10 is another with every size of batch (METHODS 2.8).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from trainables.networks.models import Model
 from trainables.networks.sampling import device_of
 from trainables.networks.shots import ShotImages
 from trainables.training.average import averaging, follow
+from trainables.training.descent import minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.losses import LOSSES, r1
@@ -154,10 +155,10 @@ class FunitLearner(Stateful):
         draws, weights = Draws(self.config.seed, self.iterations), self.config.weights
         pairs = self._pairs(batch, draws)
         losses = critic_losses(weights, self.generator, self.critic, pairs)
-        self._descend(self.rms_d, losses)
+        minimise(self.group, losses.values(), self.rms_d)
         with held_fixed(trained(self.critic)):
             of_generator = generator_losses(weights, self.generator, self.critic, pairs)
-            self._descend(self.rms_g, of_generator)
+            minimise(self.group, of_generator.values(), self.rms_g)
         losses |= of_generator
         self.iterations += 1
         follow(
@@ -176,13 +177,6 @@ class FunitLearner(Stateful):
         classes = torch.searchsorted(self._seen, batch.labels).to(self.device)
         (content, shown), (own, asked) = images.chunk(2), classes.chunk(2)
         return Pairs(*(self.group.share(each) for each in (content, own, shown, asked)))
-
-    def _descend(self, optimiser: torch.optim.Optimizer, losses: Mapping[str, Tensor]) -> None:
-        weights = optimiser.param_groups[0]["params"]
-        optimiser.zero_grad()
-        torch.stack([*losses.values()]).sum().backward(inputs=weights)
-        self.group.average_([weight.grad for weight in weights if weight.grad is not None])
-        optimiser.step()
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the source, held-out ones first, in the target's classes in turn, by the averaged generator."""

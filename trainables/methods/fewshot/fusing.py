@@ -21,6 +21,7 @@ from trainables.networks.models import Model
 from trainables.networks.sampling import device_of
 from trainables.networks.shots import ShotImages
 from trainables.training.average import averaging, follow
+from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
@@ -126,11 +127,8 @@ class SetLearner(Stateful):
         if frozen:
             self.critic.get_submodule(frozen).requires_grad_(False)
         self.average = averaging(self.generator)
-        self.adam_g, self.adam_d = (self._adam(network) for network in (self.generator, self.critic))
-
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        training = self.config.training
-        return torch.optim.Adam(trained(network), lr=training.lr, betas=(training.beta1, training.beta2), fused=True)
+        networks = (self.generator, self.critic)
+        self.adam_g, self.adam_d = (adam(trained(network), config.training) for network in networks)
 
     @property
     def images_per_iteration(self) -> int:
@@ -180,11 +178,7 @@ class SetLearner(Stateful):
         return maps * kept / (1 - self._dropout)
 
     def _descend(self, adam: torch.optim.Adam, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        weights = adam.param_groups[0]["params"]
-        adam.zero_grad()
-        torch.stack([*terms.values()]).sum().backward(inputs=weights)
-        self.group.average_([weight.grad for weight in weights if weight.grad is not None])
-        adam.step()
+        minimise(self.group, terms.values(), adam)
         return {name: term.detach() for name, term in terms.items()}
 
     def sample(self, n: int, seed: int) -> Samples:

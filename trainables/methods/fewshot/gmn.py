@@ -4,7 +4,7 @@ Sets are of different images of one class; the authors' code draws images with r
 not binarised, and layers are wider and keep their sizes' powers of two.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -23,15 +23,16 @@ from trainables.networks.families import GENERATOR, build_network
 from trainables.networks.memory import MemoryVae
 from trainables.networks.models import Model
 from trainables.networks.sampling import device_of
+from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.parallel import Group
-from trainables.training.state import load_state, state_of
+from trainables.training.state import Stateful
 
 AT_ONCE = 64
 """Sets that images are made of at once."""
 
 
-class Gmn:
+class Gmn(Stateful):
     """The autoencoder in training, with Adam."""
 
     def __init__(self, config: GmnConfig, given: Given, device: torch.device, group: Group) -> None:
@@ -42,8 +43,7 @@ class Gmn:
         layout = {"device": device, "memory_format": torch.channels_last}
         self.generator = build_network(GENERATOR, self._network, config.seed).to(**layout)  # type: ignore[call-overload]
         self._shots, self._class_names = shots_of(config, given.target), given.target.facts.class_names
-        betas = (config.training.beta1, config.training.beta2)
-        self.adam = torch.optim.Adam(self.generator.parameters(), lr=config.training.lr, betas=betas, fused=True)
+        self.adam = adam(self.generator.parameters(), config.training)
 
     @property
     def images_per_iteration(self) -> int:
@@ -59,15 +59,10 @@ class Gmn:
         numbers = Numbers(Draws(self.config.seed, self.iterations), self.config.training.batch, self.group, self.device)
         bounds = self.generator(task.shots, numbers.normal(task.shots.shape[1], self.config.z_dim))
         loss = bounds.mean()
-        self.adam.zero_grad()
-        loss.backward()
-        weights = self.adam.param_groups[0]["params"]
-        self.group.average_([weight.grad for weight in weights if weight.grad is not None])
-        self.adam.step()
+        minimise(self.group, [loss], self.adam)
         self.iterations += 1
-        means = torch.stack([loss.detach(), *bounds.detach().mean(0)[[0, -1]]])
-        self.group.average_([means])
-        return dict(zip(("loss_bound", "bound_first", "bound_last"), means, strict=True))
+        first, last = bounds.mean(0)[[0, -1]]
+        return self.group.means({"loss_bound": loss, "bound_first": first, "bound_last": last})
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the target's classes in turn, by the prior that its shots give."""
@@ -79,13 +74,13 @@ class Gmn:
         weights = {GENERATOR: self.generator.state_dict(), SHOTS: self._shots.state_dict()}
         return Model(networks, weights, self._class_names)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name."""
-        return state_of({"generator": self.generator}, {"adam": self.adam}, self.iterations)
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        return {GENERATOR: self.generator}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state_dict`, for a learner of the same config."""
-        self.iterations = load_state(state, {"generator": self.generator}, {"adam": self.adam})
+    @property
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"adam": self.adam}
 
 
 def maker_of(network: nn.Module) -> Maker:

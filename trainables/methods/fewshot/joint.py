@@ -14,6 +14,7 @@ from trainables.methods.fewshot.adapting import AdaptiveLearner, critic_loss, ge
 from trainables.methods.fewshot.episodes import Numbers, SeenClasses
 from trainables.methods.fewshot.fusing import NEEDS
 from trainables.methods.method import Given, Method
+from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
@@ -25,13 +26,8 @@ class Joint(AdaptiveLearner):
     def __init__(self, config: JointConfig, given: Given, device: torch.device, group: Group) -> None:
         super().__init__(config, given, device, f"random weights, all classes of {config.source} together")
         self.training, self.group = config.training, group.of_batch(config.training.batch)
-        self.optimisers = {f"adam_{name}": self._adam(n) for name, n in zip("gd", self.gan, strict=True)}
-
-    def _adam(self, network: torch.nn.Module) -> torch.optim.Adam:
-        training = self.training
-        return torch.optim.Adam(
-            network.parameters(), lr=training.lr, betas=(training.beta1, training.beta2), fused=True
-        )
+        networks = zip("gd", self.gan, strict=True)
+        self.optimisers = {f"adam_{name}": adam(network.parameters(), config.training) for name, network in networks}
 
     @property
     def images_per_iteration(self) -> int:
@@ -53,12 +49,7 @@ class Joint(AdaptiveLearner):
         return self.group.means({"loss_d": torch.stack(of_critic).mean(), "loss_g": of_generator})
 
     def _descend(self, name: str, loss: Tensor) -> Tensor:
-        adam = self.optimisers[name]
-        weights = adam.param_groups[0]["params"]
-        adam.zero_grad()
-        loss.backward(inputs=weights)
-        self.group.average_([weight.grad for weight in weights if weight.grad is not None])
-        adam.step()
+        minimise(self.group, [loss], self.optimisers[name])
         return loss.detach()
 
 

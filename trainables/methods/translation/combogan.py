@@ -20,7 +20,7 @@ from trainables.methods.translation.learner import BACK, Side
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
-    falling,
+    decay,
     held_out_inputs,
     translated,
     unpaired_batches,
@@ -29,6 +29,7 @@ from trainables.networks.families import GENERATOR
 from trainables.networks.models import Model
 from trainables.networks.translators import ImageTranslator
 from trainables.training.average import averaging, follow
+from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
@@ -80,16 +81,10 @@ class ComboGanLearner(Stateful):
         }
         self.average = averaging(self._scored())
         self._adams = {
-            f"adam_{kind}_of_{name}": self._adam(network)
+            f"adam_{kind}_of_{name}": adam(network.parameters(), config.training)
             for name, side in self._sides.items()
             for kind, network in (("g", side.translator), ("d", side.critic))
         }
-
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        training = self.config.training
-        return torch.optim.Adam(
-            network.parameters(), lr=training.lr, betas=(training.beta1, training.beta2), fused=True
-        )
 
     def _autoencoder(self, domain: str) -> ImageTranslator:
         network = self._sides[domain].translator
@@ -121,15 +116,16 @@ class ComboGanLearner(Stateful):
         pair = {name: self._sides[name] for name in names}
         images = dict(zip(self._sides, (batch.images, *batch.sources), strict=True))
         reals = {name: self._real(images[name], draws) for name in names}
-        self._decay()
+        seen = self.iterations * self.images_per_iteration / self.config.budget.images
+        decay(self._adams.values(), self.config.training, seen)
         with held_fixed([p for side in pair.values() for p in trained(side.critic)]):
             autoencoders = {name: self._autoencoder(name) for name in names}
             losses, made = objective(self.config.weights, pair, autoencoders, reals)
-            self._descend(losses, [self._adams[f"adam_g_of_{name}"] for name in names])
+            minimise(self.group, losses.values(), *(self._adams[f"adam_g_of_{name}"] for name in names))
         wholes = {name: self.group.whole(each.detach(), self.images_per_iteration) for name, each in made.items()}
         pooled = {name: self.group.share(pair[name].pool.exchange(whole, draws)) for name, whole in wholes.items()}
         of_critics = {name: side.critic_loss(reals[name], pooled[name]) for name, side in pair.items()}
-        self._descend(of_critics, [self._adams[f"adam_d_of_{name}"] for name in names])
+        minimise(self.group, of_critics.values(), *(self._adams[f"adam_d_of_{name}"] for name in names))
         losses["loss_d"] = torch.stack([*of_critics.values()]).sum()
         self.iterations += 1
         follow(
@@ -149,21 +145,6 @@ class ComboGanLearner(Stateful):
     def _real(self, images: Tensor, draws: Draws) -> Tensor:
         real = to_float(images.to(self.device, non_blocking=True))
         return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
-
-    def _decay(self) -> None:
-        training, seen = self.config.training, self.iterations * self.images_per_iteration / self.config.budget.images
-        for adam in self._adams.values():
-            for parameters in adam.param_groups:
-                parameters["lr"] = falling(training.lr, training.constant, seen)
-
-    def _descend(self, losses: Mapping[str, Tensor], adams: list[torch.optim.Adam]) -> None:
-        for adam in adams:
-            adam.zero_grad()
-        torch.stack([*losses.values()]).sum().backward()
-        parameters = [p for adam in adams for group in adam.param_groups for p in group["params"]]
-        self.group.average_([p.grad for p in parameters if p.grad is not None])
-        for adam in adams:
-            adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the source, held-out ones first, by its averaged encoder and the target's averaged decoder."""

@@ -15,10 +15,11 @@ from trainables.images.batches import Batch
 from trainables.images.domains import Domain
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
-from trainables.methods.translation.translating import falling, held_out_inputs, least_squares, translated
+from trainables.methods.translation.translating import decay, held_out_inputs, least_squares, translated
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.models import Model
 from trainables.training.average import averaging, follow
+from trainables.training.descent import adam, descend
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
@@ -99,9 +100,8 @@ class TranslationLearner(Stateful):
         self.adam_d = self._adam([side.critic for side in sides.values()])
 
     def _adam(self, networks: Sequence[nn.Module]) -> torch.optim.Adam:
-        training = self.config.training
         weights = dict.fromkeys(p for network in networks for p in network.parameters())  # networks may share some
-        return torch.optim.Adam([*weights], lr=training.lr, betas=(training.beta1, training.beta2), fused=True)
+        return adam([*weights], self.config.training)
 
     @property
     def images_per_iteration(self) -> int:
@@ -117,15 +117,13 @@ class TranslationLearner(Stateful):
         draws = Draws(self.config.seed, self.iterations)
         domains = {"target": batch.images, "source": batch.sources[0]}
         reals = {name: self._real(domains[name], draws) for name in domains}
-        training, seen = self.config.training, self.iterations * self.images_per_iteration / self.config.budget.images
-        for adam in (self.adam_g, self.adam_d):
-            for parameters in adam.param_groups:
-                parameters["lr"] = falling(training.lr, training.constant, seen)
+        seen = self.iterations * self.images_per_iteration / self.config.budget.images
+        decay((self.adam_g, self.adam_d), self.config.training, seen)
         with held_fixed([p for side in self._sides.values() for p in trained(side.critic)]):
             made = self._objective(self._sides, reals, partial(self._noise, draws))
             self.adam_g.zero_grad()
             torch.stack([*made.losses.values()]).sum().backward()
-        self._descend(self.adam_g)
+        descend(self.group, self.adam_g)
         losses = {name: loss.detach() for name, loss in made.losses.items()}
         losses["loss_d"] = self._critic_step(reals, made.translations, draws)
         self.iterations += 1
@@ -147,7 +145,7 @@ class TranslationLearner(Stateful):
         self.adam_d.zero_grad()
         total = torch.stack(losses).sum()
         total.backward()
-        self._descend(self.adam_d)
+        descend(self.group, self.adam_d)
         return total.detach()
 
     def _noise(self, draws: Draws, like: Tensor) -> Tensor:
@@ -157,10 +155,6 @@ class TranslationLearner(Stateful):
     def _real(self, images: Tensor, draws: Draws) -> Tensor:
         real = to_float(images.to(self.device, non_blocking=True))
         return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
-
-    def _descend(self, adam: torch.optim.Adam) -> None:
-        self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
-        adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` source images, held-out ones first, by the averaged translator; equal seeds take equal images in every trial."""

@@ -5,7 +5,7 @@ batch's labels often leaves it where it is); the critic's gradient is that of th
 is of the sum, so that its strength follows the map's size); the label is told by norms, as planes are taken away by norms.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,7 @@ from trainables.methods.method import Given, Method
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
-    falling,
+    decay,
     held_out_inputs,
     translated,
     unpaired_batches,
@@ -30,6 +30,7 @@ from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.models import Model
 from trainables.networks.stargan import StarCritic, StarGenerator
 from trainables.training.average import averaging, follow
+from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.losses import LOSSES
@@ -104,13 +105,8 @@ class StarGanLearner(Stateful):
         assert isinstance(translator, StarGenerator) and isinstance(critic, StarCritic), f"{self.network=}"
         self.translator, self.critic = translator.to(device), critic.to(device)
         self.average = averaging(self.translator)
-        self.adam_g, self.adam_d = self._adam(self.translator), self._adam(self.critic)
-
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        training = self.config.training
-        return torch.optim.Adam(
-            network.parameters(), lr=training.lr, betas=(training.beta1, training.beta2), fused=True
-        )
+        networks = (self.translator, self.critic)
+        self.adam_g, self.adam_d = (adam(network.parameters(), config.training) for network in networks)
 
     @property
     def images_per_iteration(self) -> int:
@@ -124,14 +120,15 @@ class StarGanLearner(Stateful):
         both, the critic's of its last step.
         """
         draws, weights = Draws(self.config.seed, self.iterations), self.config.weights
-        self._decay()
+        seen = self.iterations * self.images_per_iteration / self.config.budget.images
+        decay((self.adam_g, self.adam_d), self.config.training, seen)
         for images in zip(*(self._parts(each) for each in (batch.images, *batch.sources)), strict=True):
             part = self._part(torch.cat(images), draws)
             losses = critic_losses(weights, self.translator, self.critic, part)
-            self._descend(self.adam_d, losses)
+            minimise(self.group, losses.values(), self.adam_d)
         with held_fixed(trained(self.critic)):
             of_translator = translator_losses(weights, self.translator, self.critic, part)
-            self._descend(self.adam_g, of_translator)
+            minimise(self.group, of_translator.values(), self.adam_g)
         losses |= of_translator
         self.iterations += 1
         follow(
@@ -142,13 +139,6 @@ class StarGanLearner(Stateful):
             halflife=self.config.training.ema_halflife_images,
         )
         return self.group.means(losses)
-
-    def _decay(self) -> None:
-        training = self.config.training
-        seen = self.iterations * self.images_per_iteration / self.config.budget.images
-        for adam in (self.adam_g, self.adam_d):
-            for parameters in adam.param_groups:
-                parameters["lr"] = falling(training.lr, training.constant, seen)
 
     def _parts(self, images: Tensor) -> Iterator[Tensor]:
         return iter(images.split(self.config.training.batch))
@@ -161,12 +151,6 @@ class StarGanLearner(Stateful):
         real = to_float(images.to(self.device, non_blocking=True))
         real = draws.mirrored(real) if self.config.training.flip else real
         return Part(*(self.group.share(each.to(self.device)) for each in (real, own, asked, mix)))
-
-    def _descend(self, adam: torch.optim.Adam, losses: Mapping[str, Tensor]) -> None:
-        adam.zero_grad()
-        torch.stack([*losses.values()]).sum().backward()
-        self.group.average_([p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None])
-        adam.step()
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the source, held-out ones first, translated into the target by the averaged translator."""

@@ -1,6 +1,6 @@
 """What every translation method is made of: unpaired batches, held-out inputs, and a sampler that takes inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.methods.translation import TranslationConfig
+from spaces.methods.stargan import StarTraining
+from spaces.methods.translation import Training, TranslationConfig
 from trainables.images.batches import Batch, batches
 from trainables.images.domains import Domain
 from trainables.images.pairs import Rows, without_pictures_of
@@ -101,6 +102,13 @@ def checked(inputs: Inputs | None, n: int) -> Inputs:
         raise UserError("this model translates images, and was given none; give inputs")
     assert len(inputs.images) == n, f"{len(inputs.images)=}, {n=}"
     return inputs
+
+
+def decay(optimisers: Iterable[torch.optim.Optimizer], training: Training | StarTraining, seen: float) -> None:
+    """Let all their rates be what they are after a share `seen` of the budget."""
+    for optimiser in optimisers:
+        for parameters in optimiser.param_groups:
+            parameters["lr"] = falling(training.lr, training.constant, seen)
 
 
 def falling(lr: float, constant: float, seen: float) -> float:

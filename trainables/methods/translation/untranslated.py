@@ -1,32 +1,22 @@
 """Source images as they are, in the place of translated ones: the baseline of every translation, at no training."""
 
-from collections.abc import Iterator, Mapping
-
 import torch
-from torch import Tensor
 
 from spaces.methods.untranslated import UntranslatedConfig
-from trainables.images.batches import Batch
 from trainables.images.samples import Inputs, Samples
 from trainables.methods.method import Given, Method
+from trainables.methods.nothing import NothingToLearn, no_batches
 from trainables.methods.translation.translating import NEEDS, checked, held_out_inputs, only_domain
 from trainables.networks.models import Model
 from trainables.training.parallel import Group
 
 
-class Untranslated:
+class Untranslated(NothingToLearn):
     """A learner that has nothing to learn: it is evaluated once, and its model holds no network."""
-
-    images_per_iteration = 0
 
     def __init__(self, config: UntranslatedConfig, given: Given) -> None:
         self._domain = only_domain(config, given)
-        self.iterations = 0
         self.origin = f"images of {config.source} as they are"
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Never asked for: there are no iterations."""
-        raise AssertionError("nothing is trained")
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` source images, held-out ones first."""
@@ -35,13 +25,6 @@ class Untranslated:
     def model(self) -> Model:
         """No network at all."""
         return Model({}, {})
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Nothing: there is none."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to take up."""
 
 
 class UntranslatedSampler:
@@ -64,15 +47,10 @@ def build(config: UntranslatedConfig, given: Given, device: torch.device, group:
     return Untranslated(config, given)
 
 
-def batches(config: UntranslatedConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
-    """None: there is nothing to train."""
-    return iter(())
-
-
 UNTRANSLATED = Method(
     config=UntranslatedConfig,
     needs=NEEDS,
-    batches=batches,
+    batches=no_batches,
     build=build,
     sampler=UntranslatedSampler,
 )
