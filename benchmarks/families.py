@@ -11,7 +11,6 @@ those that stand there are not run again: stop it at any time.
 """
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.results import append_row, read_rows
 from search.records.results import merged
 from spaces.config import SCRATCH
 from spaces.methods.finetune import FinetuneConfig
@@ -94,7 +94,7 @@ def run(home: Home, photos: Path) -> None:
             if (name := f"{domain}-{family}") not in home.names("sources"):
                 train_source(home, domain, name, "small", max_images=shown(family, "source"), threads=1, family=family)
     for target, family, start, seed in plan():
-        if any([row[name] for name in COLUMNS[:4]] == [target, family, start, str(seed)] for row in read_rows()):
+        if any([row[name] for name in COLUMNS[:4]] == [target, family, start, str(seed)] for row in read_rows(RESULTS)):
             continue
         config = FinetuneConfig.parse(config_values(target, family, start, seed), "benchmark")
         folder = home.root / "families" / f"{target}-{family}-{start}-{seed}"
@@ -113,28 +113,15 @@ def plan() -> Iterator[tuple[str, str, str, int]]:
     )
 
 
-def read_rows() -> list[dict[str, str]]:
-    """The results so far."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def _append(run: tuple[str, str, str, int], last: Evaluation) -> None:
     scores = [f"{last.metrics[name]:.5g}" if name in last.metrics else last.status for name in COLUMNS[6:]]
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow([*run, last.images_seen, f"{last.train_seconds:.1f}", *scores])
+    append_row(RESULTS, COLUMNS, [*run, last.images_seen, f"{last.train_seconds:.1f}", *scores])
     print(*run, scores, flush=True)
 
 
 def show_table() -> None:
     """Print the results in Markdown: each row a target, a family and where it starts."""
-    rows = read_rows()
+    rows = read_rows(RESULTS)
     print("| target | family | from | images seen | FD: mean (seeds) | KD | IW |\n|---|---|---|---|---|---|---|")
     for target, family, start in dict.fromkeys(run[:3] for run in plan()):
         found = [row for row in rows if (row["target"], row["family"], row["start"]) == (target, family, start)]

@@ -11,7 +11,6 @@ seed to seed. Arms on photos are given equal seconds: the iterations that `SHARE
 """
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.results import append_row, read_rows
 from search.records.results import merged
 from spaces.trials import parse_trial
 from trainables.images.batches import Batch
@@ -135,20 +135,12 @@ def run(table: str, home: Home) -> None:
     if table == "icons" and "icons-32" not in home.names("domains"):
         add_domain(home, "icons-32", "builtin:phosphor", 32)
     for arm, images, seed in plan(table):
-        if any(_is(row, table, arm, images, seed) for row in read_rows()):
+        if any(_is(row, table, arm, images, seed) for row in read_rows(RESULTS)):
             continue
         config = parse_trial(config_values(table, arm, images, seed), f"benchmark {arm!r}")
         folder = home.root / "limited-data" / f"{table}-{arm}-{images}-{seed}".replace(" ", "-").replace("+", "with")
         *_, last = evaluations(run_trial(config, home, TrialFiles(folder, folder / "samples"), CPU))
         _append(table, arm, images, seed, last)
-
-
-def read_rows() -> list[dict[str, str]]:
-    """The results so far."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _is(row: Mapping[str, str], *run: object) -> bool:
@@ -157,18 +149,13 @@ def _is(row: Mapping[str, str], *run: object) -> bool:
 
 def _append(table: str, arm: str, images: int, seed: int, last: Evaluation) -> None:
     scores = [f"{last.metrics[name]:.5g}" if name in last.metrics else last.status for name in COLUMNS[6:]]
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow([table, arm, images, seed, last.images_seen, f"{last.train_seconds:.1f}", *scores])
+    append_row(RESULTS, COLUMNS, [table, arm, images, seed, last.images_seen, f"{last.train_seconds:.1f}", *scores])
     print(table, arm, images, seed, scores, flush=True)
 
 
 def show_table(table: str) -> None:
     """Print a table in Markdown: each arm's scores of every seed, and on how many seeds it beats its baseline."""
-    rows, arms = [row for row in read_rows() if row["table"] == table], TABLES[table][1]
+    rows, arms = [row for row in read_rows(RESULTS) if row["table"] == table], TABLES[table][1]
     print(
         "| target images | arm | FD: mean (seeds) | KD | copy rate | beats | on seeds, by FD |\n|---|---|---|---|---|---|---|"
     )
