@@ -142,12 +142,12 @@ def config_of(settings: Mapping[str, object], seed: int, iterations: int) -> Tri
     )
 
 
-def trained(home: Home, folder: Path, seeds: int, iterations: int) -> dict[str, list[Path]]:
-    """Train every method with every seed, or go on with it; the models by the method's name."""
+def trained(home: Home, folder: Path, names: Sequence[str], seeds: int, iterations: int) -> dict[str, list[Path]]:
+    """Train these methods with every seed, or go on with it; the models by the method's name."""
     found: dict[str, list[Path]] = {}
-    for name, settings in METHODS.items():
+    for name in names:
         for seed in range(seeds):
-            config = config_of(settings, seed, iterations)
+            config = config_of(METHODS[name], seed, iterations)
             files = TrialFiles(
                 folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}", folder / "samples" / f"{name}-{seed}"
             )
@@ -180,16 +180,16 @@ def _line(name: str, scores: Sequence[Mapping[str, float]]) -> str:
     return f"| {name} | {len(scores) if len(scores) > 1 else ''} | {' | '.join(cells)} |"
 
 
-def costs(home: Home) -> Iterator[str]:
+def costs(home: Home, names: Sequence[str]) -> Iterator[str]:
     """The lines of the table of costs in Markdown: each method in a process of its own, of one thread.
 
     Seconds are the processor's. The floor is what the step's multiplications take at the rate of a large product of matrices.
     """
     yield "| | seconds an iteration | its multiplications alone | ratio | peak memory |"
     yield "|---|---|---|---|---|"
-    for name, settings in METHODS.items():
+    for name in names:
         with get_context("spawn").Pool(1) as pool:
-            seconds, floor, memory = pool.apply(cost, (home, settings))
+            seconds, floor, memory = pool.apply(cost, (home, METHODS[name]))
         yield f"| {name} | {seconds:.3f} | {floor:.3f} | {seconds / floor:.1f} | {memory / 2**20:,.0f} MiB |"
 
 
@@ -221,7 +221,7 @@ def _timed(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def main(folder: Path, seeds: int, iterations: int, cheap: bool) -> None:
+def main(folder: Path, names: Sequence[str], seeds: int, iterations: int, cheap: bool) -> None:
     """Train what is not trained yet, and print both tables; `cheap` prints that of costs alone."""
     torch.set_num_threads(1)
     home = Home.find(folder / "home")
@@ -229,15 +229,18 @@ def main(folder: Path, seeds: int, iterations: int, cheap: bool) -> None:
         if name not in home.names("domains"):
             add_domain(home, name, f"builtin:{name}", 32)
     if not cheap:
-        print("\n".join(table(Pairs.of(home), trained(home, folder, seeds, iterations))), flush=True)
-    print("", *costs(home), sep="\n")
+        print("\n".join(table(Pairs.of(home), trained(home, folder, names, seeds, iterations))), flush=True)
+    print("", *costs(home, names), sep="\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="for domains and trials; the same one goes on")
+    parser.add_argument("--methods", default=";".join(METHODS), help="by name, ';' between them; by default all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--costs", action="store_true", help="print the table of costs alone")
     options = parser.parse_args()
-    main(options.folder, options.seeds, options.iterations, options.costs)
+    if unknown := [name for name in options.methods.split(";") if name not in METHODS]:
+        sys.exit(f"unknown method {unknown[0]!r}; known: {'; '.join(METHODS)}")
+    main(options.folder, options.methods.split(";"), options.seeds, options.iterations, options.costs)

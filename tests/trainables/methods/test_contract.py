@@ -17,6 +17,7 @@ from analysis.using.model_exports import copy_model
 from search.records.results import LOSSES, load, read_rows, write_trial
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig
 from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
 from trainables.methods.method import Given, Needs, unfit
@@ -502,8 +503,8 @@ def offset_drift(case: str) -> float:
     """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
     config = config_of(case)
     if config.method in LINEAR:
-        assert config.rates and config.batch, f"{config.method=}"
-        return 1e-6 + 2 * config.rates[1] * config.budget.images / config.batch
+        assert isinstance(config, LearnedFewshotConfig) and isinstance(config.training, BatchLearning)
+        return 1e-6 + 2 * config.training.lr * config.budget.images / config.training.batch
     rates = config.rates if getattr(getattr(config, "loss", None), "name", "") == "wgan_gp" else None
     return 1e-6 + 2 * (rates[1] if rates else 0)
 
