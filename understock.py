@@ -20,6 +20,7 @@ from spaces.errors import UserError
 from verbs.commands import Verbs
 from verbs.domains import domains
 from verbs.endings import MISTAKE, open_streams
+from verbs.models import models
 from verbs.picking import picking
 from verbs.printing import in_a_line
 from verbs.reports import reports
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut the names of options, and it takes "[default: ...]" for markup
 )
 app.add_typer(studies)
+app.add_typer(models)
 app.add_typer(reports)
 app.add_typer(watching)
 app.add_typer(picking)

@@ -73,6 +73,7 @@ METRICS: Mapping[str, Metric] = {
     "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
+    "feature_diversity": Metric("feature_diversity", "feature diversity", "maximize", "any", by_class=True),
     "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated", without_features=True),
     "content_shift": Metric("content_shift", "content shift", "minimize", "any", beside="unrelated"),
 }
@@ -123,6 +124,7 @@ RECORD: Mapping[str, Fact] = {
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),
+    "diversity_classes": Fact(int, "classes in the mean of feature diversity", of="feature_diversity"),
 }
 """What a measurement says of itself; None for what no metric of its protocol used."""
 

@@ -44,12 +44,12 @@ def test_a_conditional_study_is_of_the_targets_classes_and_scores_them(
     assert any("'strange' is left out: a dcgan has no conditional form" in note for note in of_shelf.notes)
     found = resolved(home, tiny_domain, sources="plain,by-class", conditional=True)
     assert found.spec.base.network == Resnet(resolution=32, width=2, z_dim=8, classes=2)
-    assert found.spec.base.protocol.metrics[-2:] == ("class_accuracy", "mkd")
+    assert found.spec.base.protocol.metrics[-3:] == ("class_accuracy", "mkd", "feature_diversity")
     with pytest.raises(UserError, match="a dcgan has no conditional form"):
         resolved(home, tiny_domain, sources="strange", conditional=True)
     plain = resolved(home, tiny_domain, sources="plain,by-class").spec
     assert plain.base.network == Resnet(resolution=32, width=2, z_dim=8)
-    assert not {"class_accuracy", "mkd"} & set(plain.base.protocol.metrics)
+    assert not {"class_accuracy", "mkd", "feature_diversity"} & set(plain.base.protocol.metrics)
 
 
 def test_the_space_that_says_so_varies_the_form_and_the_classifiers_weight(

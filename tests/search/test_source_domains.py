@@ -146,7 +146,7 @@ def test_few_shot_methods_learn_from_domains_of_other_classes_and_baselines_from
     assert any(
         "'leaking' has 2 of the target's classes, such as 'x', and they are to be" in note for note in resolved.notes
     )
-    assert resolved.spec.base.protocol.metrics[-2:] == ("class_accuracy", "mkd")
+    assert resolved.spec.base.protocol.metrics[-3:] == ("class_accuracy", "mkd", "feature_diversity")
     first = first_trials(resolved.spec, load_space("fewshot"))
     assert first[:2] == [{"method": "mixture"}, {"method": "augmented"}]
     assert [trial["source"] for trial in first[2:]] == ["many"] * 5

@@ -16,7 +16,7 @@ from trainables.images.samples import Samples
 from trainables.metrics import translations
 from trainables.metrics.by_class import MOST as MOST_LABELLED
 from trainables.metrics.by_class import Labelled
-from trainables.metrics.diversity import CENTRES, Diversity, embedding, intra_cluster
+from trainables.metrics.diversity import CENTRES, Diversity, Embed, embedding, intra_cluster, within_classes
 from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import Estimate
 from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
@@ -148,11 +148,30 @@ class EvalContext:
     @cached_property
     def diversities(self) -> tuple[Diversity, Diversity]:
         """Of generated images around those trained on, and of real images in their place that the trial never saw."""
-        embed = embedding(self.extractor.device if self.extractor else torch.device("cpu"))
+        embed = self._embed
         centres = embed(self.domain.images[self.trained_rows[:CENTRES]])
         real = self.domain.images[self.held_out_rows]
         unseen = intra_cluster(embed(real), centres) if len(real) else Diversity(math.nan, len(centres))
         return intra_cluster(embed(self.generated), centres), unseen
+
+    @cached_property
+    def class_diversity(self) -> tuple[float, int]:
+        """Of generated images class by class, and of how many classes; nan and 0 of a generator without classes."""
+        asked = self.samples.labels
+        return (math.nan, 0) if asked is None else within_classes(self._embed, self.generated, asked.numpy())
+
+    @property
+    def class_diversity_floor(self) -> float:
+        """Of real images that the trial never saw."""
+        rows = self._unseen_rows[:MOST_LABELLED]
+        images, labels = self.domain.images, self.domain.labels
+        return self.once(
+            "feature-diversity-floor", lambda: within_classes(self._embed, images[rows], labels[rows])[0], rows.tolist()
+        )
+
+    @property
+    def _embed(self) -> Embed:
+        return embedding(self.extractor.device if self.extractor else torch.device("cpu"))
 
     @cached_property
     def spare_rows(self) -> NDArray[np.int64]:

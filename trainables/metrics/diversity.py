@@ -1,4 +1,4 @@
-"""How different the samples are that lie nearest to the same training image: CDC's intra-cluster diversity.
+"""How different samples are from each other: those of one class, and those nearest to one training image (CDC's measure).
 
 The distance of two images is that of their maps in EfficientNet-Lite0 at 64 pixels, after the stages of 24, 40 and 112
 channels: channels at unit length at each place, squared differences summed over channels, means over places and stages. It
@@ -22,7 +22,7 @@ from trainables.metrics.manifolds import squared_distances
 CENTRES = 100
 """Training images at most that samples are sorted to."""
 MEMBERS = 50
-"""Samples of a cluster at most that are compared with each other."""
+"""Samples of a cluster or class at most that are compared with each other."""
 _SIZE = 64
 _STAGES = {24: 2, 40: 4, 112: 10}
 """The last block of each stage, by its channels."""
@@ -74,6 +74,16 @@ def intra_cluster(samples: NDArray[np.float32], centres: NDArray[np.float32]) ->
     nearest = squared_distances(samples, centres).argmin(1)
     of_each = [_mean_distance(samples[nearest == centre][:MEMBERS]) for centre in range(len(centres))]
     return Diversity(float(np.mean(of_each)), int((np.bincount(nearest, minlength=len(centres)) < 2).sum()))
+
+
+def within_classes(embed: Embed, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[float, int]:
+    """The mean over classes of the mean distance of two of its images, MEMBERS at most; and how many classes that is of.
+
+    Of uint8 images (n, 3, R, R) with labels (n,); classes of one image have no distance and don't count. nan of no class.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    of_each = [embed(images[labels == label][:MEMBERS]) for label in classes[counts >= 2]]
+    return (float(np.mean([_mean_distance(each) for each in of_each])) if of_each else math.nan), len(of_each)
 
 
 def _mean_distance(members: NDArray[np.float32]) -> float:

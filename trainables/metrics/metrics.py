@@ -83,6 +83,15 @@ def intra_diversity(context: EvalContext) -> dict[str, float]:
     return dict(zip(METRICS["intra_diversity"].columns, (value.value, floor.value), strict=True))
 
 
+def feature_diversity(context: EvalContext) -> dict[str, float]:
+    """How different samples of one class are from each other, the mean over classes, and real images' own; see `diversity`.
+
+    It rises with noise and garbage, and is no better above real images' own than below it: look at `kd` beside it.
+    """
+    both = context.class_diversity[0], context.class_diversity_floor
+    return dict(zip(METRICS["feature_diversity"].columns, both, strict=True))
+
+
 def pair_error(context: EvalContext) -> dict[str, float]:
     """How far translations are from their inputs' true pairs, and how far the inputs are; nan without pairs."""
     found = context.pair_error
@@ -206,6 +215,8 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record |= {"class_n": len(labels), "class_chance": chance(labels)}
     if "mkd" in protocol.metrics:
         record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
+    if "feature_diversity" in protocol.metrics:
+        record["diversity_classes"] = context.class_diversity[1]
     if "pair_error" in protocol.metrics:
         record["pair_n"] = context.pair_error.n
     if "content_shift" in protocol.metrics:
@@ -228,6 +239,7 @@ METRIC_FUNCTIONS: Mapping[str, MetricFunction] = {
     "intra_diversity": intra_diversity,
     "class_accuracy": class_accuracy,
     "mkd": mkd,
+    "feature_diversity": feature_diversity,
     "pair_error": pair_error,
     "content_shift": content_shift,
 }

@@ -33,19 +33,25 @@ def draw(
     folder: Path | None = None,
     label: str | None = None,
     truncation: float = 1.0,
+    shots_from: Path | None = None,
 ) -> Samples:
     """`n` images of the model at `path`; by default 64, or all of a folder's.
 
     A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
     trained with, held-out ones first, in an order that follows from the seed. One that makes more of few images takes all of
-    `folder`, or else those in its files. Of a conditional model `label` asks for one
-    class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
-    noise alone and a folder is given, or of images alone and a truncation is, or if that is out of bounds.
+    `shots_from`, or of `folder`, as images of one class, or else those in its files. Of a conditional model `label` asks for
+    one class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
+    noise alone and a folder is given, or no more of few images and shots are, or of images alone and a truncation is, or if
+    that is out of bounds.
     """
     check_truncation(truncation)
     model, facts = read_model(path)
     method = method_of(facts.method)
     sampler = method.sampler(model)
+    if shots_from is not None and not isinstance(sampler, ShotSampler):
+        raise UserError(
+            f"{path} is a model of method {facts.method!r}, which makes no more of images; leave out --shots-from"
+        )
     if isinstance(sampler, ZSampler):
         if folder is not None:
             raise UserError(
@@ -55,7 +61,7 @@ def draw(
     if truncation != 1:
         raise UserError(f"{path} is a model of method {facts.method!r}, which has no z; leave out --truncation")
     if isinstance(sampler, ShotSampler):
-        return _more(sampler, n or DRAWN, seed, folder, label)
+        return _more(sampler, n or DRAWN, seed, shots_from or folder, label)
     if label is not None:
         raise UserError(f"{path} is a model of method {facts.method!r}, which knows no classes; leave out --label")
     if folder is not None:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from spaces.protocol import Protocol
 from trainables.images.domains import Domain, write_domain
 from trainables.images.samples import Samples
 from trainables.metrics.context import EvalContext
-from trainables.metrics.diversity import MEMBERS, embedding, intra_cluster
-from trainables.metrics.features import lite0, lite0_inputs
+from trainables.metrics.diversity import MEMBERS, embedding, intra_cluster, within_classes
+from trainables.metrics.features import Extractor, lite0, lite0_inputs
 from trainables.metrics.metrics import measure
 
 CPU = torch.device("cpu")
@@ -84,3 +85,42 @@ def test_other_images_are_more_diverse_than_copies(context):
     measured = measure(others)
     assert measured.values["intra_diversity"] > 0.1
     assert measured.record["empty_clusters"] == 0
+
+
+def test_within_classes_it_is_the_mean_over_classes_of_two_and_more():
+    def embed(images):
+        return images[:, 0, 0].astype(np.float32)
+
+    images = np.random.default_rng(0).integers(0, 99, (11, 3, 4, 4), dtype=np.uint8)
+    labels = np.array([7] * 6 + [2] * 4 + [5])  # a class of one image has no distance
+    value, classes = within_classes(embed, images, labels)
+    each = [np.mean(pairwise(embed(images[labels == label]))) for label in (7, 2)]
+    assert (value, classes) == (pytest.approx(np.mean(each), rel=1e-5), 2)
+    assert math.isnan(within_classes(embed, images[-1:], labels[-1:])[0])
+
+
+@pytest.fixture
+def of_classes(tmp_path):
+    """A trial that trained on 20 images of two classes, whose images differ, and generated 20 copies of one of each class."""
+    images, labels = blots(60, 0), np.arange(60) % 2
+    write_domain(tmp_path / "d", images, labels, np.arange(60) >= 40, origin="test", resizer="none")
+    domain, protocol = Domain.open(tmp_path / "d"), Protocol(metrics=("kd", "feature_diversity"), input_size=32)
+    copies = Samples(torch.from_numpy(images[[0, 1] * 10]), torch.from_numpy(labels[[0, 1] * 10]))
+    extractor = Extractor("mean", 3, 32, "none", "c0ffee", lambda x: x.float().mean((2, 3)), CPU)
+    return EvalContext(copies, domain, domain.path, protocol, extractor, np.arange(20))
+
+
+def test_copies_of_one_image_a_class_have_no_feature_diversity_and_unseen_ones_are_the_floor(of_classes):
+    measured = measure(of_classes)
+    assert measured.values["feature_diversity"] == pytest.approx(0, abs=1e-6)
+    assert measured.values["feature_diversity_floor"] > 0.1
+    assert measured.record["diversity_classes"] == 2
+    unseen = Samples(torch.tensor(of_classes.domain.images[20:]), torch.tensor(of_classes.domain.labels[20:]))
+    alike = measure(dataclasses.replace(of_classes, samples=unseen)).values
+    assert alike["feature_diversity"] == pytest.approx(alike["feature_diversity_floor"], rel=1e-5)
+
+
+def test_a_generator_without_classes_has_none_and_keeps_the_floor(of_classes):
+    measured = measure(dataclasses.replace(of_classes, samples=Samples(of_classes.samples.images)))
+    assert math.isnan(measured.values["feature_diversity"]) and measured.record["diversity_classes"] == 0
+    assert measured.values["feature_diversity_floor"] > 0.1

@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from spaces.trials import parse_trial
+from trainables.running.trial import run_trial
+from trainables.storage.home import Home
+from trainables.training.trial_files import TrialFiles
+from trainables.using.drawing import draw
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Two flat images of one grey."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in "ab":
+        Image.new("RGB", (40, 32), (100, 100, 100)).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def model(home: Home, tiny_domain: str, tmp_path: Path) -> Path:
+    """The model of a trial of a few-shot method that learns nothing."""
+    values = {
+        "target": tiny_domain,
+        "source": "scratch",
+        "method": "augmented",
+        "data": {"shots": 3},
+        "protocol": {"metrics": ("kd",), "input_size": 32, "n_fake": 8},
+        "budget": {"images": 16, "eval_every_images": 16},
+    }
+    files = TrialFiles(tmp_path / "trial", tmp_path / "samples")
+    for _ in run_trial(parse_trial(values, "test"), home, files, torch.device("cpu")):
+        pass
+    return files.model
+
+
+def test_a_few_shot_model_makes_more_of_a_folder_of_ones_own(home: Home, model: Path, shots: Path) -> None:
+    of_mine = draw(home, model, 5, 0, shots_from=shots)
+    assert len(of_mine.images) == 5 and of_mine.labels is None
+    assert set(of_mine.images.unique().tolist()) <= {99, 100, 101}
+    assert torch.equal(of_mine.images, draw(home, model, 5, 0, folder=shots).images)
+    assert not torch.equal(of_mine.images, draw(home, model, 5, 0).images)
+    with pytest.raises(UserError, match="are of one class, and label '1' would be another"):
+        draw(home, model, 5, 0, label="1", shots_from=shots)
+
+
+def test_a_model_of_noise_alone_takes_no_shots(
+    home: Home, tiny_config: Callable[..., TrialConfig], shots: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(budget={"images": 16, "eval_every_images": 16}, data={})
+    files = TrialFiles(tmp_path / "noise", tmp_path / "samples")
+    for _ in run_trial(config, home, files, torch.device("cpu")):
+        pass
+    with pytest.raises(UserError, match="makes no more of images; leave out --shots-from"):
+        draw(home, files.model, 5, 0, shots_from=shots)

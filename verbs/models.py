@@ -1,0 +1,100 @@
+"""`understock sample`, `export`: the verbs that give what came of a study, images and generators."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spaces.errors import UserError
+from trainables.storage.home import Home
+from verbs.endings import writing_to
+from verbs.options import HomeOption
+
+models = typer.Typer()
+
+StudyTrial = Annotated[
+    str, typer.Argument(metavar="STUDY[:TRIAL]", help="The best trial's generator, or that trial's.")
+]
+
+
+@models.command()
+def sample(
+    study: StudyTrial,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, .mp4, or a new folder."),
+    ],
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="[default: 64, 8 of a walk, or all of --inputs]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of z or of the inputs: the same seed, the same ones.")] = 0,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Images to translate. [default: the source domain's held-out ones]"),
+    ] = None,
+    shots_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Images of one class, for a few-shot model to make more of. [default: its own]"
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of that class alone, by its name or number. [default: of all]")
+    ] = None,
+    truncation: Annotated[
+        float,
+        typer.Option(
+            metavar="0..2",
+            help="Below 1: fewer failures, less variety; z is pulled to its mean, or w where there is one.",
+        ),
+    ] = 1.0,
+    interpolate: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif and .mp4 are films."
+        ),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
+    from analysis.using.winner import model_path
+    from trainables.images.samples import check_output, write_samples
+    from trainables.using.drawing import draw
+    from trainables.using.walking import walk
+
+    with writing_to(output):
+        check_output(output, walk=interpolate is not None)
+    if inputs and shots_from:
+        raise UserError("--inputs are translated and --shots-from shows a class; no model here takes both, give one")
+    if (inputs or shots_from) and interpolate:
+        raise UserError("a walk leads from noise to noise, not between images; give a folder or --interpolate")
+    where = Home.find(home)
+    path = model_path(where, study)
+    if interpolate:
+        samples = walk(path, n, interpolate, seed, label, truncation)
+    else:
+        samples = draw(where, path, n, seed, inputs, label, truncation, shots_from)
+    with writing_to(output):
+        write_samples(samples, output, interpolate)
+    print(f"{len(samples.images)} samples of {path} written to {output}")
+
+
+@models.command()
+def export(
+    study: StudyTrial,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="safetensors|onnx|hub", help="hub: with a model card; onnx: for other runtimes."
+        ),
+    ] = "safetensors",
+    home: HomeOption = None,
+) -> None:
+    """Copy out the winning generator, with its origin. Example: understock export cats-quickstart -o cats --format hub"""
+    from analysis.using.model_exports import export_model
+
+    with writing_to(output):
+        export_model(Home.find(home), study, output, form)
+    print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")
