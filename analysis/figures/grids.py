@@ -31,19 +31,22 @@ _TICKS = {"none": "none", AS_IS: used(AS_IS), "discriminator": "discrimi-<br>nat
 def source_by_way(cells: pd.DataFrame, metric: Metric) -> go.Figure:
     """The best scores, a row a source and a column a way to use it.
 
-    Scratch, which copies no network, is the reference: its one cell fills its row.
+    Scratch, which copies no network, is the reference, and its one cell fills its row; unless other methods have no source
+    either, as baselines of few-shot generation: then it has a column beside theirs.
     """
     sources = list(dict.fromkeys(cells["source"]))
-    ways = _ordered(set(cells.loc[cells["source"] != SCRATCH, WAY]) or {"none"})
+    of_scratch = cells["source"] == SCRATCH
+    fills = set(cells.loc[of_scratch, WAY]) == {"none"}
+    ways = _ordered(set(cells.loc[~of_scratch, WAY] if fills else cells[WAY]) or {"none"})
     by_cell = (cells.set_index(["source", WAY])["best"] * metric.sign).unstack()
     costs = by_cell.reindex(index=sources, columns=ways)
-    reference = by_cell.loc[SCRATCH, "none"] if SCRATCH in sources else np.nan
-    if SCRATCH in sources:
+    reference = by_cell.loc[SCRATCH, "none"] if (of_scratch & cells[WAY].eq("none")).any() else np.nan
+    if fills:
         costs.loc[SCRATCH] = reference
     spread = (costs - reference).abs().max().max()
     figure = _heat(costs.to_numpy(float), reference, spread, height=80 + 92 * len(sources))
     for _, cell in cells.iterrows():
-        x = (len(ways) - 1) / 2 if cell["source"] == SCRATCH else ways.index(cell[WAY])
+        x = (len(ways) - 1) / 2 if fills and cell["source"] == SCRATCH else ways.index(cell[WAY])
         figure.add_annotation(x=x, y=sources.index(cell["source"]), text=_cell_text(cell), showarrow=False)
     figure.update_annotations(font={"size": 12})
     name_ticks(figure.layout.yaxis, [short(name) for name in sources]).update(autorange="reversed")

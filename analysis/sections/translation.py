@@ -7,6 +7,7 @@ import pandas as pd
 from analysis import tables
 from analysis.figures.scatter import trade_off
 from analysis.page import Block, Plot, Section, sheet, text
+from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from spaces.protocol import METRICS, Metric
@@ -41,7 +42,7 @@ def _block(study: StudyData) -> Block:
     plot = Plot(
         "Last evaluation of each trial that translates",
         trade_off(
-            found, CONTENT, study.metric, study.looks, hovers=study.hovers, on_front=on_front, named=_named(trivial)
+            found, CONTENT, study.metric, study.looks, hovers=study.hovers, on_front=on_front, named=named(trivial)
         ),
         f"Scatter plot of {study.metric.label} against {CONTENT.label}, a point a trial; named: the trivial baselines.",
     )
@@ -74,31 +75,14 @@ def _trained_on(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def _named(trivial: pd.DataFrame) -> dict[int, str]:
-    return dict(zip(trivial["trial"], trivial[WAY], strict=True))
-
-
 def _lead(found: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
     """Whether the best translation is nearer to the target, and to the true pairs, than the best trivial one."""
     learned = found.drop(trivial.index)
     if learned.empty or trivial.empty:
         return "There is nothing to compare: translations stand beside the trivial baselines once both have a score."
     said = [
-        _compared(learned, trivial, each) for each in dict.fromkeys((metric, PAIRS)) if found[each.name].notna().any()
+        against_trivial(learned, trivial, each, "translation")
+        for each in dict.fromkeys((metric, PAIRS))
+        if found[each.name].notna().any()
     ]
     return f"{'; '.join(said)}. The baselines are the input as it is, and a shallow translator without any constraint."
-
-
-def _compared(learned: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
-    ours, theirs = (
-        part.sort_values(metric.name, ascending=metric.sign == 1).dropna(subset=[metric.name]).head(1)
-        for part in (learned, trivial)
-    )
-    if ours.empty or theirs.empty:
-        return f"{metric.label}: not measured of both"
-    one, other = float(ours[metric.name].iloc[0]), float(theirs[metric.name].iloc[0])
-    verdict = "beats" if metric.sign * (one - other) < 0 else "does not beat"
-    return (
-        f"By {metric.label} the best translation, trial {ours['trial'].iloc[0]} ({ours[WAY].iloc[0]}, {text(one)}), {verdict} "
-        f"the best baseline ({theirs[WAY].iloc[0]}, {text(other)})"
-    )
