@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from analysis.findings.gains import gain_of_training
 from analysis.findings.trends import trends
-from analysis.tables import AS_IS, Answer, Score, metric_of, settings, summary_of
+from analysis.tables import AS_IS, NO_SOURCE, Answer, Score, metric_of, settings, summary_of
 from analysis.tables import evaluations as evaluations_frame
 from analysis.words import FINETUNED, after, by_the_curves, origin, over_the_source, used
 from search.fronts import exchanges, front_of, labelled, scored
@@ -78,6 +78,8 @@ def _best_of(trials: int, side: str) -> str:
 def _origin(score: Score) -> str:
     if score.source == SCRATCH:
         return SCRATCH
+    if score.source == NO_SOURCE:
+        return used(score.way)
     return f"source {score.source}, {f'{score.way} transferred' if score.way in FINETUNED else used(score.way)}"
 
 

@@ -153,6 +153,10 @@ class StudyData:
         method = self.row(trial)["method"]
         return method in CONFIGS and translates(method)
 
+    def makes_more(self, trial: int) -> bool:
+        """Whether a trial makes more of a few images of each class."""
+        return bool(tables.makes_more_of_few(self.rows[self.rows["trial"] == trial]).all())
+
     def row(self, trial: int) -> "pd.Series[Any]":
         """A trial's last evaluation."""
         return self.rows[self.rows["trial"] == trial].iloc[-1]

@@ -22,7 +22,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
 from spaces.protocol import EARLIER_IW, METRICS, RECORD, Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD
+from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more
 
 ARM = ("source", "method", "transfer/parts")
 """The config columns that say which arm a trial belongs to."""
@@ -30,6 +30,9 @@ WAY = "way"
 """The column of how a trial uses its source: the networks that are fine-tuned ("both"), else the method ("as is")."""
 AS_IS = Arm("as_is", None, "none").way
 """The way of the baseline that every method must beat: the source model sampled untouched, which takes no training."""
+NO_SOURCE = "no source"
+"""The source of a trial that learns nothing and takes images from nowhere else, as baselines of few-shot generation: its config
+says scratch, but nothing is trained, from scratch or otherwise."""
 TARGET_IMAGES = "data/target_images"
 SEEDS = ("seed", "data/seed")
 """Settings that are chance, not choice."""
@@ -91,7 +94,7 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
 
     Metrics that are not finite become NaN. Trials without a method are of fine-tuning, from before there was another. The
     column `seconds` is what a row cost up to there, training and evaluation; where an earlier version left no such time, it is
-    that of training alone.
+    that of training alone. Trials without a source have NO_SOURCE.
     IW of earlier versions says so in `iw_protocol`, and is missing where other rows have today's: the two don't compare.
     """
     rows = _with_one_iw(table.to_pandas())
@@ -99,6 +102,7 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
     rows[metrics] = rows[metrics].where(np.isfinite(rows[metrics].astype(float)))
     rows["method"] = rows["method"].fillna(DEFAULT_METHOD)
     arms = zip(rows["method"], rows["source"], rows["transfer/parts"], strict=True)
+    rows["source"] = rows["source"].mask(rows["source"].eq(SCRATCH) & makes_more_of_few(rows), NO_SOURCE)
     rows[WAY] = pd.Series([Arm(*arm).way for arm in arms], rows.index, dtype=object)
     rows["seconds"] = rows["wall_seconds"].fillna(rows["train_seconds"])
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
@@ -110,6 +114,11 @@ def _with_one_iw(rows: pd.DataFrame) -> pd.DataFrame:
     if (rows["iw_protocol"].notna() & ~earlier).any():
         rows.loc[earlier, list(METRICS["iw"].columns)] = np.nan
     return rows
+
+
+def makes_more_of_few(rows: pd.DataFrame) -> pd.Series:
+    """Whether each row is of a few-shot method; a later version's methods are not known here."""
+    return rows["method"].isin([method for method in CONFIGS if makes_more(method)])
 
 
 def trained_nothing(rows: pd.DataFrame) -> pd.Series:
@@ -213,6 +222,7 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
     last = last_rows(rows)
     ranked = ranking(last, metric)
     peers = comparable(last, ranked)
+    peers = peers[peers["source"] != NO_SOURCE]
     budget, sides = _both_sides(rows, ranked, peers, metric)
     return Answer(
         metric=metric,
@@ -341,12 +351,6 @@ def agreement(trials: pd.DataFrame, first: Metric, second: Metric) -> float | No
     if len(ranks) < 3 or (ranks.nunique() == 1).any():
         return None
     return float(np.corrcoef(ranks[first.name], ranks[second.name])[0, 1])
-
-
-def cost_to_reach(rows: pd.DataFrame, trial: int, metric: Metric, value: float, cost: str) -> float | None:
-    """The `cost` (a column) at the trial's first evaluation that is as good as `value`; None if none is."""
-    own = rows[(rows["trial"] == trial) & (metric.sign * rows[metric.name] <= metric.sign * value)]
-    return None if own.empty else float(own[cost].iloc[0])
 
 
 def disagreements(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from analysis.findings.gains import Gain, Side
 from analysis.findings.trends import Trend, of_arm, said
 from analysis.page import plural, text
-from analysis.tables import AS_IS, Score
+from analysis.tables import AS_IS, NO_SOURCE, Score
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
@@ -28,6 +28,8 @@ def origin(side: Side | Score) -> str:
     """What a trial or a configuration came from: "from scratch", "from dogs, both networks" or "dogs as it is"."""
     if side.source == SCRATCH:
         return "from scratch"
+    if side.source == NO_SOURCE:
+        return used(side.way)
     return f"{side.source} {used(side.way)}" if side.way == AS_IS else f"from {side.source}, {used(side.way)}"
 
 

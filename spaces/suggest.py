@@ -299,10 +299,10 @@ SPACES: Mapping[str, Space] = {
     ),
     "fewshot": Space(
         fewshot,
-        {"budget/images": 12_000, "budget/eval_every_images": 3_000, "budget/eval_growth": 2},
+        {"budget/images": 24_000, "budget/eval_every_images": 6_000, "budget/eval_growth": 2},
         [
             *({"method": method} for method in UNTRAINED),
-            *({"method": method, "training/lr": 1e-4} for method in ("f2gan", "matchinggan", "dagan")),
+            *({"method": method, "training/lr": 5e-4} for method in ("f2gan", "matchinggan", "dagan")),
             *({"method": method, "training/lr": 1e-4, "adaptation/rate": 1e-2} for method in ("figr", "joint")),
         ],
         methods=FEWSHOT,

@@ -13,7 +13,18 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.selection import Scores, left
-from analysis.tables import AS_IS, WAY, as_text, choices, comparable, last_rows, meeting, ranking, trained_nothing
+from analysis.tables import (
+    AS_IS,
+    NO_SOURCE,
+    WAY,
+    as_text,
+    choices,
+    comparable,
+    last_rows,
+    meeting,
+    ranking,
+    trained_nothing,
+)
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
@@ -115,7 +126,7 @@ def untouched(rows: pd.DataFrame) -> pd.DataFrame:
 def _comparable_evaluations(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The evaluations of the trials that have a score and compare with the best one."""
     ranked = ranking(last_rows(rows), metric)
-    return rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
+    return rows[rows["trial"].isin(comparable(ranked, ranked)["trial"]) & rows["source"].ne(NO_SOURCE)]
 
 
 def _at_equal_images(
@@ -153,8 +164,8 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
     curves = {int(str(trial)): curve for trial, curve in measured.groupby("trial")}
     chosen = [curves[trial] for side in (ours[0], theirs[0]) for trial in side.trials]
     trained = [curve["seconds"] for curve in chosen if not trained_nothing(curve).any()]
-    seconds = min(float(own.max()) for own in trained)
-    if seconds < max(float(own.min()) for own in trained):
+    seconds = min((float(own.max()) for own in trained), default=0.0)
+    if not trained or seconds < max(float(own.min()) for own in trained):
         return []
     at_ours, at_theirs = (
         [replace(side, values=tuple(values)) for side in sides if (values := _values_at(side, curves, seconds, metric))]
@@ -166,8 +177,9 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
 def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
     """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
     own = [curves[trial] for trial in side.trials]
+    untrained = all(bool(trained_nothing(curve).all()) for curve in own)
     within = (own["seconds"].min() <= seconds <= own["seconds"].max() for own in own)
-    return [_value_at(curve, seconds, metric) for curve in own] if side.is_source or all(within) else []
+    return [_value_at(curve, seconds, metric) for curve in own] if untrained or all(within) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.gains import Gain, Side
-from analysis.tables import cost_to_reach
 from spaces.protocol import Metric
 
 COSTS = {"images": "images_seen", "seconds": "seconds"}
@@ -100,3 +99,9 @@ def _at_first(rows: pd.DataFrame, side: Side, metric: Metric, value: float) -> b
     """Whether every seed was better than that when it was first looked at, so that it got there sooner than is known."""
     first = rows[rows["trial"].isin(side.trials) & rows[metric.name].notna()].groupby("trial").head(1)
     return bool((metric.sign * first[metric.name] < metric.sign * value).all())
+
+
+def cost_to_reach(rows: pd.DataFrame, trial: int, metric: Metric, value: float, cost: str) -> float | None:
+    """The `cost` (a column) at the trial's first evaluation that is as good as `value`; None if none is."""
+    own = rows[(rows["trial"] == trial) & (metric.sign * rows[metric.name] <= metric.sign * value)]
+    return None if own.empty else float(own[cost].iloc[0])

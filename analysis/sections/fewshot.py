@@ -11,7 +11,6 @@ from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from spaces.protocol import METRICS, Metric
-from spaces.trials import makes_more
 
 ACCURACY, DIVERSITY, COPIES = (METRICS[name] for name in ("class_accuracy", "feature_diversity", "copy_rate"))
 TRIVIAL = ("mixture", "augmented")
@@ -31,7 +30,7 @@ def section(studies: Sequence[StudyData]) -> Section:
 def _made(study: StudyData) -> pd.DataFrame:
     """The trials with a score whose method makes more of a few images, the best first."""
     ranked = tables.ranking(tables.last_rows(study.rows), study.metric)
-    return ranked[ranked["method"].map(makes_more).astype(bool)]
+    return ranked[tables.makes_more_of_few(ranked)]
 
 
 def _block(study: StudyData) -> Block:

@@ -1,6 +1,7 @@
 """What the section of few-shot generation says of methods beside their baselines."""
 
 from collections.abc import Callable
+from typing import Any
 
 from analysis.contents import contents
 from analysis.page import Block
@@ -13,17 +14,29 @@ BASE |= {"protocol": {"metrics": ("kd", "class_accuracy", "mkd", "feature_divers
 REAL = {"class_accuracy_floor": 0.98, "class_chance": 0.1, "feature_diversity_floor": 0.4, "diversity_classes": 10}
 
 
-def block(new_study: Callable, **scores: tuple[float, float]) -> Block:
-    """The section's, of a trial of each method with this kernel distance and class accuracy."""
+def of_trials(new_study: Callable, **scores: tuple[float, float]) -> Any:
+    """A study of a trial of each method, with this kernel distance and class accuracy."""
     study = new_study(base=BASE | {"method": "dagan"})
     for trial, (method, (kd, accuracy)) in enumerate(scores.items()):
-        source = "scratch" if method in fewshot.TRIVIAL else "seen"
-        row = {"images_seen": 400, "iterations": 10, "train_seconds": 10.0, "wall_seconds": 12.0, **REAL}
+        trained = method not in fewshot.TRIVIAL
+        row = {
+            "images_seen": 400 * trained,
+            "iterations": 10 * trained,
+            "train_seconds": 10.0,
+            "wall_seconds": 12.0,
+            **REAL,
+        }
         row |= {"kd": kd, "class_accuracy": accuracy, "mkd": 3 * kd, "feature_diversity": 0.25}
-        config = parse_trial(BASE | {"method": method, "source": source}, "test")
+        config = parse_trial(BASE | {"method": method, "source": "seen" if trained else "scratch"}, "test")
         write_trial(
             study.paths.evaluation(trial), config, study="s", trial=trial, status="completed", evaluations=[row]
         )
+    return study
+
+
+def block(new_study: Callable, **scores: tuple[float, float]) -> Block:
+    """The section's, of such a study, all of whose other sections can be made too."""
+    study = of_trials(new_study, **scores)
     (found,) = fewshot.section([study.data]).blocks
     assert "few-shot" in [section.anchor for section in contents([study.data])]
     return found
@@ -50,3 +63,11 @@ def test_without_a_baseline_there_is_nothing_to_compare(new_study: Callable) -> 
 def test_a_study_of_other_methods_has_no_such_section(new_study: Callable) -> None:
     study = new_study()
     assert not fewshot.applies([study.data])
+
+
+def test_baselines_that_learn_nothing_are_not_scratch(new_study: Callable) -> None:
+    study = of_trials(new_study, dagan=(1.5, 0.7), mixture=(0.5, 0.9))
+    assert set(study.data.rows["source"]) == {"seen", "no source"}
+    best = study.data.answer.best
+    assert best is not None and (best.source, best.way) == ("no source", "mixture")
+    assert study.data.answer.scratch is None and study.data.gains == []

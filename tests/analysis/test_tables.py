@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from analysis import tables
+from analysis.findings.thresholds import cost_to_reach
 from analysis.tables import (
     Score,
     agreement,
     at_budget,
     cells,
-    cost_to_reach,
     disagreements,
     evaluations,
     front,
