@@ -23,7 +23,7 @@ from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
 from spaces.protocol import Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD, translates
+from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more, translates
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
@@ -146,7 +146,7 @@ class StudyData:
 
     def config(self, trial: int) -> TrialConfig:
         """A trial's whole config, out of its row."""
-        return config_of(self.row(trial))
+        return config_of(tables.as_configured(self.rows[self.rows["trial"] == trial]).iloc[-1])
 
     def translates(self, trial: int) -> bool:
         """Whether a trial makes its images from those of a source domain."""
@@ -155,7 +155,8 @@ class StudyData:
 
     def makes_more(self, trial: int) -> bool:
         """Whether a trial makes more of a few images of each class."""
-        return bool(tables.makes_more_of_few(self.rows[self.rows["trial"] == trial]).all())
+        method = self.row(trial)["method"]
+        return method in CONFIGS and makes_more(method)
 
     def row(self, trial: int) -> "pd.Series[Any]":
         """A trial's last evaluation."""

@@ -108,6 +108,11 @@ def evaluations(table: pa.Table) -> pd.DataFrame:
     return rows.sort_values(["trial", "images_seen"], kind="stable", ignore_index=True)
 
 
+def as_configured(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the sources that their configs name, in the place of NO_SOURCE."""
+    return rows.assign(source=rows["source"].replace(NO_SOURCE, SCRATCH))
+
+
 def _with_one_iw(rows: pd.DataFrame) -> pd.DataFrame:
     earlier = rows["iw"].notna() & rows["iw_protocol"].isna()
     rows["iw_protocol"] = rows["iw_protocol"].astype(object).mask(earlier, EARLIER_IW)
@@ -191,7 +196,7 @@ def trials_of(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
 
 def arms(table: pa.Table) -> list[dict[str, str | None]]:
     """The config columns that the `way` of each trial was told from, for programs; None where its method has no such."""
-    last = last_rows(evaluations(table))[list(ARM)].astype(object)
+    last = as_configured(last_rows(evaluations(table)))[list(ARM)].astype(object)
     return [
         {str(name): value for name, value in row.items()} for row in last.where(last.notna(), None).to_dict("records")
     ]
@@ -342,26 +347,6 @@ def front(trials: pd.DataFrame, *metrics: Metric) -> pd.Series:
     """Which trials no other beats in one metric without losing in another: the Pareto front. NaN is not on it."""
     costs = np.column_stack([metric.sign * trials[metric.name].to_numpy(float) for metric in metrics])
     return pd.Series(not_beaten(costs) & np.isfinite(costs).all(axis=1), index=trials.index)
-
-
-def agreement(trials: pd.DataFrame, first: Metric, second: Metric) -> float | None:
-    """Spearman's rank correlation of two metrics' costs: 1 if they rank the trials alike. None below 3 trials."""
-    both = trials[[first.name, second.name]].dropna()
-    ranks = pd.DataFrame({metric.name: (metric.sign * both[metric.name]).rank() for metric in (first, second)})
-    if len(ranks) < 3 or (ranks.nunique() == 1).any():
-        return None
-    return float(np.corrcoef(ranks[first.name], ranks[second.name])[0, 1])
-
-
-def disagreements(trials: pd.DataFrame, first: Metric, second: Metric) -> pd.DataFrame:
-    """The trials with both metrics, and where either ranks them: `first_rank`, `second_rank` (1 is best), `apart`.
-
-    Those that the two place furthest apart come first; of equals, the one that `first` likes better.
-    """
-    both = trials.dropna(subset=[first.name, second.name])
-    ranks = [(metric.sign * both[metric.name]).rank(method="min") for metric in (first, second)]
-    found = both.assign(first_rank=ranks[0], second_rank=ranks[1], apart=(ranks[0] - ranks[1]).abs())
-    return found.sort_values(["apart", "first_rank"], ascending=[False, True], kind="stable")
 
 
 def protocol(rows: pd.DataFrame) -> dict[str, list[Any]]:

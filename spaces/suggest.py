@@ -229,7 +229,7 @@ _PROJECTED: Mapping[str, Any] = {**_GOOD, "loss/name": "hinge", "loss/penalty": 
 _BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/generator": 1.0}
 
 UNTRAINED = ("mixture", "augmented")
-"""The baselines of few-shot generation."""
+"""The baselines of few-shot generation: pixel mixtures of the K images, and copies turned, scaled and moved."""
 
 FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint")
 

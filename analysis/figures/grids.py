@@ -31,8 +31,8 @@ _TICKS = {"none": "none", AS_IS: used(AS_IS), "discriminator": "discrimi-<br>nat
 def source_by_way(cells: pd.DataFrame, metric: Metric) -> go.Figure:
     """The best scores, a row a source and a column a way to use it.
 
-    Scratch, which copies no network, is the reference, and its one cell fills its row; unless other methods have no source
-    either, as baselines of few-shot generation: then it has a column beside theirs.
+    Scratch, which copies no network, is the reference, and its one cell fills its row; unless other methods train
+    from scratch too, as projected critics can: then it has a column beside theirs.
     """
     sources = list(dict.fromkeys(cells["source"]))
     of_scratch = cells["source"] == SCRATCH

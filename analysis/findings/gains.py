@@ -164,8 +164,10 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
     curves = {int(str(trial)): curve for trial, curve in measured.groupby("trial")}
     chosen = [curves[trial] for side in (ours[0], theirs[0]) for trial in side.trials]
     trained = [curve["seconds"] for curve in chosen if not trained_nothing(curve).any()]
-    seconds = min((float(own.max()) for own in trained), default=0.0)
-    if not trained or seconds < max(float(own.min()) for own in trained):
+    if not trained:
+        return []
+    seconds = min(float(own.max()) for own in trained)
+    if seconds < max(float(own.min()) for own in trained):
         return []
     at_ours, at_theirs = (
         [replace(side, values=tuple(values)) for side in sides if (values := _values_at(side, curves, seconds, metric))]
@@ -177,9 +179,10 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
 def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
     """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
     own = [curves[trial] for trial in side.trials]
-    untrained = all(bool(trained_nothing(curve).all()) for curve in own)
-    within = (own["seconds"].min() <= seconds <= own["seconds"].max() for own in own)
-    return [_value_at(curve, seconds, metric) for curve in own] if untrained or all(within) else []
+    known = (
+        trained_nothing(curve).any() or curve["seconds"].min() <= seconds <= curve["seconds"].max() for curve in own
+    )
+    return [_value_at(curve, seconds, metric) for curve in own] if all(known) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.figures.scatter import trade_off
+from analysis.findings.agreement import agreement, disagreements
 from analysis.page import Block, Plot, Section, plural, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
@@ -28,9 +29,7 @@ def _second(study: StudyData) -> Metric | None:
 def _overview(studies: Sequence[StudyData]) -> str:
     pairs = [(study, _second(study)) for study in studies]
     found = [
-        rho
-        for study, second in pairs
-        if second and (rho := tables.agreement(study.ranked, study.metric, second)) is not None
+        rho for study, second in pairs if second and (rho := agreement(study.ranked, study.metric, second)) is not None
     ]
     if not found:
         return "No study has enough trials with two metrics for a rank correlation."
@@ -52,7 +51,7 @@ def _block(study: StudyData) -> Block:
     if both.empty:
         return Block(f"Not enough data: no trial with a score has {second.label} too; {study.cure}.")
     on_front = tables.front(both, study.metric, second)
-    apart = tables.disagreements(both, study.metric, second)
+    apart = disagreements(both, study.metric, second)
     disputed = apart[apart["apart"] > 0].head(DISPUTED) if len(apart) >= DISPUTED else apart.iloc[:0]
     plot = Plot(
         "Last evaluation of each trial",
@@ -91,7 +90,7 @@ def _block(study: StudyData) -> Block:
 
 def _agreement(study: StudyData, both: pd.DataFrame, second: Metric, on_front: int) -> str:
     front = f"{on_front} of {plural(len(both), 'trial')} on the Pareto front"
-    rho = tables.agreement(both, study.metric, second)
+    rho = agreement(both, study.metric, second)
     if rho is None:
         return f"{front}; not enough data for a rank correlation, which takes 3 trials that differ: {study.cure}."
     degrees = [(0.7, "agree"), (0.3, "agree in part"), (-0.3, "hardly agree"), (-1.1, "contradict each other")]

@@ -11,10 +11,9 @@ from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
 from spaces.protocol import METRICS, Metric
+from spaces.suggest import UNTRAINED
 
 ACCURACY, DIVERSITY, COPIES = (METRICS[name] for name in ("class_accuracy", "feature_diversity", "copy_rate"))
-TRIVIAL = ("mixture", "augmented")
-"""The methods that every few-shot method has to beat: pixel mixtures of the K images, and copies turned, scaled and moved."""
 
 
 def applies(studies: Sequence[StudyData]) -> bool:
@@ -37,34 +36,35 @@ def _block(study: StudyData) -> Block:
     found = _made(study)
     if found.empty:
         return Block(f"Not enough data: no trial of the study has made more of few images to its end; {study.cure}.")
-    trivial = found[found[WAY].isin(TRIVIAL)]
+    trivial = found[found[WAY].isin(UNTRAINED)]
     columns = [study.metric.name]
     columns += [
         name for metric in (ACCURACY, DIVERSITY, COPIES) for name in metric.columns[:2] if _measured(found, name)
     ]
     columns += ["mkd"] if _measured(found, "mkd") else []
     names = study.names | {metric.name: metric.label for metric in (study.metric, ACCURACY, DIVERSITY, COPIES)}
-    names |= {f"{metric.name}_floor": f"{metric.label} of real images" for metric in (ACCURACY, DIVERSITY, COPIES)}
+    names |= {metric.columns[1]: f"{metric.label} of real images" for metric in (ACCURACY, DIVERSITY, COPIES)}
     names |= {"mkd": METRICS["mkd"].labelled(study.spec.base.protocol.extractor).label}
     shown = sheet("Every few-shot trial", found[["trial", "source", WAY, *dict.fromkeys(columns)]], names)
-    return Block(_lead(found, trivial, study.metric), notes=_notes(found), plots=_plots(study, found), sheets=[shown])
+    return Block(
+        _lead(found, trivial, study.metric), notes=_notes(found), plots=_plots(study, found, trivial), sheets=[shown]
+    )
 
 
 def _measured(found: pd.DataFrame, name: str) -> bool:
     return bool(found[name].notna().any())
 
 
-def _plots(study: StudyData, found: pd.DataFrame) -> list[Plot]:
+def _plots(study: StudyData, found: pd.DataFrame, trivial: pd.DataFrame) -> list[Plot]:
     """Likeness against class accuracy, where classes were told apart."""
     if not _measured(found, ACCURACY.name):
         return []
     on_front = tables.front(found, ACCURACY, study.metric)
-    trivial = named(found[found[WAY].isin(TRIVIAL)])
     return [
         Plot(
             "Last evaluation of each few-shot trial",
             trade_off(
-                found, ACCURACY, study.metric, study.looks, hovers=study.hovers, on_front=on_front, named=trivial
+                found, ACCURACY, study.metric, study.looks, hovers=study.hovers, on_front=on_front, named=named(trivial)
             ),
             f"Scatter plot of {study.metric.label} against {ACCURACY.label}, a point a trial; named: the trivial baselines.",
         )

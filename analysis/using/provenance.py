@@ -87,7 +87,7 @@ class Provenance(Config):
 
 def provenance(home: Home, paths: StudyPaths, spec: StudySpec, trial: int) -> Provenance:
     """The provenance of a trial's model, which is that of its last evaluation with a score, or without one where none has."""
-    rows = tables.evaluations(load(paths.evaluations))
+    rows = tables.as_configured(tables.evaluations(load(paths.evaluations)))
     own = rows[rows["trial"] == trial]
     if own.empty:
         raise UserError(

@@ -6,7 +6,9 @@ from typing import Any
 from analysis.contents import contents
 from analysis.page import Block
 from analysis.sections import fewshot
-from search.records.results import write_trial
+from analysis.tables import arms
+from search.records.results import load, write_trial
+from spaces.suggest import UNTRAINED
 from spaces.trials import parse_trial
 
 BASE = {"target": "unseen", "source": "seen", "data": {"shots": 3}, "budget": {"images": 400, "eval_every_images": 100}}
@@ -18,7 +20,7 @@ def of_trials(new_study: Callable, **scores: tuple[float, float]) -> Any:
     """A study of a trial of each method, with this kernel distance and class accuracy."""
     study = new_study(base=BASE | {"method": "dagan"})
     for trial, (method, (kd, accuracy)) in enumerate(scores.items()):
-        trained = method not in fewshot.TRIVIAL
+        trained = method not in UNTRAINED
         row = {
             "images_seen": 400 * trained,
             "iterations": 10 * trained,
@@ -71,3 +73,11 @@ def test_baselines_that_learn_nothing_are_not_scratch(new_study: Callable) -> No
     best = study.data.answer.best
     assert best is not None and (best.source, best.way) == ("no source", "mixture")
     assert study.data.answer.scratch is None and study.data.gains == []
+
+
+def test_a_baselines_config_is_read_back_as_it_was(new_study: Callable) -> None:
+    study = of_trials(new_study, dagan=(1.5, 0.7), mixture=(0.5, 0.9))
+    assert (study.data.config(1).method, study.data.config(1).source) == ("mixture", "scratch")
+    told = arms(load(study.paths.evaluations))
+    assert [(arm["method"], arm["source"]) for arm in told] == [("dagan", "seen"), ("mixture", "scratch")]
+    assert contents([study.data])

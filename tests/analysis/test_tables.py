@@ -6,13 +6,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from analysis import tables
+from analysis.findings.agreement import agreement, disagreements
 from analysis.findings.thresholds import cost_to_reach
 from analysis.tables import (
     Score,
-    agreement,
     at_budget,
     cells,
-    disagreements,
     evaluations,
     front,
     protocol,
