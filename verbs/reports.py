@@ -105,8 +105,8 @@ def _serve(page: "Page", port: int | None, what: str, ends: str, gone: str) -> N
     from analysis.serving import Server
 
     with Server(page, port) as server:
-        print(f"{what} at {server.address} ({ends})", flush=True)
         try:
+            print(f"{what} at {server.address} ({ends})", flush=True)  # in here: who reads it may end it at once
             server.serve_forever()
         except KeyboardInterrupt:
             print(gone, file=sys.stderr)
