@@ -91,7 +91,7 @@ def resolve_study(
     classes = _classes(domain, space, conditional)
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
-    data = _data(domain, target_images, shots)
+    data = images_given(domain, target_images, shots)
     models, domains, notes = _sources(home, domain, space, names, data, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
@@ -146,7 +146,7 @@ def resolve_study(
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 
-def _data(domain: Domain, target_images: int | None, shots: int | None) -> Data:
+def images_given(domain: Domain, target_images: int | None, shots: int | None) -> Data:
     """What a trial is given of the target's images; UserError if there are not as many."""
     if target_images is not None and shots is not None:
         raise UserError("--target-images and --shots are two counts of the same images; give one")
