@@ -92,7 +92,8 @@ def resolve_study(
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
     data = _data(domain, target_images, shots)
-    models, domains, notes = _sources(home, domain, space, names, data, classes, family)
+    space_name, (models, domains, notes) = _space_and_sources(home, domain, space_name, names, data, classes, family)
+    space = load_space(space_name)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
     shared = shares(given, on_cluster)
@@ -155,6 +156,29 @@ def _data(domain: Domain, target_images: int | None, shots: int | None) -> Data:
     return data
 
 
+Found = tuple[list[SourceModel], list[Domain], tuple[str, ...]]
+"""Source models, source domains, and notes on what was left out."""
+
+
+def _space_and_sources(
+    home: Home,
+    target: Domain,
+    space_name: str,
+    names: Sequence[str],
+    data: Data,
+    classes: int | None,
+    family: str | None,
+) -> tuple[str, Found]:
+    """The space, or the one of few images in its place where K of each class are given and its methods find domains to learn
+    from; and what it takes."""
+    space = load_space(space_name)
+    if data.shots and space.of_few:
+        found = _sources(home, target, load_space(space.of_few), names, data, classes, family)
+        if found[1]:
+            return space.of_few, found
+    return space_name, _sources(home, target, space, names, data, classes, family)
+
+
 def _sources(
     home: Home,
     target: Domain,
@@ -163,7 +187,7 @@ def _sources(
     data: Data,
     classes: int | None,
     family: str | None,
-) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
+) -> Found:
     """The source models and the source domains that the space's methods take, of these names or all that fit; and notes.
 
     A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.
