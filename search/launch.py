@@ -85,15 +85,13 @@ def resolve_study(
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
     space_name, space_digest = _whole_path(space_name)
-    space = load_space(space_name)
-    domain = open_domain(home, target)
+    space, domain = load_space(space_name), open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
     classes = _classes(domain, space, conditional)
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
     data = _data(domain, target_images, shots)
-    space_name, (models, domains, notes) = _space_and_sources(home, domain, space_name, names, data, classes, family)
-    space = load_space(space_name)
+    space_name, space, (models, domains, notes) = _taken(home, domain, space_name, space, names, data, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
     shared = shares(given, on_cluster)
@@ -160,23 +158,24 @@ Found = tuple[list[SourceModel], list[Domain], tuple[str, ...]]
 """Source models, source domains, and notes on what was left out."""
 
 
-def _space_and_sources(
+def _taken(
     home: Home,
     target: Domain,
     space_name: str,
+    space: Space,
     names: Sequence[str],
     data: Data,
     classes: int | None,
     family: str | None,
-) -> tuple[str, Found]:
-    """The space, or the one of few images in its place where K of each class are given and its methods find domains to learn
+) -> tuple[str, Space, Found]:
+    """The space of that name, or the one of few images in its place where K of each class are given and its methods find domains to learn
     from; and what it takes."""
-    space = load_space(space_name)
     if data.shots and space.of_few:
-        found = _sources(home, target, load_space(space.of_few), names, data, classes, family)
+        of_few = load_space(space.of_few)
+        found = _sources(home, target, of_few, names, data, classes, family)
         if found[1]:
-            return space.of_few, found
-    return space_name, _sources(home, target, space, names, data, classes, family)
+            return space.of_few, of_few, found
+    return space_name, space, _sources(home, target, space, names, data, classes, family)
 
 
 def _sources(
