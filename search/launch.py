@@ -168,8 +168,9 @@ def _taken(
     classes: int | None,
     family: str | None,
 ) -> tuple[str, Space, Found]:
-    """The space of that name, or the one of few images in its place where K of each class are given and its methods find domains to learn
-    from; and what it takes."""
+    """The space of that name and what it takes; or the one of few images in its place, where K of each class are given and its
+    methods find domains to learn from.
+    """
     if data.shots and space.of_few:
         of_few = load_space(space.of_few)
         found = _sources(home, target, of_few, names, data, classes, family)
