@@ -116,6 +116,14 @@ def takes_domains(method: str) -> bool:
     return issubclass(lookup(CONFIGS, "method", method), TranslationConfig | LearnedFewshotConfig)
 
 
+def takes_source(method: str) -> bool:
+    """Whether trials of that method start from a source or learn from one: all but the baselines that copy the target's images.
+
+    True of an unknown method, which whoever makes its config refuses.
+    """
+    return method not in CONFIGS or takes_models(method) or takes_domains(method)
+
+
 def own_settings(config: type[TrialConfig]) -> list[str]:
     """The fields that a method's config adds to those of all."""
     return [name for name in config.model_fields if name not in TrialConfig.model_fields]
