@@ -31,6 +31,7 @@ from spaces.methods.stargan import StarGanConfig
 from spaces.methods.translation import TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
+from spaces.methods.xgan import XganConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
@@ -48,6 +49,7 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "feature_consistency": FeatureConsistencyConfig,
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
+    "xgan": XganConfig,
     "stargan": StarGanConfig,
     "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,

@@ -29,6 +29,7 @@ from trainables.methods.translation.feature_consistency import FEATURE_CONSISTEN
 from trainables.methods.translation.stargan import STARGAN
 from trainables.methods.translation.unit import UNIT
 from trainables.methods.translation.untranslated import UNTRANSLATED
+from trainables.methods.translation.xgan import XGAN
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
 
@@ -80,6 +81,7 @@ METHODS: Mapping[str, Method] = {
     "feature_consistency": FEATURE_CONSISTENCY,
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
+    "xgan": XGAN,
     "stargan": STARGAN,
     "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,

@@ -181,6 +181,7 @@ CASES: Mapping[str, Case] = {
     "domain_confusion": Case(
         {"method": "domain_confusion", **SHARED}, moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"}
     ),
+    "xgan": Case({"method": "xgan", **SHARED}, moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"}),
     "stargan": Case(
         {
             "method": "stargan",
