@@ -6,8 +6,8 @@
     python -m benchmarks.translation_study report --home HOME        # docs/translation-icons.html
 
 A budget counts images, so seconds become images by what an iteration of the arm takes: the least processor time of a few,
-measured once a home and kept there. Trials are a study of the home, one thread each and one after another, and go on where an earlier call
-was killed; each is appended to docs/translation-study.csv as it ends. What trains nothing is run with one seed.
+measured once a home and kept there. Trials are a study of the home, one thread each and one after another, and go on where an
+earlier call was killed; each is appended to docs/translation-study.csv as it ends. What trains nothing is run with one seed.
 """
 
 import argparse
