@@ -23,7 +23,7 @@ from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
 from spaces.protocol import Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more, takes_models, translates
+from spaces.trials import CONFIGS, DEFAULT_METHOD, takes_models, translates
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
@@ -152,11 +152,6 @@ class StudyData:
         """Whether a trial makes its images from those of a source domain."""
         method = self.row(trial)["method"]
         return method in CONFIGS and translates(method)
-
-    def makes_more(self, trial: int) -> bool:
-        """Whether a trial makes more of a few images of each class."""
-        method = self.row(trial)["method"]
-        return method in CONFIGS and makes_more(method)
 
     def has_start(self, trial: int) -> bool:
         """Whether there is something that a trial's samples began as: images that it translates, or a source model's samples."""

@@ -5,7 +5,7 @@
     python -m benchmarks.translation_study table                     # the tables of docs/translation.md
     python -m benchmarks.translation_study report --home HOME        # docs/translation-icons.html
 
-A budget counts images, so seconds become images by what an iteration of the arm takes: the least processor time of a few,
+A budget counts images, so seconds become images by what an iteration of the method takes: the least processor time of a few,
 measured once a home and kept there. Trials are a study of the home, one thread each and one after another, and go on where an
 earlier call was killed; each is appended to docs/translation-study.csv as it ends. What trains nothing is run with one seed.
 """
@@ -104,6 +104,8 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "combogan": {"method": "combogan"},
     "domain_confusion": {"method": "domain_confusion"},
     "stargan": {"method": "stargan"},
+    "dtn": {"method": "dtn"},
+    "cogan": {"method": "cogan"},
 }
 """Settings beside the defaults, by what an arm is called."""
 UNTRAINED = ("untranslated", "as_is")
@@ -130,10 +132,11 @@ def images_in(home: Home, table: str, arm: str, seconds: float) -> int:
         return 1
     file = home.root / "translation-costs.json"
     costs = read_json(file) if file.exists() else {}
-    if arm not in costs:
-        costs[arm] = _cost(home, config_of(table, arm, 0, 10**6))
+    method = str(ARMS[arm]["method"])
+    if method not in costs:
+        costs[method] = _cost(home, config_of(table, arm, 0, 10**6))
         file.write_text(json.dumps(costs))
-    taken, images = costs[arm]
+    taken, images = costs[method]
     return max(1, round(seconds / taken)) * int(images)
 
 
