@@ -60,7 +60,7 @@ COLUMNS = (
 """`seconds` are those of the search until the trial's end."""
 
 TARGETS, SEEDS = ("dogs", "hoofed"), (0, 1)
-SECONDS = 150.0
+SECONDS = 120.0
 """Of a core, a search."""
 IMAGES = 3_072
 """Seen by a trial: half of the recorded table's, whose curves go through it."""
@@ -196,8 +196,9 @@ def _trained(
     if status != "over" and clock.seconds > SECONDS:
         status = "over"
     if status == "completed":
-        scheduler.on_trial_complete(None, trial, {**last.row(), "training_iteration": 1})
-    scheduler.on_trial_remove(None, trial)
+        scheduler.on_trial_complete(None, trial, last.row())
+    else:
+        scheduler.on_trial_remove(None, trial)
     return last, status
 
 

@@ -25,6 +25,7 @@ from trainables.storage.home import Home
 SOURCES = ("good", "fair", "poor")
 BENCH = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000), Network(32, 16, 128))
 GAIN = {"good": -1.0, "fair": -0.6, "poor": -0.2, "scratch": 0.0}
+RANKING = {source: float(np.exp(7 + GAIN[source])) for source in SOURCES}
 BASE = small("mine", 32)
 
 
@@ -63,8 +64,7 @@ def pool_of(targets: int = 3) -> Pool:
 
 
 def new_sampler(pool: Pool | None, seed: int = 0) -> TransferSampler:
-    ranking = {source: float(np.exp(7 + GAIN[source])) for source in SOURCES}
-    prior = Prior.of(pool, "mine", "mine", 400, ranking)
+    prior = Prior.of(pool, "mine", "mine", 400, RANKING)
     return TransferSampler(prior, BASE, space, (), seed, lambda number: RandomSampler(seed=number))
 
 
@@ -152,7 +152,7 @@ def test_what_costs_little_comes_before_what_promises_a_little_more() -> None:
         if source == "scratch" or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
             space(trial)
 
-    prior = Prior.of(pool, "mine", "mine", 400, {})
+    prior = Prior.of(pool, "mine", "mine", 400, RANKING)
     sampler = TransferSampler(prior, BASE, with_as_is, (), 0, lambda number: RandomSampler(seed=number))
     trial = optuna.create_study(sampler=sampler).ask()
     with_as_is(trial)
