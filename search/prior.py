@@ -93,7 +93,11 @@ def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: R
     """
     case = case_of(evidence, target, level, arm, rates)
     found = evidence.likeness.get(target, {})
-    if arm.method != DEFAULT_METHOD or arm.source not in found or evidence.rankings.get(target, {}).keys() - found.keys():
+    if (
+        arm.method != DEFAULT_METHOD
+        or arm.source not in found
+        or evidence.rankings.get(target, {}).keys() - found.keys()
+    ):
         return case
     names = ("fid", "kid") if evidence.bench.metric == "fid" else ("fd", "kd")
     return case._replace(nearness=expected(found, names, weights())[arm.source] / SLOPE)
