@@ -1,11 +1,12 @@
 """Does generated data help a small classifier of unseen classes? METHODS.md 1.11, of few-shot methods.
 
-    python -m benchmarks.fewshot --home HOME --target glyphs-unseen --source glyphs --shots 3 --methods augmented,f2gan
+    python -m benchmarks.fewshot --home HOME --folder FOLDER --target glyphs-unseen --source glyphs --methods matchinggan,f2gan
 
-For each seed K images a class are drawn. Each method makes more of them: a learned one is first trained on the seen classes of
-`--source`, never on the target. Then a classifier is trained in each arm, all for as many steps, and asked for the target's
-other images: real images alone; with standard augmentation; beside pixel mixtures; beside the method's images (half of each
-batch real); and beside these with augmentation of the real ones. Last step, no look at the test images before.
+A learned method is trained once, on the seen classes of `--source`, never on the target; it goes on where an earlier call was
+killed. For each seed K images a class are drawn, and each method makes more of them. Then a classifier is trained in each arm,
+all for as many steps, and asked for the target's other images: real images alone; with standard augmentation; beside pixel
+mixtures; beside the method's images (half of each batch real); and beside these with augmentation of the real ones. Last step,
+no look at the test images before.
 
 Rows go to --output as they are measured, one an arm and seed; those that are there are not measured again. What is printed are
 paired differences from seed to seed, with their 95 % interval: "generated" has to beat both "augmented" and "mixture".
@@ -14,7 +15,6 @@ paired differences from seed to seed, with their 95 % interval: "generated" has 
 import argparse
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -30,20 +30,21 @@ from spaces.config import SCRATCH, Data
 from spaces.trials import CONFIGS, parse_trial, takes_domains
 from trainables.images.domains import Domain, open_domain
 from trainables.images.pixels import to_float
+from trainables.machine.devices import native_precision
 from trainables.methods.fewshot.augmented import augmented
 from trainables.methods.fewshot.mixture import mixed
 from trainables.methods.fewshot.sampling import ShotSampler, shots_of
-from trainables.methods.method import Given, Sampler
-from trainables.methods.registry import method_of
+from trainables.methods.registry import open_sampler
 from trainables.networks.shots import ShotImages
+from trainables.running.trial import run_trial
 from trainables.storage.home import Home
 from trainables.training.draws import Draws
-from trainables.training.parallel import Group
+from trainables.training.trial_files import TrialFiles
 
 CPU = torch.device("cpu")
 WIDTHS = (32, 64, 128, 128)
 BATCH = 64
-COLUMNS = ("target", "source", "shots", "arm", "seed", "steps", "iterations", "accuracy", "chance", "n")
+COLUMNS = ("target", "source", "shots", "arm", "seed", "steps", "images", "accuracy", "chance", "n")
 Sets = tuple[Tensor, Tensor]
 """Images uint8 (n, 3, R, R) and labels (n,)."""
 
@@ -59,7 +60,8 @@ def classifier(classes: int) -> nn.Sequential:
 def accuracy(real: Sets, beside: Sets | None, test: Sets, steps: int, seed: int, *, augment: bool) -> float:
     """Of a classifier after so many steps of Adam at 1e-3 on `real`, half of each batch from `beside` where there is any."""
     torch.manual_seed(seed)
-    network = classifier(int(test[1].max()) + 1)
+    network = classifier(int(test[1].max()) + 1).to(memory_format=torch.channels_last)
+    fast = torch.autocast("cpu", torch.bfloat16, enabled=native_precision(CPU) == "bfloat16")
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
     for step in range(steps):
         draws = Draws(seed, step, "classifier")
@@ -70,7 +72,9 @@ def accuracy(real: Sets, beside: Sets | None, test: Sets, steps: int, seed: int,
             more = _drawn(beside, BATCH - BATCH // 2, draws)
             images, labels = torch.cat([images, more[0]]), torch.cat([labels, more[1]])
         adam.zero_grad()
-        F.cross_entropy(network(images), labels).backward()
+        with fast:
+            loss = F.cross_entropy(network(images), labels)
+        loss.backward()
         adam.step()
     network.eval()
     with torch.no_grad():
@@ -83,25 +87,33 @@ def _drawn(sets: Sets, n: int, draws: Draws) -> Sets:
     return to_float(sets[0][rows]), sets[1][rows]
 
 
-def made(
-    home: Home, domain: Domain, source: str, method: str, shots: int, seed: int, train: int
-) -> tuple[Sampler, int]:
-    """The sampler of a method's model after `train` iterations on the source's classes, and how many there were."""
+def trained(home: Home, options: argparse.Namespace, method: str) -> ShotSampler:
+    """The sampler of a method's model, after `--images` of the source's classes."""
     learns = takes_domains(method)
     values = {
-        "target": domain.facts.name,
-        "source": source if learns else SCRATCH,
+        "target": options.target,
+        "source": options.source if learns else SCRATCH,
         "method": method,
-        "data": {"shots": shots, "seed": seed},
-        "budget": {"images": 1_000_000, "eval_every_images": 1_000_000},
-        "seed": seed,
+        "data": {"shots": options.shots},
+        "budget": {"images": options.images, "eval_every_images": options.images},
+        "protocol": {"metrics": ("kd",), "n_fake": 64, "input_size": 32},
     }
-    config, ours = parse_trial(values, "benchmark"), method_of(method)
-    given = Given(domain, domains=(open_domain(home, source),) if learns else ())
-    learner = ours.build(config, given, CPU, Group())
-    for batch in islice(ours.batches(config, given, 0, CPU), train if learns else 0):
-        learner.step(batch)
-    return ours.sampler(learner.model()), learner.iterations
+    if learns:
+        values["training"] = {"lr": options.lr}
+    place = f"{options.target}-{method}-{options.shots}"
+    files = TrialFiles(options.folder / "trials" / place, options.folder / "samples" / place)
+    for _ in run_trial(parse_trial(values, "benchmark"), home, files, CPU):
+        pass
+    sampler = open_sampler(files.model)
+    assert isinstance(sampler, ShotSampler), f"{method} makes no more of shots"
+    return sampler
+
+
+def more_of(sampler: ShotSampler, images: ShotImages, each: int, seed: int) -> Sets:
+    """So many images of each class, made of the class's own."""
+    classes = range(len(images.labels))
+    made = [sampler.drawn_of(images.images[n], each, seed * len(classes) + n).images for n in classes]
+    return torch.cat(made), images.labels.repeat_interleave(each)
 
 
 def measured(home: Home, options: argparse.Namespace, seed: int, method: str | None) -> Iterator[dict[str, Any]]:
@@ -110,7 +122,7 @@ def measured(home: Home, options: argparse.Namespace, seed: int, method: str | N
     rows = domain.chosen(Data(shots=options.shots, seed=seed))
     others = np.setdiff1d(np.arange(len(domain.labels)), rows)
     images, test = shots_of(_config(options, seed), domain), _sets(domain, others)
-    n, iterations, real = options.per_class * len(images.labels), 0, _sets(domain, rows)
+    n, real = options.per_class * len(images.labels), _sets(domain, rows)
     arms: list[tuple[str, Callable[[], Sets] | None, bool]]
     if method is None:
         arms = [
@@ -119,15 +131,11 @@ def measured(home: Home, options: argparse.Namespace, seed: int, method: str | N
             ("mixture", lambda: _mixtures(images, n, seed), False),
         ]
     else:
-        sampler, iterations = made(home, domain, options.source, method, options.shots, seed, options.train)
-        assert isinstance(sampler, ShotSampler), f"{method} makes no more of shots"
-        drawn = sampler.drawn(n, seed)
-        assert drawn.labels is not None, f"{method=}"
-        more = drawn.images, drawn.labels
+        more = more_of(trained(home, options, method), images, options.per_class, seed)
         arms = [(method, lambda: more, False), (f"{method} + augmented", lambda: more, True)]
     for arm, beside, augment in arms:
         found = accuracy(real, beside() if beside else None, test, options.steps, seed, augment=augment)
-        about = options.target, options.source, options.shots, arm, seed, options.steps, iterations
+        about = options.target, options.source, options.shots, arm, seed, options.steps, options.images if method else 0
         yield dict(zip(COLUMNS, (*about, round(found, 4), round(1 / len(images.labels), 4), len(others)), strict=True))
 
 
@@ -169,7 +177,9 @@ def main() -> None:
     parser.add_argument("--methods", default="f2gan", help="with commas between")
     parser.add_argument("--shots", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--train", type=int, default=1_500, help="iterations of a learned method")
+    parser.add_argument("--folder", type=Path, required=True, help="for models of methods; the same one goes on")
+    parser.add_argument("--images", type=int, default=24_000, help="budget of a learned method")
+    parser.add_argument("--lr", type=float, default=5e-4, help="of a learned method")
     parser.add_argument("--steps", type=int, default=1_000, help="of each classifier")
     parser.add_argument("--per-class", type=int, default=128, help="images made of each class")
     parser.add_argument("--output", type=Path, default=Path("docs/fewshot-classifier.csv"))

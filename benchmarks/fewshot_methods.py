@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 
 Images = NDArray[np.uint8]
 
-ADAPTED = {"width": 8, "adaptation": {"steps": 10, "rate": 0.01}}
+ADAPTED = {"width": 8, "adaptation": {"steps": 10, "rate": 1e-3}}
 
 METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "dagan": (200, {"method": "dagan", "width": 8, "training": {"batch": 16, "n_critic": 5}}),

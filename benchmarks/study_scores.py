@@ -42,8 +42,9 @@ def scored(home: Home, studies: Sequence[str], metrics: tuple[str, ...]) -> Iter
                 continue
             config = config_of(row)
             samples = open_sampler(model)(protocol.n_fake, protocol.seed)
-            rows = domain.subset(config.data.target_images, config.data.seed)
-            measured = measure(EvalContext(samples, domain, domain.path, protocol, extractor, rows))
+            rows = domain.chosen(config.data)
+            left_out = rows if config.data.shots else None
+            measured = measure(EvalContext(samples, domain, domain.path, protocol, extractor, rows, left_out))
             yield {key: row[key] for key in ABOUT} | dict(measured.values) | dict(measured.record)
 
 

@@ -85,14 +85,13 @@ def resolve_study(
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
     space_name, space_digest = _whole_path(space_name)
-    space = load_space(space_name)
-    domain = open_domain(home, target)
+    space, domain = load_space(space_name), open_domain(home, target)
     names = [item.strip() for item in sources.split(",") if item.strip()] if sources else []
     classes = _classes(domain, space, conditional)
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
-    data = _data(domain, target_images, shots)
-    models, domains, notes = _sources(home, domain, space, names, data, classes, family)
+    data = images_given(domain, target_images, shots)
+    space_name, space, (models, domains, notes) = _taken(home, domain, space_name, space, names, data, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
     shared = shares(given, on_cluster)
@@ -146,13 +145,38 @@ def resolve_study(
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 
-def _data(domain: Domain, target_images: int | None, shots: int | None) -> Data:
+def images_given(domain: Domain, target_images: int | None, shots: int | None) -> Data:
     """What a trial is given of the target's images; UserError if there are not as many."""
     if target_images is not None and shots is not None:
         raise UserError("--target-images and --shots are two counts of the same images; give one")
     data = Data.parse({"target_images": target_images, "shots": shots}, "search")
     domain.chosen(data)  # says how many there are, if too few
     return data
+
+
+Found = tuple[list[SourceModel], list[Domain], tuple[str, ...]]
+"""Source models, source domains, and notes on what was left out."""
+
+
+def _taken(
+    home: Home,
+    target: Domain,
+    space_name: str,
+    space: Space,
+    names: Sequence[str],
+    data: Data,
+    classes: int | None,
+    family: str | None,
+) -> tuple[str, Space, Found]:
+    """The space of that name and what it takes; or the one of few images in its place, where K of each class are given and its
+    methods find domains to learn from.
+    """
+    if data.shots and space.of_few:
+        of_few = load_space(space.of_few)
+        found = _sources(home, target, of_few, names, data, classes, family)
+        if found[1]:
+            return space.of_few, of_few, found
+    return space_name, space, _sources(home, target, space, names, data, classes, family)
 
 
 def _sources(
@@ -163,7 +187,7 @@ def _sources(
     data: Data,
     classes: int | None,
     family: str | None,
-) -> tuple[list[SourceModel], list[Domain], tuple[str, ...]]:
+) -> Found:
     """The source models and the source domains that the space's methods take, of these names or all that fit; and notes.
 
     A space of methods of both kinds takes domains only where each source model's name is that of a domain that fits.

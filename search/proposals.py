@@ -16,7 +16,7 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from spaces.trials import CONFIGS, parse_trial
+from spaces.trials import CONFIGS, makes_more, parse_trial, takes_source
 from spaces.trials import takes_domains as takes_domains_of
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
@@ -148,13 +148,17 @@ def overlaid(
         raise UserError(
             f"{where} suggests {common[0]!r}, which all trials of a study have in common, or they would not compare"
         )
-    return parse_trial(merged(_base_values(base, parameters, without_critic), parameters), where)
+    own = parameters
+    if not takes_source(parameters.get("method", base.method)):
+        own = {name: value for name, value in parameters.items() if name != "source"}
+    return parse_trial(merged(_base_values(base, own, without_critic), own), where)
 
 
 def _base_values(base: TrialConfig, parameters: Mapping[str, Any], without_critic: Collection[str]) -> dict[str, Any]:
     """The base config as nested values, as far as the suggested method has them.
 
-    A source that is suggested brings the default way of transfer along.
+    A source that is suggested brings the default way of transfer along; and half of the images are mirrored by few-shot
+    methods where fine-tuning would do so.
     """
     values, source = base.model_dump(), parameters.get("source", SCRATCH)
     if source in without_critic and "transfer" in values:
@@ -163,7 +167,10 @@ def _base_values(base: TrialConfig, parameters: Mapping[str, Any], without_criti
         del values["transfer"]["parts"]
     method = parameters.get("method", base.method)
     fields = CONFIGS[method].model_fields if method in CONFIGS else {}
-    return {name: value for name, value in values.items() if name in fields} | {"method": method}
+    found = {name: value for name, value in values.items() if name in fields} | {"method": method}
+    if takes_domains_of(method) and makes_more(method) and base.method != method:
+        found["training"] = {"flip": bool(values.get("augment", {}).get("flip"))}
+    return found
 
 
 def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.FrozenTrial]:

@@ -139,6 +139,9 @@ class Fusion(Config):
     """Whether the decoder sees the sum of what the encoder makes of the images at finer resolutions, too."""
     attention: bool = False
     """Whether the decoder attends, from each place, to all places of the images in the encoder (F2GAN's non-local filling)."""
+    kept: bool = False
+    """Whether what is read by attention is added to the images' own maps at each place, as non-local blocks do; without, as in
+    models of earlier versions, details reach the decoder by attention alone, which begins at nothing."""
     replaced: bool = False
     """Whether each pixel of an image is noise but with the probability of the image's weight, as F2GAN's code has it."""
     seen: Annotated[int, Field(gt=0, le=100_000)] | None = None

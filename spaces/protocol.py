@@ -129,6 +129,10 @@ RECORD: Mapping[str, Fact] = {
 """What a measurement says of itself; None for what no metric of its protocol used."""
 
 
+SHOT_FREE = "shot-free train"
+"""The `split` of rows whose trial is given K images of each class: these are among no real images that it is compared with. They
+are in rows of earlier versions, which say "train"; such scores do not compare."""
+
 EARLIER_IW = "one critic on pixels"
 """The `iw_protocol` of rows that have an IW and name none: one WGAN-GP critic, trained on half of the images."""
 

@@ -45,6 +45,8 @@ class Space:
     methods: Sequence[str] = (DEFAULT_METHOD,)
     """That it may suggest; a source model that one of them can't use is left out. If some of them take source domains, it
     is called with their names as `domains` too."""
+    of_few: str | None = None
+    """The space that takes its place where trials are given K images of each class (`--shots`), and sources have classes."""
     conditional: bool = False
     """Whether its GANs are conditional on the target's classes; `--conditional` makes any space's so."""
 
@@ -63,10 +65,25 @@ def methods(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, d
 
     Where all sources are domains of the home too, their images may also be translated, or left as they are.
     """
+    _ways(trial, sources, train_images, ["as_is", *(["cyclegan", "untranslated"] if domains else [])])
+
+
+def methods_of_few(
+    trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str] = ()
+) -> None:
+    """As methods, for K images of each class: the best few-shot method learns from the source's classes, and its baselines copy.
+
+    All ways are given the same K images. A baseline takes no source: which one is suggested with it means nothing.
+    """
+    learned = ["cyclegan", "untranslated", "matchinggan"] if domains else []
+    _ways(trial, sources, train_images, ["as_is", *learned, *UNTRAINED])
+
+
+def _ways(trial: optuna.Trial, sources: Sequence[str], train_images: int, ways: Sequence[str]) -> None:
+    """Which source, from scratch too, and how it is used: fine-tuned, or in one of these ways."""
     source = trial.suggest_categorical("source", [*sources, SCRATCH])
-    ways = ["finetune", "as_is", *(["cyclegan", "untranslated"] if domains else [])]
-    method = "finetune" if source == SCRATCH else trial.suggest_categorical("method", ways)
-    if method == "cyclegan":
+    method = "finetune" if source == SCRATCH else trial.suggest_categorical("method", ["finetune", *ways])
+    if method in ("cyclegan", "matchinggan"):
         trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
     if method == "finetune":
         quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one
@@ -104,13 +121,16 @@ def projected_critic(trial: optuna.Trial, *, sources: Sequence[str], train_image
 def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
     """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
     trial.suggest_categorical("source", list(domains))
-    method = trial.suggest_categorical("method", ["cyclegan", "direct", "untranslated"])
+    method = trial.suggest_categorical("method", ["cyclegan", "unit", "direct", "untranslated"])
     if method == "untranslated":
         return
     trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
-    if method == "cyclegan":
+    if method in ("cyclegan", "unit"):
         trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
+    if method == "cyclegan":
         trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
+    elif method == "unit":
+        trial.suggest_float("weights/code", 1e-3, 0.1, log=True)
 
 
 def fewshot(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
@@ -122,9 +142,9 @@ def fewshot(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, d
     if method in UNTRAINED:
         return
     trial.suggest_categorical("source", list(domains))
-    trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
+    trial.suggest_float("training/lr", 5e-5, 2e-3, log=True)
     if method in ("figr", "joint"):
-        trial.suggest_float("adaptation/rate", 1e-3, 3e-2, log=True)
+        trial.suggest_float("adaptation/rate", 1e-4, 1e-2, log=True)  # at 1e-2 FIGR diverged, joint gave one colour
     elif method == "f2gan":
         trial.suggest_float("weights/mode_seeking", 0.01, 10.0, log=True)
         trial.suggest_float("weights/reconstruction", 0.01, 10.0, log=True)
@@ -231,21 +251,35 @@ _BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/gener
 UNTRAINED = ("mixture", "augmented")
 """The baselines of few-shot generation: pixel mixtures of the K images, and copies turned, scaled and moved."""
 
-FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint")
+FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint", "gmn", "funit")
+
+_METHODS: Sequence[Mapping[str, Any]] = [
+    {**_GOOD, "method": "finetune", "transfer/parts": "both"},
+    {"method": "as_is"},
+    {"method": "cyclegan", "training/lr": 2e-4},
+    {"method": "untranslated"},
+]
 
 SPACES: Mapping[str, Space] = {
     "quickstart": Space(quickstart, _MINUTES, [{**_GOOD, "transfer/parts": "both"}], _GOOD_FROM_SCRATCH),
     "methods": Space(
         methods,
         _MINUTES,
-        [
-            {**_GOOD, "method": "finetune", "transfer/parts": "both"},
-            {"method": "as_is"},
-            {"method": "cyclegan", "training/lr": 2e-4},
-            {"method": "untranslated"},
-        ],
+        _METHODS,
         _GOOD_FROM_SCRATCH,
         methods=("finetune", "as_is", "cyclegan", "untranslated"),
+        of_few="methods_of_few",
+    ),
+    "methods_of_few": Space(
+        methods_of_few,
+        _MINUTES,
+        [
+            *_METHODS,
+            {"method": "matchinggan", "training/lr": 5e-4},
+            *({"method": method} for method in UNTRAINED),
+        ],
+        _GOOD_FROM_SCRATCH,
+        methods=("finetune", "as_is", "cyclegan", "untranslated", "matchinggan", *UNTRAINED),
     ),
     "from_a_source": Space(
         from_a_source,
@@ -293,9 +327,10 @@ SPACES: Mapping[str, Space] = {
         [
             {"method": "untranslated"},
             {"method": "cyclegan", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/identity": 0.5},
+            {"method": "unit", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/code": 0.01},
             {"method": "direct", "training/lr": 2e-4},
         ],
-        methods=("cyclegan", "direct", "untranslated"),
+        methods=("cyclegan", "unit", "direct", "untranslated"),
     ),
     "fewshot": Space(
         fewshot,
@@ -303,7 +338,9 @@ SPACES: Mapping[str, Space] = {
         [
             *({"method": method} for method in UNTRAINED),
             *({"method": method, "training/lr": 5e-4} for method in ("f2gan", "matchinggan", "dagan")),
-            *({"method": method, "training/lr": 1e-4, "adaptation/rate": 1e-2} for method in ("figr", "joint")),
+            *({"method": method, "training/lr": 1e-4, "adaptation/rate": 1e-3} for method in ("figr", "joint")),
+            {"method": "gmn", "training/lr": 1e-3},
+            {"method": "funit", "training/lr": 1e-4},
         ],
         methods=FEWSHOT,
     ),

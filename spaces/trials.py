@@ -10,14 +10,16 @@ from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.augmented import AugmentedConfig
 from spaces.methods.cdc import CdcConfig
+from spaces.methods.cogan import CoganConfig
 from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.dtn import DtnConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
-from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig
+from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig, UntrainedFewshotConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.funit import FunitConfig
@@ -28,9 +30,10 @@ from spaces.methods.minegan import MineganConfig
 from spaces.methods.mixture import MixtureConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.stargan import StarGanConfig
-from spaces.methods.translation import TranslationConfig
+from spaces.methods.translation import DomainConfig, TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
+from spaces.methods.xgan import XganConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
@@ -48,6 +51,9 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "feature_consistency": FeatureConsistencyConfig,
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
+    "xgan": XganConfig,
+    "dtn": DtnConfig,
+    "cogan": CoganConfig,
     "stargan": StarGanConfig,
     "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
@@ -100,14 +106,28 @@ def makes_more(method: str) -> bool:
     return issubclass(lookup(CONFIGS, "method", method), FewshotConfig)
 
 
+def trains(method: str) -> bool:
+    """Whether trials of that method train anything; a baseline or a source as it is has one evaluation, after no image."""
+    untrained = AsIsConfig | UntranslatedConfig | UntrainedFewshotConfig
+    return not issubclass(lookup(CONFIGS, "method", method), untrained)
+
+
 def takes_models(method: str) -> bool:
     """Whether trials of that method can start from a source model."""
-    return not issubclass(lookup(CONFIGS, "method", method), TranslationConfig | FewshotConfig)
+    return not issubclass(lookup(CONFIGS, "method", method), DomainConfig | FewshotConfig)
 
 
 def takes_domains(method: str) -> bool:
-    """Whether trials of that method take the images of source domains, to translate or to learn from their classes."""
-    return issubclass(lookup(CONFIGS, "method", method), TranslationConfig | LearnedFewshotConfig)
+    """Whether trials of that method take the images of source domains, to translate or train on, or learn from their classes."""
+    return issubclass(lookup(CONFIGS, "method", method), DomainConfig | LearnedFewshotConfig)
+
+
+def takes_source(method: str) -> bool:
+    """Whether trials of that method start from a source or learn from one: all but the baselines that copy the target's images.
+
+    True of an unknown method, which whoever makes its config refuses.
+    """
+    return method not in CONFIGS or takes_models(method) or takes_domains(method)
 
 
 def own_settings(config: type[TrialConfig]) -> list[str]:

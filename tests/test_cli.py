@@ -91,7 +91,7 @@ MISTAKES = {
     "sources export seed-7 -o {tmp}/pickle.pt/out": "(not a folder: ",
     "sources rm nope": "nope",
     "search nope": "nope",
-    "search dots --space nope": "known: conditional, fewshot, from_a_source, limited_data, methods, projected_critic, quickstart",
+    "search dots --space nope": "known: conditional, fewshot, from_a_source, limited_data, methods, methods_of_few",
     "search dots --sources seed-7 --trials 0": "trials: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --workers-per-trial 0": "workers_per_trial: Input should be greater than 0, got 0",
     "search dots --sources seed-7 --threads-per-trial 0": "threads_per_trial: Input should be greater than 0, got 0",

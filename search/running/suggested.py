@@ -7,7 +7,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
-from spaces.trials import DEFAULT_METHOD, takes_domains, takes_models
+from spaces.trials import DEFAULT_METHOD, takes_domains, takes_source
 
 
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
@@ -32,9 +32,8 @@ def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
             method = values.get("method", DEFAULT_METHOD)
             if takes_domains(method) and not spec.domains:
                 continue
-            needs_one = takes_domains(method) or takes_models(method)
-            if (first := ({"source": source} if needs_one else {}) | dict(values)) not in found:
-                found.append(first)
+            if takes_source(method) or all(dict(values).items() - each.items() for each in found):
+                found.append({"source": source, **values})
     return found
 
 

@@ -47,6 +47,8 @@ class Learning(Config):
 
     lr: PositiveFloat = 1e-4
     """The rate of all networks."""
+    flip: bool = False
+    """Mirror half of the images. Right for photos, wrong for letters and icons; searches do so where a domain is of photos."""
 
     @property
     def rows(self) -> int:
@@ -99,8 +101,6 @@ class SetTraining(BatchLearning):
     """Critic steps to each of the generator's."""
     ema_halflife_images: PositiveInt = 1_000
     """Half-life of the generator's moving average, in sets; ramped up over the first ones of a run."""
-    flip: bool = False
-    """Mirror half of the images. Right for photos, wrong for letters and icons."""
 
 
 class SetConfig(LearnedFewshotConfig):

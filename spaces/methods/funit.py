@@ -31,8 +31,6 @@ class FunitTraining(BatchLearning):
     """Pairs of a content and a class image in a step: 64 in the paper."""
     ema_halflife_images: PositiveInt = 1_000
     """Half-life of the generator's moving average, in content images; ramped up over the first ones of a run."""
-    flip: bool = False
-    """Mirror half of the images. Right for photos, wrong for letters and icons."""
 
 
 class FunitConfig(LearnedFewshotConfig):

@@ -3,21 +3,23 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import optuna
 import pytest
 
 from search.launch import Resolved, begin, resolve_study
-from search.proposals import load_space
+from search.proposals import load_space, trial_config
 from search.records.inputs import check_unchanged, check_unclaimed
 from search.records.study import open_study
 from search.running.suggested import first_trials
+from spaces.config import SCRATCH
 from spaces.errors import UserError
-from spaces.suggest import SPACES
+from spaces.suggest import FEWSHOT, SPACES
 from trainables.images.domains import write_domain
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
 EVERYTHING = (
-    "methods cyclegan, direct, untranslated take images of source domains, and there are none for domain 'dots'"
+    "methods cyclegan, unit, direct, untranslated take images of source domains, and there are none for domain 'dots'"
 )
 
 
@@ -77,9 +79,8 @@ def test_each_domain_is_first_tried_with_every_method(home: Home, tiny_domain: s
     spec = resolve(home, trials=5).spec
     planned = [(values["source"], values["method"]) for values in first_trials(spec, load_space(spec.space))]
     assert planned == [
-        *(("bars", method) for method in ("untranslated", "cyclegan", "direct")),
+        *(("bars", method) for method in ("untranslated", "cyclegan", "unit", "direct")),
         ("rings", "untranslated"),
-        ("rings", "cyclegan"),
     ]
 
 
@@ -130,10 +131,14 @@ def test_else_methods_do_without_translation_and_a_line_says_why(
     assert {values.get("method") for values in planned if values["source"] == "seed-7"} == {"finetune", "as_is"}
 
 
-def classes(home: Home, name: str, names: Sequence[str]) -> None:
+DRAWN = {"weights/mode_seeking": 1.0, "weights/reconstruction": 1.0}
+
+
+def classes(home: Home, name: str, names: Sequence[str], flip: bool = False) -> None:
     labels = np.arange(40) % len(names)
     images = np.random.default_rng(len(name)).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8)
-    write_domain(home.domain(name), images, labels, np.arange(40) < 8, origin="test", resizer="none", class_names=names)
+    is_val, about = np.arange(40) < 8, {"origin": "test", "resizer": "none", "flip": flip}
+    write_domain(home.domain(name), images, labels, is_val, class_names=names, **about)
 
 
 def test_few_shot_methods_learn_from_domains_of_other_classes_and_baselines_from_none(home: Home) -> None:
@@ -148,7 +153,39 @@ def test_few_shot_methods_learn_from_domains_of_other_classes_and_baselines_from
     )
     assert resolved.spec.base.protocol.metrics[-3:] == ("class_accuracy", "mkd", "feature_diversity")
     first = first_trials(resolved.spec, load_space("fewshot"))
-    assert first[:2] == [{"method": "mixture"}, {"method": "augmented"}]
-    assert [trial["source"] for trial in first[2:]] == ["many"] * 5
+    assert [trial["method"] for trial in first] == list(FEWSHOT)  # each once: there is one source
+    drawn = optuna.trial.FixedTrial(first[0])
+    assert trial_config(resolved.spec, load_space("fewshot"), drawn).source == SCRATCH
     with pytest.raises(UserError, match="makes more of K images of each class; give --shots K"):
         resolve(home, "few", "fewshot")
+
+
+def test_methods_given_few_images_of_each_class_have_the_few_shot_methods_where_sources_have_classes(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]
+) -> None:
+    classes(home, "few", ("x", "y"))
+    new_source("many")
+    add(home, "many")  # without classes
+    spec = resolve(home, "few", "methods", sources="many", shots=3).spec
+    assert (spec.space, spec.domains) == ("methods", ("many",))
+    classes(home, "many", ("a", "b", "c", "d"))
+    assert resolve(home, "few", "methods", sources="many").spec.space == "methods"
+    spec = resolve(home, "few", "methods", sources="many", shots=3, trials=99).spec
+    assert (spec.space, spec.domains, spec.base.data.shots) == ("methods_of_few", ("many",), 3)
+    assert "class_accuracy" in spec.base.protocol.metrics
+    space, made = load_space(spec.space), {}
+    for values in first_trials(spec, space):
+        config = trial_config(spec, space, optuna.trial.FixedTrial({"optim/lr_g": 1e-3, "optim/lr_d": 1e-3} | values))
+        made[config.method] = (config.source, config.data.shots)
+    learned = dict.fromkeys(("as_is", "cyclegan", "untranslated", "matchinggan"), ("many", 3))
+    assert made == learned | dict.fromkeys(("finetune", "mixture", "augmented"), (SCRATCH, 3))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_few_shot_methods_mirror_images_where_the_domain_is_of_photos(home: Home, flip: bool) -> None:
+    classes(home, "few", ("x", "y"), flip)
+    classes(home, "many", ("a", "b", "c", "d"))
+    spec, space = resolve(home, "few", "fewshot", shots=3).spec, load_space("fewshot")
+    learned = [values for values in first_trials(spec, space) if values["method"] in space.methods[2:]]
+    configs = [trial_config(spec, space, optuna.trial.FixedTrial(DRAWN | values)) for values in learned]
+    assert [config.training.flip for config in configs] == [flip] * 7

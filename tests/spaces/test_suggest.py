@@ -25,7 +25,7 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
         base = overlaid(base, {"network/classes": 10}, name)
     if name == "projected_critic":
         base = base.model_copy(update={"protocol": Protocol(metrics=("iw",))})
-    if name == "fewshot":
+    if name in ("fewshot", "methods_of_few"):
         base = base.model_copy(update={"data": Data(shots=3)})
     seen = set()
     for _ in range(40):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spaces.protocol import Protocol
+from spaces.protocol import SHOT_FREE, Protocol
 from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
 from trainables.metrics import translations
@@ -19,7 +19,7 @@ from trainables.metrics.by_class import Labelled
 from trainables.metrics.diversity import CENTRES, Diversity, Embed, embedding, intra_cluster, within_classes
 from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import Estimate
-from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered
+from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered, rows_compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,8 @@ class EvalContext:
     """None if no metric needs features."""
     trained_on: NDArray[np.int64] | None = None
     """Rows of the domain that the samples' trial trained on; None for its whole training split."""
+    left_out: NDArray[np.int64] | None = None
+    """Rows that are among no real images that samples are compared with: of a trial that is given K images of each class."""
 
     @cached_property
     def generated(self) -> NDArray[np.uint8]:
@@ -47,7 +49,13 @@ class EvalContext:
         """The real images that generated ones are compared with."""
         protocol = self.protocol
         return reference(
-            self.domain, self.domain_folder, self._extractor, protocol.split, protocol.n_real, protocol.seed
+            self.domain,
+            self.domain_folder,
+            self._extractor,
+            protocol.split,
+            protocol.n_real,
+            protocol.seed,
+            self.left_out,
         )
 
     @cached_property
@@ -130,7 +138,8 @@ class EvalContext:
     @cached_property
     def labelled_reference(self) -> Labelled:
         """The real images that generated ones are compared with, by class."""
-        rows = self.rows(self.protocol.split)[: self.protocol.n_real]
+        protocol = self.protocol
+        rows = rows_compared(self.domain, protocol.split, protocol.n_real, protocol.seed, self.left_out)
         return Labelled(self.reference.features, self.domain.labels[rows])
 
     @cached_property
@@ -206,7 +215,14 @@ class EvalContext:
         """What a distance between this domain's own images depends on, apart from their choice."""
         extractor = self._extractor
         size = extractor.input_size
-        return extractor.digest, size, extractor.resizer, self.protocol.split, len(self.reference.features)
+        space = extractor.digest, size, extractor.resizer, self.protocol.split, len(self.reference.features)
+        return space if self.left_out is None else (*space, sorted(self.left_out.tolist()))
+
+    @property
+    def split(self) -> str:
+        """What the reference is of, in a record."""
+        split = self.protocol.split
+        return SHOT_FREE if split == "train" and self.left_out is not None else split
 
     @property
     def _extractor(self) -> Extractor:

@@ -203,7 +203,7 @@ def _record(context: EvalContext) -> dict[str, Any]:
     if extractor is not None:
         n_real = len(context.reference.features)
         record |= {"extractor": extractor.name, "input_size": extractor.input_size, "resizer": extractor.resizer}
-        record |= {"split": protocol.split, "n_real": n_real, "floor_n": context.floor_n}
+        record |= {"split": context.split, "n_real": n_real, "floor_n": context.floor_n}
         if {"kd", "kid"} & set(protocol.metrics):
             record["kd_subset"] = min(KERNEL_SUBSET_SIZE, n_real, drawn)
     if "iw" in protocol.metrics:

@@ -71,24 +71,45 @@ def extract(extractor: Extractor, domain: Domain, rows: NDArray[np.int64]) -> ND
     return np.concatenate([np.empty((0, extractor.dims), np.float32), *parts])
 
 
-def reference(domain: Domain, folder: Path, extractor: Extractor, split: Split, n_real: int, seed: int) -> Reference:
-    """Give features and moments of `n_real` images of a split, drawn by `seed`; of all its images if it has fewer.
+def rows_compared(
+    domain: Domain, split: Split, n_real: int, seed: int, left_out: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """The rows of `n_real` images of a split, drawn by `seed`, or of all if it has fewer: none of those that are left out."""
+    rows = domain.subset(None, seed, split)
+    return (rows if left_out is None else rows[~np.isin(rows, left_out)])[:n_real]
+
+
+def reference(
+    domain: Domain,
+    folder: Path,
+    extractor: Extractor,
+    split: Split,
+    n_real: int,
+    seed: int,
+    left_out: NDArray[np.int64] | None = None,
+) -> Reference:
+    """Give features and moments of the images of `rows_compared`.
 
     They are kept in `folder`/moments under a name that changes with all they depend on; of a damaged file they are
     computed anew. Raises UserError if there are fewer than 2 images.
     """
-    rows = domain.subset(None, seed, split)[:n_real]
+    rows = rows_compared(domain, split, n_real, seed, left_out)
     if len(rows) < 2:
+        given = "" if left_out is None else f", beside the {len(left_out)} that trials are given"
         raise UserError(
-            f"domain {domain.facts.name!r}: {len(rows)} {split} images to compare with; a distance needs 2 at least, "
+            f"domain {domain.facts.name!r}: {len(rows)} {split} images to compare with{given}; a distance needs 2 at least, "
             "set protocol/split or protocol/n_real"
         )
-    key = _short_digest([domain.facts.digest, extractor.digest, extractor.resizer, seed])
+    about = [domain.facts.digest, extractor.digest, extractor.resizer, seed]
+    key = _short_digest(about if left_out is None else [*about, sorted(left_out.tolist())])
     path = folder / "moments" / f"{extractor.name}-{extractor.input_size}-{split}-{len(rows)}-{key}.npz"
     stored = _read(path, (len(rows), extractor.dims))
     if stored is not None:
         return stored
-    features = extract(extractor, domain, rows)
+    if left_out is None:
+        features = extract(extractor, domain, rows)
+    else:  # most are those of the whole split, which are kept
+        features = features_of(domain, folder, extractor, rows, n_real, seed)
     moments = Moments.of(features)
     with suppress(StorageError), writing(path) as beside, beside.open("wb") as file:
         np.savez(file, features=features, mean=moments.mean, spread=moments.spread)

@@ -60,13 +60,14 @@ class Encoder(nn.Module):
 class NonLocalFilling(nn.Module):
     """Each place of the decoder attends to all places of each image's map in the encoder; F2GAN's, with K free.
 
-    Queries are the decoder's, keys and values the encoder's; what is read of image k weighs as k does. It starts at 0, and
-    is put beside the decoder's map: (N, c, h, w), (N, K, e, h', w'), (N, K) -> (N, c + e, h, w). The paper's code asks from
-    the encoder, with networks of its own for each k.
+    Queries are the decoder's, keys and values the encoder's; what is read of image k weighs as k does. It starts at 0, is
+    added to the weighted sum of the maps where these are `kept`, and put beside the decoder's map: (N, c, h, w),
+    (N, K, e, h, w), (N, K) -> (N, c + e, h, w). The paper's code asks from the encoder, with networks of its own for each k.
     """
 
-    def __init__(self, channels: int, encoded: int) -> None:
+    def __init__(self, channels: int, encoded: int, kept: bool) -> None:
         super().__init__()
+        self.kept = kept
         inner = max(1, encoded // 8)
         self.query, self.key = nn.Conv2d(channels, inner, 1), nn.Conv2d(encoded, inner, 1)
         self.value = nn.Conv2d(encoded, encoded, 1)
@@ -80,6 +81,8 @@ class NonLocalFilling(nn.Module):
         values = self.value(flat).flatten(2).unflatten(0, (n, shots)).transpose(2, 3)  # (N, K, places', e)
         read = weighted((queries @ keys).softmax(-1) @ values, weights)  # (N, places, e)
         filled = self.strength * read.transpose(1, 2).unflatten(2, x.shape[2:])
+        if self.kept:
+            filled = filled + weighted(maps, weights)
         return torch.cat([x, filled], 1)
 
 
@@ -103,7 +106,7 @@ class FusionGenerator(nn.Module):
             for stage, count in enumerate(planes[: len(up) - 1])
         )
         self.fillings = nn.ModuleList(
-            NonLocalFilling(up[stage], up[stage]) for stage in ((1, 2) if network.attention else ())
+            NonLocalFilling(up[stage], up[stage], network.kept) for stage in ((1, 2) if network.attention else ())
         )
         self.blocks = nn.ModuleList()
         for stage, (before, after) in enumerate(pairwise(up)):

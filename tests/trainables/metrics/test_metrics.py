@@ -10,7 +10,7 @@ from spaces.protocol import METRICS, IwProtocol, Protocol
 from trainables.images.domains import Domain, write_domain
 from trainables.images.samples import Samples
 from trainables.metrics.context import EvalContext
-from trainables.metrics.distances import Moments, frechet_distance
+from trainables.metrics.distances import Moments, frechet_distance, kernel_distance
 from trainables.metrics.features import Extractor
 from trainables.metrics.metrics import METRIC_FUNCTIONS, Measurement, measure
 
@@ -212,3 +212,20 @@ def test_at_a_rung_a_distance_is_carried_on_to_the_count_of_the_protocol(context
     assert (measured.record["n_fake"], measured.record["n_drawn"], measured.record["floor_n"]) == (60, 20, 60)
     assert measured.values["fd_floor"] == whole["fd_floor"] < plain["fd_floor"]
     assert measured.values["fd"] < plain["fd"]
+
+
+def test_images_that_a_trial_is_given_of_each_class_are_among_no_real_ones(context, colours):
+    """And rows that were measured with them don't compare."""
+    given, train = context.rows("train")[:6], context.rows("train")
+    few = dataclasses.replace(context, trained_on=given, left_out=given)
+    left = colours(context.domain.images[train[6:]])
+    assert np.array_equal(few.reference.features, left)
+    assert np.array_equal(few.labelled_reference.labels, context.domain.labels[train[6:]])
+    own, found = context.features, [METRIC_FUNCTIONS[name](few)[name] for name in ("fd", "kd")]
+    assert found[0] == pytest.approx(frechet_distance(Moments.of(own), Moments.of(left)))
+    assert found[1] == pytest.approx(kernel_distance(own, left, seed=context.protocol.seed))
+    both = [METRIC_FUNCTIONS["fd"](each)["fd_floor"] for each in (context, few, context)]
+    assert both[0] == both[2] != both[1]  # each is kept under a name of its own
+    assert [measure(each).record["split"] for each in (context, few)] == ["train", "shot-free train"]
+    other = dataclasses.replace(few, left_out=train[6:12])
+    assert not np.array_equal(other.reference.features, few.reference.features)

@@ -3,8 +3,9 @@
 The authors' code departs from the paper in ways that work against it, and `faithful` does as the code: its mode-seeking term is
 inverted; the regressor of weights is never trained; images are pulled to each image dimmed by its weight; each pixel of an image
 is noise but with the probability of the image's weight; weights are numbers from 1 to 10 over their sum; and the critic's
-logits of a set's images are averaged before the hinge. Attention is the paper's in either form, with K free; blocks and norms
-are those of `networks.fusion`.
+logits of a set's images are averaged before the hinge. Attention is the paper's in either form, with K free, and is added to
+the images' own maps as in the code: alone, its strength begins at 0 and was 0.02 after 3,000 iterations, so that all went
+through the code of 4 by 4 places. Blocks and norms are those of `networks.fusion`.
 """
 
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def build(config: F2GanConfig, given: Given, device: torch.device, group: Group)
         concentration=config.concentration,
         skips=False,
         attention=config.attention,
+        kept=config.attention,
         replaced=config.faithful,
         seen=len(SeenClasses.of(given.domains[0], config.shots).rows),
     )

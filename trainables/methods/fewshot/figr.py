@@ -49,7 +49,8 @@ class Figr(AdaptiveLearner):
         Returns the losses of the last step of adaptation, scalars on the learner's device, and by first-order MAML those that
         the start moves by.
         """
-        task = task_of(batch, self.shots, self.group, self.device, None)
+        mirror = Draws(self.config.seed, self.iterations) if self.training.flip else None
+        task = task_of(batch, self.shots, self.group, self.device, mirror)
         numbers = range(self.group.rank, self.training.tasks, self.group.size)
         found, slopes = [], []
         for own, number in enumerate(numbers):

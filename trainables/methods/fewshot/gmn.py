@@ -55,8 +55,9 @@ class Gmn(Stateful):
 
         Returns it, and those of the first image of a set and of the last, which K are seen before: scalars, in nats an image.
         """
-        task = task_of(batch, batch.images.shape[1], self.group, self.device, None)
-        numbers = Numbers(Draws(self.config.seed, self.iterations), self.config.training.batch, self.group, self.device)
+        draws, training = Draws(self.config.seed, self.iterations), self.config.training
+        task = task_of(batch, batch.images.shape[1], self.group, self.device, draws if training.flip else None)
+        numbers = Numbers(draws, training.batch, self.group, self.device)
         bounds = self.generator(task.shots, numbers.normal(task.shots.shape[1], self.config.z_dim))
         loss = bounds.mean()
         minimise(self.group, [loss], self.adam)

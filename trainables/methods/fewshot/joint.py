@@ -39,7 +39,8 @@ class Joint(AdaptiveLearner):
         draws, size, z_dim = Draws(self.config.seed, self.iterations), self.training.batch, self.network.z_dim
         numbers = Numbers(draws, size, self.group, self.device)
         of_critic = []
-        for part in torch.split(to_float(batch.images.to(self.device, non_blocking=True)), size):
+        images = to_float(batch.images.to(self.device, non_blocking=True))
+        for part in torch.split(draws.mirrored(images) if self.training.flip else images, size):
             z, mix = numbers.normal(z_dim), numbers.uniform(1, 1, 1)
             loss = critic_loss(self.network, self.gan, self.group.share(part), z, mix)
             of_critic.append(self._descend("adam_d", loss))

@@ -1,14 +1,19 @@
 """Episodes: what few-shot methods learn from, batch by batch."""
 
+from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
+from spaces.config import TrialConfig
 from spaces.errors import UserError
 from trainables.images.domains import Domain
 from trainables.methods.fewshot.episodes import Numbers, SeenClasses, episodes
+from trainables.methods.registry import method_of
+from trainables.running.given import gather
+from trainables.storage.home import Home
 from trainables.training.draws import Draws
 from trainables.training.parallel import Group
 
@@ -49,3 +54,17 @@ def test_weights_lie_uniformly_on_the_simplex() -> None:
     np.testing.assert_allclose(weights.mean(0), 1 / 3, atol=0.02)
     assert weights.max() > 10 / 12  # what numbers from 1 to 10 over their sum never reach
     np.testing.assert_allclose((weights[:, 0] > 0.5).mean(), 0.25, atol=0.03)
+
+
+@pytest.mark.parametrize("method", ["dagan", "matchinggan", "f2gan", "figr", "joint", "gmn", "funit"])
+def test_every_learned_method_mirrors_images_where_asked_and_only_there(
+    fewshot: Callable[..., TrialConfig], home: Home, method: str
+) -> None:
+    found, size = [], {"tasks": 4} if method == "figr" else {"batch": 2}
+    own = {"adaptation": {"steps": 1}} if method == "figr" else {}
+    for asked in ({}, {"flip": False}, {"flip": True}):
+        config, ours = fewshot(method, width=2, training=size | asked, **own), method_of(method)
+        given = gather(config, home)
+        losses = ours.build(config, given, CPU, Group()).step(next(ours.batches(config, given, 0, CPU)))
+        found.append({name: float(loss) for name, loss in losses.items()})
+    assert found[0] == found[1] != found[2]
