@@ -90,7 +90,7 @@ def resolve_study(
     classes = _classes(domain, space, conditional)
     if family is not None:
         lookup(FAMILIES, "family of networks", family)
-    data = _data(domain, target_images, shots)
+    data = images_given(domain, target_images, shots)
     space_name, space, (models, domains, notes) = _taken(home, domain, space_name, space, names, data, classes, family)
     given = {key: value for key, value in settings.items() if value is not None}
     limits = given.keys() & set(LIMITS)
@@ -145,7 +145,7 @@ def resolve_study(
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 
-def _data(domain: Domain, target_images: int | None, shots: int | None) -> Data:
+def images_given(domain: Domain, target_images: int | None, shots: int | None) -> Data:
     """What a trial is given of the target's images; UserError if there are not as many."""
     if target_images is not None and shots is not None:
         raise UserError("--target-images and --shots are two counts of the same images; give one")

@@ -22,6 +22,7 @@ from search.picking.pick import DEFAULT_PARTS, judge
 from search.prediction import predict, shipped
 from search.ranking import rank_sources
 from spaces.errors import UserError
+from spaces.trials import takes_domains
 from trainables.images.domains import open_domain
 from trainables.sources.likeness import distance_names
 from trainables.sources.shelf import open_source
@@ -187,7 +188,11 @@ def _with_parts(source: str, arms: Truth) -> Arm | None:
 
 def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
     """What `pick` takes without this target's trials, of the arms whose truth is known."""
-    judged = judge(evidence.without(target), target, _sources(arms))
+    domains: dict[str, list[str]] = defaultdict(list)
+    for arm in arms:
+        if arm.source and takes_domains(arm.method):
+            domains[arm.method].append(arm.source)
+    judged = judge(evidence.without(target), target, _sources(arms), domains=domains, with_shots=True)
     return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
 
 

@@ -17,7 +17,7 @@ from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
-from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig
+from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig, UntrainedFewshotConfig
 from spaces.methods.figr import FigrConfig, JointConfig
 from spaces.methods.finetune import FinetuneConfig
 from spaces.methods.funit import FunitConfig
@@ -98,6 +98,12 @@ def translates(method: str) -> bool:
 def makes_more(method: str) -> bool:
     """Whether trials of that method make more of a few images of each class."""
     return issubclass(lookup(CONFIGS, "method", method), FewshotConfig)
+
+
+def trains(method: str) -> bool:
+    """Whether trials of that method train anything; a baseline or a source as it is has one evaluation, after no image."""
+    untrained = AsIsConfig | UntranslatedConfig | UntrainedFewshotConfig
+    return not issubclass(lookup(CONFIGS, "method", method), untrained)
 
 
 def takes_models(method: str) -> bool:

@@ -24,9 +24,7 @@ Threads = Annotated[int | None, typer.Option(min=1, max=10_000, metavar="CORES",
 
 Sources = Annotated[
     str | None,
-    typer.Option(
-        "--sources", metavar="A,B", callback=given, help="Source models. [default: all of the target's resolution]"
-    ),
+    typer.Option("--sources", metavar="A,B", callback=given, help="Source models, or domains. [default: all that fit]"),
 ]
 
 Ranked = Annotated[
@@ -40,6 +38,10 @@ def pick(
     sources: Sources = None,
     target_images: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Of the target, to train on. [default: all]")
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Images of each class of the target instead, for few-shot methods too."),
     ] = None,
     trials: Annotated[
         int | None,
@@ -72,6 +74,7 @@ def pick(
             target,
             sources=names,
             target_images=target_images,
+            shots=shots,
             trials=trials,
             hours=hours,
             conditional=conditional,

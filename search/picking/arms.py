@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from spaces.config import SCRATCH, TrialConfig
 from spaces.methods.finetune import fitting_transfer
-from spaces.trials import CONFIGS, DEFAULT_METHOD
+from spaces.trials import CONFIGS, DEFAULT_METHOD, trains
 
 Rates = tuple[float, float]
 """Learning rates of generator and critic."""
@@ -16,7 +16,8 @@ class Arm(NamedTuple):
 
     method: str
     source: str | None
-    """None from scratch, or with nothing transferred."""
+    """A source model, or a source domain of a method that takes its images; None from scratch, with nothing transferred, and
+    of a method that takes nothing from elsewhere."""
     parts: str
     """The networks transferred; "none" from scratch, and for a method that transfers none."""
 
@@ -32,9 +33,9 @@ class Arm(NamedTuple):
 
     @classmethod
     def _told_of(cls, method: str, source: str, parts: str) -> "Arm":
-        if source == SCRATCH or (method == DEFAULT_METHOD and parts == "none"):
+        if method == DEFAULT_METHOD and parts == "none":
             return SCRATCH_ARM
-        return cls(method, source, parts)
+        return cls(method, None if source == SCRATCH else source, parts)
 
     @classmethod
     def finetuned(cls, source: str, parts: str) -> "Arm":
@@ -47,21 +48,27 @@ class Arm(NamedTuple):
         return self.parts if self.method == DEFAULT_METHOD else self.method.replace("_", " ")
 
     def __str__(self) -> str:
-        """ "dogs (both)", "dogs (as is)" or "scratch"."""
-        return SCRATCH if self.source is None else f"{self.source} ({self.way})"
+        """ "dogs (both)", "dogs (as is)", "mixture" or "scratch"."""
+        if self == SCRATCH_ARM:
+            return SCRATCH
+        return self.way if self.source is None else f"{self.source} ({self.way})"
 
     def told(self) -> str:
-        """What to do, after the verb: "from dogs, both transferred", "from dogs by cdc", "dogs as is" or "from scratch"."""
-        if self.source is None:
+        """What to do, after the verb: "from dogs, both transferred", "from dogs by cdc", "dogs as is", "mixture" or "from
+        scratch".
+        """
+        if self == SCRATCH_ARM:
             return "from scratch"
         if self.method == DEFAULT_METHOD:
             return f"from {self.source}, {self.parts} transferred"
+        if self.source is None:
+            return f"from scratch by {self.way}" if self.is_trained else self.way
         return f"from {self.source} by {self.way}" if self.is_trained else f"{self.source} {self.way}"
 
     @property
     def is_trained(self) -> bool:
-        """Whether its generator is trained on the target."""
-        return self.method != "as_is"
+        """Whether anything of it is trained."""
+        return trains(self.method)
 
 
 SCRATCH_ARM = Arm(DEFAULT_METHOD, None, "none")
@@ -77,8 +84,12 @@ def trial_values(config: Mapping[str, Any], target: str, arm: Arm, rates: Rates 
     fields = CONFIGS[arm.method].model_fields
     values = {name: value for name, value in config.items() if name in fields}
     values |= {"method": arm.method, "target": target, "source": arm.source or SCRATCH}
-    if rates:
+    if rates and "optim" in fields:
         values["optim"] = {**values.get("optim", {}), "lr_g": rates[0], "lr_d": rates[1]}
+    elif rates:  # of a method whose networks have one rate
+        values["training"] = {**values.get("training", {}), "lr": rates[0]}
+    if "beside" in values:  # domains that train along, of which neither may be one
+        values["beside"] = [name for name in values["beside"] if name not in (target, arm.source)]
     if "transfer" in fields:
         values["transfer"] = fitting_transfer(values.get("transfer", {}), arm.parts)
     return values

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -53,6 +53,11 @@ class Network(NamedTuple):
         resolution, width, z_dim, family = (row[name] for name in _NETWORK)
         return cls(resolution, width, z_dim, family or "resnet", row.get(_FORM) if row.get(_CLASSES) else None)
 
+    @classmethod
+    def without_gan(cls, resolution: int) -> "Network":
+        """What stands for it where images are made by other networks than a GAN's of z, or by none."""
+        return cls(resolution, 0, 0, "")
+
     @property
     def shape(self) -> "Network":
         """What a source model must agree in: its own classes don't matter."""
@@ -72,16 +77,28 @@ class Bench(NamedTuple):
         """Those of `measured` by name."""
         return dict(zip(_MEASURED, self.measured, strict=True))
 
+    @property
+    def has_gans(self) -> bool:
+        """Whether it is of GANs; else of trials without, where no GAN was trained beside them."""
+        return bool(self.network.family)
+
+    def compares(self, other: "Bench") -> bool:
+        """Whether scores of the two compare but for the networks: how it was measured, and the resolution."""
+        return (
+            self._replace(network=self.network) == other._replace(network=self.network)
+            and self.network.resolution == other.network.resolution
+        )
+
     def about(self, images: int | None = None) -> str:
         """In a line; at a budget, if one is given."""
-        facts = self.facts
-        conditional = f", conditional by {self.network.conditioning}" if self.network.conditioning else ""
-        family = "" if self.network.family == "resnet" else f"{self.network.family} "
+        facts, network = self.facts, self.network
+        conditional = f", conditional by {network.conditioning}" if network.conditioning else ""
+        family = "" if network.family == "resnet" else f"{network.family} "
         after = "" if images is None else f"after {images:,} images, "
+        networks = f"{family}networks of {network.resolution} pixels and width {network.width}{conditional}"
         return (
             f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
-            f"at {facts['input_size']} pixels, {after}{family}networks of {self.network.resolution} pixels and "
-            f"width {self.network.width}{conditional}"
+            f"at {facts['input_size']} pixels, {after}{networks if self.has_gans else f'{network.resolution} pixels'}"
         )
 
 
@@ -215,6 +232,17 @@ class Pool:
                 evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error))
         return evidence
 
+    def add(self, other: "Pool") -> None:
+        """Take in what another one has."""
+        self.curves += other.curves
+        self.dead += other.dead
+        for target, seed in other.seeds.items():
+            self.seeds[target] = max(self.seeds.get(target, 0), seed)
+        for target, distances in other.rankings.items():
+            self.rankings.setdefault(target, {}).update(distances)
+        for target, parts in other.likeness.items():
+            self.likeness.setdefault(target, {}).update(parts)
+
     def left_out(self) -> str:
         """In a line, for those who go by another bench."""
         return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
@@ -240,29 +268,48 @@ def gather(
 
 
 def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
-    """The trials of studies by bench, those with most first; with each study go the names that its target and sources have."""
+    """The trials of studies by bench, those with most first; with each study go the names that its target and sources have.
+
+    Trials without a GAN stand beside those of every GAN that they compare with, and by themselves where there is none.
+    """
     found: dict[Bench, Pool] = {}
     homeless = []
     for study, names in told:
         target = names[study.target]
         benches, unmeasured = _benches(study, names)
         homeless += [
-            (target, trial[-1], _dead(trial[-1], names)) for trial in unmeasured if trial[-1]["status"] in _DEAD
+            (target, study, trial[-1], _dead(trial[-1], names)) for trial in unmeasured if trial[-1]["status"] in _DEAD
         ]
+        seeds = {target: max((row["seed"] for row in study.rows), default=0)}
+        ranking = {target: {names[each]: value for each, value in study.ranking.items()}}
+        likeness = {target: {names.get(source, source): parts for source, parts in study.likeness.items()}}
         for bench, curves, dead in benches:
-            pool = found.setdefault(bench, Pool(bench))
-            pool.curves += curves
-            pool.dead += dead
-            pool.seeds[target] = max(pool.seeds.get(target, 0), *(row["seed"] for row in study.rows))
-            pool.rankings.setdefault(target, {}).update({names[each]: value for each, value in study.ranking.items()})
-            likeness = {names.get(source, source): parts for source, parts in study.likeness.items()}
-            pool.likeness.setdefault(target, {}).update(likeness)
-    for target, row, dead_one in homeless:
+            found.setdefault(bench, Pool(bench)).add(Pool(bench, curves, seeds, dead, ranking, likeness))
+    for target, study, row, dead_one in homeless:
         for pool in found.values():
-            if pool.bench.network == Network.of(row):
-                pool.dead.append(dead_one)
-                pool.seeds[target] = max(pool.seeds.get(target, 0), row["seed"])
-    return sorted(found.values(), key=lambda pool: (-len(pool.curves), str(pool.bench)))
+            if pool.bench.network == _network(study, row):
+                pool.add(Pool(pool.bench, seeds={target: row["seed"]}, dead=[dead_one]))
+    return sorted(_joined(found.values()), key=lambda pool: (-len(pool.curves), str(pool.bench)))
+
+
+def _joined(found: Iterable[Pool]) -> Iterator[Pool]:
+    """The pools of GANs, each with the trials without that compare with it, and those trials alone where none does."""
+    with_gans = [pool for pool in found if pool.bench.has_gans]
+    yield from with_gans
+    for pool in found:
+        if not pool.bench.has_gans:
+            beside = [other for other in with_gans if other.bench.compares(pool.bench)]
+            for other in beside:
+                other.add(pool)
+            if not beside:
+                yield pool
+
+
+def _network(study: Told, row: Mapping[str, Any]) -> Network | None:
+    """The networks of a row's bench; None where a trial has no GAN's and nobody knows its resolution."""
+    if row[_NETWORK[0]] is not None:
+        return Network.of(row)
+    return None if study.resolution is None else Network.without_gan(study.resolution)
 
 
 _Rows = list[Mapping[str, Any]]
@@ -278,25 +325,26 @@ def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, l
         return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in study.rows:
-        if row[_NETWORK[0]] is None:
-            continue  # a translator has no such network, and its scores no bench beside those of GANs
+        if _network(study, row) is None:
+            continue
         if CONFIGS[row["method"] or DEFAULT_METHOD].learnt(row["extractor"]):
-            continue  # and neither have those of a GAN that learnt what it is judged by
+            continue  # scores of what learnt what it is judged by compare with none
         by_trial[row["trial"]].append(row)
     groups: dict[Bench, list[_Rows]] = defaultdict(list)
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)
         for row in mine:
-            if _is_score(row[metric]):
+            network = _network(study, row)
+            if _is_score(row[metric]) and network:
                 measured = tuple(row[name] for name in _MEASURED)
-                benches[Bench(metric, measured, Network.of(row))].append(row)
+                benches[Bench(metric, measured, network)].append(row)
         for bench, scored in benches.items():
             groups[bench].append(scored)
     homeless = []
     for mine in by_trial.values():
         if any(_is_score(row[metric]) for row in mine):
             continue
-        same = [bench for bench in groups if bench.network == Network.of(mine[-1])]
+        same = [bench for bench in groups if bench.network == _network(study, mine[-1])]
         if same:
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
         else:

@@ -17,7 +17,7 @@ Without any trial there is only the ranking, and the pick says so: no score, no 
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ from search.picking.evidence import Dead, Evidence, Tried
 from search.picking.transfer_model import Case, Posterior, posterior
 from spaces.config import SCRATCH
 from spaces.records import Config
-from spaces.trials import DEFAULT_METHOD
+from spaces.trials import DEFAULT_METHOD, makes_more, takes_models
 
 DRAWS = 4000
 SURE = 0.95
@@ -114,16 +114,24 @@ class Judgement:
 
 
 def judge(
-    evidence: Evidence, target: str, sources: Sequence[str], seed: int = 0, level: str | None = None
+    evidence: Evidence,
+    target: str,
+    sources: Sequence[str],
+    seed: int = 0,
+    level: str | None = None,
+    *,
+    domains: Mapping[str, Sequence[str]] | None = None,
+    with_shots: bool = False,
 ) -> Judgement:
     """Predict every arm of `sources`, and scratch, on a target of which the evidence may know nothing but the ranking.
 
-    `level` is what is asked for, by default the target with all of its images. The evidence has one trial at least, of
-    whatever target.
+    `level` is what is asked for, by default the target with all of its images. `sources` are source models, `domains`
+    by method those whose images it may take; methods that make more of a few images of each class are among the arms if it
+    is `with_shots`. The evidence has one trial at least, of whatever target.
     """
     assert evidence.tried, "without any trial there are no learning rates to choose from"
     level = level or target
-    arms = [SCRATCH_ARM, *(Arm(method, source, parts) for source in sources for method, parts in _ways_tried(evidence))]
+    arms = [SCRATCH_ARM, *_arms(evidence, sources, domains or {}, with_shots)]
     options = {arm: _rates_tried(evidence, arm) for arm in arms}
     asked = [case_of(evidence, target, level, arm, rates) for arm in arms for rates in options[arm]]
     tried = [
@@ -157,10 +165,18 @@ def _worst(evidence: Evidence) -> float:
     )
 
 
-def _ways_tried(evidence: Evidence) -> list[tuple[str, str]]:
-    """Methods, each with the networks that it transferred, in which sources were used; fine-tuning's first."""
+def _arms(
+    evidence: Evidence, sources: Sequence[str], domains: Mapping[str, Sequence[str]], with_shots: bool
+) -> Iterator[Arm]:
+    """Every way that was tried, fine-tuning's first, of each source that it can take."""
     tried = {(one.arm.method, one.arm.parts) for one in evidence.tried if one.source is not None}
-    return sorted(tried, key=lambda way: (way[0] != DEFAULT_METHOD, way)) or [(DEFAULT_METHOD, DEFAULT_PARTS)]
+    ways = sorted(tried, key=lambda way: (way[0] != DEFAULT_METHOD, way)) or [(DEFAULT_METHOD, DEFAULT_PARTS)]
+    of_models = [way for way in ways if takes_models(way[0])]
+    yield from (Arm(method, source, parts) for source in sources for method, parts in of_models)
+    fitting = [way for way in ways if with_shots or not makes_more(way[0])]
+    yield from (Arm(method, source, parts) for method, parts in fitting for source in domains.get(method, ()))
+    of_none = {one.arm for one in evidence.tried if one.source is None} - {SCRATCH_ARM}
+    yield from sorted(arm for arm in of_none if with_shots or not makes_more(arm.method))
 
 
 def _best_rates(drawn: Posterior, arms: list[Arm], options: Mapping[Arm, list[Rates | None]], known: bool) -> Judgement:
@@ -182,7 +198,7 @@ def _rates_tried(evidence: Evidence, arm: Arm) -> list[Rates | None]:
     Where there are none of the kind, those of all trials of the method; never such as were not tried.
     """
     of_method = [one for one in evidence.tried if one.arm.method == arm.method] or evidence.tried
-    kind = [one for one in of_method if (one.source is None) == (arm.source is None)] or of_method
+    kind = [one for one in of_method if (one.arm == SCRATCH_ARM) == (arm == SCRATCH_ARM)] or of_method
     levels: dict[str, list[float]] = defaultdict(list)
     for one in kind:
         levels[one.level].append(one.score)
@@ -234,8 +250,12 @@ def expected(judged: Judgement, seed: int = 0) -> tuple[Interval | None, Interva
 def unvaried(evidence: Evidence) -> tuple[str, ...]:
     """Of what a search varies beside the source, that which all trials have alike."""
     tuned = [one for one in evidence.tried if one.rates]
-    parts = {one.arm.parts for one in tuned if one.source is not None}
-    alike = {"learning rates": len({one.rates for one in tuned}) < 2, "the networks transferred": len(parts) < 2}
+    gans = [one for one in tuned if one.arm.method == DEFAULT_METHOD]
+    parts = {one.arm.parts for one in gans if one.arm != SCRATCH_ARM}
+    alike = {
+        "learning rates": len({one.rates for one in tuned}) < 2,
+        "the networks transferred": bool(gans) and len(parts) < 2,
+    }
     return tuple(name for name, same in alike.items() if same)
 
 
@@ -266,7 +286,8 @@ def _interval(draws: Floats) -> Interval:
 def pattern(evidence: Evidence, target: str, arm: Arm, level: str | None = None) -> Tried:
     """The trial whose other settings a training of the arm takes: the best of the arm here, else elsewhere, else any."""
 
-    def distance(one: Tried) -> tuple[bool, bool, bool, float]:
-        return one.arm != arm, one.level != (level or target), one.target != target, one.score
+    def distance(one: Tried) -> tuple[bool, bool, bool, bool, float]:
+        other_method = one.arm.method != arm.method
+        return one.arm != arm, other_method, one.level != (level or target), one.target != target, one.score
 
     return min(evidence.tried, key=distance)

@@ -84,7 +84,7 @@ def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
         sources = sorted(({row["source"] for row in rows} | set(distances)) - {SCRATCH})
         names = known.get("names") or {}
         if home is not None and not names:
-            names = present_names(home, target, sources, known.get("digests", {}))
+            names = present_names(home, target, sources, (), known.get("digests", {}))
         complete = {name: names.get(name, name) for name in (target, *sources)}
         metrics = rows[0]["protocol/metrics"].split(",")
         usable = {source: value for source, value in distances.items() if value}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.records.results import load
-from search.records.study import StudyPaths, open_study
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.errors import UserError
 from trainables.images.domains import read_facts
 from trainables.sources.likeness import Part
@@ -31,6 +31,8 @@ class Told:
     """Sources and every part of their likeness to the target, before training; empty where the study has none."""
     ranks: Mapping[str, float]
     """Sources and their combined rank; empty where the study has none."""
+    resolution: int | None = None
+    """Of the target, in pixels: what trials without GANs compare by with those of GANs; None where nobody knows it any more."""
 
 
 def told_of(home: Home, name: str) -> tuple[Told, Mapping[str, str]]:
@@ -39,8 +41,16 @@ def told_of(home: Home, name: str) -> tuple[Told, Mapping[str, str]]:
     whole = spec.train_images if spec.base.data.target_images is None else None
     rows = load(paths.evaluations).to_pylist()
     metrics = spec.base.protocol.metrics
-    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, *_ranked(paths))
-    return told, present_names(home, spec.target, spec.sources, spec.digests)
+    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, *_ranked(paths), _resolution(home, spec))
+    return told, present_names(home, spec.target, spec.sources, spec.domains, spec.digests)
+
+
+def _resolution(home: Home, spec: StudySpec) -> int | None:
+    try:
+        facts = read_facts(home.domain(spec.target))
+    except UserError:
+        return None
+    return facts.resolution if spec.digests.get(f"domain:{spec.target}") in (None, facts.digest) else None
 
 
 Ranked = tuple[dict[str, Mapping[str, Part]], dict[str, float]]
@@ -63,13 +73,17 @@ def ranked(rows: Sequence[Mapping[str, Any]]) -> Ranked:
     return parts, {row["source"]: float(row["rank"]) for row in rows if row.get("rank") is not None}
 
 
-def present_names(home: Home, target: str, sources: Iterable[str], digests: Mapping[str, str]) -> dict[str, str]:
-    """A study's target and sources by the names under which they are what the home has now.
+def present_names(
+    home: Home, target: str, sources: Iterable[str], domains: Iterable[str], digests: Mapping[str, str]
+) -> dict[str, str]:
+    """A study's target, sources and source domains by the names under which they are what the home has now.
 
-    One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one.
+    One that was replaced since is another: it keeps its name with its digest, and no trial of it counts for the new one. A
+    name that is both a source model's and a domain's is looked up as the model's, which was made of the domain.
     """
     names = {}
-    for kind, name in (("domain", target), *(("source", source) for source in sources)):
+    of_domains, of_models = (("domain", name) for name in domains), (("source", name) for name in sources)
+    for kind, name in (("domain", target), *of_domains, *of_models):
         then = digests.get(f"{kind}:{name}")
         names[name] = name if then in (None, _present_digest(home, kind, name)) else f"{name}@{then[:8]}"
     return names

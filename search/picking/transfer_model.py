@@ -15,6 +15,8 @@ That is fine-tuning. A trial of another method m has a bracket of its own, and r
 
     M_m + k_m z_ts + a_mt + u_mts
 
+without the terms of s where the method takes no source.
+
 Every coefficient is normal a priori, with mean 0 but for k:
 
     B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
@@ -37,8 +39,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from threadpoolctl import threadpool_limits
 
-from search.picking.arms import Arm
+from search.picking.arms import SCRATCH_ARM, Arm
 from spaces.trials import DEFAULT_METHOD
 
 _LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
@@ -141,19 +145,30 @@ class Model:
 
     def after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
         """What these further cases, of a study that the model knows nothing of, make likely beside those known."""
+        with threadpool_limits(
+            1, user_api="blas"
+        ):  # small matrices: threads would wait for each other, more than compute
+            return self._after(more, log_scores, draws, seed)
+
+    def _after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
         sums = self._sums
         if more:
             told = self._sums_of(more, log_scores)
             sums = {noise: sums[noise].beside(told[noise]) for noise in sums}
         grid = self._scales
-        fits = [_Fit.of(sums[sigma, rho], self._design, tau, upsilon) for sigma, rho, tau, upsilon in map(tuple, grid)]
+
+        def fit(scales: Floats) -> _Fit:
+            sigma, rho, tau, upsilon = scales
+            return _Fit.of(sums[sigma, rho], self._design, tau, upsilon)
+
         widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
         prior = np.log(grid).sum(1) - (grid**2 / (2 * widths**2)).sum(1)
-        log_weights = np.array([fit.log_evidence for fit in fits]) + prior
+        log_weights = np.array([fit(scales).log_evidence for scales in grid]) + prior
         weights = np.exp(log_weights - log_weights.max())
         rng = np.random.default_rng(seed)
         counts = rng.multinomial(draws, weights / weights.sum())
-        drawn = tuple(fit.draw(int(n), rng) for n, fit in zip(counts, fits, strict=True) if n)
+        # fits are made again rather than kept: thousands of matrices, of which draws are of some dozens
+        drawn = tuple(fit(scales).draw(int(n), rng) for n, scales in zip(counts, grid, strict=True) if n)
         sigma, rho = (np.repeat(grid[:, column], counts) for column in (0, 1))
         return Belief(sigma, rho, self._design, drawn, self._centre)
 
@@ -190,25 +205,27 @@ class _Sums(NamedTuple):
 class _Fit:
     """The normal posterior of the coefficients for one sigma, rho, tau and upsilon."""
 
-    mean: Floats
+    prior_mean: Floats
     factor: Floats
     """Lower Cholesky factor of the posterior's precision."""
+    half: Floats
+    """By which the posterior's mean is apart from the prior's, times the factor's transpose."""
     log_evidence: float
 
     @classmethod
     def of(cls, data: _Sums, design: "_Design", tau: float, upsilon: float) -> "_Fit":
         sd = design.prior_sd(tau, upsilon)
         factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx).astype(np.float64)
-        half = np.linalg.solve(factor, data.xr)
+        half = solve_triangular(factor, data.xr, lower=True, check_finite=False)
         log_evidence = (
             -0.5 * data.log_det - np.log(sd).sum() - np.log(np.diag(factor)).sum() - 0.5 * (data.rr - half @ half)
         )
-        return cls(design.prior_mean + np.linalg.solve(factor.T, half), factor, float(log_evidence))
+        return cls(design.prior_mean, factor, half, float(log_evidence))
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """(coefficients, n)"""
-        noise = np.linalg.solve(self.factor.T, rng.standard_normal((len(self.mean), n)))
-        drawn: Floats = self.mean[:, None] + noise
+        apart = self.half[:, None] + rng.standard_normal((len(self.half), n))
+        drawn: Floats = self.prior_mean[:, None] + solve_triangular(self.factor, apart, lower=True, trans="T")
         return drawn
 
 
@@ -268,12 +285,15 @@ def _terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
     """The coefficients that a case has."""
     terms: _Terms = [(("level", case.level), 1.0), *_rate_terms(case, rates)]
     method, s, p = case.arm
-    if s is None:
+    if case.arm == SCRATCH_ARM:
         return terms
     t = case.target
     if method != DEFAULT_METHOD:
-        terms += [(("method", method), 1.0), (("method slope", method), case.nearness)]
-        return [*terms, (("differs by source", method, t), 1.0), (("differs by source", method, t, s), 1.0)]
+        terms += [(("method", method), 1.0), (("differs by source", method, t), 1.0)]
+        if s is None:
+            return terms
+        return [*terms, (("method slope", method), case.nearness), (("differs by source", method, t, s), 1.0)]
+    assert s is not None, "fine-tuning of no source is scratch"
     terms += [(("transfer",), 1.0), (("parts", p), 1.0), (("source", s), 1.0), (("slope",), case.nearness)]
     terms += [(("differs by source", t), 1.0), (("differs by source", t, s), 1.0)]
     return [*terms, (("differs by parts", t, p), 1.0), (("differs by parts", t, s, p), 1.0)]

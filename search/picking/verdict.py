@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from search.picking.arms import Arm, Rates, as_it_is
+from search.picking.arms import SCRATCH_ARM, Arm, Rates, as_it_is
 from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
@@ -32,11 +32,12 @@ def verdict(
         yield f"what {metric} that comes to is not known: no trial on as many images of target {target!r} was measured so"
     yield _against_scratch(arm, to_scratch, rivals)
     yield _against_as_it_is(arm, target, rivals)
-    if arm.source is not None:
-        yield from _against("source", _best_of_each_source(arm.source, rivals))
-        same = [rival for rival in rivals if rival.source == arm.source]
+    if arm != SCRATCH_ARM:
+        yield from _against("source", _best_of_each_source(arm, rivals))
+        same = [rival for rival in rivals if rival.source == (arm.source or SCRATCH) and rival.arm != SCRATCH_ARM]
+        of_none = [rival for rival in rivals if arm.source and rival.source == SCRATCH and rival.arm != SCRATCH_ARM]
         yield from _against("choice of networks", [rival for rival in same if rival.method == arm.method])
-        yield from _against("method", [rival for rival in same if rival.method != arm.method])
+        yield from _against("method", [rival for rival in (*same, *of_none) if rival.method != arm.method])
     yield from _rests_on(evidence, target)
     yield _of_search(gain)
 
@@ -67,29 +68,30 @@ def _ranged(interval: Interval) -> str:
 
 
 def _against_scratch(arm: Arm, to_scratch: Interval, rivals: Sequence[Rival]) -> str:
-    if arm.source is None:
+    if arm == SCRATCH_ARM:
         if not rivals:
             return "no source model of this network is on the shelf to compare scratch with"
         best = rivals[0]
         short = "" if best.separated else f", short of the {SURE} that would separate them"
         return (
-            f"the evidence favours scratch: it beats the best source, {best.arm}, with probability "
-            f"{best.worse_with_probability:.2f}{short}"
+            f"the evidence favours scratch: it beats the best {'source' if best.arm.source else 'rival'}, {best.arm}, with "
+            f"probability {best.worse_with_probability:.2f}{short}"
         )
-    scratch = next(rival for rival in rivals if rival.source == SCRATCH)
+    what = "transfer" if arm.source else str(arm)
+    scratch = next(rival for rival in rivals if rival.arm == SCRATCH_ARM)
     odds, ratio = (
         f"with probability {scratch.worse_with_probability:.2f}",
         f"its score is {_ranged(to_scratch)} of scratch's",
     )
     if scratch.separated:
-        return f"transfer beats scratch {odds}: {ratio}"
-    return f"the evidence does not separate transfer from scratch: it is the better one {odds}; {ratio}"
+        return f"{what} beats scratch {odds}: {ratio}"
+    return f"the evidence does not separate {what} from scratch: it is the better one {odds}; {ratio}"
 
 
 def over_the_source(arm: Arm, rivals: Sequence[Rival]) -> Interval | None:
     """The score of a pick over that of the best source as it is; None where it is one, or where none was scored untrained."""
     untrained = _untrained(rivals)
-    if untrained is None or _is_untrained(arm):
+    if untrained is None or not arm.is_trained:
         return None
     ratio = untrained.ratio
     return Interval(expected=1 / ratio.expected, low=1 / ratio.high, high=1 / ratio.low)
@@ -106,8 +108,8 @@ def _untrained(rivals: Sequence[Rival]) -> Rival | None:
 
 def _against_as_it_is(arm: Arm, target: str, rivals: Sequence[Rival]) -> str:
     """Whether training gains anything over the source as it is."""
-    if _is_untrained(arm):
-        best = next(rival for rival in rivals if not _is_untrained(rival.arm))
+    if not arm.is_trained:
+        best = next(rival for rival in rivals if rival.arm.is_trained)
         return (
             f"no training is known to gain over it: the likeliest, {best.arm}, is better with probability "
             f"{1 - best.worse_with_probability:.2f}"
@@ -124,11 +126,11 @@ def _against_as_it_is(arm: Arm, target: str, rivals: Sequence[Rival]) -> str:
     return f"the evidence does not tell whether training gains over the source as it is: {said}"
 
 
-def _best_of_each_source(picked: str, rivals: Sequence[Rival]) -> list[Rival]:
-    """Of every other source, with the parts that suit it best."""
+def _best_of_each_source(picked: Arm, rivals: Sequence[Rival]) -> list[Rival]:
+    """Of every other source, with what suits it best."""
     found: dict[str, Rival] = {}
     for rival in rivals:  # the likeliest first
-        if rival.source not in (picked, SCRATCH):
+        if rival.source not in (picked.source, SCRATCH):
             found.setdefault(rival.source, rival)
     return list(found.values())
 
@@ -143,13 +145,15 @@ def _against(kind: str, rivals: Sequence[Rival]) -> Iterator[str]:
 
 
 def _odds(rivals: Sequence[Rival]) -> str:
-    named = (f"{_within(rival.arm)} probability {rival.worse_with_probability:.2f})" for rival in rivals)
+    named = (f"{_within(rival.arm)}probability {rival.worse_with_probability:.2f})" for rival in rivals)
     return ", ".join(named)
 
 
 def _within(arm: Arm) -> str:
-    """ "dogs (both;" or "scratch (none;": an arm, with its bracket left open for a word more."""
-    return f"{arm.source or SCRATCH} ({arm.way};"
+    """ "dogs (both;", "mixture (" or "scratch (none;": an arm, with its bracket left open for a word more."""
+    if arm.source is None and arm != SCRATCH_ARM:
+        return f"{arm} ("
+    return f"{arm.source or SCRATCH} ({arm.way}; "
 
 
 def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:

@@ -16,9 +16,8 @@ from search.picking.arms import Arm
 from search.records.journal import is_score
 from search.records.results import score_of
 from search.records.study import StudySpec, rung_images
-from spaces.config import SCRATCH, TrialConfig
+from spaces.config import TrialConfig
 from spaces.protocol import GOALS
-from spaces.trials import makes_more
 
 _SHOWN = 12
 """How many trials, the latest ones, the table on a terminal has room for."""
@@ -63,9 +62,7 @@ class View:
 
     def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
         """Show that a trial was handed to Tune; `rows` are its evaluations of an earlier run."""
-        what = str(Arm(config.method, None if config.source == SCRATCH else config.source, config.parts))
-        if config.source == SCRATCH and makes_more(config.method):
-            what = config.method  # a baseline that takes nothing from elsewhere and trains nothing
+        what = str(Arm.of(config))
         self._trials[number] = {"what": what, "status": "running", "images": 0, "values": {}}
         for row in rows:
             if self._compare(number, what, row):
