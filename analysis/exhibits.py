@@ -89,7 +89,7 @@ def prepare(study: StudyData) -> Iterator[str]:
     trial, source, protocol = int(best["trial"]), str(best["source"]), study.spec.base.protocol
     is_source = best[WAY] == AS_IS  # whose own samples are the source's
     start, translates = start_grid(study, trial), study.translates(trial)
-    has_start = source != SCRATCH and not is_source and not study.makes_more(trial)
+    has_start = source != SCRATCH and not is_source and study.has_start(trial)
     if has_start and not start.is_file():
         from trainables.sources.pictures import write_source_grid
         from trainables.using.drawing import write_inputs_grid

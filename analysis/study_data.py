@@ -23,7 +23,7 @@ from search.records.results import config_of, load
 from search.records.study import StudyPaths, StudySpec, closed
 from spaces.config import TrialConfig
 from spaces.protocol import Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more, translates
+from spaces.trials import CONFIGS, DEFAULT_METHOD, takes_models, translates
 from trainables.storage.home import Home
 
 MOST_ROWS = 500
@@ -153,10 +153,10 @@ class StudyData:
         method = self.row(trial)["method"]
         return method in CONFIGS and translates(method)
 
-    def makes_more(self, trial: int) -> bool:
-        """Whether a trial makes more of a few images of each class."""
+    def has_start(self, trial: int) -> bool:
+        """Whether there is something that a trial's samples began as: images that it translates, or a source model's samples."""
         method = self.row(trial)["method"]
-        return method in CONFIGS and makes_more(method)
+        return method not in CONFIGS or translates(method) or takes_models(method)
 
     def row(self, trial: int) -> "pd.Series[Any]":
         """A trial's last evaluation."""

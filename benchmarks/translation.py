@@ -65,6 +65,8 @@ METHODS: Mapping[str, Mapping[str, object]] = {
     },
     "unit": {"method": "unit"},
     "domain_confusion": {"method": "domain_confusion"},
+    "xgan": {"method": "xgan"},
+    "dtn": {"method": "dtn"},
     "stargan": {"method": "stargan", "beside": BESIDE},
     "combogan": {"method": "combogan", "beside": BESIDE},
 }

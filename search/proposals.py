@@ -16,7 +16,7 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError, lookup
 from spaces.methods.finetune import FinetuneConfig
 from spaces.suggest import COMMON_TO_ALL, SPACES, Space
-from spaces.trials import CONFIGS, makes_more, parse_trial, takes_source
+from spaces.trials import CONFIGS, parse_trial, takes_source
 from spaces.trials import takes_domains as takes_domains_of
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
@@ -157,8 +157,8 @@ def overlaid(
 def _base_values(base: TrialConfig, parameters: Mapping[str, Any], without_critic: Collection[str]) -> dict[str, Any]:
     """The base config as nested values, as far as the suggested method has them.
 
-    A source that is suggested brings the default way of transfer along; and half of the images are mirrored by few-shot
-    methods where fine-tuning would do so.
+    A source that is suggested brings the default way of transfer along; and half of the images are mirrored by methods that
+    take domains where fine-tuning would do so.
     """
     values, source = base.model_dump(), parameters.get("source", SCRATCH)
     if source in without_critic and "transfer" in values:
@@ -168,7 +168,7 @@ def _base_values(base: TrialConfig, parameters: Mapping[str, Any], without_criti
     method = parameters.get("method", base.method)
     fields = CONFIGS[method].model_fields if method in CONFIGS else {}
     found = {name: value for name, value in values.items() if name in fields} | {"method": method}
-    if takes_domains_of(method) and makes_more(method) and base.method != method:
+    if "training" in fields and takes_domains_of(method) and base.method != method:
         found["training"] = {"flip": bool(values.get("augment", {}).get("flip"))}
     return found
 

@@ -121,13 +121,16 @@ def projected_critic(trial: optuna.Trial, *, sources: Sequence[str], train_image
 def translation(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
     """Target images made from source images: of which domain, by which method, how fast, and how much of them is kept."""
     trial.suggest_categorical("source", list(domains))
-    method = trial.suggest_categorical("method", ["cyclegan", "direct", "untranslated"])
+    method = trial.suggest_categorical("method", ["cyclegan", "unit", "direct", "untranslated"])
     if method == "untranslated":
         return
     trial.suggest_float("training/lr", 5e-5, 1e-3, log=True)
-    if method == "cyclegan":
+    if method in ("cyclegan", "unit"):
         trial.suggest_float("weights/cycle", 1.0, 30.0, log=True)
+    if method == "cyclegan":
         trial.suggest_categorical("weights/identity", [0.0, 0.1, 0.5, 1.0])
+    elif method == "unit":
+        trial.suggest_float("weights/code", 1e-3, 0.1, log=True)
 
 
 def fewshot(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, domains: Sequence[str]) -> None:
@@ -324,9 +327,10 @@ SPACES: Mapping[str, Space] = {
         [
             {"method": "untranslated"},
             {"method": "cyclegan", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/identity": 0.5},
+            {"method": "unit", "training/lr": 2e-4, "weights/cycle": 10.0, "weights/code": 0.01},
             {"method": "direct", "training/lr": 2e-4},
         ],
-        methods=("cyclegan", "direct", "untranslated"),
+        methods=("cyclegan", "unit", "direct", "untranslated"),
     ),
     "fewshot": Space(
         fewshot,

@@ -10,11 +10,13 @@ from spaces.errors import UserError, lookup
 from spaces.methods.as_is import AsIsConfig
 from spaces.methods.augmented import AugmentedConfig
 from spaces.methods.cdc import CdcConfig
+from spaces.methods.cogan import CoganConfig
 from spaces.methods.combogan import ComboGanConfig
 from spaces.methods.cyclegan import CycleGanConfig
 from spaces.methods.dagan import DaganConfig
 from spaces.methods.direct import DirectConfig
 from spaces.methods.domain_confusion import DomainConfusionConfig
+from spaces.methods.dtn import DtnConfig
 from spaces.methods.f2gan import F2GanConfig
 from spaces.methods.feature_consistency import FeatureConsistencyConfig
 from spaces.methods.fewshot import FewshotConfig, LearnedFewshotConfig, UntrainedFewshotConfig
@@ -28,9 +30,10 @@ from spaces.methods.minegan import MineganConfig
 from spaces.methods.mixture import MixtureConfig
 from spaces.methods.projected import ProjectedConfig
 from spaces.methods.stargan import StarGanConfig
-from spaces.methods.translation import TranslationConfig
+from spaces.methods.translation import DomainConfig, TranslationConfig
 from spaces.methods.unit import UnitConfig
 from spaces.methods.untranslated import UntranslatedConfig
+from spaces.methods.xgan import XganConfig
 from spaces.plain_json import parse_json
 
 DEFAULT_METHOD = "finetune"
@@ -48,6 +51,9 @@ CONFIGS: Mapping[str, type[TrialConfig]] = {
     "feature_consistency": FeatureConsistencyConfig,
     "unit": UnitConfig,
     "domain_confusion": DomainConfusionConfig,
+    "xgan": XganConfig,
+    "dtn": DtnConfig,
+    "cogan": CoganConfig,
     "stargan": StarGanConfig,
     "combogan": ComboGanConfig,
     "untranslated": UntranslatedConfig,
@@ -108,12 +114,12 @@ def trains(method: str) -> bool:
 
 def takes_models(method: str) -> bool:
     """Whether trials of that method can start from a source model."""
-    return not issubclass(lookup(CONFIGS, "method", method), TranslationConfig | FewshotConfig)
+    return not issubclass(lookup(CONFIGS, "method", method), DomainConfig | FewshotConfig)
 
 
 def takes_domains(method: str) -> bool:
-    """Whether trials of that method take the images of source domains, to translate or to learn from their classes."""
-    return issubclass(lookup(CONFIGS, "method", method), TranslationConfig | LearnedFewshotConfig)
+    """Whether trials of that method take the images of source domains, to translate or train on, or learn from their classes."""
+    return issubclass(lookup(CONFIGS, "method", method), DomainConfig | LearnedFewshotConfig)
 
 
 def takes_source(method: str) -> bool:

@@ -82,7 +82,7 @@ def _source(study: StudyData, row: dict[str, object]) -> tuple[list[Image], list
     """What the trial's samples are translations of, or what its source model made of the same z before it was trained on the
     target; and a note where that isn't known."""
     name, trial = str(row["source"]), int(str(row["trial"]))
-    if name == SCRATCH or study.makes_more(trial):
+    if name == SCRATCH or not study.has_start(trial):
         return [], []
     path, translates = start_grid(study, trial), study.translates(trial)
     if not path.is_file():

@@ -120,7 +120,7 @@ def provenance(home: Home, paths: StudyPaths, spec: StudySpec, trial: int) -> Pr
 def _sources(home: Home, spec: StudySpec, config: TrialConfig) -> Iterator[SourceFacts]:
     if config.source == SCRATCH:
         return
-    if translates(config.method):
+    if config.domains:
         for name in config.domains:
             yield _domain_facts(home, spec, name)
     else:

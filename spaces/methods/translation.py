@@ -1,4 +1,4 @@
-"""What the settings of all translation methods have in common: target images are made from the images of a source domain."""
+"""What the settings of methods that take a source domain's images have in common, and of those that translate them."""
 
 from typing import Self
 
@@ -9,7 +9,7 @@ from spaces.networks import Translator
 from spaces.records import Config, Name
 
 
-class TranslationConfig(TrialConfig):
+class DomainConfig(TrialConfig):
     """A trial whose `source` is a domain of the home: its images are used, and no source model."""
 
     @property
@@ -20,11 +20,15 @@ class TranslationConfig(TrialConfig):
     def _needs_a_domain(self) -> Self:
         if self.source == SCRATCH:
             raise ValueError(
-                f"method {self.method!r} translates the images of a domain, and source 'scratch' is none; name one"
+                f"method {self.method!r} takes the images of a domain, and source 'scratch' is none; name one"
             )
         if self.source == self.target:
-            raise ValueError(f"method {self.method!r} has nothing to translate: source and target are {self.target!r}")
+            raise ValueError(f"method {self.method!r} takes two domains: source and target are both {self.target!r}")
         return self
+
+
+class TranslationConfig(DomainConfig):
+    """One that makes target images of that domain's."""
 
 
 class SeveralDomainsConfig(TranslationConfig):

@@ -21,14 +21,17 @@ from trainables.methods.finetuning.kernel_modulation import KERNEL_MODULATION
 from trainables.methods.finetuning.minegan import MINEGAN
 from trainables.methods.finetuning.projected import PROJECTED
 from trainables.methods.method import Method, Sampler
+from trainables.methods.translation.cogan import COGAN
 from trainables.methods.translation.combogan import COMBOGAN
 from trainables.methods.translation.cyclegan import CYCLEGAN
 from trainables.methods.translation.direct import DIRECT
 from trainables.methods.translation.domain_confusion import DOMAIN_CONFUSION
+from trainables.methods.translation.dtn import DTN
 from trainables.methods.translation.feature_consistency import FEATURE_CONSISTENCY
 from trainables.methods.translation.stargan import STARGAN
 from trainables.methods.translation.unit import UNIT
 from trainables.methods.translation.untranslated import UNTRANSLATED
+from trainables.methods.translation.xgan import XGAN
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler
 
@@ -80,6 +83,9 @@ METHODS: Mapping[str, Method] = {
     "feature_consistency": FEATURE_CONSISTENCY,
     "unit": UNIT,
     "domain_confusion": DOMAIN_CONFUSION,
+    "xgan": XGAN,
+    "dtn": DTN,
+    "cogan": COGAN,
     "stargan": STARGAN,
     "combogan": COMBOGAN,
     "untranslated": UNTRANSLATED,

@@ -8,6 +8,7 @@ from search.proposals import load_space, probe
 from search.records.study import StudyPaths, StudySpec
 from search.running.live import View
 from spaces.config import Budget
+from spaces.trials import parse_trial
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 
@@ -68,7 +69,8 @@ def test_no_cell_loses_a_letter_on_a_narrow_terminal(new_study: New, width: int)
         update={"base": spec.base.model_copy(update={"budget": Budget(images=160_000, eval_every_images=40_000)})}
     )
     view = View(spec, {}, Console(file=io.StringIO()))
-    view.started(0, spec.base.model_copy(update={"source": name}))
+    values = spec.base.model_dump() | {"source": name, "transfer": {"parts": "both"}}
+    view.started(0, parse_trial(values, "test"))
     view.evaluated(0, {"images_seen": 160_000, "fd": 1234.5})
     view.lost(0, 1, 3, "why")
     screen = io.StringIO()

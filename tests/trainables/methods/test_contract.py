@@ -17,6 +17,7 @@ from analysis.using.model_exports import copy_model
 from search.records.results import LOSSES, load, read_rows, write_trial
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.methods.cogan import CoganConfig, CoganTraining
 from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig
 from spaces.trials import CONFIGS, own_settings, parse_trial
 from trainables.images.domains import open_domain, write_domain
@@ -180,6 +181,25 @@ CASES: Mapping[str, Case] = {
     "unit, nothing shared": Case({"method": "unit", **SHARED, "shared_blocks": 0}, moves=ONE_WAY | sides_of("source")),
     "domain_confusion": Case(
         {"method": "domain_confusion", **SHARED}, moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"}
+    ),
+    "xgan": Case(  # a higher rate than this blows rounding up, as signs of small differences flip
+        {"method": "xgan", **SHARED, "training": {"batch": 4, "pool": 6, "lr": 5e-5}},
+        moves=ONE_WAY | sides_of("source") | {"discriminator_of_codes"},
+    ),
+    "dtn": Case(
+        {"method": "dtn", **SHARED, "training": {"batch": 4}},
+        moves=frozenset({"translator", "average", "adam_f", "iterations"}),  # the encoder learns first
+    ),
+    "cogan": Case(  # at ten times the rate, the default, rounding grows faster than two workers may differ
+        {
+            "method": "cogan",
+            "source": "rings",
+            "width": 2,
+            "z_dim": 8,
+            "training": {"batch": 4, "n_critic": 2, "lr": 1e-4},
+        },
+        moves=frozenset({"average", "adam_g", "adam_d", "iterations"})
+        | {f"{owner}_of_{side}" for owner in ("generator", "critic") for side in ("target", "source")},
     ),
     "stargan": Case(
         {
@@ -495,7 +515,7 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-LINEAR = ("dagan", "joint", "matchinggan", "f2gan")
+LINEAR = ("dagan", "joint", "matchinggan", "f2gan", "cogan")
 """Methods whose critic's loss is linear in its logits, by hinge as long as they are small."""
 
 
@@ -503,7 +523,8 @@ def offset_drift(case: str) -> float:
     """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
     config = config_of(case)
     if config.method in LINEAR:
-        assert isinstance(config, LearnedFewshotConfig) and isinstance(config.training, BatchLearning)
+        assert isinstance(config, LearnedFewshotConfig | CoganConfig)
+        assert isinstance(config.training, BatchLearning | CoganTraining)
         return 1e-6 + 2 * config.training.lr * config.budget.images / config.training.batch
     rates = config.rates if getattr(getattr(config, "loss", None), "name", "") == "wgan_gp" else None
     return 1e-6 + 2 * (rates[1] if rates else 0)

@@ -24,7 +24,7 @@ from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.pool import ImagePool
-from trainables.training.state import Stateful
+from trainables.training.state import Stateful, in_memory_of_their_own
 
 BACK = 2**31
 """Between the seeds of the translator there and of the one back."""
@@ -180,12 +180,5 @@ class TranslationLearner(Stateful):
         return {"adam_g": self.adam_g, "adam_d": self.adam_d}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Every tensor that a resumed run needs, by name; the pools are among them.
-
-        What two networks share is there under either's name, in memory of its own: a file takes nothing else.
-        """
-        state, places = super().state_dict(), set[int]()
-        for name, tensor in state.items():
-            state[name] = tensor.clone() if tensor.data_ptr() in places else tensor
-            places.add(tensor.data_ptr())
-        return state
+        """Every tensor that a resumed run needs, by name; the pools are among them, and what translators share under either's."""
+        return in_memory_of_their_own(super().state_dict())

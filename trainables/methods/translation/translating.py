@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from spaces.methods.stargan import StarTraining
-from spaces.methods.translation import Training, TranslationConfig
+from spaces.methods.translation import DomainConfig, Training
 from trainables.images.batches import Batch, batches
 from trainables.images.domains import Domain
 from trainables.images.pairs import Rows, without_pictures_of
@@ -25,7 +25,7 @@ NEEDS = Needs(domains=True)
 
 
 def unpaired_batches(
-    config: TranslationConfig, given: Given, first: int, device: torch.device, size: int | None = None
+    config: DomainConfig, given: Given, first: int, device: torch.device, size: int | None = None
 ) -> Iterator[Batch]:
     """Batches of the target's images, and as many of each source domain, each domain drawn independently of the others.
 
@@ -121,7 +121,7 @@ def least_squares(logits: Tensor, value: float) -> Tensor:
     return (logits - value).square().mean()
 
 
-def only_domain(config: TranslationConfig, given: Given) -> Domain:
-    """The one source domain of a method that translates from one."""
+def only_domain(config: DomainConfig, given: Given) -> Domain:
+    """The one source domain of a method that takes one."""
     assert len(given.domains) == 1, f"{config.domains=}, {len(given.domains)=}"
     return given.domains[0]

@@ -45,7 +45,7 @@ def filled(home: Home) -> Domain:
 
 @pytest.fixture
 def translation(outlines: Domain, filled: Domain) -> Callable[..., TrialConfig]:
-    """A config that trains in a second; keywords replace whole fields."""
+    """A config that trains in a second; keywords replace whole fields, and None leaves one out."""
 
     def config(**fields: Any) -> TrialConfig:
         values = {
@@ -58,6 +58,6 @@ def translation(outlines: Domain, filled: Domain) -> Callable[..., TrialConfig]:
             "protocol": {"metrics": ("fd",), "input_size": 32, "n_fake": 24},
             "budget": {"images": 32, "eval_every_images": 16},
         }
-        return parse_trial(values | fields, "test")
+        return parse_trial({name: value for name, value in (values | fields).items() if value is not None}, "test")
 
     return config

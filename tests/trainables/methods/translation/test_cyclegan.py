@@ -153,8 +153,8 @@ def test_flips_mirror_either_domain_and_none_is_the_default(translation: Make, h
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"source": "scratch"}, "translates the images of a domain, and source 'scratch' is none; name one"),
-        ({"source": "filled"}, "has nothing to translate: source and target are 'filled'"),
+        ({"source": "scratch"}, "takes the images of a domain, and source 'scratch' is none; name one"),
+        ({"source": "filled"}, "takes two domains: source and target are both 'filled'"),
     ],
 )
 def test_without_another_domain_there_is_nothing_to_translate(translation: Make, fields: dict, said: str) -> None:
