@@ -258,6 +258,7 @@ def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(hom
     assert found[0][0]["source"] == "seed-7"  # all else equal, the model expects transfer to help
 
 
+@pytest.mark.slow
 def test_more_trials_promise_less_the_more_there_were() -> None:
     sampler = new_sampler(None)
     few, many = (sampler.outlook(searched(count, lambda: new_sampler(None)).trials, 3) for count in (1, 20))
