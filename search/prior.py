@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from search.picking.arms import Arm, Rates
+from search.picking.bench import Bench, Network
 from search.picking.curves import Curve
-from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools
+from search.picking.evidence import PICKED_BY, Evidence, Pool, level_of, pools
 from search.picking.pick import case_of
 from search.picking.recorded import Names, shipped, table_of, told, write_table
 from search.picking.told import Told, ranked_of, told_of
@@ -160,7 +161,7 @@ def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
 def _fitting(spec: StudySpec, found: Sequence[Pool]) -> Pool | None:
     """The pool of the study's bench: the one with most trials where a fact of it is known from trials alone, as the resizer."""
     leaves = flat_config(spec.base)
-    network = Network.of(leaves)
+    network = Network.of_row(leaves, None)
     for pool in found:
         facts = pool.bench.facts
         said = {name: leaves[f"protocol/{name}"] for name in facts if f"protocol/{name}" in leaves}

@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 
 from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
+from search.picking.bench import Bench, Network
 from search.picking.curves import Curve
-from search.picking.evidence import Bench, Network, Pool
+from search.picking.evidence import Pool
 from search.prior import ENOUGH, Prior, hint, prior_of, write_prior
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
