@@ -10,7 +10,7 @@ all trials of the level share. d_i is the error of a score that was carried on t
 measured. z_ts is the log of the ranking's distance between s and t, less its mean over the target's sources; or, where
 all parts of their likeness are known, the log distance at which as much would be expected of s as these let expect. x_i
 are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones and for each choice of
-networks alone), standardised; w is left out where they never vary. Scores are positive and lower is better: Frechet
+networks alone), less their means; w is left out where they never vary. Scores are positive and lower is better: Frechet
 distances.
 
 That is fine-tuning. A trial of another method m has a bracket of its own, and rates only where the method has them:
@@ -23,7 +23,7 @@ Every coefficient is normal a priori, with mean 0 but for k:
 
     B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.1   a, u ~ tau   c, v ~ upsilon
     k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
-    w of a square ~ 0.1 +- 0.05 (rates are looked for around such that did well, so the ends of a range are the worse ones:
+    w of a square ~ 0.07 +- 0.035 (rates are looked for around such that did well, so the ends of a range are the worse ones:
     else they would promise most before any others than those have been tried)
 
 tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal
@@ -50,7 +50,7 @@ from search.picking.arms import SCRATCH_ARM, Arm
 from spaces.trials import DEFAULT_METHOD
 
 _LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.1
-_CURVATURE_MEAN, _CURVATURE = 0.1, 0.05
+_CURVATURE_MEAN, _CURVATURE = 0.07, 0.035
 SLOPE, _SLOPE_SPREAD = 0.25, 0.25
 _METHOD_SLOPE_MEAN, _METHOD_SLOPE = 0.5, 0.5
 _SCALE = 0.5
@@ -241,13 +241,13 @@ class _Design:
     columns: dict[tuple[str, ...], int]
     prior_mean: Floats
     rates: tuple[Floats, Floats]
-    """Mean and standard deviation of the log learning rates, (2,) each; a deviation of 0 leaves them out."""
+    """Mean of the log learning rates, and 1 where they vary, else 0, which leaves them out; (2,) each."""
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> "_Design":
         logs = np.log([case.rates for case in cases if case.rates] or [(1.0, 1.0)])
         spread = logs.std(0)
-        rates = (logs.mean(0), np.where(spread > 1e-9, spread, 0.0))
+        rates = (logs.mean(0), (spread > 1e-9).astype(np.float64))
         names = dict.fromkeys(name for case in cases for name, _ in _terms(case, rates))
         mean = [_PRIOR_MEAN.get(name[0], 0.0) for name in names]
         return cls({name: place for place, name in enumerate(names)}, np.array(mean), rates)
@@ -309,8 +309,8 @@ def _rate_terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
     """What the learning rates do: for all trials that have them, and beside that for transferred ones, and by networks."""
     if case.rates is None:
         return []
-    mean, spread = rates
-    g, d = ((np.log(case.rates) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
+    mean, varied = rates
+    g, d = (np.log(case.rates) - mean) * varied
     terms: _Terms = [(("rate", "g"), g), (("rate", "d"), d), (("rate", "gd"), g * d)]
     terms += [(("rate squared", "g"), g * g), (("rate squared", "d"), d * d)]
     if case.arm.source is not None:
