@@ -188,7 +188,7 @@ def test_a_metric_that_is_no_number_ends_the_trial_as_diverged(
     [
         ({"target": "nope"}, "dots"),
         ({"source": "nope"}, "unknown source model 'nope'"),
-        ({"method": "nope"}, "unknown method 'nope'; known: as_is, augmented, cdc, combogan"),
+        ({"method": "nope"}, "unknown method 'nope'; known: as_is, augmented"),
         ({"data": {"target_images": 41}}, "40"),
         ({"network": {"resolution": 64}}, "domain 'dots' has 32 pixels, the network 64"),
     ],
