@@ -99,7 +99,7 @@ def trained(home: Home, options: argparse.Namespace, method: str) -> ShotSampler
         "protocol": {"metrics": ("kd",), "n_fake": 64, "input_size": 32},
     }
     if learns:
-        values["training"] = {"lr": options.lr}
+        values |= {"training": {"lr": options.lr}, "width": options.width}
     place = f"{options.target}-{method}-{options.shots}"
     files = TrialFiles(options.folder / "trials" / place, options.folder / "samples" / place)
     for _ in run_trial(parse_trial(values, "benchmark"), home, files, CPU):
@@ -120,7 +120,7 @@ def measured(home: Home, options: argparse.Namespace, seed: int, method: str | N
     """The rows of a seed: of what takes no method, or of one method."""
     domain = open_domain(home, options.target)
     rows = domain.chosen(Data(shots=options.shots, seed=seed))
-    others = np.setdiff1d(np.arange(len(domain.labels)), rows)
+    others = np.random.default_rng(0).permutation(np.setdiff1d(np.arange(len(domain.labels)), rows))[: options.test]
     images, test = shots_of(_config(options, seed), domain), _sets(domain, others)
     n, real = options.per_class * len(images.labels), _sets(domain, rows)
     arms: list[tuple[str, Callable[[], Sets] | None, bool]]
@@ -180,6 +180,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="for models of methods; the same one goes on")
     parser.add_argument("--images", type=int, default=24_000, help="budget of a learned method")
     parser.add_argument("--lr", type=float, default=5e-4, help="of a learned method")
+    parser.add_argument("--width", type=int, default=16, help="of a learned method")
+    parser.add_argument("--test", type=int, help="of the target's other images, at most; by default all")
     parser.add_argument("--steps", type=int, default=1_000, help="of each classifier")
     parser.add_argument("--per-class", type=int, default=128, help="images made of each class")
     parser.add_argument("--output", type=Path, default=Path("docs/fewshot-classifier.csv"))

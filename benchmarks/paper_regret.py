@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Bench, Evidence, Network, Tried
+from search.picking.bench import Bench, Network
+from search.picking.evidence import Evidence, Tried
 from search.regret import leave_one_out
 from spaces.config import SCRATCH
 from spaces.presets import paper

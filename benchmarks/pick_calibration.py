@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.evidence import Bench, Evidence, Network, Tried
+from search.picking.bench import Bench, Network
+from search.picking.evidence import Evidence, Tried
 from search.picking.pick import expected, judge, rivals
 from spaces.presets import small
 

@@ -159,6 +159,12 @@ def predict(
     return predicted
 
 
+def expected(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str], weights: Weights) -> dict[str, float]:
+    """The log score that each source's likeness alone lets expect, less the mean over these sources."""
+    x = centred(np.array([scaled(parts, distances) for parts in found.values()])) / np.array(weights.spread)
+    return dict(zip(found, map(float, x @ np.array(weights.mean)), strict=True))
+
+
 def on_other_targets(weights: Weights, elsewhere: Sequence[Seen]) -> dict[str, Elsewhere]:
     """What each source that was tried on other targets did there, in the mean of what may be."""
     effects = _Effects.of(weights, elsewhere, ())

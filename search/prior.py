@@ -6,22 +6,31 @@ by, whatever the home has learnt since.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from search.picking.arms import Arm, Rates
+from search.picking.bench import Bench, Network
 from search.picking.curves import Curve
-from search.picking.evidence import PICKED_BY, Bench, Evidence, Network, Pool, level_of, pools
+from search.picking.evidence import PICKED_BY, Evidence, Pool, level_of, pools
 from search.picking.pick import case_of
 from search.picking.recorded import Names, shipped, table_of, told, write_table
-from search.picking.told import Told, told_of
-from search.picking.transfer_model import Case
+from search.picking.told import Told, ranked_of, told_of
+from search.picking.transfer_model import SLOPE, Case
+from search.prediction import expected
+from search.prediction import shipped as weights
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
+from spaces.trials import DEFAULT_METHOD
+from trainables.sources.likeness import Part
 from trainables.storage.home import Home, fetch
+
+Likeness = Mapping[str, Mapping[str, Part]]
+"""Sources, and every part of their likeness to a target."""
 
 ENOUGH = 8
 """Trials of its bench, from which on a search says that it could go by them."""
@@ -44,12 +53,21 @@ class Prior:
     seconds_by_method: Mapping[str, float]
 
     @classmethod
-    def of(cls, pool: Pool | None, target: str, level: str, images: int, ranking: Mapping[str, float]) -> "Prior":
-        """What a pool tells of a target with this ranking; None tells nothing."""
+    def of(
+        cls,
+        pool: Pool | None,
+        target: str,
+        level: str,
+        images: int,
+        ranking: Mapping[str, float],
+        likeness: Likeness = MappingProxyType({}),
+    ) -> "Prior":
+        """What a pool tells of a target whose sources are at these distances, and like it in these parts; None tells nothing."""
         evidence = pool.at(images) if pool else Evidence(_NO_BENCH, images)
         evidence.rankings = evidence.rankings | {target: {**evidence.rankings.get(target, {}), **ranking}}
+        evidence.likeness = evidence.likeness | {target: {**evidence.likeness.get(target, {}), **likeness}}
         cases = [
-            case_of(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
+            nearest_case(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
             for one in evidence.tried
         ]
         by_method: dict[str, list[float]] = {}
@@ -61,11 +79,29 @@ class Prior:
 
     def case(self, arm: Arm, rates: Rates | None) -> Case:
         """A trial of the study, as the model knows it."""
-        return case_of(self.evidence, self.target, self.level, arm, rates)
+        return nearest_case(self.evidence, self.target, self.level, arm, rates)
 
     def seconds(self, method: str) -> float:
         """What a trial of that method takes, by its like; one that nobody tried is taken for the dearest."""
         return self.seconds_by_method.get(method) or max(self.seconds_by_method.values(), default=1.0)
+
+
+def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
+    """What the model knows of a trial; what is fine-tuned is as near as all parts of its source's likeness let expect.
+
+    In units of the log distance, which is what nearness is where a target's sources were not all ranked, and for other methods:
+    the score of a source as it is, is the distance itself.
+    """
+    case = case_of(evidence, target, level, arm, rates)
+    found = evidence.likeness.get(target, {})
+    if (
+        arm.method != DEFAULT_METHOD
+        or arm.source not in found
+        or evidence.rankings.get(target, {}).keys() - found.keys()
+    ):
+        return case
+    names = ("fid", "kid") if evidence.bench.metric == "fid" else ("fd", "kd")
+    return case._replace(nearness=expected(found, names, weights())[arm.source] / SLOPE)
 
 
 _NO_BENCH = Bench("", (), Network(0, 0, 0))
@@ -76,7 +112,8 @@ def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
     fetch(paths.prior)
     found = pools(told(pq.read_table(paths.prior), None)) if paths.prior.is_file() else []
     level = level_of(spec.target, spec.base.data)
-    return Prior.of(_fitting(spec, found), spec.target, level, spec.base.budget.images, spec.ranking)
+    likeness, _ = ranked_of(paths)
+    return Prior.of(_fitting(spec, found), spec.target, level, spec.base.budget.images, spec.ranking, likeness)
 
 
 def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
@@ -124,7 +161,7 @@ def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
 def _fitting(spec: StudySpec, found: Sequence[Pool]) -> Pool | None:
     """The pool of the study's bench: the one with most trials where a fact of it is known from trials alone, as the resizer."""
     leaves = flat_config(spec.base)
-    network = Network.of(leaves)
+    network = Network.of_row(leaves, None)
     for pool in found:
         facts = pool.bench.facts
         said = {name: leaves[f"protocol/{name}"] for name in facts if f"protocol/{name}" in leaves}

@@ -10,8 +10,9 @@ from pydantic import Field
 from search.fronts import exchanges, front_of, labelled, scored
 from search.launch import images_given, resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, trial_values
+from search.picking.bench import Bench, Network
 from search.picking.elsewhere import on_others
-from search.picking.evidence import Bench, Evidence, Network, Pool, gather, level_of
+from search.picking.evidence import Evidence, Pool, gather, level_of
 from search.picking.pick import (
     DEFAULT_PARTS,
     Interval,

@@ -322,6 +322,7 @@ def test_without_a_verb_there_is_help_and_no_complaint(run: Run, line: str) -> N
     assert "Usage: understock" in said
 
 
+@pytest.mark.slow
 def test_a_ranking_is_a_table_and_json(run: Run, tiny_domain: str, tiny_source: SourceModel) -> None:
     code, said, _ = run("rank dots --sources seed-7")
     assert code == 0

@@ -1,7 +1,11 @@
 import pytest
 import torch
 
-from benchmarks.fewshot import accuracy, paired
+from benchmarks.fewshot import accuracy, more_of, paired
+from trainables.methods.fewshot.mixture import MIXTURE
+from trainables.methods.fewshot.sampling import SHOTS
+from trainables.networks.models import Model
+from trainables.networks.shots import ShotImages
 
 
 def test_differences_are_paired_by_seed():
@@ -13,6 +17,16 @@ def test_differences_are_paired_by_seed():
     mean, half, seeds = paired([*rows, {"arm": "a", "seed": 9, "accuracy": 0.0}], "a", "b")
     assert (mean, seeds) == (pytest.approx(0.1), 3)
     assert half == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-4)  # Student's t of two degrees of freedom
+
+
+def test_a_model_makes_more_of_the_images_that_a_seed_draws_and_not_of_its_own():
+    own, drawn = (
+        ShotImages.of(torch.full((2, 3, 3, 8, 8), grey, dtype=torch.uint8), torch.tensor([0, 4])) for grey in (9, 200)
+    )
+    sampler = MIXTURE.sampler(Model({SHOTS: own.network}, {SHOTS: own.state_dict()}))
+    images, labels = more_of(sampler, drawn, 5, seed=1)
+    assert labels.tolist() == [0] * 5 + [4] * 5
+    assert (images == 200).all()
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ def target_of(*cells: Cell) -> Target:
     return Target("t", cells, 30, {}, {}, ())
 
 
+@pytest.mark.slow
 def test_a_targets_grid_has_every_arm_at_every_pair_of_rates_and_each_source_as_it_is(targets: list[Target]) -> None:
     assert [target.name for target in targets] == ["cats", "insects", "nature_scenes", "structures"]
     for target in targets:
@@ -66,6 +67,7 @@ def test_what_looks_best_is_in_hand_and_is_judged_by_its_true_score() -> None:
     assert [true for _, true in replay.trace] == [pytest.approx(2), pytest.approx(3)]
 
 
+@pytest.mark.slow
 def test_the_same_seed_replays_the_same_and_every_way_spends_no_more_than_it_may(targets: list[Target]) -> None:
     for name in ("TPE", "ASHA + random", "best constant source", "understock before"):
         found = [Replay(targets[0], 3, 900.0) for _ in range(2)]

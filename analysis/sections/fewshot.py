@@ -10,7 +10,7 @@ from analysis.page import Block, Plot, Section, listed, sheet, text
 from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
-from spaces.protocol import METRICS, Metric
+from spaces.protocol import METRICS, SHOT_FREE, Metric
 from spaces.suggest import UNTRAINED
 
 ACCURACY, DIVERSITY, COPIES = (METRICS[name] for name in ("class_accuracy", "feature_diversity", "copy_rate"))
@@ -91,6 +91,8 @@ def _notes(found: pd.DataFrame) -> list[str]:
         "Copies of the K images are of the right class and near to real images: read both scores beside the copy rate. "
         "Whether what is made helps a classifier of these classes, python -m benchmarks.fewshot measures."
     ]
+    if SHOT_FREE in set(found["split"]):
+        notes.append("The K images of each class are among no real images that scores compare with.")
     if _measured(found, ACCURACY.name):
         ceiling, chance = (text(float(found[name].median())) for name in ("class_accuracy_floor", "class_chance"))
         notes.append(

@@ -15,6 +15,7 @@ from search.picking.told import Told
 from search.records.results import config_of, is_evaluation
 from spaces.config import Data, TrialConfig
 from spaces.trials import parse_trial
+from trainables.sources.likeness import Part
 
 WITHIN = 1.02
 """How near the table's best counts as having found it."""
@@ -79,6 +80,11 @@ class Target:
     """Of the paper's selector."""
     told: tuple[Told, ...]
     """What its studies tell."""
+
+    @property
+    def likeness(self) -> Mapping[str, Mapping[str, Part]]:
+        """Of its sources, every part, as they were ranked."""
+        return {source: parts for study in self.told for source, parts in study.likeness.items()}
 
     @cached_property
     def best(self) -> float:

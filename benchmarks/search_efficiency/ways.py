@@ -198,7 +198,8 @@ def prior_of(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
     """What the others tell, and the seconds that it takes to read that."""
     begun = time.process_time()
     found = pools((study, AsTheyAre()) for other in others for study in other.told)
-    prior = Prior.of(found[0] if found else None, target.name, target.level, target.images, target.distances)
+    of_target = target.name, target.level, target.images, target.distances, target.likeness
+    prior = Prior.of(found[0] if found else None, *of_target)
     return prior, time.process_time() - begun
 
 

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from search.picking.arms import Arm, Rates, as_it_is, trial_values
+from search.picking.bench import Bench, Network
 from search.picking.curves import Curve, carried
 from search.picking.told import Told, told_of
 from search.records.results import config_of, is_evaluation
 from spaces.config import Data, TrialConfig
 from spaces.errors import UserError
-from spaces.protocol import METRICS, RECORD
+from spaces.protocol import METRICS
 from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
 from trainables.sources.likeness import Part
 from trainables.storage.home import Home
@@ -22,84 +23,12 @@ from trainables.storage.home import Home
 PICKED_BY = tuple(name for name, metric in METRICS.items() if metric.is_ratio)
 """Metrics that a pick can go by: the first that a study has."""
 
-_NETWORK = ("network/resolution", "network/width", "network/z_dim", "network/family")
-_CLASSES, _FORM = "network/classes", "network/conditioning"
-_MEASURED = tuple(
-    name
-    for name, fact in RECORD.items()
-    if fact.must_agree and fact.of is None and name != "metric_seed"  # which z is chance
-)
 _DEAD = ("diverged", "failed")
 _FLAT = 0.01
 """A mean change of the log score by less than this is no progress."""
 _OWN = 4
 """How many trials of other targets one of the target itself is worth, when a bench is chosen: those tell of it only as
 far as targets agree."""
-
-
-class Network(NamedTuple):
-    """The networks of a bench."""
-
-    resolution: int
-    width: int
-    z_dim: int
-    family: str = "resnet"
-    conditioning: str | None = None
-    """How classes enter, whichever they are; None of an unconditional GAN. Their scores are no evidence for the other's."""
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Network":
-        """The networks of a row of the evaluations table; earlier versions had one family, and no conditions."""
-        resolution, width, z_dim, family = (row[name] for name in _NETWORK)
-        return cls(resolution, width, z_dim, family or "resnet", row.get(_FORM) if row.get(_CLASSES) else None)
-
-    @classmethod
-    def without_gan(cls, resolution: int) -> "Network":
-        """What stands for it where images are made by other networks than a GAN's of z, or by none."""
-        return cls(resolution, 0, 0, "")
-
-    @property
-    def shape(self) -> "Network":
-        """What a source model must agree in: its own classes don't matter."""
-        return self._replace(conditioning=None)
-
-
-class Bench(NamedTuple):
-    """What must be equal for scores to compare across studies, whatever the arm and the budget."""
-
-    metric: str
-    measured: tuple[Any, ...]
-    """The facts of a measurement that must agree, in the order of `spaces.protocol.RECORD`."""
-    network: Network
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Those of `measured` by name."""
-        return dict(zip(_MEASURED, self.measured, strict=True))
-
-    @property
-    def has_gans(self) -> bool:
-        """Whether it is of GANs; else of trials without, where no GAN was trained beside them."""
-        return bool(self.network.family)
-
-    def compares(self, other: "Bench") -> bool:
-        """Whether scores of the two compare but for the networks: how it was measured, and the resolution."""
-        return (
-            self._replace(network=self.network) == other._replace(network=self.network)
-            and self.network.resolution == other.network.resolution
-        )
-
-    def about(self, images: int | None = None) -> str:
-        """In a line; at a budget, if one is given."""
-        facts, network = self.facts, self.network
-        conditional = f", conditional by {network.conditioning}" if network.conditioning else ""
-        family = "" if network.family == "resnet" else f"{network.family} "
-        after = "" if images is None else f"after {images:,} images, "
-        networks = f"{family}networks of {network.resolution} pixels and width {network.width}{conditional}"
-        return (
-            f"{self.metric} of {facts['n_fake']:,} samples against the {facts['split']} split in {facts['extractor']} features "
-            f"at {facts['input_size']} pixels, {after}{networks if self.has_gans else f'{network.resolution} pixels'}"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +216,7 @@ def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
             found.setdefault(bench, Pool(bench)).add(Pool(bench, curves, seeds, dead, ranking, likeness))
     for target, study, row, dead_one in homeless:
         for pool in found.values():
-            if pool.bench.network == _network(study, row):
+            if pool.bench.network == Network.of_row(row, study.resolution):
                 pool.add(Pool(pool.bench, seeds={target: row["seed"]}, dead=[dead_one]))
     return sorted(_joined(found.values()), key=lambda pool: (-len(pool.curves), str(pool.bench)))
 
@@ -305,13 +234,6 @@ def _joined(found: Iterable[Pool]) -> Iterator[Pool]:
                 yield pool
 
 
-def _network(study: Told, row: Mapping[str, Any]) -> Network | None:
-    """The networks of a row's bench; None where a trial has no GAN's and nobody knows its resolution."""
-    if row[_NETWORK[0]] is not None:
-        return Network.of(row)
-    return None if study.resolution is None else Network.without_gan(study.resolution)
-
-
 _Rows = list[Mapping[str, Any]]
 
 
@@ -325,7 +247,7 @@ def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, l
         return [], []
     by_trial: dict[int, _Rows] = defaultdict(list)
     for row in study.rows:
-        if _network(study, row) is None:
+        if Network.of_row(row, study.resolution) is None:
             continue
         if CONFIGS[row["method"] or DEFAULT_METHOD].learnt(row["extractor"]):
             continue  # scores of what learnt what it is judged by compare with none
@@ -334,17 +256,16 @@ def _benches(study: Told, names: Mapping[str, str]) -> tuple[list[tuple[Bench, l
     for mine in by_trial.values():
         benches: dict[Bench, _Rows] = defaultdict(list)
         for row in mine:
-            network = _network(study, row)
+            network = Network.of_row(row, study.resolution)
             if _is_score(row[metric]) and network:
-                measured = tuple(row[name] for name in _MEASURED)
-                benches[Bench(metric, measured, network)].append(row)
+                benches[Bench.of_row(metric, row, network)].append(row)
         for bench, scored in benches.items():
             groups[bench].append(scored)
     homeless = []
     for mine in by_trial.values():
         if any(_is_score(row[metric]) for row in mine):
             continue
-        same = [bench for bench in groups if bench.network == _network(study, mine[-1])]
+        same = [bench for bench in groups if bench.network == Network.of_row(mine[-1], study.resolution)]
         if same:
             groups[max(same, key=lambda bench: len(groups[bench]))].append(mine)
         else:

@@ -41,7 +41,7 @@ def told_of(home: Home, name: str) -> tuple[Told, Mapping[str, str]]:
     whole = spec.train_images if spec.base.data.target_images is None else None
     rows = load(paths.evaluations).to_pylist()
     metrics = spec.base.protocol.metrics
-    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, *_ranked(paths), _resolution(home, spec))
+    told = Told(spec.name, spec.target, metrics, whole, rows, spec.ranking, *ranked_of(paths), _resolution(home, spec))
     return told, present_names(home, spec.target, spec.sources, spec.domains, spec.digests)
 
 
@@ -57,7 +57,7 @@ Ranked = tuple[dict[str, Mapping[str, Part]], dict[str, float]]
 """The parts of likeness, and the ranks, by source."""
 
 
-def _ranked(paths: StudyPaths) -> Ranked:
+def ranked_of(paths: StudyPaths) -> Ranked:
     """What a study began with; nothing of a study from before there was any."""
     try:
         return ranked(read_json(paths.ranking)["rows"])

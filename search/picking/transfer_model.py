@@ -7,9 +7,11 @@ For trial i of study j on target t with l of its images, from source s with part
 
 T_i is 0 from scratch and 1 else, so all in brackets is relative to scratch: one source's gain at one level cancels what
 all trials of the level share. d_i is the error of a score that was carried on to the budget, 0 of one that was
-measured. z_ts is the log of the ranking's distance between s and t, less its mean over the target's sources. x_i are
-the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones alone), standardised; w
-is left out where they never vary. Scores are positive and lower is better: Frechet distances.
+measured. z_ts is the log of the ranking's distance between s and t, less its mean over the target's sources; or, where
+all parts of their likeness are known, the log distance at which as much would be expected of s as these let expect. x_i
+are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones and for each choice of
+networks alone), less their means; w is left out where they never vary. Scores are positive and lower is better: Frechet
+distances.
 
 That is fine-tuning. A trial of another method m has a bracket of its own, and rates only where the method has them:
 
@@ -19,8 +21,10 @@ without the terms of s where the method takes no source.
 
 Every coefficient is normal a priori, with mean 0 but for k:
 
-    B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.5   a, u ~ tau   c, v ~ upsilon
+    B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.1   a, u ~ tau   c, v ~ upsilon
     k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
+    w of a square ~ 0.07 +- 0.035 (rates are looked for around such that did well, so the ends of a range are the worse ones:
+    else they would promise most before any others than those have been tried)
 
 tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal
 trials differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without
@@ -45,8 +49,9 @@ from threadpoolctl import threadpool_limits
 from search.picking.arms import SCRATCH_ARM, Arm
 from spaces.trials import DEFAULT_METHOD
 
-_LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.5
-_SLOPE_MEAN, _SLOPE = 0.25, 0.25
+_LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.1
+_CURVATURE_MEAN, _CURVATURE = 0.07, 0.035
+SLOPE, _SLOPE_SPREAD = 0.25, 0.25
 _METHOD_SLOPE_MEAN, _METHOD_SLOPE = 0.5, 0.5
 _SCALE = 0.5
 _SIGMAS = np.geomspace(0.01, 1.5, 14)
@@ -236,13 +241,13 @@ class _Design:
     columns: dict[tuple[str, ...], int]
     prior_mean: Floats
     rates: tuple[Floats, Floats]
-    """Mean and standard deviation of the log learning rates, (2,) each; a deviation of 0 leaves them out."""
+    """Mean of the log learning rates, and 1 where they vary, else 0, which leaves them out; (2,) each."""
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> "_Design":
         logs = np.log([case.rates for case in cases if case.rates] or [(1.0, 1.0)])
         spread = logs.std(0)
-        rates = (logs.mean(0), np.where(spread > 1e-9, spread, 0.0))
+        rates = (logs.mean(0), (spread > 1e-9).astype(np.float64))
         names = dict.fromkeys(name for case in cases for name, _ in _terms(case, rates))
         mean = [_PRIOR_MEAN.get(name[0], 0.0) for name in names]
         return cls({name: place for place, name in enumerate(names)}, np.array(mean), rates)
@@ -265,14 +270,15 @@ class _Design:
         return x
 
 
-_PRIOR_MEAN = {"slope": _SLOPE_MEAN, "method slope": _METHOD_SLOPE_MEAN}
+_PRIOR_MEAN = {"slope": SLOPE, "method slope": _METHOD_SLOPE_MEAN, "rate squared": _CURVATURE_MEAN}
 _PRIOR_SD = {
     "level": _LEVEL,
     "transfer": _TRANSFER,
     "parts": _EFFECT,
     "source": _EFFECT,
-    "slope": _SLOPE,
+    "slope": _SLOPE_SPREAD,
     "rate": _RATE,
+    "rate squared": _CURVATURE,
     "method": _TRANSFER,
     "method slope": _METHOD_SLOPE,
 }
@@ -300,11 +306,14 @@ def _terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
 
 
 def _rate_terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
-    """What the learning rates do: for all trials that have them, and for transferred ones beside that."""
+    """What the learning rates do: for all trials that have them, and beside that for transferred ones, and by networks."""
     if case.rates is None:
         return []
-    mean, spread = rates
-    g, d = ((np.log(case.rates) - mean) / np.where(spread > 0, spread, 1)) * (spread > 0)
-    of_all = {"g": g, "d": d, "gg": g * g, "dd": d * d, "gd": g * d}
-    transferred = {"transferred g": g, "transferred d": d} if case.arm.source is not None else {}
-    return [(("rate", name), float(value)) for name, value in (of_all | transferred).items()]
+    mean, varied = rates
+    g, d = (np.log(case.rates) - mean) * varied
+    terms: _Terms = [(("rate", "g"), g), (("rate", "d"), d), (("rate", "gd"), g * d)]
+    terms += [(("rate squared", "g"), g * g), (("rate squared", "d"), d * d)]
+    if case.arm.source is not None:
+        terms += [(("rate", "transferred", "g"), g), (("rate", "transferred", "d"), d)]
+        terms += [(("rate", case.arm.parts, "g"), g), (("rate", case.arm.parts, "d"), d)]
+    return [(name, float(value)) for name, value in terms]

@@ -282,6 +282,7 @@ def test_every_figure_is_drawn_in_any_state_of_a_study(new_study, fill):
 
 
 @pytest.mark.parametrize("name", [EVIL, "a&b"])
+@pytest.mark.slow
 def test_names_are_escaped_in_every_figure(new_study, name):
     from dataclasses import replace
 

@@ -61,6 +61,7 @@ def test_a_search_of_so_many_hours_has_no_bar_of_trials(new_study):
     assert "<progress" not in body and "None" not in body.partition("<main")[0]
 
 
+@pytest.mark.slow
 def test_the_page_shows_progress_and_the_report(served):
     answer, page = get(served[1])
     assert (answer.status, answer.getheader("Cache-Control")) == (200, "no-store")
@@ -72,6 +73,7 @@ def test_the_page_shows_progress_and_the_report(served):
     assert page.count('<section id="') == 11
 
 
+@pytest.mark.slow
 def test_it_is_rendered_again_only_when_something_changed(served):
     study, server = served
     answer, page = get(server)
@@ -158,6 +160,7 @@ def test_any_other_host_is_not(served, host):
     assert get(served[1], Host=host)[0].status == 403
 
 
+@pytest.mark.slow
 def test_a_browser_that_goes_away_is_no_error(served, capfd):
     for request in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HT"):
         with socket.create_connection(("127.0.0.1", served[1].server_port)) as browser:

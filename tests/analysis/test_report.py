@@ -69,12 +69,14 @@ def write(study, output=None):
     return write_report([study.data], output)
 
 
+@pytest.mark.slow
 def test_the_report_goes_to_the_studys_own_place(study):
     assert write(study) == study.paths.report
     assert study.paths.report.read_text().startswith("<!doctype html>")
     assert list(study.paths.root.glob(".report*")) == []
 
 
+@pytest.mark.slow
 def test_the_report_goes_where_it_is_sent(study, tmp_path):
     output = tmp_path / "deep" / "down.html"
     assert write(study, output) == output
@@ -86,6 +88,7 @@ def test_a_folder_as_output_is_refused_with_a_way_out(study, tmp_path):
         write(study, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_nothing_outside_itself(page):
     addresses = Page(page).addresses
     assert addresses
@@ -101,12 +104,14 @@ def unpacked(page):
     return gzip.decompress(base64.b64decode(packed)).decode()
 
 
+@pytest.mark.slow
 def test_plotly_is_inside_once_and_packed(page):
     assert "* plotly.js v" in unpacked(page)
     assert "* plotly.js v" not in page
     assert len(page) < 3_000_000  # plotly.js alone has 4.8 million
 
 
+@pytest.mark.slow
 def test_two_reports_of_the_same_study_are_the_same(page, study):
     assert render([study.data]) == page
 
@@ -138,6 +143,7 @@ def test_a_command_wraps_between_words_only(page):
     assert "<span>--threads-per-trial</span> <span>1</span>" in page
 
 
+@pytest.mark.slow
 def test_names_and_errors_from_the_data_are_escaped_everywhere(study, tmp_path):
     paths = StudyPaths(shutil.copytree(study.paths.root, tmp_path / "study"))
     for path in paths.evaluations.glob("*.parquet"):
@@ -166,6 +172,7 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
     assert set(SECTIONS) <= set(Page(render([study.data])).ids)
 
 
+@pytest.mark.slow
 def test_reading_results_starts_neither_torch_nor_ray():
     modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "analysis").rglob("*.py")]  # `playing` draws
     names = ", ".join(str(path).replace("/", ".") for path in modules if path.name not in ("__init__", "playing"))

@@ -106,6 +106,7 @@ def test_a_floor_of_fewer_images_than_generated_is_warned_of(found):
     assert "too high" in note
 
 
+@pytest.mark.slow
 def test_a_floor_of_as_many_images_as_generated_says_so(study, tmp_path):
     note = read(with_column(study, tmp_path, "n_fake", 500))["answer"].notes[-1]
     assert note.endswith("in place of generated ones; for FD (efficientnet_lite0), of as many: 500.")
@@ -165,6 +166,7 @@ def test_agreement_states_front_rank_correlation_and_the_most_disputed_trial(fou
     assert lead.endswith(" They are furthest apart on trial 0 (mdi): number 1 by FD, 2 by IW.")
 
 
+@pytest.mark.slow
 def test_the_matrix_judges_the_rank_before_training(study, tmp_path):
     spec = study.spec.model_copy(update={"ranking": {"twemoji": 200.0, "mdi": 210.0, "mnist": 300.0}})
     (found,) = contents(StudyData.of(study.home, [(study.paths, spec)]))[3].blocks
@@ -253,6 +255,7 @@ def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
     assert "Careful: extractor differ among rows, so their metrics do not compare" in read(mixed)["protocol"].lead
 
 
+@pytest.mark.slow
 def test_a_method_that_trained_by_what_it_is_measured_by_is_warned_of(new_study):
     by_pixels = {"protocol": {"metrics": ("iw", "fd")}}
     base = {
@@ -281,6 +284,7 @@ def test_a_method_that_trained_by_what_it_is_measured_by_is_warned_of(new_study)
     assert "of these trials IW alone compares" in learnt
 
 
+@pytest.mark.slow
 def test_several_studies_have_a_block_each_and_a_word_on_all(study, new_study):
     other = new_study(name="phosphor-2")
     other.trial(0, "scratch", "none", [50])
@@ -295,6 +299,7 @@ def test_several_studies_have_a_block_each_and_a_word_on_all(study, new_study):
     assert found["matrix"].blocks[0].plots[0].figure.layout.xaxis.ticktext == ("phosphor-1", "phosphor-2")
 
 
+@pytest.mark.slow
 def test_studies_that_were_measured_in_different_ways_are_flagged(study, new_study, tmp_path):
     other = new_study(name="phosphor-2")
     other.trial(0, "scratch", "none", [50], facts={"input_size": 96})
@@ -303,6 +308,7 @@ def test_studies_that_were_measured_in_different_ways_are_flagged(study, new_stu
     )
 
 
+@pytest.mark.slow
 def test_another_protocol_of_iw_leaves_fd_comparable_and_iw_not(new_study):
     def lead(metric):
         base = new_study(name="x").spec.base.model_dump() | {"protocol": {"metrics": [metric, "kd"]}}
@@ -436,6 +442,7 @@ def test_counts_have_their_noun():
     assert plural(2, "trial") == "2 trials"
 
 
+@pytest.mark.slow
 def test_the_answer_says_what_training_gains_over_the_source_as_it_is(baseline):
     answer = read(baseline)["answer"]
     assert answer.lead.split(" By the curves, ")[0].endswith(
@@ -451,6 +458,7 @@ def test_the_answer_says_what_training_gains_over_the_source_as_it_is(baseline):
     assert answer.sheets[1].columns[2] == "way"
 
 
+@pytest.mark.slow
 def test_the_answer_says_plainly_that_a_source_as_it_is_wins(unbeaten):
     remark = read(unbeaten)["answer"].facts[2][2]
     assert remark == "one seed on a side; at 200 images; above 0, the source, untrained, is better"
@@ -464,6 +472,7 @@ def test_the_answer_says_plainly_that_a_source_as_it_is_wins(unbeaten):
     )
 
 
+@pytest.mark.slow
 def test_a_source_as_it_is_costs_no_training_and_scratch_is_told_against_that(unbeaten):
     assert read(unbeaten)["cost"].lead == (
         "mdi as it is has FD (efficientnet_lite0) 50 without any training; scratch was not as good after 200 images (24 s)."
@@ -486,6 +495,7 @@ def test_the_matrix_and_the_networks_say_which_were_not_trained(baseline, unbeat
     )
 
 
+@pytest.mark.slow
 def test_what_was_not_trained_is_left_out_of_sizes_and_parameters(baseline):
     found = read(baseline)
     assert [row[0] for row in found["parameters"].sheets[-1].rows] == ["0", "1", "2"]

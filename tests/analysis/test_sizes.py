@@ -66,6 +66,7 @@ def test_each_source_and_size_has_its_best_configuration_over_seeds(new_study):
     assert set(found["images_seen"]) == {200}
 
 
+@pytest.mark.slow
 def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
     from analysis.contents import contents
     from analysis.study_data import StudyData

@@ -43,6 +43,7 @@ def trained(home, tiny_config, tiny_source):
     return study_of(home, tiny_config(source="seed-7"))
 
 
+@pytest.mark.slow
 def test_a_real_studys_exhibits_are_made_once_and_shown(trained):
     assert list(prepare(trained.read())) == []
     found = neighbours(trained.paths, 0)
@@ -60,6 +61,7 @@ def test_a_trials_config_is_read_back_whole_from_its_row(trained):
     assert trained.read().config(0) == trained.config
 
 
+@pytest.mark.slow
 def test_what_can_not_be_made_is_told_and_the_report_does_without(trained):
     remove_domain(trained.home, "dots")
     (trained.home.source("seed-7") / "generator.safetensors").unlink()

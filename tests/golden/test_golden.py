@@ -37,6 +37,7 @@ def near(found: Any, recorded: Any) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED["values"])
+@pytest.mark.slow
 def test_numbers_of_earlier_versions_stay(now: dict[str, Any], name: str) -> None:
     if EXACT and name not in BY_MODEL:
         assert now[name] == RECORDED["values"][name]

@@ -57,6 +57,7 @@ def test_its_generator_draws_the_same_images(old: Home) -> None:
         assert hashlib.sha256(images.tobytes()).hexdigest() == SAID["samples"]
 
 
+@pytest.mark.slow
 def test_its_evidence_gives_the_same_pick(old: Home) -> None:
     picked = json.loads(recommend(old, "dots")[0].model_dump_json())
     said = SAID["pick"]

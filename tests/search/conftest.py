@@ -8,7 +8,8 @@ import pytest
 
 from search.launch import begin, resolve_study
 from search.picking.arms import Arm
-from search.picking.evidence import Bench, Evidence, Network, Tried
+from search.picking.bench import Bench, Network
+from search.picking.evidence import Evidence, Tried
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.config import TrialConfig
 from spaces.presets import small

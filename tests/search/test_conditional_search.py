@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from search.launch import Resolved, resolve_study
-from search.picking.evidence import Network
+from search.picking.bench import Network
 from search.proposals import load_space, probe
 from search.recommendation import recommend
 from search.records.results import config_of, flat_config
@@ -88,12 +88,12 @@ def test_evidence_tells_conditional_gans_apart_whatever_their_classes(tiny_confi
         "concat": {"classes": 2, "conditioning": "concat"},
     }.items():
         row = flat_config(tiny_config(network={"resolution": 32, "width": 2, "z_dim": 8, **more}))
-        rows[name] = Network.of(row)
+        rows[name] = Network.of_row(row, None)
         assert config_of(row) == tiny_config(network={"resolution": 32, "width": 2, "z_dim": 8, **more})
     assert rows["two"] == rows["five"] != rows["plain"]
     assert rows["concat"] != rows["two"] and rows["concat"].shape == rows["plain"]
     earlier = {"network/resolution": 32, "network/width": 2, "network/z_dim": 8, "network/family": None}
-    assert Network.of(earlier) == rows["plain"]
+    assert Network.of_row(earlier, None) == rows["plain"]
 
 
 @pytest.mark.slow

@@ -172,6 +172,7 @@ def test_a_second_process_does_not_begin_the_same_study(home: Home, tiny_domain:
     assert home.names("studies") == []
 
 
+@pytest.mark.slow
 def test_of_studies_begun_at_once_under_one_name_one_is_begun_and_the_others_say_so(
     home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:

@@ -57,7 +57,7 @@ def test_a_file_that_does_not_load_is_refused_with_its_line(space_file: File, co
         ("trial.suggest_categorical('source', ['nosuch'])", "suggests source 'nosuch'; the study has: seed-7, scratch"),
         (
             "trial.suggest_categorical('method', ['magic'])",
-            "unknown method 'magic'; known: as_is, augmented, cdc, combogan",
+            "unknown method 'magic'; known: as_is, augmented",
         ),
         ("trial.suggest_categorical('data/target_images', [41])", "suggests data/target_images=41; the study has 40"),
         ("trial.suggest_categorical('network/resolution', [64])", "network/resolution=64; the target has 32 pixels"),

@@ -36,6 +36,7 @@ def written(paths: StudyPaths, spec: StudySpec, scores: dict[str, list[float]] =
         )
 
 
+@pytest.mark.slow
 def test_with_nothing_but_a_ranking_nothing_else_is_claimed(
     home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:
@@ -68,6 +69,7 @@ def trained(home: Home, name: str, picked: Recommendation, score: float) -> None
 
 
 @pytest.mark.parametrize("factor", [10.0, 0.1])
+@pytest.mark.slow
 def test_trainings_of_what_was_picked_teach_the_next_pick(home: Home, new_study: Study, factor: float) -> None:
     written(*new_study())
     before, _ = recommend(home, "dots")
@@ -82,6 +84,7 @@ def test_trainings_of_what_was_picked_teach_the_next_pick(home: Home, new_study:
         assert after.score.expected < before.score.expected / 3
 
 
+@pytest.mark.slow
 def test_what_is_picked_was_never_tried_with_its_seed_and_trains_on_all_images(home: Home, new_study: Study) -> None:
     paths, spec = new_study(target_images=20)
     written(paths, spec)

@@ -117,6 +117,7 @@ def test_studies_that_the_home_has_are_not_told_twice(studied: Home) -> None:
 
 
 @pytest.mark.usefixtures("shipping")
+@pytest.mark.slow
 def test_a_home_without_trials_picks_by_the_table_that_ships_and_says_so(studied: Home) -> None:
     for name in studied.names("studies"):
         shutil.rmtree(studied.study(name))
@@ -129,6 +130,7 @@ def test_a_home_without_trials_picks_by_the_table_that_ships_and_says_so(studied
 
 
 @pytest.mark.usefixtures("shipping")
+@pytest.mark.slow
 def test_a_home_with_trials_of_its_own_bench_goes_by_those(studied: Home) -> None:
     for name in studied.names("studies"):
         shutil.rmtree(studied.study(name))

@@ -30,6 +30,7 @@ def paper(paper_ways: dict[str, Way]) -> dict[str, float]:
     return {name: way.total for name, way in paper_ways.items()}
 
 
+@pytest.mark.slow
 def test_the_papers_selector_loses_to_always_bedrooms_on_its_own_tables(paper: dict[str, float]) -> None:
     assert paper["the paper's selector"] == pytest.approx(28.88)
     assert paper["always bedrooms"] == pytest.approx(3.12)
@@ -37,6 +38,7 @@ def test_the_papers_selector_loses_to_always_bedrooms_on_its_own_tables(paper: d
     assert paper["oracle"] == 0
 
 
+@pytest.mark.slow
 def test_pick_does_no_worse_there_than_the_best_constant_source(paper: dict[str, float]) -> None:
     assert paper["pick, from the other targets"] <= paper["always bedrooms"] + 1e-9
 

@@ -1,6 +1,7 @@
 """Proposals by what is known of transfer: in a made-up world, and in real studies of a home."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from optuna.trial import TrialState
 
 from search.launch import resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
+from search.picking.bench import Bench, Network
 from search.picking.curves import Curve
-from search.picking.evidence import Bench, Network, Pool
+from search.picking.evidence import Pool
 from search.prior import ENOUGH, Prior, hint, prior_of, write_prior
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
@@ -20,11 +22,13 @@ from search.running.ledger import Ledger
 from search.transfer_sampler import TransferSampler
 from spaces.presets import small
 from spaces.trials import parse_trial
+from trainables.sources.likeness import Part
 from trainables.storage.home import Home
 
 SOURCES = ("good", "fair", "poor")
 BENCH = Bench("fd", ("efficientnet_lite0", 64, "bicubic", "train", 1_000), Network(32, 16, 128))
 GAIN = {"good": -1.0, "fair": -0.6, "poor": -0.2, "scratch": 0.0}
+RANKING = {source: float(np.exp(7 + GAIN[source])) for source in SOURCES}
 BASE = small("mine", 32)
 
 
@@ -63,8 +67,7 @@ def pool_of(targets: int = 3) -> Pool:
 
 
 def new_sampler(pool: Pool | None, seed: int = 0) -> TransferSampler:
-    ranking = {source: float(np.exp(7 + GAIN[source])) for source in SOURCES}
-    prior = Prior.of(pool, "mine", "mine", 400, ranking)
+    prior = Prior.of(pool, "mine", "mine", 400, RANKING)
     return TransferSampler(prior, BASE, space, (), seed, lambda number: RandomSampler(seed=number))
 
 
@@ -91,6 +94,23 @@ def test_the_first_proposal_is_what_the_other_targets_say() -> None:
     study = searched(1, lambda: new_sampler(pool))
     assert study.trials[0].params["source"] == "good" and study.trials[0].params["transfer/parts"] == "both"
     assert study.trials[0].value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
+
+
+def test_what_is_fine_tuned_is_as_near_as_all_parts_of_its_likeness_say_and_a_source_as_it_is_as_its_distance() -> None:
+    shares = dict(zip(SOURCES, (0.2, 0.9, 0.1), strict=True))
+    likeness = {source: {"fd": Part(value=2_000.0), "coverage": Part(value=shares[source])} for source in SOURCES}
+    prior = Prior.of(pool_of(), "mine", "mine", 400, dict.fromkeys(SOURCES, 2_000.0), likeness)
+    nearness = {source: prior.case(Arm.finetuned(source, "both"), (1e-3, 1e-3)).nearness for source in SOURCES}
+    assert nearness["fair"] < nearness["good"] < nearness["poor"]
+    assert sum(nearness.values()) == pytest.approx(0)
+    assert prior.case(as_it_is("fair"), None).nearness == pytest.approx(0)
+
+
+def test_rates_that_nobody_varied_are_not_tried_at_the_ends_of_their_range_first() -> None:
+    pool = pool_of()
+    pool.curves = [replace(curve, config=BASE) for curve in pool.curves]
+    study = searched(3, lambda: new_sampler(pool))
+    assert all(2e-4 < trial.params["optim/lr_g"] < 5e-3 for trial in study.trials)
 
 
 def test_without_any_trial_it_searches_all_the_same() -> None:
@@ -152,7 +172,7 @@ def test_what_costs_little_comes_before_what_promises_a_little_more() -> None:
         if source == "scratch" or trial.suggest_categorical("method", ["finetune", "as_is"]) == "finetune":
             space(trial)
 
-    prior = Prior.of(pool, "mine", "mine", 400, {})
+    prior = Prior.of(pool, "mine", "mine", 400, RANKING)
     sampler = TransferSampler(prior, BASE, with_as_is, (), 0, lambda number: RandomSampler(seed=number))
     trial = optuna.create_study(sampler=sampler).ask()
     with_as_is(trial)
@@ -238,6 +258,7 @@ def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(hom
     assert found[0][0]["source"] == "seed-7"  # all else equal, the model expects transfer to help
 
 
+@pytest.mark.slow
 def test_more_trials_promise_less_the_more_there_were() -> None:
     sampler = new_sampler(None)
     few, many = (sampler.outlook(searched(count, lambda: new_sampler(None)).trials, 3) for count in (1, 20))

@@ -138,6 +138,7 @@ def test_a_standard_output_that_nobody_reads_is_no_traceback(golden: Path, shell
     assert ended.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_standard_output_of_ascii_shows_what_it_lacks_escaped(golden: Path) -> None:
     facts = golden / "sources" / "seed-7" / "source.json"
     facts.write_text(re.sub(r'"domain": "[^"]*"', '"domain": "bl\\\\u00fcten"', facts.read_text(), count=1))

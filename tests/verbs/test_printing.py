@@ -136,6 +136,7 @@ def test_listings_have_their_numbers_whole(home: Home, tiny_domain: str, tiny_so
 
 
 @WIDTHS
+@pytest.mark.slow
 def test_the_status_of_a_study_has_learning_rates_whole_and_errors_on_lines_of_their_own(
     home: Home, tiny_domain: str, tiny_source: SourceModel, width: int
 ) -> None:

@@ -56,6 +56,7 @@ def translated(home: Home, run: Run, tmp_path: Path, once: Path) -> str:
     return "t"
 
 
+@pytest.mark.slow
 def test_held_out_source_images_are_translated_beside_what_they_are(translated: str, run: Run, tmp_path: Path) -> None:
     code, said, _ = run(f"sample {translated} -n 9 -o {tmp_path / 's.npz'}")
     assert code == 0 and said.startswith("9 samples of ")
@@ -80,6 +81,7 @@ def test_a_users_own_images_are_translated(translated: str, run: Run, tmp_path: 
         assert code == 2 and reason in said and len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_export_translates_in_five_lines(translated: str, run: Run, tmp_path: Path) -> None:
     assert run(f"export {translated} -o {tmp_path / 'out'} --format hub")[0] == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -125,6 +127,7 @@ def test_what_is_measured_of_translations_is_in_the_table(translated: str, home:
         assert row["content_shift_unrelated"] > 0 and (row["pair_n"], row["content_n"]) == (10, 16)
 
 
+@pytest.mark.slow
 def test_a_model_of_noise_translates_nothing(
     home: Home, run: Run, tiny_config: Callable, tiny_domain: str, tmp_path: Path
 ) -> None:

@@ -203,6 +203,7 @@ def test_one_long_training_does_not_displace_the_trials_of_a_shorter_budget(
 
 
 @pytest.mark.parametrize(("end", "budget"), [(40.0, 1800), (60.0, 900)])
+@pytest.mark.slow
 def test_the_larger_budget_is_favoured_where_curves_still_fall(
     home: Home, study: Callable[..., StudySpec], end: float, budget: int
 ) -> None:

@@ -127,6 +127,7 @@ def test_a_damaged_journal_gives_no_trial_s_rows_to_another_configuration(
 
 
 @pytest.mark.parametrize("lost", ["no row", "no file", "another space"])
+@pytest.mark.slow
 def test_what_the_table_does_not_tell_is_refused_and_nothing_is_changed(
     study: Study, space_file: Callable[[str], str], lost: str
 ) -> None:
@@ -159,6 +160,7 @@ class _Untrained:
         return {}
 
 
+@pytest.mark.slow
 def test_a_lost_file_is_not_written_again_with_a_configuration_that_its_checkpoint_does_not_have(study: Study) -> None:
     paths, spec = study
     rows = {found["trial"]: found for found in load(paths.evaluations).to_pylist()}
@@ -178,6 +180,7 @@ def test_a_lost_file_is_not_written_again_with_a_configuration_that_its_checkpoi
     assert contents(paths) == before
 
 
+@pytest.mark.slow
 def test_a_file_of_another_study_or_trial_is_refused_by_its_name(study: Study) -> None:
     paths, spec = study
     shutil.copy(paths.evaluation(0), paths.evaluation(1))
@@ -187,6 +190,7 @@ def test_a_file_of_another_study_or_trial_is_refused_by_its_name(study: Study) -
     assert contents(paths) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_journal_is_not_shown_and_the_way_out_is(study: Study) -> None:
     paths, spec = study
     whole = paths.journal.read_bytes()

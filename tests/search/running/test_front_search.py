@@ -41,6 +41,7 @@ def searched(new_study: New, **settings: object) -> tuple[StudyPaths, StudySpec]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.slow
 def test_optuna_has_every_score_of_trials_to_the_end_and_proposes_the_next(new_study: New, sampler: str) -> None:
     paths, spec = searched(new_study, sampler=sampler)
     assert spec.goals == ("fd", "seconds")

@@ -99,6 +99,7 @@ def test_a_metric_without_ratios_has_no_gain(home: Home, new_study: New) -> None
         new_study(until_gain=0.02, metric="kd")
 
 
+@pytest.mark.slow
 def test_a_search_ends_when_another_hour_gains_too_little(home: Home, new_study: New) -> None:
     """Every trial comes to nearly the same, and an hour has room for two."""
     screen = io.StringIO()
@@ -118,6 +119,7 @@ def test_a_search_ends_when_another_hour_gains_too_little(home: Home, new_study:
     assert screen.getvalue().count("another hour: ") == run.ledger.through - LEAST + 1
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_while_there_is_something_to_gain(home: Home, new_study: New) -> None:
     paths, spec = new_study(until_gain=0.01, trials=None)
     run = new_run(home, paths, spec)

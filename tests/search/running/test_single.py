@@ -93,6 +93,7 @@ def test_one_configuration_becomes_a_finished_study_with_a_generator(
     assert paths.evaluation(0).read_bytes() == before  # nothing was trained again
 
 
+@pytest.mark.slow
 def test_one_that_was_cut_off_goes_on_and_ends_like_an_unbroken_one(
     home: Home, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_training_that_diverges_says_so_and_is_recorded(home: Home, tiny_confi
     assert load(open_study(home, "wild")[0].evaluations).to_pylist()[-1]["status"] == "diverged"
 
 
+@pytest.mark.slow
 def test_a_winner_is_confirmed_with_fresh_seeds_and_fresh_z_and_goes_on_where_it_was(
     home: Home, new_study: Callable[..., tuple[StudyPaths, StudySpec]], capsys: pytest.CaptureFixture[str]
 ) -> None:

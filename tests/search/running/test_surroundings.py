@@ -44,6 +44,7 @@ def understock(*words: str, cwd: Path, path: Path | None = None) -> "subprocess.
 
 
 @pytest.mark.parametrize("kind", ["files", "folders", "packages"])
+@pytest.mark.slow
 def test_a_verb_imports_ours_whatever_lies_in_the_working_directory(home: Home, tmp_path: Path, kind: str) -> None:
     folder = project(tmp_path / "proj", kind)
     ended = understock("sources", "list", "--home", str(home.root), cwd=folder)

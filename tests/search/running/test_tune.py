@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from search.curve_stopping import beliefs_of
 from search.prior import prior_of
 from search.proposals import overlaid
 from search.records.results import load
@@ -35,6 +36,17 @@ def space(trial, *, sources, train_images):
     trial.suggest_categorical("optim/batch", [4])
     trial.suggest_categorical("optim/precision", ["float32"])
 """
+
+LATE = """
+def space(trial, *, sources, train_images):
+    trial.suggest_categorical("source", ["seed-7"])
+    trial.suggest_categorical("optim/lr_g", [1e-4, 1e-1])
+    trial.suggest_categorical("optim/lr_d", [1e-4])
+    trial.suggest_categorical("seed", [0, 1, 2, 3])
+    trial.suggest_categorical("optim/batch", [4])
+    trial.suggest_categorical("optim/precision", ["float32"])
+"""
+"""Half of its trials get no better."""
 
 
 def statuses(paths: StudyPaths) -> dict[int, str]:
@@ -73,6 +85,19 @@ def test_a_search_that_goes_by_earlier_ones_runs_and_keeps_what_it_began_from(ho
     check_records(paths, spec)
     assert {case.study for case in prior_of(spec, paths).cases} == {"earlier"}
     assert prior_of(spec, paths).seconds("finetune") > 0
+
+
+def test_a_search_stops_trials_by_their_curves_and_keeps_what_it_believed(home: Home, new_study: New) -> None:
+    assert run_study(home, *new_study(name="earlier", trials=4, early_stopping=False)) == "complete"
+    paths, spec = new_study(LATE, stopping="curves", trials=8, sampler="grid")
+    assert run_study(home, paths, spec) == "complete"
+    check_records(paths, spec)
+    ended = statuses(paths)
+    stopped = {each.trial: each.images for each in beliefs_of(paths) if each.stopped}
+    assert stopped and {number for number, status in ended.items() if status == "stopped"} == set(stopped)
+    last = {row["trial"]: row["images_seen"] for row in load(paths.evaluations).to_pylist()}
+    assert {number: last[number] for number in stopped} == stopped
+    assert run_study(home, paths, spec) == "complete already"
 
 
 def test_a_trial_under_ray_gives_the_numbers_that_it_gives_without(home: Home, new_study: New, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def mute() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto"])
+@pytest.mark.slow
 def test_who_does_not_answer_as_a_ray_does_is_a_line_within_ten_seconds(
     mute: int, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

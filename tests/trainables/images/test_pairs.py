@@ -44,6 +44,7 @@ def weights(home: Home) -> tuple[Domain, Domain]:
     return open_domain(home, "thin"), open_domain(home, "fill")
 
 
+@pytest.mark.slow
 def test_the_weights_of_an_icon_are_true_pairs(weights: tuple[Domain, Domain]) -> None:
     thin, fill = weights
     of_thin, of_fill = pairs(thin, fill)

@@ -21,6 +21,7 @@ print(spaces.__file__, sched.__file__, "trainables" in sys.modules)
 
 
 @pytest.mark.parametrize("root", [ROOT, Path("/not/on/this/machine")])
+@pytest.mark.slow
 def test_a_worker_imports_ours_first_and_the_working_directory_last(tmp_path: Path, root: Path) -> None:
     late, on_path = tmp_path / "late", tmp_path / "on-path"
     for folder, name in ((late, "sched"), (on_path, "spaces")):

@@ -358,6 +358,7 @@ def test_a_config_says_which_method_it_is_of(method: str) -> None:
 
 
 @EVERY_CASE
+@pytest.mark.slow
 def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
     case: str, home: Home, trained: Callable[[str], Trained]
 ) -> None:
@@ -372,6 +373,7 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
 
 
 @EVERY_CASE
+@pytest.mark.slow
 def test_what_is_written_read_and_exported_gives_the_samples_of_the_learner(
     case: str, home: Home, tmp_path: Path, trained: Callable[[str], Trained]
 ) -> None:
@@ -406,6 +408,7 @@ def test_a_step_changes_what_it_should_and_gives_finite_scalars(case: str, home:
 
 @EVERY_CASE
 @pytest.mark.parametrize("way", ["unbroken", "resumed"])
+@pytest.mark.slow
 def test_losses_arrive_in_the_table_under_their_own_names(
     case: str, tmp_path: Path, way: str, trained: Callable[[str], Trained]
 ) -> None:
@@ -552,6 +555,7 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
         assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
 
 
+@pytest.mark.slow
 def test_adas_strength_and_lecams_averages_are_state(home: Home, tmp_path: Path) -> None:
     """Broken off in the middle of the batches that the strength is judged by, and not at 0."""
     next(evaluations(run_trial(config_of("finetune, ada"), home, files_in(tmp_path / "ada"), CPU)))

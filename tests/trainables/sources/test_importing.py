@@ -72,6 +72,7 @@ def test_a_domain_of_nothing_is_refused(home: Home, both: Path, fact: str) -> No
 
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_family_and_config_are_read_off_the_tensors(home: Home, tmp_path: Path, family: str, resolution: int) -> None:
     network = parse_network({"family": family, "resolution": resolution, "width": 2, "z_dim": 5}, "test")
     save_file(build_generator(network, seed=1).state_dict(), tmp_path / "generator.safetensors")

@@ -54,6 +54,7 @@ def slot_of(evaluation: int, files: TrialFiles) -> Path:
     return files.slots[evaluation % 2]
 
 
+@pytest.mark.slow
 def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_config: Make, files: TrialFiles) -> None:
     sizes = []
     for n in (2, 5):
@@ -112,6 +113,7 @@ def test_a_checkpoint_of_other_tensors_under_the_same_header_is_no_checkpoint(
     assert [item.images_seen for item in recorded(files)] == [16]
 
 
+@pytest.mark.slow
 def test_the_fallback_goes_when_the_trial_is_through(home: Home, tiny_config: Make, files: TrialFiles) -> None:
     found = list(run_trial(tiny_config(budget=LONG), home, files, CPU))
     forget_fallback(files)

@@ -84,6 +84,7 @@ def test_skin_tones_of_an_emoji_differ_in_their_tone_alone():
     assert (one == other).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_glyphs_are_icons_of_several_fonts_with_their_styles_in_one_class():
     origin = BUILTINS["glyphs"]()
     items = list(origin.items)

@@ -258,6 +258,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_of_several_imports_of_one_name_at_a_time_one_is_made(home, folder, tmp_path):
     origins = [folder, *(tmp_path / f"other{i}" for i in range(3))]
     for other in origins[1:]:

@@ -155,6 +155,7 @@ def test_a_parquet_file_may_have_any_name(tmp_path):
 
 
 @pytest.mark.parametrize("column", ["image", "label", "split"])
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_a_multiple_of_itself_is_refused_before_it_is(tmp_path, column):
     table = {
         "image": [png(1)] * 300,
@@ -169,6 +170,7 @@ def test_a_file_that_unpacks_to_a_multiple_of_itself_is_refused_before_it_is(tmp
     assert pa.total_allocated_bytes() - before < 2**20
 
 
+@pytest.mark.slow
 def test_a_value_that_is_stored_once_and_repeated_is_held_a_few_times_only(tmp_path):
     table = pa.table({"image": [bytes(16 * 2**20)] * 50})
     pq.write_table(table, tmp_path / "bomb.parquet", compression="zstd", dictionary_pagesize_limit=2**30)
@@ -181,6 +183,7 @@ def test_a_value_that_is_stored_once_and_repeated_is_held_a_few_times_only(tmp_p
     assert most < 150 * 2**20
 
 
+@pytest.mark.slow
 def test_an_image_of_absurd_bytes_is_skipped(tmp_path):
     path = written(tmp_path / "a.parquet", image=[bytes(MAX_IMAGE_BYTES + 1)])
     (item,) = parquet_origin([Shard(path)], None).items

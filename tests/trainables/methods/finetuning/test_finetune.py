@@ -116,6 +116,7 @@ def with_knob(make: Make, **fields: Any) -> FinetuneConfig:
 
 
 @pytest.mark.parametrize("knob", KNOBS)
+@pytest.mark.slow
 def test_every_knob_changes_what_is_learnt(tiny_config: Make, tiny_source: SourceModel, knob: str) -> None:
     plain, turned = (trained(with_knob(tiny_config, **fields), 6, tiny_source) for fields in ({}, KNOBS[knob]))
     assert not torch.equal(
@@ -175,6 +176,7 @@ def test_norms_alone_train_in_the_generator_and_all_of_the_critic(tiny_config: M
 
 
 @pytest.mark.parametrize("knob", ["l2_sp", "ewc"])
+@pytest.mark.slow
 def test_anchors_keep_the_generator_nearer_to_the_source(
     tiny_config: Make, tiny_source: SourceModel, knob: str
 ) -> None:
