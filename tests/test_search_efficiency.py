@@ -77,6 +77,7 @@ def test_the_same_seed_replays_the_same_and_every_way_spends_no_more_than_it_may
         assert [true for _, true in found[0].trace] == [true for _, true in found[1].trace]
 
 
+@pytest.mark.slow
 def test_the_whole_grid_holds_the_best_that_was_seen(targets: list[Target]) -> None:
     replay = Replay(targets[0], 0, math.inf)
     grid(replay, [])
@@ -93,6 +94,7 @@ def test_the_papers_selector_pays_for_ranking_and_begins_with_the_nearest_source
 
 
 @pytest.mark.parametrize("layout", [conditional, flat])
+@pytest.mark.slow
 def test_every_cell_of_a_grid_can_be_suggested(targets: list[Target], layout: type) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     suggest = layout(targets[0])

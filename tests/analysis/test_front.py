@@ -36,6 +36,7 @@ def test_the_report_shows_the_front_and_what_one_pays(front):
     assert "--metric fd,iw" in search_command(front.spec)
 
 
+@pytest.mark.slow
 def test_a_study_by_one_metric_has_no_such_section_and_an_empty_front_says_so(study, new_study):
     assert "front" not in [part.anchor for part in contents([study.data])]
     empty = new_study(front=("fd", "seconds"))

@@ -53,6 +53,7 @@ def get(server, path="/", **headers):
     return answer, body
 
 
+@pytest.mark.slow
 def test_a_search_of_so_many_hours_has_no_bar_of_trials(new_study):
     study = new_study(trials=None, hours=2.0)
     study.trial(0, "mdi", "both", [90, 80])
@@ -86,6 +87,7 @@ def test_it_is_rendered_again_only_when_something_changed(served):
     assert "200 of 400 images" in page
 
 
+@pytest.mark.slow
 def test_a_search_that_runs_is_told_by_its_lock(served):
     study, server = served
     with (study.paths.root / LOCK).open("w") as lock:
@@ -104,6 +106,7 @@ def test_there_is_one_page(served):
     assert get(served[1], "/../study.json")[0].status == 404
 
 
+@pytest.mark.slow
 def test_damaged_rows_are_told_and_the_server_goes_on(served):
     study, server = served
     path = study.paths.evaluation(2)
@@ -151,6 +154,7 @@ def test_a_browser_shows_what_came_after_it_was_opened(running, browse):
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "localhost:80", "127.0.0.1:9999"])
+@pytest.mark.slow
 def test_a_host_of_this_machine_is_served_whatever_its_port(served, host):
     assert get(served[1], Host=host)[0].status == 200
 

@@ -94,6 +94,7 @@ def test_a_source_as_it_is_is_shown_once_by_its_own_samples(home, tiny_config, t
     assert len(captions) == 2  # with the nearest training images
 
 
+@pytest.mark.slow
 def test_a_study_that_can_only_be_read_is_shown_with_its_exhibits_and_they_go_afterwards(trained):
     root = str(trained.home.root)
     if subprocess.run(["mount", "--bind", root, root], capture_output=True, check=False).returncode:

@@ -73,6 +73,7 @@ def test_an_unknown_target_lists_the_known(home: Home, tiny_domain: str) -> None
         resolve_study(home, "nope", "quickstart")
 
 
+@pytest.mark.slow
 def test_begin_writes_the_study_once_and_then_finds_it(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     begin(home, resolve(home))
     created = open_study(home, "dots-quickstart")[1]
@@ -81,6 +82,7 @@ def test_begin_writes_the_study_once_and_then_finds_it(home: Home, tiny_domain: 
     assert open_study(home, "dots-quickstart")[1] == created
 
 
+@pytest.mark.slow
 def test_a_taken_name_with_other_settings_is_refused(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     begin(home, resolve(home))
     with pytest.raises(UserError, match=r"another base \(it has 9216, asked for 900\).*--name"):

@@ -160,6 +160,7 @@ def test_a_source_model_that_was_replaced_leaves_its_trials_behind(
     assert not any("transfer beats scratch" in line for line in picked.says)
 
 
+@pytest.mark.slow
 def test_after_trainings_of_the_pick_that_diverged_another_is_picked_with_a_seed_that_none_had(
     home: Home, new_study: Study
 ) -> None:

@@ -118,6 +118,7 @@ def test_without_any_trial_it_searches_all_the_same() -> None:
     assert study.best_value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
 
 
+@pytest.mark.slow
 def test_a_search_that_is_resumed_goes_on_as_an_unbroken_one() -> None:
     pool = pool_of()
     whole, resumed = (searched(9, lambda: new_sampler(pool), cut) for cut in (None, 5))

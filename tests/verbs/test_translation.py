@@ -65,6 +65,7 @@ def test_held_out_source_images_are_translated_beside_what_they_are(translated: 
     assert (found["inputs"] == 120).any((1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_a_users_own_images_are_translated(translated: str, run: Run, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     for number in range(3):

@@ -202,6 +202,7 @@ def test_optuna_reads_the_journal_by_itself(new_study: New) -> None:
     assert trial.user_attrs == {"status": "failed"}
 
 
+@pytest.mark.slow
 def test_with_one_trial_at_a_time_the_same_spec_gives_the_same_trials(new_study: New) -> None:
     def configs(name: str) -> list[TrialConfig]:
         ledger = reopened(new_study(name=name, trials=12))

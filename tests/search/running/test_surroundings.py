@@ -51,6 +51,7 @@ def test_a_verb_imports_ours_whatever_lies_in_the_working_directory(home: Home, 
     assert (ended.returncode, "mdi" in ended.stdout) == (0, True), ended.stderr
 
 
+@pytest.mark.slow
 def test_a_verb_imports_ours_whatever_lies_on_pythonpath(home: Home, tmp_path: Path) -> None:
     folder = project(tmp_path / "proj", "packages")
     shutil.rmtree(folder / "scipy")  # a library's name is the user's own to give there
