@@ -127,9 +127,12 @@ def config_of(table: str, arm: str, seed: int, images: int) -> TrialConfig:
 
 
 def images_in(home: Home, table: str, arm: str, seconds: float) -> int:
-    """Target images that the arm is shown in so many seconds of one thread's processor time."""
+    """Target images that the arm is shown in so many seconds of one thread's processor time.
+
+    What trains nothing has the budget of what is fine-tuned.
+    """
     if arm in UNTRAINED:
-        return 1
+        return images_in(home, table, "finetune", seconds)
     file = home.root / "translation-costs.json"
     costs = read_json(file) if file.exists() else {}
     method = str(ARMS[arm]["method"])
@@ -152,11 +155,11 @@ def _cost(home: Home, config: TrialConfig, steps: int = 8) -> tuple[float, int]:
     return min(taken), learner.images_per_iteration
 
 
-def study_of(home: Home, table: str) -> tuple[StudyPaths, StudySpec]:
+def study_of(home: Home, table: str, seconds: float) -> tuple[StudyPaths, StudySpec]:
     """The study that a table's trials are in; its base is the arm that is fine-tuned, and its digests are of all sources."""
     asked, name = QUESTIONS[table], f"translation-{table}"
     if name not in home.names("studies"):
-        spec = spec_of(home, config_of(table, "finetune", 0, 1), name, 1)
+        spec = spec_of(home, config_of(table, "finetune", 0, images_in(home, table, "finetune", seconds)), name, 1)
         digests = spec.digests | {f"domain:{asked.domain}": open_domain(home, asked.domain).facts.digest}
         trials = len([*plan()])
         begin(home, spec.model_copy(update={"trials": trials, "domains": (asked.domain,), "digests": digests}))
@@ -175,7 +178,7 @@ def run(table: str, home: Home, seconds: float, arms: list[str], seeds: int) -> 
         for name in ("phosphor-fill", "phosphor-thin"):
             if name not in home.names("domains"):
                 add_domain(home, name, f"builtin:{name}", 32)
-    paths, spec = study_of(home, table)
+    paths, spec = study_of(home, table, seconds)
     for number, (arm, seed) in enumerate(plan()):
         done = any(_is(row, table, arm, seed) for row in read_rows(RESULTS))
         if done or arm not in arms or seed >= seeds:

@@ -1,0 +1,23 @@
+"""The study of translation at equal seconds: what its arms have in common."""
+
+import pytest
+
+from benchmarks.translation_study import ARMS, QUESTIONS, UNTRAINED, config_of, plan
+from spaces.trials import takes_domains
+
+
+@pytest.mark.parametrize("table", QUESTIONS)
+def test_all_arms_are_measured_alike_on_the_same_images(table: str) -> None:
+    asked = QUESTIONS[table]
+    configs = {arm: config_of(table, arm, 1, 640) for arm in ARMS}
+    assert len({(c.target, c.data, c.budget, c.protocol, c.seed) for c in configs.values()}) == 1
+    sources = {arm: asked.domain if takes_domains(config.method) else asked.model for arm, config in configs.items()}
+    assert {arm: config.source for arm, config in configs.items()} == {**sources, "scratch": "scratch"}
+
+
+def test_every_arm_is_trained_with_two_seeds_and_what_trains_nothing_with_one() -> None:
+    runs = [*plan()]
+    assert len(runs) == len(set(runs))
+    assert {arm: sum(each == arm for each, _ in runs) for arm in ARMS} == {
+        arm: 1 if arm in UNTRAINED else 2 for arm in ARMS
+    }
