@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 
 from search.records.results import flat_config, merged
 from search.records.study import StudySpec
@@ -84,10 +85,38 @@ def trial_config(spec: StudySpec, space: Space, trial: Any) -> TrialConfig:
         given: dict[str, Any] = {"sources": list(spec.sources), "train_images": spec.train_images}
         if takes_domains(space):
             given["domains"] = list(spec.domains)
-        space.suggest(_Offered(trial, spec.without_critic) if spec.without_critic else trial, **given)
+        begun = _AsBegun(trial)
+        space.suggest(_Offered(begun, spec.without_critic) if spec.without_critic else begun, **given)
     config = overlaid(spec.base, trial.params, f"space {spec.space!r}", spec.without_critic)
     _check(config, spec)
     return config
+
+
+class _AsBegun:
+    """A trial that has the choices of its study's earlier trials, where a later version of a space has these and more.
+
+    Optuna knows one list of choices for a parameter of a study, so that one from before a method was added keeps to its own.
+    """
+
+    def __init__(self, trial: Any) -> None:
+        self._trial = trial
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """As the trial does, of the choices that there were."""
+        earlier = self._earlier(name)
+        return self._trial.suggest_categorical(
+            name, choices if earlier is None or set(earlier) - {*choices} else earlier
+        )
+
+    def _earlier(self, name: str) -> tuple[Any, ...] | None:
+        study = getattr(self._trial, "study", None)  # which a trial that only has values has not
+        trials = study.get_trials(deepcopy=False) if study else []
+        found = (each.distributions[name] for each in (self._trial, *reversed(trials)) if name in each.distributions)
+        kind = next(found, None)
+        return kind.choices if isinstance(kind, CategoricalDistribution) else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
 
 
 class _Offered:

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 
+import optuna
 import pytest
 
 from search.launch import resolve_study
-from search.proposals import grid, load_space, overlaid, probe
+from search.proposals import grid, load_space, overlaid, probe, trial_config
 from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
 from spaces.presets import small
+from spaces.suggest import Space
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
@@ -143,3 +145,19 @@ def test_a_space_that_offers_no_generator_to_a_source_without_a_critic_is_refuse
     )
     with pytest.raises(UserError, match="source 'alone' has no critic, and the space offers transfer/parts both alone"):
         resolve_study(home, tiny_domain, space_file(code), sources="alone")
+
+
+def test_a_study_from_before_a_choice_was_added_keeps_to_those_that_it_had(new_study: New) -> None:
+    _, spec = new_study()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def offering(*batches: int) -> Space:
+        return Space(lambda trial, **_: trial.suggest_categorical("optim/batch", list(batches)))
+
+    first = trial_config(spec, offering(4, 8), study.ask())
+    found = [trial_config(spec, offering(4, 8, 16), study.ask()).optim.batch for _ in range(20)]  # type: ignore[attr-defined]
+    assert {first.batch, *found} == {4, 8}
+    again = study.get_trials()[-1]  # as it is read from the journal
+    assert trial_config(spec, offering(4, 8, 16), again).batch == found[-1]
+    with pytest.raises(UserError, match="CategoricalDistribution does not support dynamic value space"):
+        trial_config(spec, offering(4, 32), study.ask())  # which is another space
