@@ -12,28 +12,21 @@ from torch.nn import functional as F
 
 from spaces.methods.combogan import ComboGanConfig, ComboWeights
 from trainables.images.batches import Batch
-from trainables.images.pixels import to_float
-from trainables.images.samples import Samples
 from trainables.methods.method import Given, Method
+from trainables.methods.translation.averaged import AveragedTranslator
 from trainables.methods.translation.codes import all_fooled, differences
 from trainables.methods.translation.learner import BACK, Side
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
     decay,
-    held_out_inputs,
-    translated,
     unpaired_batches,
 )
-from trainables.networks.families import GENERATOR
-from trainables.networks.models import Model
 from trainables.networks.translators import ImageTranslator
-from trainables.training.average import averaging, follow
 from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
-from trainables.training.state import Stateful
 
 Autoencoders = Mapping[str, ImageTranslator]
 """The encoder and the decoder of each of two domains."""
@@ -66,20 +59,16 @@ def objective(
     return losses, made
 
 
-class ComboGanLearner(Stateful):
+class ComboGanLearner(AveragedTranslator[ComboGanConfig]):
     """All domains' networks in training, each with an Adam of its own, and the average of the ones from source to target."""
 
     def __init__(self, config: ComboGanConfig, given: Given, device: torch.device, group: Group) -> None:
-        self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
-        self.iterations = 0
-        self.origin = f"random weights, images of {', '.join(config.domains)}"
-        self._source = given.domains[0]
         names = ["target", "source", *(f"beside_{place}" for place in range(len(config.beside)))]
         self._sides = {
             name: Side.of(config, given.target.facts.resolution, device, config.seed + place * BACK)
             for place, name in enumerate(names)
         }
-        self.average = averaging(self._scored())
+        super().__init__(config, given.domains[0], self._scored(config), device, group)
         self._adams = {
             f"adam_{kind}_of_{name}": adam(network.parameters(), config.training)
             for name, side in self._sides.items()
@@ -91,19 +80,14 @@ class ComboGanLearner(Stateful):
         assert isinstance(network, ImageTranslator), f"{network=}"
         return network
 
-    def _scored(self) -> ImageTranslator:
+    def _scored(self, config: ComboGanConfig) -> ImageTranslator:
         """From source to target; it shares its weights with the two of them."""
-        translator = ImageTranslator(self.config.translator)
+        translator = ImageTranslator(config.translator)
         translator.encoder, translator.decoder = (
             self._autoencoder("source").encoder,
             self._autoencoder("target").decoder,
         )
         return translator
-
-    @property
-    def images_per_iteration(self) -> int:
-        """Target images in an iteration; there are as many of every source domain, and those of two are used."""
-        return self.config.training.batch
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of two domains' autoencoders, their critics held fixed, then one of these critics on pooled translations.
@@ -116,8 +100,7 @@ class ComboGanLearner(Stateful):
         pair = {name: self._sides[name] for name in names}
         images = dict(zip(self._sides, (batch.images, *batch.sources), strict=True))
         reals = {name: self._real(images[name], draws) for name in names}
-        seen = self.iterations * self.images_per_iteration / self.config.budget.images
-        decay(self._adams.values(), self.config.training, seen)
+        decay(self._adams.values(), self.config.training, self._spent)
         with held_fixed([p for side in pair.values() for p in trained(side.critic)]):
             autoencoders = {name: self._autoencoder(name) for name in names}
             losses, made = objective(self.config.weights, pair, autoencoders, reals)
@@ -127,32 +110,13 @@ class ComboGanLearner(Stateful):
         of_critics = {name: side.critic_loss(reals[name], pooled[name]) for name, side in pair.items()}
         minimise(self.group, of_critics.values(), *(self._adams[f"adam_d_of_{name}"] for name in names))
         losses["loss_d"] = torch.stack([*of_critics.values()]).sum()
-        self.iterations += 1
-        follow(
-            self.average,
-            self._scored(),
-            images=self.images_per_iteration,
-            images_seen=self.iterations * self.images_per_iteration,
-            halflife=self.config.training.ema_halflife_images,
-        )
+        self._count(self._scored(self.config))
         return self.group.means(losses)
 
     def _pair(self, draws: Draws) -> list[str]:
         """Two of the domains, every pair as often as any other."""
         order = draws.uniform(len(self._sides)).argsort()[:2]
         return [list(self._sides)[place] for place in order.tolist()]
-
-    def _real(self, images: Tensor, draws: Draws) -> Tensor:
-        real = to_float(images.to(self.device, non_blocking=True))
-        return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
-
-    def sample(self, n: int, seed: int) -> Samples:
-        """`n` images of the source, held-out ones first, by its averaged encoder and the target's averaged decoder."""
-        return translated(self.average, held_out_inputs(self._source, n, seed))
-
-    def model(self) -> Model:
-        """The averaged translator from source to target."""
-        return Model({GENERATOR: self.config.translator}, {GENERATOR: self.average.state_dict()})
 
     @property
     def _networks(self) -> dict[str, nn.Module]:

@@ -28,6 +28,18 @@ def objective(
 
     Both domains' terms are added up. A term of weight 0 is not computed.
     """
+    losses, made, _ = terms(weights, of_codes, sides, reals)
+    return Translated(losses, made)
+
+
+Images = Mapping[str, Tensor]
+"""Of each domain; codes likewise."""
+
+
+def terms(
+    weights: ConfusionWeights, of_codes: nn.Module, sides: Sides, reals: Images
+) -> tuple[dict[str, Tensor], Images, Images]:
+    """What is minimised, the translations into each domain, and the codes that they were made of, by their own domain."""
     codes = {domain: code_of(sides, domain, images) for domain, images in reals.items()}
     made = {domain: image_of(sides, domain, codes[OTHER[domain]]) for domain in reals}
     losses = {"loss_g": all_fooled(sides, made)}
@@ -36,7 +48,7 @@ def objective(
         losses["loss_reconstruction"] = weights.reconstruction * differences(own, reals)
     if weights.confusion:
         losses["loss_domain"] = domain_loss(of_codes, codes, weights.confusion)
-    return Translated(losses, made)
+    return losses, made, codes
 
 
 def domain_loss(of_codes: nn.Module, codes: Mapping[str, Tensor], weight: float) -> Tensor:

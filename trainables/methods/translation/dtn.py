@@ -15,29 +15,23 @@ from torch.nn import functional as F
 
 from spaces.methods.dtn import DtnConfig, DtnWeights
 from trainables.images.batches import Batch
-from trainables.images.pixels import to_float
-from trainables.images.samples import Samples
 from trainables.machine.randomness import random_numbers
 from trainables.methods.method import Given, Method
+from trainables.methods.translation.averaged import AveragedTranslator
 from trainables.methods.translation.feature_consistency import difference
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
     decay,
-    held_out_inputs,
     only_domain,
-    translated,
     unpaired_batches,
 )
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
-from trainables.networks.models import Model
 from trainables.networks.translators import ImageTranslator, PatchCritic, initialise
-from trainables.training.average import averaging, follow
 from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
-from trainables.training.state import Stateful
 
 TRANSLATED, GIVEN_BACK, REAL = range(3)
 """What a patch can be of, for the critic: a translation, a target image that was decoded again, a target image."""
@@ -67,14 +61,10 @@ def decoder_losses(
     return losses, made.detach(), own.detach()
 
 
-class DtnLearner(Stateful):
+class DtnLearner(AveragedTranslator[DtnConfig]):
     """Encoder, decoder and critic in training, each step by the Adam of its part, and the translator's moving average."""
 
     def __init__(self, config: DtnConfig, given: Given, device: torch.device, group: Group) -> None:
-        self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
-        self.iterations = 0
-        self.origin = f"random weights, images of {config.source}"
-        self._source = only_domain(config, given)
         self._first = round(config.pretraining * config.budget.images / config.training.batch)
         """Iterations before the encoder is held."""
         layout = {"device": device, "memory_format": torch.channels_last}
@@ -84,14 +74,9 @@ class DtnLearner(Stateful):
         assert isinstance(translator, ImageTranslator) and isinstance(critic, PatchCritic), f"{config.translator=}"
         self.translator = translator.to(**layout)  # type: ignore[call-overload]
         self.critic = ternary(critic, config.seed).to(**layout)  # type: ignore[call-overload]
-        self.average = averaging(self.translator)
+        super().__init__(config, only_domain(config, given), self.translator, device, group)
         parts = {"adam_f": self.translator, "adam_g": self.translator.decoder, "adam_d": self.critic}
         self._adams = {name: adam(part.parameters(), config.training) for name, part in parts.items()}
-
-    @property
-    def images_per_iteration(self) -> int:
-        """Target images in an iteration; there are as many of the source."""
-        return self.config.training.batch
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the autoencoder, or once the encoder is held one of the decoder and then one of the critic.
@@ -99,21 +84,14 @@ class DtnLearner(Stateful):
         `batch` has as many images of the target as of the source, the same on every worker. Returns all terms; those of the
         other part of the budget are 0.
         """
-        draws, training = Draws(self.config.seed, self.iterations), self.config.training
+        draws = Draws(self.config.seed, self.iterations)
         target, source = (self._real(images, draws) for images in (batch.images, batch.sources[0]))
-        decay(self._adams.values(), training, self.iterations * self.images_per_iteration / self.config.budget.images)
+        decay(self._adams.values(), self.config.training, self._spent)
         if self.iterations < self._first:
             found = self._learn_codes(torch.cat([target, source]))
         else:
             found = self._translate(target, source)
-        self.iterations += 1
-        follow(
-            self.average,
-            self.translator,
-            images=self.images_per_iteration,
-            images_seen=self.iterations * self.images_per_iteration,
-            halflife=training.ema_halflife_images,
-        )
+        self._count(self.translator)
         none = next(iter(found.values())).new_zeros(())
         return self.group.means({name: found.get(name, none) for name in self._terms})
 
@@ -138,18 +116,6 @@ class DtnLearner(Stateful):
         losses["loss_d"] = torch.stack([is_of(self.critic, images, kind) for kind, images in kinds.items()]).sum()
         minimise(self.group, [losses["loss_d"]], self._adams["adam_d"])
         return losses
-
-    def _real(self, images: Tensor, draws: Draws) -> Tensor:
-        real = to_float(images.to(self.device, non_blocking=True))
-        return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
-
-    def sample(self, n: int, seed: int) -> Samples:
-        """`n` images of the source, held-out ones first, by the averaged translator."""
-        return translated(self.average, held_out_inputs(self._source, n, seed))
-
-    def model(self) -> Model:
-        """The averaged translator into the target."""
-        return Model({GENERATOR: self.config.translator}, {GENERATOR: self.average.state_dict()})
 
     @property
     def _networks(self) -> Mapping[str, nn.Module]:

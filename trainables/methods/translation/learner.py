@@ -13,18 +13,15 @@ from torch import Tensor, nn
 from spaces.methods.translation import LearnedTranslationConfig
 from trainables.images.batches import Batch
 from trainables.images.domains import Domain
-from trainables.images.pixels import to_float
-from trainables.images.samples import Samples
-from trainables.methods.translation.translating import decay, held_out_inputs, least_squares, translated
+from trainables.methods.translation.averaged import AveragedTranslator
+from trainables.methods.translation.translating import decay, least_squares
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
-from trainables.networks.models import Model
-from trainables.training.average import averaging, follow
 from trainables.training.descent import adam, descend
 from trainables.training.draws import Draws
 from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.pool import ImagePool
-from trainables.training.state import Stateful, in_memory_of_their_own
+from trainables.training.state import in_memory_of_their_own
 
 BACK = 2**31
 """Between the seeds of the translator there and of the one back."""
@@ -76,7 +73,7 @@ Objective = Callable[[Sides, Mapping[str, Tensor], Noise], Translated]
 """Of the sides, a worker's images of each side's domain, (n, 3, R, R) in [-1, 1], and noise for those that take some."""
 
 
-class TranslationLearner(Stateful):
+class TranslationLearner(AveragedTranslator[LearnedTranslationConfig]):
     """Translators and critics in training, with one Adam for each kind, and a moving average of the target's translator."""
 
     def __init__(
@@ -90,23 +87,14 @@ class TranslationLearner(Stateful):
         beside: Mapping[str, nn.Module] | None = None,
     ) -> None:
         """`beside` are networks by name that `objective` uses and the translators' Adam trains."""
-        self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
-        self.iterations = 0
-        self.origin = f"random weights, images of {config.source}"
-        self._source, self._sides, self._objective = source, sides, objective
-        self._beside = dict(beside or {})
-        self.average = averaging(sides["target"].translator)
+        super().__init__(config, source, sides["target"].translator, device, group)
+        self._sides, self._objective, self._beside = sides, objective, dict(beside or {})
         self.adam_g = self._adam([*(side.translator for side in sides.values()), *self._beside.values()])
         self.adam_d = self._adam([side.critic for side in sides.values()])
 
     def _adam(self, networks: Sequence[nn.Module]) -> torch.optim.Adam:
         weights = dict.fromkeys(p for network in networks for p in network.parameters())  # networks may share some
         return adam([*weights], self.config.training)
-
-    @property
-    def images_per_iteration(self) -> int:
-        """Target images in an iteration; there are as many of the source."""
-        return self.config.training.batch
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the translators, the critics held fixed, then one of the critics on pooled translations.
@@ -117,8 +105,7 @@ class TranslationLearner(Stateful):
         draws = Draws(self.config.seed, self.iterations)
         domains = {"target": batch.images, "source": batch.sources[0]}
         reals = {name: self._real(domains[name], draws) for name in domains}
-        seen = self.iterations * self.images_per_iteration / self.config.budget.images
-        decay((self.adam_g, self.adam_d), self.config.training, seen)
+        decay((self.adam_g, self.adam_d), self.config.training, self._spent)
         with held_fixed([p for side in self._sides.values() for p in trained(side.critic)]):
             made = self._objective(self._sides, reals, partial(self._noise, draws))
             self.adam_g.zero_grad()
@@ -126,14 +113,7 @@ class TranslationLearner(Stateful):
         descend(self.group, self.adam_g)
         losses = {name: loss.detach() for name, loss in made.losses.items()}
         losses["loss_d"] = self._critic_step(reals, made.translations, draws)
-        self.iterations += 1
-        follow(
-            self.average,
-            self._sides["target"].translator,
-            images=self.images_per_iteration,
-            images_seen=self.iterations * self.images_per_iteration,
-            halflife=self.config.training.ema_halflife_images,
-        )
+        self._count(self._sides["target"].translator)
         return self.group.means(losses)
 
     def _critic_step(self, reals: Mapping[str, Tensor], translations: Mapping[str, Tensor], draws: Draws) -> Tensor:
@@ -151,18 +131,6 @@ class TranslationLearner(Stateful):
     def _noise(self, draws: Draws, like: Tensor) -> Tensor:
         whole = draws.normal(self.images_per_iteration, *like.shape[1:])
         return self.group.share(whole).to(like.device)
-
-    def _real(self, images: Tensor, draws: Draws) -> Tensor:
-        real = to_float(images.to(self.device, non_blocking=True))
-        return self.group.share(draws.mirrored(real) if self.config.training.flip else real)
-
-    def sample(self, n: int, seed: int) -> Samples:
-        """`n` source images, held-out ones first, by the averaged translator; equal seeds take equal images in every trial."""
-        return translated(self.average, held_out_inputs(self._source, n, seed))
-
-    def model(self) -> Model:
-        """The averaged translator into the target."""
-        return Model({GENERATOR: self.config.translator}, {GENERATOR: self.average.state_dict()})
 
     @property
     def _networks(self) -> dict[str, nn.Module]:

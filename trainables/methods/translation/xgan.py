@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from spaces.methods.xgan import XganConfig, XganWeights
 from trainables.methods.method import Given, Method
-from trainables.methods.translation.codes import OTHER, all_fooled, both_sides, code_of, differences, image_of
-from trainables.methods.translation.domain_confusion import code_discriminator, domain_loss
+from trainables.methods.translation.codes import OTHER, both_sides, code_of, differences
+from trainables.methods.translation.domain_confusion import code_discriminator, terms
 from trainables.methods.translation.learner import Noise, Sides, Translated, TranslationLearner
 from trainables.methods.translation.translating import NEEDS, InputSampler, only_domain, unpaired_batches
 from trainables.training.parallel import Group
@@ -28,14 +28,7 @@ def objective(
 
     Both domains' terms are added up. A term of weight 0 is not computed.
     """
-    codes = {domain: code_of(sides, domain, images) for domain, images in reals.items()}
-    made = {domain: image_of(sides, domain, codes[OTHER[domain]]) for domain in reals}
-    losses = {"loss_g": all_fooled(sides, made)}
-    if weights.reconstruction:
-        own = {domain: image_of(sides, domain, code) for domain, code in codes.items()}
-        losses["loss_reconstruction"] = weights.reconstruction * differences(own, reals)
-    if weights.confusion:
-        losses["loss_domain"] = domain_loss(of_codes, codes, weights.confusion)
+    losses, made, codes = terms(weights, of_codes, sides, reals)
     if weights.semantic:
         kept = {OTHER[domain]: directions(code_of(sides, domain, images)) for domain, images in made.items()}
         wanted = {domain: directions(code) for domain, code in codes.items()}

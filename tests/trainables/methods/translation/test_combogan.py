@@ -62,7 +62,9 @@ def test_what_is_scored_is_the_sources_encoder_before_the_targets_decoder(config
     learner = learner_of(config, home)
     images = torch.rand(2, 3, 32, 32)
     expected = learner._autoencoder("target").decoder(learner._autoencoder("source").encoder(images))
-    assert torch.equal(learner._scored()(images), expected) and torch.equal(learner.average(images), expected)
+    assert torch.equal(learner._scored(learner.config)(images), expected) and torch.equal(
+        learner.average(images), expected
+    )
     batches = method_of("combogan").batches(config, gather(config, home), 0, CPU)
     for _ in range(3):
         learner.step(next(batches))
