@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from analysis.findings.gains import gain_of_training
 from analysis.findings.trends import trends
-from analysis.tables import AS_IS, NO_SOURCE, Answer, Score, metric_of, settings, summary_of
+from analysis.tables import NO_SOURCE, UNTRAINED, Answer, Score, metric_of, settings, summary_of
 from analysis.tables import evaluations as evaluations_frame
 from analysis.words import FINETUNED, after, by_the_curves, origin, over_the_source, used
 from search.fronts import exchanges, front_of, labelled, scored
@@ -63,7 +63,7 @@ def curves_of(table: pa.Table, spec: StudySpec) -> list[dict[str, Any]]:
 def _against_scratch(answer: Answer) -> str:
     if answer.transfer is None or answer.scratch is None or answer.gain is None:
         return "no trial of the other kind (scratch or transfer) has a score to compare it with"
-    transfer = "transfer" if answer.transfer.way != AS_IS else f"{origin(answer.transfer)}, untrained,"
+    transfer = "transfer" if answer.transfer.way not in UNTRAINED else f"{origin(answer.transfer)}, untrained,"
     won = f"{transfer if answer.gain > 0 else 'scratch'} wins by {abs(answer.gain):.4g}" if answer.gain else "a tie"
     return (
         f"at equal budget ({answer.budget:,} images): {_best_of(answer.transfer_trials, 'transfer')} "

@@ -11,7 +11,7 @@ from analysis.findings.selection import left
 from analysis.page import text
 from analysis.sections.protocol import unequal
 from analysis.study_data import StudyData
-from analysis.tables import ARM, AS_IS, at_budget, choices, config_values, last_rows, ranking
+from analysis.tables import ARM, UNTRAINED, at_budget, choices, config_values, last_rows, ranking
 from analysis.words import origin, percent
 
 
@@ -123,7 +123,7 @@ def _reach(study: StudyData) -> float:
     best = study.answer.best
     if best is None:
         return -1
-    return math.inf if best.way == AS_IS else best.images_seen
+    return math.inf if best.way in UNTRAINED else best.images_seen
 
 
 def _at(study: StudyData, budget: int) -> list[Side]:

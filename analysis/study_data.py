@@ -196,8 +196,10 @@ class StudyData:
 
     @property
     def grid(self) -> str:
-        """The command that fills sources, networks and seeds alike."""
-        fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False}
+        """The command that fills sources, networks and seeds alike; without a source model, what gives more data."""
+        if not self.spec.sources:
+            return self.cure
+        fields = {"space": "source_by_parts", "sampler": "grid", "early_stopping": False, "domains": ()}
         return self.instead("for every source and choice of networks with two seeds", "source-by-parts", **fields)
 
     @property

@@ -22,7 +22,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
 from spaces.protocol import EARLIER_IW, METRICS, RECORD, Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more
+from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more, trains
 
 ARM = ("source", "method", "transfer/parts")
 """The config columns that say which arm a trial belongs to."""
@@ -30,6 +30,8 @@ WAY = "way"
 """The column of how a trial uses its source: the networks that are fine-tuned ("both"), else the method ("as is")."""
 AS_IS = Arm("as_is", None, "none").way
 """The way of the baseline that every method must beat: the source model sampled untouched, which takes no training."""
+UNTRAINED = frozenset(Arm(method, None, "none").way for method in CONFIGS if not trains(method))
+"""The ways of all baselines that train nothing: a source as it is, its images untranslated, mixtures of the target's few."""
 NO_SOURCE = "no source"
 """The source of a trial that learns nothing and takes images from nowhere else, as baselines of few-shot generation: its config
 says scratch, but nothing is trained, from scratch or otherwise."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from analysis.findings.gains import Gain, Side
 from analysis.findings.trends import Trend, of_arm, said
 from analysis.page import plural, text
-from analysis.tables import AS_IS, NO_SOURCE, Score
+from analysis.tables import AS_IS, NO_SOURCE, UNTRAINED, Score
 from spaces.config import SCRATCH
 from spaces.protocol import Metric
 
@@ -30,22 +30,22 @@ def origin(side: Side | Score) -> str:
         return "from scratch"
     if side.source == NO_SOURCE:
         return used(side.way)
-    return f"{side.source} {used(side.way)}" if side.way == AS_IS else f"from {side.source}, {used(side.way)}"
+    return f"{side.source} {used(side.way)}" if side.way in UNTRAINED else f"from {side.source}, {used(side.way)}"
 
 
 def after(side: Score) -> str:
     """After how many images a trial had its score."""
-    return "without any training" if side.way == AS_IS else f"after {text(side.images_seen)} images"
+    return "without any training" if side.way in UNTRAINED else f"after {text(side.images_seen)} images"
 
 
 def configuration(side: Side) -> str:
-    """The best configuration of a side; a source as it is has no other."""
-    return origin(side) if side.is_source else f"the best configuration {origin(side)}"
+    """The best configuration of a side; what trains nothing has no other."""
+    return origin(side) if side.is_untrained else f"the best configuration {origin(side)}"
 
 
 def with_seeds(side: Side) -> str:
-    """The best configuration of a side, and with how many seeds it ran; a source as it is needs none."""
-    return configuration(side) if side.is_source else f"{configuration(side)} ({plural(len(side.values), 'seed')})"
+    """The best configuration of a side, and with how many seeds it ran; what trains nothing needs none."""
+    return configuration(side) if side.is_untrained else f"{configuration(side)} ({plural(len(side.values), 'seed')})"
 
 
 def mean(side: Side) -> str:
@@ -62,24 +62,30 @@ def over_scratch(gain: Gain) -> str:
     """By how much transfer is better or worse than scratch, and how surely. What won untrained is not called transfer."""
     if gain.value == 0:
         return "it is a tie"
-    subject = "the source as it is, untrained," if gain.transfer.is_source else "transfer"
+    subject = f"{baseline(gain.transfer)}, untrained," if gain.transfer.is_untrained else "transfer"
     how, whose = "better" if gain.value > 0 else "worse", "scratch's"
     return f"{subject} is {how} {_by(gain, whose)}"
 
 
 def over_the_source(gain: Gain) -> str:
-    """By how much training is better or worse than the best source as it is, and what both came to, in a sentence."""
+    """By how much training is better or worse than the best that trains nothing, and what both came to, in a sentence."""
     how = "fine-tuning" if gain.transfer.way in FINETUNED else gain.transfer.way
+    untrained = baseline(gain.baseline)
     if gain.value == 0:
-        said = f"{how} and the source as it is are equal"
+        said = f"{how} and {untrained} are equal"
     elif gain.value > 0:
-        said = f"{how} improves on the source as it is {_by(gain, 'its score')}"
+        said = f"{how} improves on {untrained} {_by(gain, 'its score')}"
     else:
-        said = f"{how} is worse than the source as it is {_by(gain, 'its score')}"
+        said = f"{how} is worse than {untrained} {_by(gain, 'its score')}"
     return (
         f"{said}: {with_seeds(gain.transfer)} has {mean(gain.transfer)} after {text(int(gain.at))} images, "
         f"{with_seeds(gain.baseline)} {mean(gain.baseline)}"
     )
+
+
+def baseline(side: Side) -> str:
+    """What trains nothing: "the source as it is", whichever it is, or "dogs untranslated"."""
+    return "the source as it is" if side.way == AS_IS else origin(side)
 
 
 def _by(gain: Gain, whose: str) -> str:

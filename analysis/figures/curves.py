@@ -13,6 +13,8 @@ from spaces.protocol import Metric
 
 X_TITLES = {"images_seen": "images seen", "seconds": "seconds of training and evaluation"}
 _HALO = "0 0 3px #fff, 0 0 3px #fff, 0 0 5px #fff"
+_MARGIN = 0.1
+"""The share of the axis at whose left a label would be cut off."""
 _SPEEDUPS = {"images": ("#0072B2", "circle"), "seconds": ("#D55E00", "square")}
 
 
@@ -38,12 +40,13 @@ def learning_curves(
     for trial in highlighted:
         group = rows[rows["trial"] == trial]
         look = looks[str(group["source"].iloc[0])]
+        across = "left" if group[cost].iloc[-1] > _MARGIN * rows[cost].max() else "right"
         thick = {"line": {"color": look.colour, "width": 4}, "marker": {"symbol": look.symbol, "size": 10}}
         figure.add_scatter(**_lines(group, metric, cost, hovers), showlegend=False, **thick)
         figure.update_traces(
             mode="lines+markers+text",
             text=[""] * (len(group) - 1) + [f"<b>trial {trial}</b>"],
-            textposition=f"{'bottom' if metric.sign == 1 else 'top'} {'left' if group[cost].iloc[-1] else 'right'}",
+            textposition=f"{'bottom' if metric.sign == 1 else 'top'} {across}",
             textfont={"shadow": _HALO},
             selector=-1,
         )

@@ -16,6 +16,7 @@ from analysis.findings.selection import Scores, left
 from analysis.tables import (
     AS_IS,
     NO_SOURCE,
+    UNTRAINED,
     WAY,
     as_text,
     choices,
@@ -46,9 +47,9 @@ class Side:
         return math.fsum(self.values) / len(self.values)
 
     @property
-    def is_source(self) -> bool:
-        """Whether it is a source as it is, for which nothing was trained."""
-        return self.way == AS_IS
+    def is_untrained(self) -> bool:
+        """Whether nothing was trained for it, as for a source as it is."""
+        return self.way in UNTRAINED
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,6 @@ def _gain(cost: Cost, at: float, ours: Sequence[Side], theirs: Sequence[Side], m
 
 def scores(sides: Sequence[Side]) -> Scores:
     """The scores of the configurations that the first was chosen from; of a source as it is its own, without any chance."""
-    if sides[0].is_source:
+    if sides[0].is_untrained:
         return sides[0].mean
-    return [side.values for side in sides if not side.is_source]
+    return [side.values for side in sides if not side.is_untrained]

@@ -73,7 +73,7 @@ def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[s
         if np.isnan(theirs):  # at least as much as scratch has spent in vain
             theirs, bound = spent(rows, gain.baseline, column), "never"
         ours = row[f"transfer_{cost}"]
-        row[f"speedup_{cost}"] = np.nan if gain.transfer.is_source or not ours else theirs / ours
+        row[f"speedup_{cost}"] = np.nan if gain.transfer.is_untrained or not ours else theirs / ours
     return row | {"bound": bound}
 
 

@@ -12,7 +12,18 @@ from analysis.findings.trends import said
 from analysis.page import Block, Plot, Section, Sheet, Text, duration, plural, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY, Score
-from analysis.words import after, by_the_curves, mean, origin, over_scratch, over_the_source, percent, used, with_seeds
+from analysis.words import (
+    after,
+    baseline,
+    by_the_curves,
+    mean,
+    origin,
+    over_scratch,
+    over_the_source,
+    percent,
+    used,
+    with_seeds,
+)
 from spaces.config import SCRATCH
 
 TOP = 10
@@ -35,12 +46,12 @@ def _transfer_overview(studies: Sequence[StudyData]) -> str:
     shares = [gain.share for gain in compared]
     ahead = sum(gain.value > 0 for gain in compared)
     settled = sum(gain.settled for gain in compared)
-    untrained = sum(gain.transfer.is_source for gain in compared)
+    untrained = sum(gain.transfer.is_untrained for gain in compared)
     return (
         f"Transfer is ahead of scratch at equal images in {ahead} of {plural(len(compared), 'study', 'studies')} that compare "
         f"them: better by {percent(min(shares))} to {percent(max(shares))} of scratch's score; in {settled} of them the "
         "interval over seeds leaves out zero."
-    ) + (f" In {untrained} of them the best of transfer is a source as it is, untrained." if untrained else "")
+    ) + (f" In {untrained} of them what is best trains nothing." if untrained else "")
 
 
 def _training_overview(studies: Sequence[StudyData]) -> str:
@@ -82,7 +93,7 @@ def _block(study: StudyData) -> Block:
 
 def _winner(study: StudyData, best: Score) -> str:
     so_far = "" if study.over else " so far"
-    cost = "" if best.way == tables.AS_IS else f" and {duration(best.seconds)} of training and evaluation"
+    cost = "" if best.way in tables.UNTRAINED else f" and {duration(best.seconds)} of training and evaluation"
     return f"Best{so_far} is trial {best.trial}, {origin(best)}: {study.metric.label} {text(best.value)} {after(best)}{cost}."
 
 
@@ -125,14 +136,15 @@ def _best_facts(study: StudyData, best: Score) -> list[tuple[str, str, str]]:
 def _gain_facts(study: StudyData) -> list[tuple[str, str, str]]:
     facts = [(f"gain at equal {_COSTS[gain.cost]}", gain, _above_zero(gain)) for gain in study.gains]
     if study.gain_of_training:
-        facts.append(("gain over the source as it is", study.gain_of_training, "above 0, training is better"))
+        over = baseline(study.gain_of_training.baseline)
+        facts.append((f"gain over {over}", study.gain_of_training, "above 0, training is better"))
     return [
         (label, f"{'+' if gain.value > 0 else ''}{text(gain.value)}", _remark(gain, how)) for label, gain, how in facts
     ]
 
 
 def _above_zero(gain: Gain) -> str:
-    return f"above 0, {'the source, untrained,' if gain.transfer.is_source else 'transfer'} is better"
+    return f"above 0, {'what trains nothing' if gain.transfer.is_untrained else 'transfer'} is better"
 
 
 def _remark(gain: Gain, how_to_read: str) -> str:

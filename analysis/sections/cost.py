@@ -28,9 +28,9 @@ def _overview(studies: Sequence[StudyData]) -> str:
     compared = [study for study in studies if study.gains]
     if not compared:
         return "No study has transfer and scratch to compare yet."
-    trained = [study for study in compared if not study.gains[0].transfer.is_source]
+    trained = [study for study in compared if not study.gains[0].transfer.is_untrained]
     if not trained:
-        return "In every study the best of transfer is a source as it is, which costs no training."
+        return "In every study what is best trains nothing."
     races = [found for study in trained if len(found := _reached(_race(study))["speedup_images"])]
     if not races:
         return "In no study did transfer and scratch both come to one score."
@@ -59,7 +59,7 @@ def _block(study: StudyData) -> Block:
     if not study.gains:
         lead = f"Not enough data to compare the cost of transfer with that of scratch; {study.cure}."
         return Block(lead, notes=notes, plots=plots, sheets=[behind])
-    if study.gains[0].transfer.is_source:
+    if study.gains[0].transfer.is_untrained:
         return Block(_said_of_source(study, study.gains[0]), notes=notes, plots=plots, sheets=[behind])
     found = _race(study)
     what = (
