@@ -518,7 +518,7 @@ def test_several_studies_say_how_often_a_source_as_it_is_was_best_and_training_b
     assert " In 1 of them what is best trains nothing." in lead
     assert lead.endswith(" Training improves on the source as it is in 1 of 2 studies that sample it.")
     assert read(unbeaten, unbeaten)["cost"].lead == (
-        "In every study the best of transfer is a source as it is, which costs no training."
+        "In every study what is best trains nothing."
     )
 
 
