@@ -517,9 +517,7 @@ def test_several_studies_say_how_often_a_source_as_it_is_was_best_and_training_b
     lead = read(baseline, unbeaten, study)["answer"].lead
     assert " In 1 of them what is best trains nothing." in lead
     assert lead.endswith(" Training improves on the source as it is in 1 of 2 studies that sample it.")
-    assert read(unbeaten, unbeaten)["cost"].lead == (
-        "In every study what is best trains nothing."
-    )
+    assert read(unbeaten, unbeaten)["cost"].lead == ("In every study what is best trains nothing.")
 
 
 def only_sources_as_they_are(study):
