@@ -99,7 +99,8 @@ class _AsBegun:
     """
 
     def __init__(self, trial: Any) -> None:
-        self._trial = trial
+        study = getattr(trial, "study", None)  # which a trial that only has values has not
+        self._trial, self._trials = trial, study.get_trials(deepcopy=False) if study else ()
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """As the trial does, of the choices that there were."""
@@ -109,9 +110,8 @@ class _AsBegun:
         )
 
     def _earlier(self, name: str) -> tuple[Any, ...] | None:
-        study = getattr(self._trial, "study", None)  # which a trial that only has values has not
-        trials = study.get_trials(deepcopy=False) if study else []
-        found = (each.distributions[name] for each in (self._trial, *reversed(trials)) if name in each.distributions)
+        trials = self._trial, *reversed(self._trials)
+        found = (each.distributions[name] for each in trials if name in each.distributions)
         kind = next(found, None)
         return kind.choices if isinstance(kind, CategoricalDistribution) else None
 

@@ -150,9 +150,8 @@ class Model:
 
     def after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
         """What these further cases, of a study that the model knows nothing of, make likely beside those known."""
-        with threadpool_limits(
-            1, user_api="blas"
-        ):  # small matrices: threads would wait for each other, more than compute
+        # small matrices: threads would wait for each other, more than compute
+        with threadpool_limits(1, user_api="blas"):
             return self._after(more, log_scores, draws, seed)
 
     def _after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:

@@ -3,7 +3,7 @@
 Each domain's critic makes translations look like it; that they show the same thing is left to the common code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces.methods.domain_confusion import ConfusionWeights, DomainConfusionConfig
+from spaces.methods.shared_code import SharedCodeConfig
 from spaces.networks import Translator
 from trainables.machine.randomness import random_numbers
 from trainables.methods.method import Given, Method
 from trainables.methods.translation.codes import OTHER, all_fooled, both_sides, code_of, differences, image_of
-from trainables.methods.translation.learner import Noise, Sides, Translated, TranslationLearner
+from trainables.methods.translation.learner import Noise, Objective, Sides, Translated, TranslationLearner
 from trainables.methods.translation.translating import NEEDS, InputSampler, only_domain, unpaired_batches
 from trainables.networks.translators import initialise
 from trainables.training.parallel import Group
@@ -75,13 +76,23 @@ def code_discriminator(network: Translator, seed: int, device: torch.device) -> 
     return module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def build(config: DomainConfusionConfig, given: Given, device: torch.device, group: Group) -> TranslationLearner:
-    """Both domains' autoencoders and the discriminator of codes at their start."""
+def confused(
+    config: SharedCodeConfig,
+    minimised: Callable[[nn.Module], Objective],
+    given: Given,
+    device: torch.device,
+    group: Group,
+) -> TranslationLearner:
+    """Both domains' autoencoders and the discriminator of codes at their start, and what is `minimised` with that one."""
     sides = both_sides(config, given.target.facts.resolution, device)
     of_codes = code_discriminator(config.translator, config.seed, device)
-    confused = partial(objective, config.weights, of_codes)
-    domain = only_domain(config, given)
-    return TranslationLearner(config, domain, sides, confused, device, group, {"discriminator_of_codes": of_codes})
+    domain, beside = only_domain(config, given), {"discriminator_of_codes": of_codes}
+    return TranslationLearner(config, domain, sides, minimised(of_codes), device, group, beside)
+
+
+def build(config: DomainConfusionConfig, given: Given, device: torch.device, group: Group) -> TranslationLearner:
+    """The autoencoders and the discriminator, and nothing else that holds codes together."""
+    return confused(config, lambda of_codes: partial(objective, config.weights, of_codes), given, device, group)
 
 
 DOMAIN_CONFUSION = Method(

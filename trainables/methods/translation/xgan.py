@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from spaces.methods.xgan import XganConfig, XganWeights
 from trainables.methods.method import Given, Method
-from trainables.methods.translation.codes import OTHER, both_sides, code_of, differences
-from trainables.methods.translation.domain_confusion import code_discriminator, terms
+from trainables.methods.translation.codes import OTHER, code_of, differences
+from trainables.methods.translation.domain_confusion import confused, terms
 from trainables.methods.translation.learner import Noise, Sides, Translated, TranslationLearner
-from trainables.methods.translation.translating import NEEDS, InputSampler, only_domain, unpaired_batches
+from trainables.methods.translation.translating import NEEDS, InputSampler, unpaired_batches
 from trainables.training.parallel import Group
 
 
@@ -46,12 +46,8 @@ def directions(codes: Tensor) -> Tensor:
 
 
 def build(config: XganConfig, given: Given, device: torch.device, group: Group) -> TranslationLearner:
-    """Both domains' autoencoders and the discriminator of codes at their start."""
-    sides = both_sides(config, given.target.facts.resolution, device)
-    of_codes = code_discriminator(config.translator, config.seed, device)
-    kept = partial(objective, config.weights, of_codes)
-    domain = only_domain(config, given)
-    return TranslationLearner(config, domain, sides, kept, device, group, {"discriminator_of_codes": of_codes})
+    """The autoencoders and the discriminator of codes, which are kept by translation, too."""
+    return confused(config, lambda of_codes: partial(objective, config.weights, of_codes), given, device, group)
 
 
 XGAN = Method(
