@@ -68,6 +68,9 @@ METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "figr, faithful": (400, {"method": "figr", "faithful": True, **ADAPTED}),
     "joint": (200, {"method": "joint", **ADAPTED, "training": {"batch": 16, "n_critic": 5}}),
     "gmn": (300, {"method": "gmn", "width": 8, "training": {"batch": 10}}),
+    "figr, longer": (600, {"method": "figr", **ADAPTED, "training": {"lr": 1e-3}}),
+    "joint, longer": (1_000, {"method": "joint", **ADAPTED, "training": {"batch": 8, "n_critic": 2, "lr": 5e-4}}),
+    "gmn, longer": (600, {"method": "gmn", "width": 8, "training": {"batch": 10}}),
     "from scratch": (1, {"method": "joint", **ADAPTED, "training": {"batch": 1, "n_critic": 1}}),
 }
 """What is trained, by what it is called in the table: iterations, and settings."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.translation_study import ARMS, QUESTIONS, UNTRAINED, config_of, plan
+from benchmarks.translation_study import ARMS, QUESTIONS, UNTRAINED, comparison, config_of
 from spaces.trials import takes_domains
 
 
@@ -16,7 +16,7 @@ def test_all_arms_are_measured_alike_on_the_same_images(table: str) -> None:
 
 
 def test_every_arm_is_trained_with_two_seeds_and_what_trains_nothing_with_one() -> None:
-    runs = [*plan()]
+    runs = [*comparison("icons").plan()]
     assert len(runs) == len(set(runs))
     assert {arm: sum(each == arm for each, _ in runs) for arm in ARMS} == {
         arm: 1 if arm in UNTRAINED else 2 for arm in ARMS
