@@ -6,7 +6,7 @@
     python -m benchmarks.fewshot_study report --home HOME                         # docs/fewshot-glyphs.html and -characters.html
 
 `benchmarks.equal_seconds` says how; each trial is appended to docs/fewshot-study.csv as it ends. The first seed's models are
-what `understock classifier fewshot-glyphs` asks whether their images help a small classifier, which the report then shows.
+what `understock classify fewshot-glyphs` asks whether their images help a small classifier, which the report then shows.
 """
 
 import argparse

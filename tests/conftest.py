@@ -65,7 +65,7 @@ def tiny_domain(home: Home) -> str:
 
 @pytest.fixture
 def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
-    """A config that trains in a second; keywords replace whole fields."""
+    """A config that trains in a second; keywords replace whole fields, None takes one out."""
 
     def config(**fields: Any) -> TrialConfig:
         values = {
@@ -77,7 +77,7 @@ def tiny_config(tiny_domain: str) -> Callable[..., TrialConfig]:
             "optim": {"batch": 4},
             "budget": {"images": 32, "eval_every_images": 16},
         } | fields
-        return parse_trial(values, "test")
+        return parse_trial({name: value for name, value in values.items() if value is not None}, "test")
 
     return config
 

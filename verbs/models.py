@@ -7,8 +7,9 @@ import typer
 
 from spaces.errors import UserError
 from trainables.storage.home import Home
-from verbs.endings import writing_to
-from verbs.options import HomeOption
+from verbs.endings import if_interrupted, writing_to
+from verbs.options import HomeOption, StudyName
+from verbs.printing import print_table
 
 models = typer.Typer()
 
@@ -98,3 +99,26 @@ def export(
     with writing_to(output):
         export_model(Home.find(home), study, output, form)
     print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")
+
+
+@models.command()
+def classify(
+    study: StudyName,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of the K images, and of the classifier.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Of each classifier, 64 images each.")] = 1_000,
+    per_class: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Images generated of each class.")] = 128,
+    threads: Annotated[int | None, typer.Option(min=1, help="[default: all cores]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Ask small classifiers whether a few-shot study's images help. Example: understock classify glyphs-unseen-fewshot"""
+    from analysis.findings.helping import arms, verdict
+    from analysis.using.classifying import classify as classified
+    from trainables.machine.progress import progress
+
+    where, teaching = Home.find(home), {"seeds": seeds, "steps": steps, "per_class": per_class}
+    again = "\nstopped; what is measured is kept, and the same command goes on with it"
+    with if_interrupted(again), progress(f"classifying with {study}", "arms") as report:
+        rows = classified(where, study, report, threads=threads, **teaching)
+    table = arms(rows)
+    print_table(list(table.columns), [[None if cell != cell else cell for cell in row] for row in table.to_numpy()])
+    print(verdict(rows))

@@ -6,7 +6,8 @@ import pandas as pd
 
 from analysis import tables
 from analysis.figures.scatter import trade_off
-from analysis.page import Block, Plot, Section, listed, sheet, text
+from analysis.findings import helping
+from analysis.page import Block, Plot, Section, Sheet, listed, plural, sheet, text
 from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
@@ -46,9 +47,39 @@ def _block(study: StudyData) -> Block:
     names |= {metric.columns[1]: f"{metric.label} of real images" for metric in (ACCURACY, DIVERSITY, COPIES)}
     names |= {"mkd": METRICS["mkd"].labelled(study.spec.base.protocol.extractor).label}
     shown = sheet("Every few-shot trial", found[["trial", "source", WAY, *dict.fromkeys(columns)]], names)
+    told = helping.comparable(helping.accuracies(study.paths.classifier))
     return Block(
-        _lead(found, trivial, study.metric), notes=_notes(found), plots=_plots(study, found, trivial), sheets=[shown]
+        _lead(found, trivial, study.metric),
+        notes=[*_notes(found), *_verdict(told)],
+        commands=[] if len(told) else [_asking(study)],
+        plots=_plots(study, found, trivial),
+        sheets=[shown, *_classifiers(told)],
     )
+
+
+def _asking(study: StudyData) -> tuple[str, str]:
+    return "Ask small classifiers whether these images help them", f"understock classify {study.spec.name}"
+
+
+def _verdict(told: pd.DataFrame) -> list[str]:
+    """What small classifiers of the target's classes say, where they were asked."""
+    if told.empty:
+        return []
+    facts = {name: int(told[name].iloc[-1]) for name in ("shots", "steps", "per_class", "n")}
+    seeds = plural(int(told["seed"].nunique()), "seed")
+    return [
+        f"Does it help a small classifier of these classes? {helping.verdict(told)} A classifier was trained on "
+        f"{facts['shots']} real images of each class for {facts['steps']:,} steps, in each arm alike, half of each batch "
+        f"generated where an arm has {facts['per_class']} generated ones of each class, and asked for {facts['n']:,} others; "
+        f"{seeds}, differences paired by seed with their 95 % interval, chance is {text(float(told['chance'].iloc[-1]))}."
+    ]
+
+
+def _classifiers(told: pd.DataFrame) -> list[Sheet]:
+    if told.empty:
+        return []
+    names = {"trial": "images of trial", "accuracy": "mean accuracy"}
+    return [sheet("Accuracy of small classifiers", helping.arms(told), names, folded=False)]
 
 
 def _measured(found: pd.DataFrame, name: str) -> bool:
@@ -88,8 +119,7 @@ def _lead(found: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
 
 def _notes(found: pd.DataFrame) -> list[str]:
     notes = [
-        "Copies of the K images are of the right class and near to real images: read both scores beside the copy rate. "
-        "Whether what is made helps a classifier of these classes, python -m benchmarks.fewshot measures."
+        "Copies of the K images are of the right class and near to real images: read both scores beside the copy rate."
     ]
     if SHOT_FREE in set(found["split"]):
         notes.append("The K images of each class are among no real images that scores compare with.")

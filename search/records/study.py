@@ -220,6 +220,11 @@ class StudyPaths:
         return self.beside or self.root / "exhibits"
 
     @property
+    def classifier(self) -> Path:
+        """The file with how right small classifiers were, with and without images of the study's few-shot trials: CSV."""
+        return self.root / "classifier.csv"
+
+    @property
     def report(self) -> Path:
         """The file with the report, one self-contained page."""
         return self.root / "report.html"
@@ -270,6 +275,6 @@ def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
         data = read_json(paths.spec)
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
-    for path in (paths.evaluations, paths.ranking, paths.exhibits):
+    for path in (paths.evaluations, paths.ranking, paths.classifier, paths.exhibits):
         fetch(path)
     return paths, StudySpec.parse(data, str(paths.spec))

@@ -26,7 +26,7 @@ def finish(home: Home, tiny_config: Callable[..., TrialConfig]) -> Finish:
         paths, config = StudyPaths.of(home, "s"), tiny_config(**fields)
         spec: dict[str, Any] = {
             "name": "s",
-            "target": "dots",
+            "target": config.target,
             "space": "quickstart",
             "trials": 2,
             "sources": [],

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spaces.config import Data
 from spaces.errors import UserError
 from spaces.methods.fewshot import FewshotConfig
 from trainables.images.domains import Domain
@@ -37,7 +38,12 @@ many images. A pure function, with all that a model has learnt in it."""
 
 def shots_of(config: FewshotConfig, target: Domain) -> ShotImages:
     """The K training images of each class of the target that a trial is given, by ascending label."""
-    rows = target.chosen(config.data)
+    return shots_drawn(target, config.data)
+
+
+def shots_drawn(target: Domain, data: Data) -> ShotImages:
+    """The K training images of each class that these settings draw, by ascending label."""
+    rows = target.chosen(data)
     labels = np.unique(target.labels[rows])
     images = np.stack([target.images[rows[target.labels[rows] == label]] for label in labels])
     return ShotImages.of(torch.from_numpy(images), torch.from_numpy(labels))

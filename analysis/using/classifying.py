@@ -1,0 +1,106 @@
+"""Asking small classifiers whether what a study's few-shot trials make helps them, seed by seed; a later call goes on."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from analysis.findings.helping import COLUMNS, PROTOCOL, accuracies, comparable
+from analysis.tables import evaluations, last_rows, metric_of, ranking
+from analysis.using.winner import model_of
+from search.records.inputs import check_unchanged
+from search.records.results import load
+from search.records.study import StudyPaths, StudySpec, open_study
+from spaces.errors import UserError
+from spaces.teaching import MIXED, Teaching
+from spaces.trials import makes_more, trains
+from trainables.images.domains import open_domain
+from trainables.machine.devices import use_cores
+from trainables.methods.fewshot.sampling import ShotSampler
+from trainables.methods.registry import open_sampler
+from trainables.storage.home import Home, writing
+from trainables.using.small_classifier import Lesson
+
+
+def classify(
+    home: Home,
+    study: str,
+    report: Callable[[int, int], None],
+    *,
+    seeds: int,
+    steps: int,
+    per_class: int,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Measure what the study's table lacks of these seeds, and give all of it that compares; `report` counts arms.
+
+    Rows are on disk seed by seed and method by method. UserError for a study without a few-shot trial that has learnt and left
+    a model, or of data that have changed.
+    """
+    use_cores(threads or len(os.sched_getaffinity(0)))
+    paths, spec = open_study(home, study)
+    teaching = Teaching(shots=_shots(spec), steps=steps, per_class=per_class)
+    trials = _trials(paths, spec)
+    check_unchanged(home, spec)
+    rows, domain = accuracies(paths.classifier), open_domain(home, spec.target)
+    asked: list[tuple[str, int | None]] = [(MIXED, None), *trials.items()]
+    for done, (seed, (arm, trial)) in enumerate((seed, each) for seed in range(seeds) for each in asked):
+        report(done, seeds * len(asked))
+        if _is_there(rows, arm, trial, seed, teaching):
+            continue
+        lesson = Lesson.of(domain, teaching, seed)
+        facts = {"trial": trial, "seed": seed, **teaching.model_dump(), "chance": lesson.chance}
+        facts["n"] = len(lesson.test.labels)
+        new = [facts | found for found in _arms(lesson, paths, spec, arm, trial)]
+        rows = accuracies(paths.classifier)  # once more: another process may have added to them meanwhile
+        made = pd.DataFrame(new)[list(COLUMNS)]
+        rows = pd.concat([rows, made]) if len(rows) else made
+        with writing(paths.classifier) as beside:
+            rows.to_csv(beside, index=False, float_format="%.6g")
+    report(seeds * len(asked), seeds * len(asked))
+    return comparable(rows)
+
+
+def _shots(spec: StudySpec) -> int:
+    shots = spec.base.data.shots
+    if shots is None:
+        raise UserError(
+            f"study {spec.name!r} gives its trials no K images of each class, so there is nothing to make more of; search "
+            f"with --space fewshot --shots 3"
+        )
+    return shots
+
+
+def _trials(paths: StudyPaths, spec: StudySpec) -> dict[str, int]:
+    """The best trial of each few-shot method that learns, by the method's name."""
+    last = last_rows(evaluations(load(paths.evaluations)))
+    found: dict[str, int] = {}
+    for row in ranking(last, metric_of(spec.metric, spec)).to_dict("records"):
+        method = str(row["method"])
+        if makes_more(method) and trains(method):
+            found.setdefault(method, int(row["trial"]))
+    if not found:
+        raise UserError(
+            f"study {spec.name!r} has no trial with a score of a few-shot method that learns; search with --space fewshot "
+            f"--shots 3, or wait for one"
+        )
+    return found
+
+
+def _arms(lesson: Lesson, paths: StudyPaths, spec: StudySpec, arm: str, trial: int | None) -> Iterator[dict[str, Any]]:
+    if trial is None:
+        found = lesson.without()
+    else:
+        sampler = open_sampler(model_of(paths, spec.name, trial))
+        assert isinstance(sampler, ShotSampler), f"{arm} makes no more of images"
+        found = lesson.with_images_of(arm, sampler)
+    return ({"arm": name, "accuracy": accuracy} for name, accuracy in found)
+
+
+def _is_there(rows: pd.DataFrame, arm: str, trial: int | None, seed: int, teaching: Teaching) -> bool:
+    if rows.empty:
+        return False
+    same = (rows[PROTOCOL] == [getattr(teaching, name) for name in PROTOCOL]).all(axis=1)
+    of_trial = rows["trial"].isna() if trial is None else rows["trial"] == trial
+    return bool((same & (rows["arm"] == arm) & (rows["seed"] == seed) & of_trial).any())
