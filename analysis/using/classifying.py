@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -17,10 +17,8 @@ from spaces.teaching import MIXED, Teaching
 from spaces.trials import makes_more, trains
 from trainables.images.domains import open_domain
 from trainables.machine.devices import use_cores
-from trainables.methods.fewshot.sampling import ShotSampler
-from trainables.methods.registry import open_sampler
 from trainables.storage.home import Home, writing
-from trainables.using.small_classifier import Lesson
+from trainables.using.small_classifier import Lesson, maker
 
 
 def classify(
@@ -44,15 +42,16 @@ def classify(
     trials = _trials(paths, spec)
     check_unchanged(home, spec)
     rows, domain = accuracies(paths.classifier), open_domain(home, spec.target)
-    asked: list[tuple[str, int | None]] = [(MIXED, None), *trials.items()]
+    asked: list[tuple[str, Trial | None]] = [(MIXED, None), *trials.items()]
     for done, (seed, (arm, trial)) in enumerate((seed, each) for seed in range(seeds) for each in asked):
         report(done, seeds * len(asked))
-        if _is_there(rows, arm, trial, seed, teaching):
+        number = trial and trial.number
+        if _is_there(rows, arm, number, seed, teaching):
             continue
         lesson = Lesson.of(domain, teaching, seed)
-        facts = {"trial": trial, "seed": seed, **teaching.model_dump(), "chance": lesson.chance}
+        facts = {"trial": number, "seed": seed, **teaching.model_dump(), "chance": lesson.chance}
         facts["n"] = len(lesson.test.labels)
-        new = [facts | found for found in _arms(lesson, paths, spec, arm, trial)]
+        new = [facts | found for found in _arms(home, lesson, paths, spec, arm, trial)]
         rows = accuracies(paths.classifier)  # once more: another process may have added to them meanwhile
         made = pd.DataFrame(new)[list(COLUMNS)]
         rows = pd.concat([rows, made]) if len(rows) else made
@@ -72,14 +71,21 @@ def _shots(spec: StudySpec) -> int:
     return shots
 
 
-def _trials(paths: StudyPaths, spec: StudySpec) -> dict[str, int]:
+class Trial(NamedTuple):
+    """A trial that has learnt."""
+
+    number: int
+    source: str
+
+
+def _trials(paths: StudyPaths, spec: StudySpec) -> dict[str, Trial]:
     """The best trial of each few-shot method that learns, by the method's name."""
     last = last_rows(evaluations(load(paths.evaluations)))
-    found: dict[str, int] = {}
+    found: dict[str, Trial] = {}
     for row in ranking(last, metric_of(spec.metric, spec)).to_dict("records"):
         method = str(row["method"])
         if makes_more(method) and trains(method):
-            found.setdefault(method, int(row["trial"]))
+            found.setdefault(method, Trial(int(row["trial"]), str(row["source"])))
     if not found:
         raise UserError(
             f"study {spec.name!r} has no trial with a score of a few-shot method that learns; search with --space fewshot "
@@ -88,13 +94,13 @@ def _trials(paths: StudyPaths, spec: StudySpec) -> dict[str, int]:
     return found
 
 
-def _arms(lesson: Lesson, paths: StudyPaths, spec: StudySpec, arm: str, trial: int | None) -> Iterator[dict[str, Any]]:
+def _arms(
+    home: Home, lesson: Lesson, paths: StudyPaths, spec: StudySpec, arm: str, trial: Trial | None
+) -> Iterator[dict[str, Any]]:
     if trial is None:
         found = lesson.without()
     else:
-        sampler = open_sampler(model_of(paths, spec.name, trial))
-        assert isinstance(sampler, ShotSampler), f"{arm} makes no more of images"
-        found = lesson.with_images_of(arm, sampler)
+        found = lesson.with_images_of(arm, maker(home, model_of(paths, spec.name, trial.number), trial.source))
     return ({"arm": name, "accuracy": accuracy} for name, accuracy in found)
 
 

@@ -7,8 +7,9 @@ counts, nobody looks at the other images before (METHODS.md 1.11; after DAGAN, A
 2020). What is made has to beat both augmentation and mixtures to count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,16 +20,23 @@ from torch.nn import functional as F
 
 from spaces.config import Data
 from spaces.teaching import AND_AUGMENTED, AUGMENTED, MIXED, REAL, Teaching
-from trainables.images.domains import Domain
+from trainables.images.domains import Domain, open_domain
 from trainables.images.pixels import to_float
 from trainables.machine.devices import native_precision
 from trainables.methods.fewshot.augmented import augmented
+from trainables.methods.fewshot.funit import FunitSampler
 from trainables.methods.fewshot.mixture import mixed
 from trainables.methods.fewshot.sampling import ShotSampler, shots_drawn
+from trainables.methods.registry import open_sampler
+from trainables.methods.translation.translating import held_out_inputs
 from trainables.networks.shots import ShotImages
+from trainables.storage.home import Home
 from trainables.training.draws import Draws
 
 CPU = torch.device("cpu")
+Make = Callable[[Tensor, int, int], Tensor]
+"""Of images of one class, uint8 (K, 3, R, R), a count and a seed: that many more, uint8 (n, 3, R, R), all on the CPU."""
+
 WIDTHS = (32, 64, 128, 128)
 BATCH = 64
 
@@ -73,9 +81,9 @@ class Lesson:
         mixtures = mixed(self.shots.images, classes, Draws(self.seed, 0, "mixtures")).images
         yield MIXED, self._accuracy(Sets(mixtures, self.shots.labels[classes]), augment=False)
 
-    def with_images_of(self, method: str, sampler: ShotSampler) -> Iterator[tuple[str, float]]:
+    def with_images_of(self, method: str, make: Make) -> Iterator[tuple[str, float]]:
         """The arms of a method, which makes more of the lesson's images, not of its model's own."""
-        more = more_of(sampler, self.shots, self.teaching.per_class, self.seed)
+        more = more_of(make, self.shots, self.teaching.per_class, self.seed)
         yield method, self._accuracy(more, augment=False)
         yield f"{method}{AND_AUGMENTED}", self._accuracy(more, augment=True)
 
@@ -117,11 +125,21 @@ def accuracy(real: Sets, beside: Sets | None, test: Sets, steps: int, seed: int,
     return float((guesses == test.labels).float().mean())
 
 
-def more_of(sampler: ShotSampler, images: ShotImages, each: int, seed: int) -> Sets:
+def more_of(make: Make, images: ShotImages, each: int, seed: int) -> Sets:
     """So many images of each class, made of the class's own."""
     classes = range(len(images.labels))
-    made = [sampler.drawn_of(images.images[n], each, seed * len(classes) + n).images for n in classes]
+    made = [make(images.images[n], each, seed * len(classes) + n) for n in classes]
     return Sets(torch.cat(made), images.labels.repeat_interleave(each))
+
+
+def maker(home: Home, path: Path, source: str) -> Make:
+    """What a trial's model makes of images; one that translates is given images of the trial's source domain for it."""
+    sampler = open_sampler(path)
+    if isinstance(sampler, FunitSampler):
+        domain = open_domain(home, source)
+        return lambda images, n, seed: sampler.drawn_of(images, held_out_inputs(domain, n, seed)).images
+    assert isinstance(sampler, ShotSampler), f"{path} makes no more of images"
+    return lambda images, n, seed: sampler.drawn_of(images, n, seed).images
 
 
 def _drawn(sets: Sets, n: int, draws: Draws) -> tuple[Tensor, Tensor]:

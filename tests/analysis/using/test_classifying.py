@@ -21,30 +21,33 @@ SHORT = {
 }
 
 
+Trained = Callable[..., StudyPaths]
+
+
 @pytest.fixture
-def of_few(home: Home, finish: Callable[..., StudyPaths]) -> StudyPaths:
-    """Study "s" of one trial of MatchingGAN, on two domains of grey squares: a class a grey."""
+def of_few(home: Home, finish: Callable[..., StudyPaths]) -> Trained:
+    """Makes study "s" of one trial of a method, on two domains of grey squares: a class a grey."""
     labels = np.arange(24) % 3
     for name, shift in (("seen", 0), ("unseen", 20)):
         noise = np.random.default_rng(shift).integers(0, 20, (24, 3, 32, 32))
         images = (noise + (80 * labels + shift)[:, None, None, None]).astype(np.uint8)
         write_domain(home.domain(name), images, labels, np.arange(24) >= 21, origin="test", resizer="none")
     digests = {f"domain:{name}": open_domain(home, name).facts.digest for name in ("seen", "unseen")}
-    return finish(digests, method="matchinggan", network=None, loss=None, optim=None, **TINY, **SHORT)
+    gan = dict.fromkeys(("network", "loss", "optim"))
+    return lambda method: finish(digests, method=method, **gan, **TINY, **SHORT)
 
 
 @pytest.mark.slow
-def test_a_study_is_classified_seed_by_seed_and_shown(
-    of_few: StudyPaths, run: Callable[[str], Any], home: Home
-) -> None:
+def test_a_study_is_classified_seed_by_seed_and_shown(of_few: Trained, run: Callable[[str], Any], home: Home) -> None:
+    paths = of_few("matchinggan")
     line = "classify s --seeds 1 --steps 3 --per-class 2 --threads 1"
     code, out, err = run(line)
     assert (code, err) == (0, "")
     assert "matchinggan + augmented" in out and "beats real images alone" in out
-    first = of_few.classifier.read_text()
+    first = paths.classifier.read_text()
     code, out, _ = run(line.replace("--seeds 1", "--seeds 2"))
-    told = pd.read_csv(of_few.classifier)
-    assert code == 0 and of_few.classifier.read_text().startswith(first)
+    told = pd.read_csv(paths.classifier)
+    assert code == 0 and paths.classifier.read_text().startswith(first)
     assert list(told["arm"]) == 2 * ["real", "augmented", "mixture", "matchinggan", "matchinggan + augmented"]
     assert list(told["seed"]) == 5 * [0] + 5 * [1]
     assert set(told["n"]) == {24 - 3 * 2} and set(told["chance"]) == {0.333333}
@@ -54,13 +57,22 @@ def test_a_study_is_classified_seed_by_seed_and_shown(
 
 
 @pytest.mark.slow
-def test_what_was_lost_is_measured_again_to_the_same_numbers(of_few: StudyPaths, run: Callable[[str], Any]) -> None:
+def test_what_was_lost_is_measured_again_to_the_same_numbers(of_few: Trained, run: Callable[[str], Any]) -> None:
+    paths = of_few("matchinggan")
     line = "classify s --seeds 2 --steps 3 --per-class 2 --threads 1"
     run(line)
-    whole = of_few.classifier.read_text()
-    of_few.classifier.write_text("".join(whole.splitlines(keepends=True)[:4]))  # up to the first seed's mixtures
+    whole = paths.classifier.read_text()
+    paths.classifier.write_text("".join(whole.splitlines(keepends=True)[:4]))  # up to the first seed's mixtures
     run(line)
-    assert of_few.classifier.read_text() == whole
+    assert paths.classifier.read_text() == whole
+
+
+@pytest.mark.slow
+def test_a_method_that_translates_is_given_images_of_its_source(of_few: Trained, run: Callable[[str], Any]) -> None:
+    paths = of_few("funit")
+    code, out, err = run("classify s --seeds 1 --steps 2 --per-class 2 --threads 1")
+    assert (code, err) == (0, "") and "funit + augmented" in out
+    assert list(pd.read_csv(paths.classifier)["arm"])[3:] == ["funit", "funit + augmented"]
 
 
 def test_a_study_without_few_shot_trials_is_not_classified(finished: StudyPaths, run: Callable[[str], Any]) -> None:

@@ -13,7 +13,7 @@ def test_a_model_makes_more_of_the_images_that_a_seed_draws_and_not_of_its_own()
         ShotImages.of(torch.full((2, 3, 3, 8, 8), grey, dtype=torch.uint8), torch.tensor([0, 4])) for grey in (9, 200)
     )
     sampler = MIXTURE.sampler(Model({SHOTS: own.network}, {SHOTS: own.state_dict()}))
-    images, labels = more_of(sampler, drawn, 5, seed=1)  # type: ignore[arg-type]
+    images, labels = more_of(lambda *what: sampler.drawn_of(*what).images, drawn, 5, seed=1)
     assert labels.tolist() == [0] * 5 + [4] * 5
     assert (images == 200).all()
 

@@ -115,6 +115,10 @@ class FunitSampler:
         """The translations of `inputs`, into the classes in turn; the seed changes nothing."""
         return translated(self._generator, self.shots, checked(inputs, n))
 
+    def drawn_of(self, images: Tensor, inputs: Inputs) -> Samples:
+        """`inputs` in the class that these images show, in the place of the model's own: uint8 (K, 3, R, R), K free."""
+        return translated(self._generator, ShotImages.of(images[None], torch.tensor([-1])), inputs)
+
 
 class FunitLearner(Stateful):
     """The generator and the critic in training, each with RMSprop, and the generator's moving average."""
