@@ -61,7 +61,7 @@ def config_of(table: str, arm: str, seed: int, images: int) -> TrialConfig:
 def comparison(table: str) -> Comparison:
     """The arms on a table's unseen classes."""
     study, config = f"fewshot-{table}", partial(config_of, table)
-    return Comparison(table, study, tuple(ARMS), config, "matchinggan", UNTRAINED, (table,), RESULTS, SCORES)
+    return Comparison(table, study, tuple(ARMS), config, "matchinggan", UNTRAINED, (table,), RESULTS, SCORES, seeds=3)
 
 
 def prepare(home: Home, table: str, fonts: Path | None) -> None:

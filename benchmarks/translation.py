@@ -32,6 +32,7 @@ from spaces.config import TrialConfig
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain
+from trainables.images.importing.classes_apart import Apart
 from trainables.images.importing.importers import add_domain
 from trainables.images.pairs import pairs
 from trainables.images.samples import Inputs, Samples
@@ -71,6 +72,12 @@ METHODS: Mapping[str, Mapping[str, object]] = {
     "combogan": {"method": "combogan", "beside": BESIDE},
 }
 """What is trained: settings by what they are called in the table."""
+COSTS: Mapping[str, Mapping[str, object]] = {
+    **METHODS,
+    "cogan": {"method": "cogan"},
+    "funit": {"method": "funit", "target": "glyphs-unseen", "source": "glyphs", "data": {"shots": 3}},
+}
+"""What is timed: also methods whose tests are others, `benchmarks.coupled` and `benchmarks.unseen_class`."""
 IMAGES: Mapping[str, int] = {"stargan": 20}
 """Target images that an iteration takes, where they are not 4: StarGAN's has five steps of the critic."""
 
@@ -191,7 +198,7 @@ def costs(home: Home, names: Sequence[str]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name in names:
         with get_context("spawn").Pool(1) as pool:
-            seconds, floor, memory = pool.apply(cost, (home, METHODS[name]))
+            seconds, floor, memory = pool.apply(cost, (home, COSTS[name]))
         yield f"| {name} | {seconds:.3f} | {floor:.3f} | {seconds / floor:.1f} | {memory / 2**20:,.0f} MiB |"
 
 
@@ -230,6 +237,8 @@ def main(folder: Path, names: Sequence[str], seeds: int, iterations: int, cheap:
     for name in (SOURCE, TARGET, *BESIDE):
         if name not in home.names("domains"):
             add_domain(home, name, f"builtin:{name}", 32)
+    if "funit" in names and "glyphs" not in home.names("domains"):
+        add_domain(home, "glyphs", "builtin:glyphs", 32, unseen=Apart("50"))
     if not cheap:
         print("\n".join(table(Pairs.of(home), trained(home, folder, names, seeds, iterations))), flush=True)
     print("", *costs(home, names), sep="\n")
@@ -243,6 +252,7 @@ if __name__ == "__main__":
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--costs", action="store_true", help="print the table of costs alone")
     options = parser.parse_args()
-    if unknown := [name for name in options.methods.split(";") if name not in METHODS]:
-        sys.exit(f"unknown method {unknown[0]!r}; known: {'; '.join(METHODS)}")
+    known = COSTS if options.costs else METHODS
+    if unknown := [name for name in options.methods.split(";") if name not in known]:
+        sys.exit(f"unknown method {unknown[0]!r}; known: {'; '.join(known)}")
     main(options.folder, options.methods.split(";"), options.seeds, options.iterations, options.costs)
