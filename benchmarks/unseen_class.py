@@ -1,10 +1,10 @@
 """Does FUNIT translate into classes it has not seen? python -m benchmarks.unseen_class --home HOME
 
 The smallest test of METHODS 2.8, of the models that `benchmarks.fewshot_study run glyphs --arms funit --seeds 3` has trained:
-icons of seen names are put into 50 unseen names, of which three images each are shown. `class accuracy` is that of the study's metric,
-`content shift` how far feature maps are from the input's. Two trivial ways bound them: one of the three images in the place of a
-translation (of the class, and nothing of the input), and the input as it is. A method must be above the line between them: of
-more class than mixing the two ways would have at its content shift.
+icons of seen names are put into 50 unseen names, of which three images each are shown. `class accuracy` is that of the
+study's metric, `content shift` how far feature maps are from the input's. Two trivial ways bound them: one of the three
+images in the place of a translation (of the class, and nothing of the input), and the input as it is. A method must be above
+the line between them: of more class than mixing the two ways would have at its content shift.
 """
 
 import argparse

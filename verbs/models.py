@@ -104,10 +104,12 @@ def export(
 @models.command()
 def classify(
     study: StudyName,
-    seeds: Annotated[int, typer.Option(min=1, help="Draws of the K images, and of the classifier.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Of each classifier, 64 images each.")] = 1_000,
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="COUNT", help="Draws of the K images, and of the classifier.")
+    ] = 5,
+    steps: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Of each classifier, 64 images each.")] = 1_000,
     per_class: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Images generated of each class.")] = 128,
-    threads: Annotated[int | None, typer.Option(min=1, help="[default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="[default: all cores]")] = None,
     home: HomeOption = None,
 ) -> None:
     """Ask small classifiers whether a few-shot study's images help. Example: understock classify glyphs-unseen-fewshot"""
