@@ -103,7 +103,9 @@ def accuracy(real: Sets, beside: Sets | None, test: Sets, steps: int, seed: int,
     """Of a classifier after so many steps of Adam at 1e-3 on `real`, half of each batch from `beside` where there is any."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = classifier(int(test.labels.max()) + 1).to(memory_format=torch.channels_last)
+        network = classifier(1 + max(int(sets.labels.max()) for sets in (real, test))).to(
+            memory_format=torch.channels_last
+        )
     fast = torch.autocast("cpu", torch.bfloat16, enabled=native_precision(CPU) == "bfloat16")
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
     for step in range(steps):

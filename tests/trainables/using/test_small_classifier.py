@@ -26,3 +26,9 @@ def test_images_beside_the_real_ones_are_learnt_from() -> None:
     found = accuracy(right, None, right, 12, 0, augment=False)
     mislead = accuracy(misleading, misleading, right, 12, 0, augment=False)
     assert (found, mislead) == (1.0, 0.0)
+
+
+def test_a_class_may_have_no_other_image_than_those_given() -> None:
+    images = torch.zeros(3, 3, 32, 32, dtype=torch.uint8)
+    real, test = Sets(images, torch.tensor([0, 1, 5])), Sets(images[:2], torch.tensor([0, 1]))
+    assert 0 <= accuracy(real, None, test, 1, 0, augment=False) <= 1
