@@ -189,8 +189,8 @@ def trained(home: Home, folder: Path, name: str, seed: int) -> tuple[Callable[[i
 
 def bounds(home: Home, folder: Path, seed: int, sets: int = 100) -> NDArray[np.float32]:
     """GMN's bound on -log p of an unseen digit's image, in nats, after 0, 1, ..., K images of it: means of so many sets."""
-    trained(home, folder, "gmn", seed)
-    network = read_model(folder / "trials" / f"gmn-{seed}" / "model")[0].network("generator")
+    trained(home, folder, "gmn, longer", seed)
+    network = read_model(folder / "trials" / f"gmn-longer-{seed}" / "model")[0].network("generator")
     seen = SeenClasses.of(open_domain(home, UNSEEN), SHOTS + 1)
     images = next(episodes(seen, SHOTS + 1, sets, seed=seed, first=0, device=CPU)).images
     noise = torch.randn(sets, SHOTS + 1, network.z_dim, generator=torch.Generator().manual_seed(seed))  # type: ignore[call-overload]

@@ -145,6 +145,8 @@ def fewshot(trial: optuna.Trial, *, sources: Sequence[str], train_images: int, d
     trial.suggest_float("training/lr", 5e-5, 2e-3, log=True)
     if method in ("figr", "joint"):
         trial.suggest_float("adaptation/rate", 1e-4, 1e-2, log=True)  # at 1e-2 FIGR diverged, joint gave one colour
+    if method == "figr":
+        trial.suggest_categorical("meta", ["reptile", "fomaml"])
     elif method == "f2gan":
         trial.suggest_float("weights/mode_seeking", 0.01, 10.0, log=True)
         trial.suggest_float("weights/reconstruction", 0.01, 10.0, log=True)
@@ -338,7 +340,8 @@ SPACES: Mapping[str, Space] = {
         [
             *({"method": method} for method in UNTRAINED),
             *({"method": method, "training/lr": 5e-4} for method in ("f2gan", "matchinggan", "dagan")),
-            *({"method": method, "training/lr": 1e-4, "adaptation/rate": 1e-3} for method in ("figr", "joint")),
+            {"method": "figr", "training/lr": 1e-4, "adaptation/rate": 1e-3, "meta": "reptile"},
+            {"method": "joint", "training/lr": 1e-4, "adaptation/rate": 1e-3},
             {"method": "gmn", "training/lr": 1e-3},
             {"method": "funit", "training/lr": 1e-4},
         ],
