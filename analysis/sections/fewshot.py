@@ -114,7 +114,7 @@ def _lead(found: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
         for each in dict.fromkeys((metric, ACCURACY))
         if _measured(found, each.name)
     ]
-    return f"{'; '.join(said)}. The baselines are pixel mixtures of the K images, and copies turned, scaled and moved."
+    return f"{'. '.join(said)}. The baselines are pixel mixtures of the K images, and copies turned, scaled and moved."
 
 
 def _notes(found: pd.DataFrame) -> list[str]:

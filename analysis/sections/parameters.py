@@ -22,6 +22,7 @@ from analysis.findings.parameters import (
 from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import ARM, SEEDS
+from spaces.trials import makes_more
 
 SLICES = 6
 
@@ -56,9 +57,9 @@ def _block(study: StudyData) -> Block:
         return Block(f"Not enough data: {have}; {study.cure}.")
     if not names or len(there) < 2:
         why = "to vary the learning rates too"
+        space = "fewshot" if makes_more(study.spec.base.method) else "quickstart"
         return Block(
-            "Not enough data: no parameter varies among trials with a score; "
-            f"{study.instead(why, 'quickstart', space='quickstart')}."
+            f"Not enough data: no parameter varies among trials with a score; {study.instead(why, space, space=space)}."
         )
     shares = importance(there, names, study.metric)
     both = _pair(study, there, names, shares)

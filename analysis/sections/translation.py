@@ -85,4 +85,4 @@ def _lead(found: pd.DataFrame, trivial: pd.DataFrame, metric: Metric) -> str:
         for each in dict.fromkeys((metric, PAIRS))
         if found[each.name].notna().any()
     ]
-    return f"{'; '.join(said)}. The baselines are the input as it is, and a shallow translator without any constraint."
+    return f"{'. '.join(said)}. The baselines are the input as it is, and a shallow translator without any constraint."

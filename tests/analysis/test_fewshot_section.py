@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.contents import contents
 from analysis.page import Block
-from analysis.sections import fewshot
+from analysis.sections import fewshot, parameters
 from analysis.tables import arms
 from search.records.results import load, write_trial
 from spaces.suggest import UNTRAINED
@@ -48,7 +48,7 @@ def test_a_method_that_beats_copies_by_likeness_may_lose_to_them_by_class(new_st
     found = block(new_study, dagan=(1.5, 0.7), mixture=(4.0, 0.9), augmented=(2.0, 0.95))
     kd = "By KD (efficientnet_lite0) the best few-shot method, trial 0 (dagan, 1.5), beats the best baseline (augmented, 2)"
     by_class = "By class accuracy the best few-shot method, trial 0 (dagan, 0.7), does not beat the best baseline"
-    assert found.lead.startswith(f"{kd}; {by_class} (augmented, 0.95). ")
+    assert found.lead.startswith(f"{kd}. {by_class} (augmented, 0.95). ")
     assert any("right about 0.98 of real ones, and guessing about 0.1." in note for note in found.notes)
     assert any("(10 classes), and that of real images is 0.4:" in note for note in found.notes)
     (sheet,) = found.sheets
@@ -81,3 +81,9 @@ def test_a_baselines_config_is_read_back_as_it_was(new_study: Callable) -> None:
     told = arms(load(study.paths.evaluations))
     assert [(arm["method"], arm["source"]) for arm in told] == [("dagan", "seen"), ("mixture", "scratch")]
     assert contents([study.data])
+
+
+def test_who_would_vary_more_is_sent_to_the_space_of_such_methods(new_study: Callable) -> None:
+    study = of_trials(new_study, dagan=(1.5, 0.7), mixture=(0.5, 0.9))
+    (block,) = parameters.section([study.data]).blocks
+    assert "--space fewshot" in block.lead
