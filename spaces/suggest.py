@@ -253,7 +253,8 @@ _BY_NORM: Mapping[str, Any] = {"network/conditioning": "norm", "classifier/gener
 UNTRAINED = ("mixture", "augmented")
 """The baselines of few-shot generation: pixel mixtures of the K images, and copies turned, scaled and moved."""
 
-FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint", "gmn", "funit")
+FEWSHOT = (*UNTRAINED, "f2gan", "matchinggan", "dagan", "figr", "joint", "gmn")
+"""What the space of few-shot methods tries; FUNIT lost its smallest test (docs/translation.md)."""
 
 _METHODS: Sequence[Mapping[str, Any]] = [
     {**_GOOD, "method": "finetune", "transfer/parts": "both"},
@@ -343,7 +344,6 @@ SPACES: Mapping[str, Space] = {
             {"method": "figr", "training/lr": 1e-4, "adaptation/rate": 1e-3, "meta": "reptile"},
             {"method": "joint", "training/lr": 1e-4, "adaptation/rate": 1e-3},
             {"method": "gmn", "training/lr": 1e-3},
-            {"method": "funit", "training/lr": 1e-4},
         ],
         methods=FEWSHOT,
     ),
