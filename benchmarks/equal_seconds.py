@@ -5,11 +5,12 @@ measured once a home and kept there. Trials run one after another, and go on whe
 to a CSV of results as it ends, and what stands there is not trained again.
 """
 
+import argparse
 import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,6 +132,20 @@ class Comparison:
         spent = [f"{seconds:g}", last.iterations, last.images_seen, f"{last.train_seconds:.1f}"]
         append_row(self.results, self.columns, [self.table, arm, seed, *spent, *scores])
         print(self.table, arm, seed, spent, scores, flush=True)
+
+
+def command_line(
+    doc: str | None, tables: Collection[str], arms: Collection[str], seconds: float, seeds: int
+) -> argparse.ArgumentParser:
+    """What benchmarks of such studies have in common on the command line."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "table", "report"))
+    parser.add_argument("table", nargs="?", choices=tables, help="what to run")
+    parser.add_argument("--home", type=Path, help="for domains and studies; the same one goes on")
+    parser.add_argument("--seconds", type=float, default=seconds, help="of training, of each trial")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--arms", default=";".join(arms), help="by name, ';' between them; by default all")
+    return parser
 
 
 def _trained(home: Home, config: TrialConfig, paths: StudyPaths, spec: StudySpec, number: int) -> Evaluation:

@@ -9,14 +9,13 @@
 what `understock classify fewshot-glyphs` asks whether their images help a small classifier, which the report then shows.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.equal_seconds import Comparison
+from benchmarks.equal_seconds import Comparison, command_line
 from spaces.config import SCRATCH, TrialConfig
 from spaces.suggest import UNTRAINED
 from spaces.trials import parse_trial
@@ -77,14 +76,8 @@ def prepare(home: Home, table: str, fonts: Path | None) -> None:
 
 def main() -> None:
     """What the first argument says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "table", "report"))
-    parser.add_argument("table", nargs="?", choices=TABLES, help="what to run")
-    parser.add_argument("--home", type=Path, help="for domains and studies; the same one goes on")
+    parser = command_line(__doc__, TABLES, ARMS, seconds=240.0, seeds=1)
     parser.add_argument("--fonts", type=Path, help="a folder of font files, of characters that the home has not")
-    parser.add_argument("--seconds", type=float, default=240.0, help="of training, of each trial")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--arms", default=";".join(ARMS), help="by name, ';' between them; by default all")
     given = parser.parse_args()
     if given.what == "table":
         for table in TABLES:

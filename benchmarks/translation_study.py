@@ -8,7 +8,6 @@
 `benchmarks.equal_seconds` says how; each trial is appended to docs/translation-study.csv as it ends.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.equal_seconds import CPU, Comparison
+from benchmarks.equal_seconds import CPU, Comparison, command_line
 from search.records.results import merged
 from spaces.config import TrialConfig
 from spaces.trials import parse_trial, takes_domains
@@ -120,14 +119,7 @@ def comparison(table: str) -> Comparison:
 
 def main() -> None:
     """What the first argument says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "table", "report"))
-    parser.add_argument("table", nargs="?", choices=QUESTIONS, help="what to run")
-    parser.add_argument("--home", type=Path, help="for domains and studies; the same one goes on")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of training, of each trial")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--arms", default=";".join(ARMS), help="by name, ';' between them; by default all")
-    given = parser.parse_args()
+    given = command_line(__doc__, QUESTIONS, ARMS, seconds=60.0, seeds=2).parse_args()
     if given.what == "table":
         for table in QUESTIONS:
             print("\n".join(comparison(table).means(("iw", "fd", "kd", "content_shift", "pair_error"), "iw")))
