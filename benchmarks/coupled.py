@@ -8,7 +8,6 @@ layer alone (as many own blocks as there are), the baseline.
 """
 
 import argparse
-from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from spaces.config import TrialConfig
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
-from trainables.images.domains import Domain, open_domain
+from trainables.images.domains import open_domain
 from trainables.images.importing.importers import add_domain
 from trainables.images.pixels import to_uint8
 from trainables.machine.devices import use_cores
@@ -68,13 +67,13 @@ def made(home: Home, own_blocks: int, seed: int, iterations: int) -> tuple[Image
     return found[0], found[1]
 
 
-def real_pairs(home: Home) -> tuple[Domain, Domain]:
-    """Both domains, of the icons that both have, in one order."""
+def real_pairs(home: Home) -> tuple[Images, Images]:
+    """Both domains' images of the icons that both have, in one order."""
     one, other = open_domain(home, SOURCE), open_domain(home, TARGET)
     places = {name: row for row, name in enumerate(other.names)}
     rows = [row for row, name in enumerate(one.names) if name in places]
     beside = [places[one.names[row]] for row in rows]
-    return replace(one, images=one.images[rows]), replace(other, images=other.images[beside])
+    return one.images[rows], other.images[beside]
 
 
 def scores(extractor: Extractor, pairs: tuple[Images, Images], regular: Images, bold: Images) -> tuple[float, float]:
@@ -100,8 +99,7 @@ def main() -> None:
         if name not in home.names("domains"):
             add_domain(home, name, f"builtin:{name}", 32)
     extractor = load_extractor(protocol.extractor, protocol.input_size, home, CPU)
-    one, other = real_pairs(home)
-    pairs = one.images, other.images
+    pairs = real_pairs(home)
     print(f"{len(pairs[0])} icons: guessing the name is right in {1 / len(pairs[0]):.3f}\n")
     print(
         "| own blocks | seeds | same name, one z | other z | pair error, one z | other z |\n|---|---|---|---|---|---|"

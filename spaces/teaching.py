@@ -15,7 +15,7 @@ class Teaching(Config):
 
     shots: PositiveInt
     """K: real images of each class."""
-    steps: PositiveInt = 1_000
+    steps: PositiveInt
     """Of 64 images, half of them generated where there are any."""
-    per_class: PositiveInt = 128
+    per_class: PositiveInt
     """Images that are generated, or mixed, of each class."""

@@ -122,5 +122,5 @@ def classify(
     with if_interrupted(again), progress(f"classifying with {study}", "arms") as report:
         rows = classified(where, study, report, threads=threads, **teaching)
     table = arms(rows)
-    print_table(list(table.columns), [[None if cell != cell else cell for cell in row] for row in table.to_numpy()])
+    print_table(list(table.columns), table.astype(object).where(table.notna(), None).to_numpy())
     print(verdict(rows))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -42,13 +43,14 @@ def classify(
     trials = _trials(paths, spec)
     check_unchanged(home, spec)
     rows, domain = accuracies(paths.classifier), open_domain(home, spec.target)
+    lesson_of = lru_cache(1)(partial(Lesson.of, domain, teaching))  # all arms of a seed have one
     asked: list[tuple[str, Trial | None]] = [(MIXED, None), *trials.items()]
     for done, (seed, (arm, trial)) in enumerate((seed, each) for seed in range(seeds) for each in asked):
         report(done, seeds * len(asked))
         number = trial and trial.number
         if _is_there(rows, arm, number, seed, teaching):
             continue
-        lesson = Lesson.of(domain, teaching, seed)
+        lesson = lesson_of(seed)
         facts = {"trial": number, "seed": seed, **teaching.model_dump(), "chance": lesson.chance}
         facts["n"] = len(lesson.test.labels)
         new = [facts | found for found in _arms(home, lesson, paths, spec, arm, trial)]
