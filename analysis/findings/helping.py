@@ -21,8 +21,15 @@ def accuracies(path: Path) -> pd.DataFrame:
 
 
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were measured as the last one was: other steps, or other counts of images, compare with nothing."""
-    return rows if rows.empty else rows[(rows[PROTOCOL] == rows[PROTOCOL].iloc[-1]).all(axis=1)]
+    """The rows that were measured as the last one was: other steps, or other counts of images, compare with nothing.
+
+    Of a method that has been asked of several trials, as a better one came through, they are the last one's.
+    """
+    if rows.empty:
+        return rows
+    alike = rows[(rows[PROTOCOL] == rows[PROTOCOL].iloc[-1]).all(axis=1)]
+    trial = alike["trial"].fillna(-1)
+    return alike[trial == trial.groupby(alike["arm"]).transform("last")]
 
 
 def paired(rows: pd.DataFrame, arm: str, rival: str) -> tuple[float, float]:

@@ -49,3 +49,10 @@ def test_rows_of_another_protocol_compare_with_nothing(tmp_path: Path) -> None:
     told.to_csv(tmp_path / "classifier.csv", index=False)
     assert list(comparable(accuracies(tmp_path / "classifier.csv"))["accuracy"]) == [0.6, 0.7]
     assert comparable(accuracies(tmp_path / "none.csv")).empty
+
+
+def test_of_a_method_asked_of_two_trials_the_last_one_counts() -> None:
+    plain = rows(**{REAL: [0.5, 0.6], AUGMENTED: [0.5, 0.6], MIXED: [0.5, 0.6]})
+    told = comparable(pd.concat([plain, rows(a=[0.1, 0.2]).assign(trial=1.0), rows(a=[0.8]).assign(trial=4.0)]))
+    assert list(told[told["arm"] == "a"]["trial"]) == [4.0] and len(told) == 7
+    assert paired(told, "a", REAL)[0] == pytest.approx(0.3)
