@@ -78,10 +78,11 @@ def test_a_training_that_it_began_goes_on_and_ends_as_an_unbroken_one(old: Home)
     rows = load(paths.evaluations).to_pylist()
     assert [row["images_seen"] for row in rows] == [row["images_seen"] for row in SAID["whole"]]
     assert [row["iw_protocol"] is None for row in rows] == [True] * 6 + [False] * (len(rows) - 6)  # another IW since
-    for name in ("fd", "kd", "loss_d", "loss_g"):
+    for name, known in (("fd", None), ("kd", None), ("loss_d", 7), ("loss_g", 7)):
         found, said = [row[name] for row in rows], [row[name] for row in SAID["whole"]]
         assert found[:6] == said[:6]
-        assert same(found, said)
+        until = None if EXACT else known  # another processor's last bits part the losses, which pass through 0, soon after
+        assert same(found[:until], said[:until])
 
 
 def test_its_report_is_written(old: Home) -> None:
