@@ -20,21 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.setting_up import add_builtin, learner_of
 from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain, write_domain
-from trainables.images.importing.importers import add_domain
-from trainables.methods.registry import method_of, open_sampler
+from trainables.methods.registry import open_sampler
 from trainables.metrics.diversity import CENTRES, embedding, intra_cluster
 from trainables.metrics.features import load_extractor
 from trainables.networks.families import DISCRIMINATOR
 from trainables.networks.models import read_model
 from trainables.networks.sampling import ZSampler, critic_logits
-from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
 from trainables.training.loop import evaluations
-from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 
 CPU = torch.device("cpu")
@@ -108,11 +106,8 @@ TESTS: Mapping[str, Test] = {
 
 def prepare(home: Home) -> None:
     """The builtin domains, and one of a single digit, where the home lacks them."""
-    there = home.names("domains")
-    for name in ("mnist", "phosphor"):
-        if name not in there:
-            add_domain(home, name, f"builtin:{name}", 32)
-    if f"digit-{DIGIT}" not in there:
+    add_builtin(home, "mnist", "phosphor")
+    if f"digit-{DIGIT}" not in home.names("domains"):
         mnist = open_domain(home, "mnist")
         rows = np.flatnonzero(mnist.labels == DIGIT)
         labels, is_val = np.full(len(rows), -1), np.arange(len(rows)) % 5 == 0
@@ -197,8 +192,7 @@ def cost(home: Home, repeats: int = 12) -> dict[str, float]:
     steps, seconds = {}, {}
     for what, (name, tried, begin) in TIMED.items():
         config = parse_trial(config_values(TESTS[name], TESTS[name].tried[tried], 0), what)
-        method, given = method_of(config.method), gather(config, home)
-        learner, batches = method.build(config, given, CPU, Group()), method.batches(config, given, 0, CPU)
+        learner, batches = learner_of(config, home)
         learner.iterations = begin
         learner.step(next(batches))
         steps[what], seconds[what] = (learner, batches), 0.0

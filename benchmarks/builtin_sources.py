@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from trainables.images.importing.importers import add_domain
+from benchmarks.setting_up import add_builtin
 from trainables.running.source_training import train_source
 from trainables.sources.shelf import BUILTIN
 from trainables.storage.home import Home
@@ -19,8 +19,7 @@ IMAGES = {"mdi": 192_000, "twemoji": 192_000, "mnist": 80_000}
 
 def make(name: str, home: Home) -> None:
     """Train the source model of builtin domain `name` at 32 pixels, and put it into the package."""
-    if name not in home.names("domains"):
-        add_domain(home, name, f"builtin:{name}", 32)
+    add_builtin(home, name)
     if name not in home.names("sources"):
         train_source(home, name, name, "small", max_images=IMAGES[name], threads=1)
     shutil.rmtree(BUILTIN / name, ignore_errors=True)

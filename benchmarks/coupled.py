@@ -14,21 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.setting_up import add_builtin, learner_of
 from spaces.config import TrialConfig
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain
-from trainables.images.importing.importers import add_domain
 from trainables.images.pixels import to_uint8
 from trainables.machine.devices import use_cores
-from trainables.methods.registry import method_of
 from trainables.methods.translation.cogan import CoganLearner
 from trainables.metrics.features import Extractor, load_extractor
 from trainables.metrics.manifolds import squared_distances
 from trainables.networks.sampling import set_standing_statistics
-from trainables.running.given import gather
 from trainables.storage.home import Home
-from trainables.training.parallel import Group
 
 SOURCE, TARGET = "phosphor-regular", "phosphor-bold"
 CPU = torch.device("cpu")
@@ -52,8 +49,7 @@ def config_of(own_blocks: int, seed: int) -> TrialConfig:
 def made(home: Home, own_blocks: int, seed: int, iterations: int) -> tuple[Images, Images]:
     """The source's and the target's images of the same z, after so many iterations."""
     config = config_of(own_blocks, seed)
-    method, given = method_of(config.method), gather(config, home)
-    learner, batches = method.build(config, given, CPU, Group()), method.batches(config, given, 0, CPU)
+    learner, batches = learner_of(config, home)
     assert isinstance(learner, CoganLearner), f"{config.method=}"
     for _ in range(iterations):
         learner.step(next(batches))
@@ -95,9 +91,7 @@ def main() -> None:
     given = parser.parse_args()
     use_cores(1)
     home, protocol = Home.find(given.home), Protocol()
-    for name in (SOURCE, TARGET):
-        if name not in home.names("domains"):
-            add_domain(home, name, f"builtin:{name}", 32)
+    add_builtin(home, SOURCE, TARGET)
     extractor = load_extractor(protocol.extractor, protocol.input_size, home, CPU)
     pairs = real_pairs(home)
     print(f"{len(pairs[0])} icons: guessing the name is right in {1 / len(pairs[0]):.3f}\n")

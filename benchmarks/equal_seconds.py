@@ -18,6 +18,7 @@ import torch
 
 from analysis.report import write_report
 from benchmarks.results import append_row, read_rows
+from benchmarks.setting_up import learner_of
 from search.launch import begin
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, open_study
@@ -26,13 +27,10 @@ from spaces.config import TrialConfig
 from spaces.protocol import METRICS
 from trainables.images.domains import open_domain
 from trainables.machine.devices import use_cores
-from trainables.methods.registry import method_of
-from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
 from trainables.storage.json_files import read_json
 from trainables.training.loop import Evaluation, evaluations
-from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 from verbs.reports import exhibited, read
 
@@ -161,8 +159,7 @@ def _trained(home: Home, config: TrialConfig, paths: StudyPaths, spec: StudySpec
 
 def _cost(home: Home, config: TrialConfig, steps: int = 8) -> tuple[float, int]:
     """Processor seconds of an iteration, and the images that it takes."""
-    method, given = method_of(config.method), gather(config, home)
-    learner, batches = method.build(config, given, CPU, Group()), method.batches(config, given, 0, CPU)
+    learner, batches = learner_of(config, home)
     taken = []
     for _ in range(steps):
         start = time.process_time()

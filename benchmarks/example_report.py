@@ -12,11 +12,11 @@ from pathlib import Path
 import optuna
 
 from analysis.report import write_report
+from benchmarks.setting_up import add_builtin
 from search.launch import begin, resolve_study
 from search.records.study import open_study
 from search.running.tune import run_study
 from spaces.config import SCRATCH
-from trainables.images.importing.importers import add_domain
 from trainables.storage.home import Home
 from verbs.reports import exhibited, read
 
@@ -44,9 +44,7 @@ def questions(trial: optuna.Trial, *, sources: Sequence[str], train_images: int)
 
 def studies(home: Home) -> list[str]:
     """Run both searches, or what is left of them, and give their names."""
-    for domain in ("phosphor", "remix"):
-        if domain not in home.names("domains"):
-            add_domain(home, domain, f"builtin:{domain}", 32)
+    add_builtin(home, "phosphor", "remix")
     grid = resolve_study(
         home,
         "phosphor",

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_erosion
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.setting_up import add_builtin, learner_of
 from spaces.config import TrialConfig
 from spaces.protocol import Protocol
 from spaces.trials import parse_trial
@@ -36,15 +37,13 @@ from trainables.images.importing.classes_apart import Apart
 from trainables.images.importing.importers import add_domain
 from trainables.images.pairs import pairs
 from trainables.images.samples import Inputs, Samples
-from trainables.methods.registry import method_of, open_sampler
+from trainables.methods.registry import open_sampler
 from trainables.metrics.distances import kernel_distance
 from trainables.metrics.features import Extractor, content_maps, load_extractor
 from trainables.metrics.manifolds import squared_distances
 from trainables.metrics.translations import content_shift, pair_error
-from trainables.running.given import gather
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
-from trainables.training.parallel import Group
 from trainables.training.trial_files import TrialFiles
 
 SOURCE, TARGET = "phosphor-thin", "phosphor-fill"
@@ -206,8 +205,7 @@ def cost(home: Home, settings: Mapping[str, object], steps: int = 10) -> tuple[f
     """Of a training step: processor seconds (the median), the seconds of its multiplications, and the process's peak bytes."""
     torch.set_num_threads(1)
     config = config_of(settings, 0, ITERATIONS)
-    method, given = method_of(config.method), gather(config, home)
-    learner, batches = method.build(config, given, CPU, Group()), method.batches(config, given, 0, CPU)
+    learner, batches = learner_of(config, home)
     counted = FlopCounterMode(display=False)
     counted.mod_tracker = OneModule()  # its own hangs hooks on modules, which a penalty's autograd.grad does not bear
     with counted:
@@ -234,9 +232,7 @@ def main(folder: Path, names: Sequence[str], seeds: int, iterations: int, cheap:
     """Train what is not trained yet, and print both tables; `cheap` prints that of costs alone."""
     torch.set_num_threads(1)
     home = Home.find(folder / "home")
-    for name in (SOURCE, TARGET, *BESIDE):
-        if name not in home.names("domains"):
-            add_domain(home, name, f"builtin:{name}", 32)
+    add_builtin(home, SOURCE, TARGET, *BESIDE)
     if "funit" in names and "glyphs" not in home.names("domains"):
         add_domain(home, "glyphs", "builtin:glyphs", 32, unseen=Apart("50"))
     if not cheap:

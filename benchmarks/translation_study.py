@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.equal_seconds import CPU, Comparison, command_line
+from benchmarks.setting_up import add_builtin
 from search.records.results import merged
 from spaces.config import TrialConfig
 from spaces.trials import parse_trial, takes_domains
-from trainables.images.importing.importers import add_domain
 from trainables.machine.devices import native_precision
 from trainables.storage.home import Home
 
@@ -130,9 +130,8 @@ def main() -> None:
     if given.what == "report":  # that of photos would hold photos
         print(comparison("icons").report(home, DOCS / "translation-icons.html"))
         return
-    for name in ("phosphor-fill", "phosphor-thin") if given.table == "icons" else ():
-        if name not in home.names("domains"):
-            add_domain(home, name, f"builtin:{name}", 32)
+    if given.table == "icons":
+        add_builtin(home, "phosphor-fill", "phosphor-thin")
     comparison(given.table).run(home, given.seconds, given.arms.split(";"), given.seeds)
 
 
