@@ -43,9 +43,21 @@ def minimise(group: Group, losses: Iterable[Tensor], *optimisers: torch.optim.Op
 
 def descend(group: Group, *optimisers: torch.optim.Optimizer) -> None:
     """A step of each by the gradients that there are, which become means over all workers' rows first."""
-    group.average_([weight.grad for weight in _weights(optimisers) if weight.grad is not None])
+    there = [weight for weight in _weights(optimisers) if weight.grad is not None]
+    for weight in there:
+        weight.grad = laid_out_like(weight, weight.grad)  # autograd's own is so already; one put there by hand need not be
+    group.average_([weight.grad for weight in there if weight.grad is not None])
     for each in optimisers:
         each.step()
+
+
+def laid_out_like(weight: Tensor, values: Tensor) -> Tensor:
+    """The values, of `weight`'s shape, in its order in memory.
+
+    Fused Adam walks a weight, its gradient and its moments side by side, whatever their strides: where these differ, elements
+    get each other's, without a word on a CPU.
+    """
+    return values if values.stride() == weight.stride() else torch.empty_like(weight).copy_(values)
 
 
 def _weights(optimisers: Sequence[torch.optim.Optimizer]) -> list[Tensor]:

@@ -101,6 +101,21 @@ def test_reptile_goes_its_share_of_the_way_to_the_mean_of_what_the_tasks_became(
         torch.testing.assert_close(new, old + 0.25 * (torch.stack(ends).mean(0) - old), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("meta", ["reptile", "fomaml"])
+def test_adam_moves_each_weight_by_its_own_way(meta: str, fewshot: Make, home: Home) -> None:
+    config = fewshot("figr", **TINY, meta=meta, training={"tasks": 2})
+    learner, other = learner_of(config, home), learner_of(config, home)
+    batch = next(method_of("figr").batches(config, gather(config, home), 0, CPU))
+    before = weights_of(learner.gan)
+    learner.step(batch)
+    plain = {"outer_g": other.gan.generator, "outer_d": other.gan.critic}
+    rates = {"lr": config.training.lr, "betas": (config.training.beta1, config.training.beta2)}  # type: ignore[attr-defined]
+    other.optimisers = {n: torch.optim.Adam(own.parameters(), **rates, fused=False) for n, own in plain.items()}
+    other.step(batch)
+    for old, new, expected in zip(before, weights_of(learner.gan), weights_of(other.gan), strict=True):
+        torch.testing.assert_close(new - old, expected - old, rtol=1e-2, atol=1e-8)
+
+
 def test_first_order_maml_judges_on_other_images_than_it_adapted_to(
     fewshot: Make, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
