@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
-from search.proposals import grid, load_space, probe
+from search.proposals import check_shared, grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
@@ -141,6 +141,7 @@ def resolve_study(
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
     example = probe(spec, space)[0]
+    check_shared(spec, space)
     surprises = (left_out, _early_rung(spec, example))
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 

@@ -156,6 +156,11 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
         )
+    if config.batch and config.batch < spec.workers_per_trial:
+        raise UserError(
+            f"{where} method {config.method!r} with {config.batch} in a batch (or tasks in a step), which "
+            f"{spec.workers_per_trial} workers can't share; give --workers-per-trial {config.batch}"
+        )
     if isinstance(config, FinetuneConfig):
         check_penalty(config)
     pixels, here = (flat_config(each).get(_RESOLUTION) for each in (config, spec.base))
@@ -210,6 +215,15 @@ def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.Froz
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
     trial = study.ask()
     return trial_config(spec, space, trial), study.trials[-1]
+
+
+def check_shared(spec: StudySpec, space: Space) -> None:
+    """Raise UserError if the workers of a trial could not share what the space begins with: before it does."""
+    for values in space.transfer_first if spec.workers_per_trial > 1 else ():
+        sources = spec.domains if takes_domains_of(values.get("method", spec.base.method)) else spec.sources
+        for source in sources[:1]:
+            config = overlaid(spec.base, {"source": source, **values}, f"space {spec.space!r}", spec.without_critic)
+            _check(config, spec)
 
 
 def grid(spec: StudySpec, space: Space) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from spaces.teaching import AND_AUGMENTED, AUGMENTED, MIXED, REAL
+from spaces.teaching import AND_AUGMENTED, AUGMENTED, MIXED, REAL, Teaching
 
 COLUMNS = ("arm", "trial", "seed", "shots", "steps", "per_class", "accuracy", "chance", "n")
 """Of the table: `trial` is empty of arms without a method, `n` are the images that the classifier was asked for."""
@@ -20,14 +20,16 @@ def accuracies(path: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
 
 
-def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were measured as the last one was: other steps, or other counts of images, compare with nothing.
+def comparable(rows: pd.DataFrame, teaching: Teaching | None = None) -> pd.DataFrame:
+    """The rows that were measured so, or as the last one was: other steps or counts of images compare with nothing.
 
-    Of a method that has been asked of several trials, as a better one came through, they are the last one's.
+    Of a method that has been asked of several trials, as a better one came through, they are the last one's; of a row that two
+    processes measured there is one.
     """
     if rows.empty:
         return rows
-    alike = rows[(rows[PROTOCOL] == rows[PROTOCOL].iloc[-1]).all(axis=1)]
+    wanted = [getattr(teaching, name) for name in PROTOCOL] if teaching else rows[PROTOCOL].iloc[-1]
+    alike = rows[(rows[PROTOCOL] == wanted).all(axis=1)].drop_duplicates(["arm", "trial", "seed"], keep="last")
     trial = alike["trial"].fillna(-1)
     return alike[trial == trial.groupby(alike["arm"]).transform("last")]
 

@@ -53,11 +53,12 @@ def _block(study: StudyData) -> Block:
         **{metric.columns[1]: f"{metric.label} of {metric.beside}" for metric in (PAIRS, CONTENT)},
         **{metric.name: metric.label for metric in (PAIRS, CONTENT)},
     }
-    unrelated = text(float(found[CONTENT.columns[1]].median()))
+    unrelated, corner = text(float(found[CONTENT.columns[1]].median())), "lower" if study.metric.sign > 0 else "upper"
     notes = [
         f"{CONTENT.label.capitalize()} compares feature maps of a translation with its input's: 0 keeps everything, and "
         f"unrelated target images come to {unrelated}. It is after DIPD, in other features: no number of the literature "
-        "compares with it. Nearer to the lower left is better in both; the ringed trials are those that no other beats in both.",
+        f"compares with it. Nearer to the {corner} left is better in both; the ringed trials are those that no other beats in "
+        "both.",
         *_trained_on(found),
     ]
     shown = sheet("Every trial that translates", found[["trial", "source", WAY, *columns]], names)

@@ -60,7 +60,7 @@ def classify(
         with writing(paths.classifier) as beside:
             rows.to_csv(beside, index=False, float_format="%.6g")
     report(seeds * len(asked), seeds * len(asked))
-    return comparable(rows)
+    return comparable(rows, teaching)
 
 
 def _shots(spec: StudySpec) -> int:

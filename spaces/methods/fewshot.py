@@ -75,6 +75,10 @@ class LearnedFewshotConfig(FewshotConfig):
     def domains(self) -> tuple[Name, ...]:
         return (self.source,)
 
+    @property
+    def batch(self) -> int:
+        return self.training.rows
+
     @model_validator(mode="after")
     def _learns_from_classes(self) -> Self:
         if self.source == SCRATCH:
@@ -111,10 +115,6 @@ class SetConfig(LearnedFewshotConfig):
     training: SetTraining = SetTraining()
     faithful: bool = False
     """Do as the authors' code does where it contradicts their paper, to compare with published numbers."""
-
-    @property
-    def batch(self) -> int:
-        return self.training.rows
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.findings.helping import accuracies, arms, comparable, paired, verdict
-from spaces.teaching import AND_AUGMENTED, AUGMENTED, MIXED, REAL
+from spaces.teaching import AND_AUGMENTED, AUGMENTED, MIXED, REAL, Teaching
 
 
 def rows(**by_arm: list[float]) -> pd.DataFrame:
@@ -49,6 +49,17 @@ def test_rows_of_another_protocol_compare_with_nothing(tmp_path: Path) -> None:
     told.to_csv(tmp_path / "classifier.csv", index=False)
     assert list(comparable(accuracies(tmp_path / "classifier.csv"))["accuracy"]) == [0.6, 0.7]
     assert comparable(accuracies(tmp_path / "none.csv")).empty
+
+
+def test_what_was_asked_for_counts_and_not_what_was_measured_last() -> None:
+    told = pd.concat([rows(a=[0.5]), rows(a=[0.6, 0.7]).assign(steps=7)])
+    assert list(comparable(told, Teaching(shots=3, steps=100, per_class=8))["accuracy"]) == [0.5]
+
+
+def test_a_seed_that_two_processes_measured_counts_once() -> None:
+    told = pd.concat([rows(**{REAL: [0.5, 0.6]}, a=[0.7, 0.9]), rows(a=[0.7, 0.9]).iloc[:1]])
+    assert len(comparable(told)) == 4
+    assert paired(comparable(told), "a", REAL) == paired(told.iloc[:4], "a", REAL)
 
 
 def test_of_a_method_asked_of_two_trials_the_last_one_counts() -> None:

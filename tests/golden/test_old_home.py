@@ -81,7 +81,9 @@ def test_a_training_that_it_began_goes_on_and_ends_as_an_unbroken_one(old: Home)
     for name, known in (("fd", None), ("kd", None), ("loss_d", 7), ("loss_g", 7)):
         found, said = [row[name] for row in rows], [row[name] for row in SAID["whole"]]
         assert found[:6] == said[:6]
-        until = None if EXACT else known  # another processor's last bits part the losses, which pass through 0, soon after
+        until = (
+            None if EXACT else known
+        )  # another processor's last bits part the losses, which pass through 0, soon after
         assert same(found[:until], said[:until])
 
 

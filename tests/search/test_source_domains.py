@@ -159,6 +159,10 @@ def test_few_shot_methods_learn_from_domains_of_other_classes_and_baselines_from
     assert trial_config(resolved.spec, load_space("fewshot"), drawn).source == SCRATCH
     with pytest.raises(UserError, match="makes more of K images of each class; give --shots K"):
         resolve(home, "few", "fewshot")
+    with pytest.raises(
+        UserError, match=r"'figr' with 1 in a batch .* 2 workers can't share; give --workers-per-trial 1"
+    ):
+        resolve(home, "few", "fewshot", shots=3, workers_per_trial=2)
 
 
 def test_methods_given_few_images_of_each_class_have_the_few_shot_methods_where_sources_have_classes(

@@ -40,6 +40,11 @@ class Samples:
     pictures: tuple[str, ...] = ()
     """The names of the pictures that `inputs` are, (n,), where their domain has names."""
 
+    @property
+    def translated(self) -> Tensor | None:
+        """uint8 (n, 3, R, R): the one image that each translates; None of those made of noise, or of several images."""
+        return self.inputs if self.inputs is not None and self.inputs.ndim == self.images.ndim else None
+
 
 def check_output(output: Path, *, walk: bool = False) -> None:
     """Raise UserError if samples, or those of a walk from one to the next, can't be written to `output`.

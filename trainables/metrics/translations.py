@@ -37,12 +37,13 @@ def pair_error(samples: Samples, target: Domain) -> PairError:
     """
     there = {target.names[row]: int(row) for row in target.indices("val")} if target.names else {}
     places = {name: place for place, name in enumerate(samples.pictures) if name in there}
-    if not places or samples.inputs is None:
+    inputs = samples.translated
+    if not places or inputs is None:
         return PairError(np.nan, np.nan, 0)
     chosen, true = list(places.values()), target.images[[there[name] for name in places]]
     value, untranslated = (
         float(np.abs(images[chosen].numpy().astype(np.int64) - true).mean()) / 255
-        for images in (samples.images, samples.inputs)
+        for images in (samples.images, inputs)
     )
     return PairError(value, untranslated, len(chosen))
 
@@ -52,7 +53,7 @@ class ContentShift:
     """Mean squared differences of feature maps whose channels have mean 0 and variance 1 in each image: 0 of equal images."""
 
     value: float
-    """Of translations to their inputs; nan of images that are made of none."""
+    """Of translations to their inputs; nan of images that translate none."""
     unrelated: float
     """Of real target images to the same inputs: what keeps nothing."""
     n: int
@@ -64,10 +65,10 @@ def content_shift(samples: Samples, real: NDArray[np.uint8], maps: Maps) -> Cont
 
     After DIPD of Liu et al. (FUNIT, ICCV 2019), which takes VGG's maps.
     """
-    if samples.inputs is None:
+    if samples.translated is None:
         return ContentShift(np.nan, np.nan, 0)
     n = min(MOST, len(samples.images))
-    inputs, found = maps(samples.inputs[:n].numpy()), maps(samples.images[:n].numpy())
+    inputs, found = maps(samples.translated[:n].numpy()), maps(samples.images[:n].numpy())
     others = min(n, len(real))
     return ContentShift(shift(inputs, found), shift(inputs[:others], maps(real[:others])) if others else np.nan, n)
 

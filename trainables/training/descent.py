@@ -45,7 +45,9 @@ def descend(group: Group, *optimisers: torch.optim.Optimizer) -> None:
     """A step of each by the gradients that there are, which become means over all workers' rows first."""
     there = [weight for weight in _weights(optimisers) if weight.grad is not None]
     for weight in there:
-        weight.grad = laid_out_like(weight, weight.grad)  # autograd's own is so already; one put there by hand need not be
+        weight.grad = laid_out_like(
+            weight, weight.grad
+        )  # autograd's own is so already; one put there by hand need not be
     group.average_([weight.grad for weight in there if weight.grad is not None])
     for each in optimisers:
         each.step()

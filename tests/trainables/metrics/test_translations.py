@@ -79,8 +79,10 @@ def test_a_change_of_style_shifts_content_less_than_a_change_of_place() -> None:
     assert 0 < shifted(squares(places, 90)) < shifted(elsewhere) / 2
 
 
-def test_images_of_noise_have_no_content_to_keep() -> None:
-    found = content_shift(Samples(images(1, 2)), images(1, 2).numpy(), lambda these: content_maps(these, CPU))
+@pytest.mark.parametrize("shots", [None, 3])
+def test_images_of_noise_or_of_several_have_no_content_to_keep(shots: int | None) -> None:
+    inputs = shots and torch.stack([images(1, 2)] * shots, 1)
+    found = content_shift(Samples(images(1, 2), inputs=inputs), images(1, 2).numpy(), lambda x: content_maps(x, CPU))
     assert np.isnan([found.value, found.unrelated]).all() and found.n == 0
 
 

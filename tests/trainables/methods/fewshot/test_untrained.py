@@ -1,6 +1,11 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
+from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.trials import parse_trial
 from trainables.methods.fewshot.augmented import augmented
@@ -9,7 +14,11 @@ from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.registry import METHODS
 from trainables.networks.models import Model
 from trainables.networks.shots import ShotImages
+from trainables.running.trial import run_trial
+from trainables.storage.home import Home
 from trainables.training.draws import Draws
+from trainables.training.loop import evaluations
+from trainables.training.trial_files import TrialFiles
 
 
 def shots() -> torch.Tensor:
@@ -52,3 +61,14 @@ def test_a_baseline_has_no_source():
     values = {"target": "dots", "source": "many", "method": "mixture", "data": {"shots": 2}}
     with pytest.raises(UserError, match="'mixture' learns from no source, and 'many' is one; give 'scratch'"):
         parse_trial({**values, "budget": {"images": 32, "eval_every_images": 16}}, "test")
+
+
+def test_it_ends_well_in_a_study_that_compares_it_with_translations(
+    fewshot: Callable[..., TrialConfig], home: Home, tmp_path: Path
+) -> None:
+    protocol = {"metrics": ("fd", "content_shift", "pair_error"), "input_size": 32, "n_fake": 24}
+    config = fewshot("augmented", source=SCRATCH, protocol=protocol)
+    files = TrialFiles(tmp_path / "trial", tmp_path / "samples")
+    *_, last = evaluations(run_trial(config, home, files, torch.device("cpu")))
+    assert last.status == "completed" and last.metrics["fd"] > 0
+    assert all(math.isnan(last.metrics[name]) for name in ("content_shift", "pair_error"))
