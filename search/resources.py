@@ -28,10 +28,15 @@ def shares(given: dict[str, Any], on_cluster: bool) -> dict[str, Any]:
 
 
 def check_sampler(spec: StudySpec) -> None:
-    """UserError if the sampler can't go by as many metrics as the search has."""
+    """UserError if the sampler can't go by the search's metrics, or by as many."""
     if spec.front and spec.sampler == "transfer":
         raise UserError(
             f"--sampler transfer goes by one metric, not by {' and '.join(spec.front)}; give --sampler tpe or nsga2"
+        )
+    if spec.sampler == "transfer" and spec.metric not in PICKED_BY:
+        raise UserError(
+            f"--sampler transfer goes by ratios of scores, which {spec.metric} has none of; give --metric "
+            f"{'|'.join(PICKED_BY)}, or --sampler tpe"
         )
     if not spec.front and spec.sampler == "nsga2":
         raise UserError("--sampler nsga2 searches a front; give two metrics, as --metric fd,iw, or --sampler tpe")

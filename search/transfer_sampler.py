@@ -4,8 +4,9 @@ All that was tried, on this target and on others, goes into the model of `transf
 study's own space, and of the best of them with other learning rates, that is proposed whose expected improvement over the
 best score so far (Jones et al. 1998), in logs, is largest per second that such a trial takes. Before anything came through
 what is to be improved upon is the mean of all candidates, and the level of the target's scores, which nobody knows yet,
-cancels. A trial that was stopped counts with the score that it would have come to by the learning curves of others, one that
-runs with what it has so far, or with what is expected of it, so that trials at once differ.
+cancels. A trial that was stopped counts with the score that it would have come to by the learning curves of earlier trials, or
+of the search's own where there are none; one that runs with what it has so far, or with what is expected of it, so that trials
+at once differ.
 
 The model knows the arm and the learning rates. Whatever else a space suggests is left to another sampler, as are the
 conditions of a trial, which nobody optimises. A trial that was planned keeps what it was planned with. The proposal is a
@@ -28,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
 from search.picking.arms import Arm, Rates
-from search.picking.curves import Curve, carried
+from search.picking.curves import Curve, carried, progress
 from search.picking.evidence import level_of
 from search.picking.transfer_model import COARSE, Belief, Case, Model
 from search.prior import Prior, prior_of
@@ -131,6 +132,7 @@ class TransferSampler(BaseSampler):
         self._asked += [case._replace(level=level) for case in self._asked[:1] for level in sorted(levels)]
         self._model = self._told_of(self._asked)
         self._known: dict[tuple[int, int], tuple[float, float] | None] = {}
+        self._moved_on: dict[tuple[str, str, int, int], tuple[float, float] | None] = {}
         self._cases: dict[int, Case | None] = {}
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -202,31 +204,36 @@ class TransferSampler(BaseSampler):
         through: list[tuple[Case, float]] = []
         lost: list[Case] = []
         running: list[Case] = []
+        stopped: list[Case] = []
+        cases = {trial.number: case for trial in trials if (case := self._case_of(trial))}
+        own = [curve for trial in trials if (case := cases.get(trial.number)) and (curve := self._whole(trial, case))]
         for trial in trials:
-            case = None if trial.state is TrialState.WAITING else self._case_of(trial)
+            case = cases.get(trial.number)
             if case is None:
                 continue
-            if (found := self._score_of(trial, case)) is not None:
+            if (found := self._score_of(trial, case, own)) is not None:
                 told.append((case._replace(error=found[1]), found[0]))
                 if trial.state is TrialState.COMPLETE:
                     through.append(told[-1])
+            elif trial.state is TrialState.PRUNED and not _came_to_nothing(trial):
+                stopped.append(case)  # of which no curve tells what it would have come to
             else:
                 (lost if trial.state.is_finished() else running).append(case)
-        tried = {(case.arm, case.rates) for case in (*(case for case, _ in told), *lost, *running)}
+        tried = {(case.arm, case.rates) for case in (*(case for case, _ in told), *lost, *running, *stopped)}
         level = Counter(case.level for case, _ in told).most_common(1)[0][0] if told else self._prior.level
         if told:
             worst = max(score for _, score in told) + _LOST
             told += [(case, worst) for case in lost]
-        belief = self._after(told)
+        belief = self._after(told, running)
         if running:  # taken for what is expected of them, so that what comes next is something else
             expected = belief.mean(running).mean(0)
             belief = self._after([*told, *zip(running, map(float, expected), strict=True)])
         best = min((score for case, score in through if case.level == level), default=None)
         return Seen(belief, level, best, tried)
 
-    def _after(self, told: Sequence[tuple[Case, float]]) -> Belief:
+    def _after(self, told: Sequence[tuple[Case, float]], asked: Sequence[Case] = ()) -> Belief:
         cases, logs = [case for case, _ in told], np.array([score for _, score in told])
-        strangers = [case for case in cases if not self._model.knows(case)]
+        strangers = [case for case in (*cases, *asked) if not self._model.knows(case)]
         model = self._told_of([*self._asked, *strangers]) if strangers else self._model
         return model.after(cases, logs, _DRAWS, self._seed)
 
@@ -280,7 +287,11 @@ class TransferSampler(BaseSampler):
         return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
 
     def _case_of(self, trial: FrozenTrial) -> Case | None:
-        """What the model knows of a trial; None of one whose suggestions come to no config. Of one that ended it is kept."""
+        """What the model knows of a trial; None of one that waits, or whose suggestions come to no config. Of one that ended it
+        is kept.
+        """
+        if trial.state is TrialState.WAITING:
+            return None
         if trial.number not in self._cases or not trial.state.is_finished():
             self._cases[trial.number] = self._new_case_of(trial)
         return self._cases[trial.number]
@@ -298,20 +309,42 @@ class TransferSampler(BaseSampler):
         size = trial.params.get("data/target_images")
         return self._prior.level if size is None else level_of(self._prior.target, Data(target_images=size))
 
-    def _score_of(self, trial: FrozenTrial, case: Case) -> tuple[float, float] | None:
-        """Its log score at the whole budget, with its error; None if it has no score yet, or never had."""
+    def _score_of(self, trial: FrozenTrial, case: Case, own: Sequence[Curve]) -> tuple[float, float] | None:
+        """Its log score at the whole budget, with its error; None if it has no score yet, never had, or nothing tells of it.
+
+        `own` are the curves of the search's trials that came through: they tell where earlier ones do not.
+        """
         if trial.state is TrialState.COMPLETE and trial.value is not None and trial.value > 0:
             return math.log(trial.value), 0.0
-        steps = {images: value for images, value in trial.intermediate_values.items() if images and value > 0}
-        if not steps or trial.state is TrialState.FAIL or trial.user_attrs.get("status") == "diverged":
+        curve = None if trial.state is TrialState.FAIL or _came_to_nothing(trial) else self._curve(trial, case)
+        if curve is None:
             return None
-        key = trial.number, max(steps)
+        end = max(curve.scores)
+        key = trial.number, end
         if key not in self._known:
-            scores = {images: math.log(steps[images]) for images in sorted(steps)}
-            where = "this one", trial.number, self._prior.target, self._prior.level, case.arm
-            curve = Curve(*where, scores, True, 0.0, self._base)
             self._known[key] = carried(curve, self._prior.images, self._prior.curves)
-        return self._known[key]
+        if (found := self._known[key]) or not own:
+            return found
+        way = case.arm.method, case.arm.parts, end, len(own)  # all that progress goes by among trials of one target
+        if way not in self._moved_on:
+            self._moved_on[way] = progress(curve, end, max(end, self._prior.images), own)
+        moved = self._moved_on[way]
+        return moved and (curve.at(end) + moved[0], moved[1])
+
+    def _curve(self, trial: FrozenTrial, case: Case) -> Curve | None:
+        """What a trial was seen to come to after its first image; None where it was not."""
+        steps = {images: value for images, value in trial.intermediate_values.items() if images and value > 0}
+        scores = {images: math.log(steps[images]) for images in sorted(steps)}
+        where = "this one", trial.number, self._prior.target, self._prior.level, case.arm
+        return Curve(*where, scores, trial.state is not TrialState.COMPLETE, 0.0, self._base) if scores else None
+
+    def _whole(self, trial: FrozenTrial, case: Case) -> Curve | None:
+        """The curve of a trial that came through."""
+        return self._curve(trial, case) if trial.state is TrialState.COMPLETE else None
+
+
+def _came_to_nothing(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get("status") == "diverged")
 
 
 def drawn(suggest: Callable[[optuna.Trial], object], first: Sequence[Parameters], seed: int) -> list[FrozenTrial]:

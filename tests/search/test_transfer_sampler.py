@@ -118,6 +118,44 @@ def test_without_any_trial_it_searches_all_the_same() -> None:
     assert study.best_value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
 
 
+def begun(study: optuna.Study, values: Mapping[str, Any]) -> optuna.Trial:
+    study.enqueue_trial(dict(values))
+    trial = study.ask()
+    space(trial)
+    return trial
+
+
+def test_where_no_earlier_curve_tells_a_stopped_trial_is_carried_on_as_the_searchs_own_were() -> None:
+    sampler, rates = new_sampler(None), {"optim/lr_g": 1e-3, "seed": 0, "optim/beta2": 0.9}
+    study = optuna.create_study(sampler=sampler)
+    for source in ("poor", "fair"):
+        trial = begun(study, {"source": source, "transfer/parts": "both", **rates})
+        for images, factor in ((100, 1.5), (400, 1.0)):
+            trial.report(cost(trial.params) * factor, images)
+        study.tell(trial, cost(trial.params))
+    trial = begun(study, {"source": "good", "transfer/parts": "both", **rates})
+    trial.report(cost(trial.params) * 1.5, 100)
+    study.tell(trial, state=TrialState.PRUNED)
+    asked = [sampler._prior.case(Arm.finetuned(source, "both"), (1e-3, BASE.optim.lr_d)) for source in ("good", "fair")]
+    good, fair = np.exp(sampler.belief(study.trials).belief.mean(asked).mean(0))
+    assert good < 0.85 * fair  # it would have come to 0.67 times that
+    alone = sampler.belief(study.trials[2:])  # nothing came through: nothing tells what it would have come to
+    assert alone.best is None and len(alone.tried) == 1
+
+
+def test_a_running_trial_of_a_level_that_no_candidate_has_stands_in_no_ones_way() -> None:
+    def sized(trial: optuna.Trial) -> None:
+        space(trial)
+        trial.suggest_int("data/target_images", 1, 1_000_000)
+
+    prior = Prior.of(pool_of(), "mine", "mine", 400, RANKING)
+    sampler = TransferSampler(prior, BASE, sized, (), 0, lambda number: RandomSampler(seed=number))
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(3):  # all of them run
+        sized(study.ask())
+    assert {trial.state for trial in study.trials} == {TrialState.RUNNING}
+
+
 @pytest.mark.slow
 def test_a_search_that_is_resumed_goes_on_as_an_unbroken_one() -> None:
     pool = pool_of()

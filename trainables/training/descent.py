@@ -43,12 +43,11 @@ def minimise(group: Group, losses: Iterable[Tensor], *optimisers: torch.optim.Op
 
 def descend(group: Group, *optimisers: torch.optim.Optimizer) -> None:
     """A step of each by the gradients that there are, which become means over all workers' rows first."""
-    there = [weight for weight in _weights(optimisers) if weight.grad is not None]
-    for weight in there:
-        weight.grad = laid_out_like(
-            weight, weight.grad
-        )  # autograd's own is so already; one put there by hand need not be
-    group.average_([weight.grad for weight in there if weight.grad is not None])
+    weights = _weights(optimisers)
+    for weight in weights:
+        if weight.grad is not None:  # autograd's own lies as its weight does; one that was put there by hand need not
+            weight.grad = laid_out_like(weight, weight.grad)
+    group.average_([weight.grad for weight in weights if weight.grad is not None])
     for each in optimisers:
         each.step()
 
