@@ -163,13 +163,13 @@ class Extrapolation:
     def _drifted(self, curves: Sequence[Curve]) -> float:
         """Variance for each unit of log images: of what curves came to beyond what was expected of them."""
         excess, far = _CURVES * _DRIFT**2, _CURVES
-        for curve in curves:
-            points = list(_points(curve.scores).items())
+        for curve in (each for each in curves if each.covers(self._images)):
+            points, came = list(_points(curve.scores).items()), curve.at(self._images)
             for place in range(1, len(points)):
                 ahead = math.log(self._images / points[place - 1][0])
                 expected = self.outcome(curve.arm, curve.target, dict(points[:place])) if ahead > 0 else None
-                if expected and points[-1][0] >= self._images:
-                    excess += (points[-1][1] - expected.mean) ** 2 - expected.spread**2
+                if expected:
+                    excess += (came - expected.mean) ** 2 - expected.spread**2
                     far += ahead
         return max(excess / far, _LEAST**2)
 

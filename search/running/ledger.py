@@ -7,13 +7,14 @@ journal is told after: a trial that is RUNNING in the journal, whatever its file
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from search.proposals import load_space
+from search.proposals import load_space, overlaid
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, row_columns, score_of, write_trial
 from search.records.study import StudyPaths, StudySpec, close, closed
@@ -23,6 +24,8 @@ from search.running.suggested import first_trials, planned, suggested_config
 from search.sampling import sampler
 from search.transfer_sampler import Outlook, TransferSampler, sampler_of
 from spaces.config import SCRATCH, TrialConfig
+from spaces.errors import UserError
+from spaces.trials import DEFAULT_METHOD
 from trainables.storage.home import fetch
 from trainables.training.checkpoints import forget_fallback
 from trainables.training.trial_files import TrialFiles
@@ -56,8 +59,8 @@ class Ledger:
         self._open: dict[int, _Open] = {}
         self._closed: str | None = None
         self._foresight: TransferSampler | None = None
-        scratch = (trial.number for trial in self._journal.trials() if trial.params.get("source") == SCRATCH)
-        self._reference = min(scratch, default=None)
+        asked = ((trial.number, self._config_of(trial)) for trial in self._journal.trials())
+        self._reference = next((number for number, config in asked if config and _is_from_scratch(config)), None)
         self._journal.push()
         if why := closed(paths):  # the process that closed it may have been killed right after that
             self.close(why)
@@ -109,7 +112,7 @@ class Ledger:
             self._open[number].config = config
             self._journal.push()  # before anything bears the trial's number
             if error is None:
-                if self._reference is None and config.source == SCRATCH:
+                if self._reference is None and _is_from_scratch(config):
                     self._reference = number
                 self._enter(number, config, "running", None)
                 return number, config
@@ -127,6 +130,13 @@ class Ledger:
         rows: Rows = {row["images_seen"]: row_columns(row) for row in on_disk if is_evaluation(row)}
         self._open[trial.number] = _Open(rows, retries, self.spec.base)
         return trial
+
+    def _config_of(self, trial: FrozenTrial) -> TrialConfig | None:
+        """That of a trial of an earlier run; None of one that waits, or for which nothing was suggested that could be trained."""
+        if trial.state is not TrialState.WAITING:
+            with suppress(UserError):
+                return overlaid(self.spec.base, trial.params, "the journal", self.spec.without_critic)
+        return None
 
     def is_reference(self, number: int) -> bool:
         """Whether this is the first trial from scratch: what transfer is compared with, at whole budget."""
@@ -209,3 +219,8 @@ class _Open:
     rows: Rows
     retries: int
     config: TrialConfig
+
+
+def _is_from_scratch(config: TrialConfig) -> bool:
+    """Whether it trains a GAN from scratch; methods that take no source do not."""
+    return config.method == DEFAULT_METHOD and config.source == SCRATCH

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_intervals_hold_nine_in_ten_and_narrow_with_every_evaluation(told: Extra
         spreads.append([each.spread for each in found if each])
     assert np.mean(held) > 0.8
     assert (np.diff(spreads, axis=1) < 0).all()
+
+
+def test_curves_that_go_beyond_the_budget_tell_of_the_budget() -> None:
+    rng = np.random.default_rng(3)
+    long = [curve(i, DOGS, rng, 5.0, 0.5) for i in range(12)]
+    cut = [replace(each, scores={n: s for n, s in each.scores.items() if n <= 2_000}) for each in long]
+    ours, theirs = (Extrapolation(told, 2_000).outcome(DOGS, "cats", {1_000: 6.0}) for told in (long, cut))
+    assert ours is not None and theirs is not None and ours.spread < 1.2 * theirs.spread
 
 
 def test_without_any_curve_and_before_the_first_image() -> None:

@@ -10,6 +10,7 @@ from search.launch import Resolved, begin, resolve_study
 from search.proposals import load_space, trial_config
 from search.records.inputs import check_unchanged, check_unclaimed
 from search.records.study import open_study
+from search.running.ledger import Ledger
 from search.running.suggested import first_trials
 from spaces.config import SCRATCH
 from spaces.errors import UserError
@@ -184,6 +185,13 @@ def test_methods_given_few_images_of_each_class_have_the_few_shot_methods_where_
         made[config.method] = (config.source, config.data.shots)
     learned = dict.fromkeys(("as_is", "cyclegan", "untranslated", "matchinggan"), ("many", 3))
     assert made == learned | dict.fromkeys(("finetune", "mixture", "augmented"), (SCRATCH, 3))
+    study = open_study(home, begin(home, spec))
+    ledger = Ledger(*study)
+    asked = [ledger.ask() or pytest.fail("nothing to do") for _ in first_trials(spec, space)]
+    reference = [(number, config.method) for number, config in asked if ledger.is_reference(number)]
+    assert [method for _, method in reference] == ["finetune"]  # and no baseline, which takes no source either
+    again = Ledger(*study)
+    assert [number for number, _ in asked if again.is_reference(number)] == [number for number, _ in reference]
 
 
 @pytest.mark.parametrize("flip", [False, True])
