@@ -64,6 +64,8 @@ class Candidate:
     parameters: Parameters
     distributions: Mapping[str, BaseDistribution]
     case: Case
+    beside: Parameters
+    """What the space suggested with it that is not proposed: settings may fit no others."""
 
     def agrees(self, fixed: Parameters) -> bool:
         """Whether it has the value of every parameter of these that it has."""
@@ -171,12 +173,9 @@ class TransferSampler(BaseSampler):
         seen = self.belief(trials)
         rng = np.random.default_rng([self._seed, number])
         fresh = [one for one in agreeing if one.place not in seen.tried] or agreeing
-        promise = self._promise(seen, fresh)
-        first = np.argsort(-promise, kind="stable")[:_NEAR]
-        near = [moved for place in first for moved in self._moved(fresh[int(place)], rng, fixed)]
-        if near:
-            fresh, promise = [*fresh, *near], np.r_[promise, self._promise(seen, near)]
-        return fresh[int(np.argmax(promise))]
+        first = np.argsort(-self._promise(seen, fresh), kind="stable")[:_NEAR]
+        fresh += [moved for place in first for moved in self._moved(fresh[int(place)], rng, fixed)]
+        return fresh[int(np.argmax(self._promise(seen, fresh)))]
 
     def outlook(self, trials: Sequence[FrozenTrial], count: int) -> Outlook | None:
         """What so many more trials, the most promising ones, would gain over the best arm and rates so far; None if there is
@@ -252,7 +251,7 @@ class TransferSampler(BaseSampler):
         return promise
 
     def _moved(self, one: Candidate, rng: np.random.Generator, fixed: Parameters) -> list[Candidate]:
-        """The candidate with other learning rates near its own, as far as the space has ranges of them."""
+        """The candidate with other learning rates near its own, as far as the space has ranges of them and they fit."""
         ranges = {
             name: kind
             for name in _RATES
@@ -268,7 +267,8 @@ class TransferSampler(BaseSampler):
                 name: float(np.clip(one.parameters[name] * math.exp(rng.normal(0, _SPREAD)), kind.low, kind.high))
                 for name, kind in ranges.items()
             }
-            found.append(self._candidate({**one.parameters, **values}, one.distributions))
+            with suppress(UserError):
+                found.append(self._candidate({**one.parameters, **one.beside, **values}, one.distributions))
         return found
 
     def _distinct(self, trials: Sequence[FrozenTrial]) -> list[Candidate]:
@@ -284,7 +284,8 @@ class TransferSampler(BaseSampler):
     def _candidate(self, parameters: Parameters, kinds: Mapping[str, BaseDistribution]) -> Candidate:
         config = overlaid(self._base, parameters, "the study's space", self._without_critic)
         shown = {name: parameters[name] for name in kinds}
-        return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates))
+        beside = {name: value for name, value in parameters.items() if name not in kinds}
+        return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates), beside)
 
     def _case_of(self, trial: FrozenTrial) -> Case | None:
         """What the model knows of a trial; None of one that waits, or whose suggestions come to no config. Of one that ended it
@@ -297,9 +298,8 @@ class TransferSampler(BaseSampler):
         return self._cases[trial.number]
 
     def _new_case_of(self, trial: FrozenTrial) -> Case | None:
-        shown = {name: value for name, value in trial.params.items() if name in MODELLED}
         try:
-            config = overlaid(self._base, shown, "the study's space", self._without_critic)
+            config = overlaid(self._base, trial.params, "the study's space", self._without_critic)
         except UserError:
             return None
         case = self._prior.case(Arm.of(config), config.rates)

@@ -8,7 +8,7 @@ Leaving stopped trials out would flatter whatever was stopped most: only its bes
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,8 @@ class Curve:
     seconds: float
     """Wall time."""
     config: TrialConfig
+    at_rung: bool = False
+    """Whether its score is of as few samples as a rung takes: of a source as it is, measured before another trial's training."""
 
     @property
     def untrained(self) -> bool:
@@ -61,6 +63,25 @@ class Curve:
         last = max(self.scores)
         whole = self.untrained or (self.stopped and last < images)
         return self.seconds if whole else self.seconds * images / last
+
+
+def distinct(curves: Iterable[Curve], images: int) -> list[Curve]:
+    """One curve of each training, or source as it is: equal settings and seed train alike, which no study makes two of.
+
+    Of several that is the one that was measured at a budget of `images` nearest to its own end, and by most samples.
+    """
+    found: dict[tuple[object, ...], Curve] = {}
+    for curve in curves:
+        training = None if curve.untrained else curve.config.model_dump_json(exclude={"budget", "protocol"})
+        key = curve.target, curve.level, curve.arm, training
+        found[key] = min(found.get(key, curve), curve, key=lambda each: _remoteness(each, images))
+    return list(found.values())
+
+
+def _remoteness(curve: Curve, images: int) -> tuple[bool, float]:
+    if curve.untrained:
+        return curve.at_rung, 0.0
+    return not curve.covers(images), abs(math.log(max(curve.scores) / images))
 
 
 def carried(curve: Curve, images: int, others: Sequence[Curve]) -> tuple[float, float] | None:

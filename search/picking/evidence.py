@@ -10,7 +10,7 @@ import numpy as np
 
 from search.picking.arms import Arm, Rates, as_it_is, trial_values
 from search.picking.bench import Bench, Network
-from search.picking.curves import Curve, carried
+from search.picking.curves import Curve, carried, distinct
 from search.picking.told import Told, told_of
 from search.records.results import config_of, is_evaluation
 from spaces.config import Data, TrialConfig
@@ -152,9 +152,9 @@ class Pool:
         return max(Counter(name for name, _ in there).values(), default=0) > 1
 
     def at(self, images: int) -> Evidence:
-        """The scores at a budget; trials that nothing carries there have none."""
+        """The scores at a budget, one of each training; trials that nothing carries there have none."""
         evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.likeness)
-        for curve in self.curves:
+        for curve in distinct(self.curves, images):
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
                 where = curve.study, curve.trial, curve.target, curve.level, curve.arm
@@ -286,9 +286,9 @@ def _of_bench(
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
             curves += _curves(study, metric, rows, names)
-    sampled = {(curve.level, curve.arm): curve for curve in reversed(curves) if curve.untrained}
+    sampled = {(curve.level, curve.arm): curve for curve in sorted(curves, key=lambda c: -c.at_rung) if curve.untrained}
     trained = [curve for curve in curves if not curve.untrained]
-    return [*trained, *reversed(sampled.values())], dead
+    return [*trained, *sampled.values()], dead
 
 
 def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:
@@ -308,15 +308,15 @@ def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> 
         data = data.model_copy(update={"target_images": None})  # all that there are
     found = []
 
-    def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig) -> None:
+    def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig, at_rung: bool = False) -> None:
         where = study.study, last["trial"], target, level_of(target, data)
-        found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config))
+        found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config, at_rung))
 
     if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:
         untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"))
+        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"), at_rung=True)
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
         add(arm, curve, _seconds(last), config)

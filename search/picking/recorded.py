@@ -48,6 +48,7 @@ def table_of(studies: Iterable[tuple[Told, Names]]) -> pa.Table:
             "names": dict(names),
             "ranking": {"rows": ranking},
             "distances": dict(study.ranking),
+            "resolution": study.resolution,
         }
     metadata = {ABOUT: json.dumps({"studies": facts, "rankings": {}}).encode()}
     return pa.concat_tables(tables).replace_schema_metadata(metadata)
@@ -88,7 +89,8 @@ def told(table: pa.Table, home: Home | None) -> Iterator[tuple[Told, Names]]:
         complete = {name: names.get(name, name) for name in (target, *sources)}
         metrics = rows[0]["protocol/metrics"].split(",")
         usable = {source: value for source, value in distances.items() if value}
-        yield Told(study, target, metrics, known.get("whole"), rows, usable, likeness, ranks), complete
+        resolution = known.get("resolution")
+        yield Told(study, target, metrics, known.get("whole"), rows, usable, likeness, ranks, resolution), complete
 
 
 def shipped(home: Home) -> list[tuple[Told, Names]]:

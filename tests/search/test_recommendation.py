@@ -74,7 +74,9 @@ def test_trainings_of_what_was_picked_teach_the_next_pick(home: Home, new_study:
     written(*new_study())
     before, _ = recommend(home, "dots")
     for number in range(20):
-        trained(home, f"again-{number}", before, 150.0 * factor * (1 + number % 3 / 50))
+        config = before.config.model_copy(update={"seed": 10 + number})
+        picked = before.model_copy(update={"config": config})
+        trained(home, f"again-{number}", picked, 150.0 * factor * (1 + number % 3 / 50))
     after, _ = recommend(home, "dots")
     assert (after.trials_here, before.source) == (26, "seed-7")
     assert before.score is not None and after.score is not None

@@ -14,6 +14,7 @@ from search.picking import recorded
 from search.picking.evidence import Pool, gather, pools
 from search.picking.recorded import ABOUT, about, table_of, told, write_table
 from search.picking.told import told_of
+from search.proposals import overlaid
 from search.recommendation import recommend
 from search.records.results import write_trial
 from search.records.study import StudyPaths, open_study, write_spec
@@ -72,6 +73,15 @@ def test_a_table_of_studies_tells_what_the_home_told(studied: Home, tmp_path: Pa
     names = studied.names("studies")
     write_table(path, table_of(told_of(studied, name) for name in names))
     assert seen(pools(told(pq.read_table(path), None))) == seen(gather(studied, names)[0])
+
+
+def test_a_table_tells_of_trials_without_a_gan_too(studied: Home) -> None:
+    paths, spec = open_study(studied, "whole")
+    config = overlaid(spec.base, {"method": "untranslated", "source": "seed-7"}, "test")
+    row = {"images_seen": 0, "fd": 400.0, "iterations": 0, "wall_seconds": 2.0, **MEASURED}
+    write_trial(paths.evaluation(2), config, study="whole", trial=2, status="completed", evaluations=[row])
+    (kept,) = pools(told(table_of([told_of(studied, "whole")]), None))
+    assert "untranslated" in {curve.arm.method for curve in kept.curves}
 
 
 def test_a_table_that_says_what_its_studies_were_called_keeps_their_names(studied: Home, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_what_is_fine_tuned_is_as_near_as_all_parts_of_its_likeness_say_and_a_so
 
 def test_rates_that_nobody_varied_are_not_tried_at_the_ends_of_their_range_first() -> None:
     pool = pool_of()
-    pool.curves = [replace(curve, config=BASE) for curve in pool.curves]
+    pool.curves = [replace(each, config=BASE.model_copy(update={"seed": each.trial})) for each in pool.curves]
     study = searched(3, lambda: new_sampler(pool))
     assert all(2e-4 < trial.params["optim/lr_g"] < 5e-3 for trial in study.trials)
 

@@ -172,13 +172,21 @@ def test_rows_of_another_protocol_are_evidence_of_their_own(
 
 def test_which_z_was_drawn_is_chance_and_no_bench_of_its_own(home: Home, study: Callable[..., StudySpec]) -> None:
     tried(home, study("s"), 0, {900: 50.0})
-    tried(home, study("t"), 0, {900: 60.0}, measured=MEASURED | {"metric_seed": 1})
+    tried(home, study("t"), 1, {900: 60.0}, measured=MEASURED | {"metric_seed": 1})
     assert scores(only(gather(home))) == [50, 60]
+
+
+def test_a_training_that_two_studies_have_counts_once(home: Home, study: Callable[..., StudySpec]) -> None:
+    for name, images, curve in (("s", 900, {0: 90.0, 900: 50.0}), ("t", 1800, {0: 80.0, 900: 52.0, 1800: 45.0})):
+        tried(home, study(name, max_images=images), 0, curve, source="seed-7")
+    kept = {(one.arm.method, round(one.score)) for one in only(gather(home)).tried}
+    assert kept == {("finetune", 50), ("as_is", 90)}  # each as it ended at the budget, and the source as it is
+    assert [round(one.score) for one in only(gather(home), 1800).tried if one.arm.method == "finetune"] == [45]
 
 
 def test_budgets_are_one_bench_and_compare_at_one_of_them(home: Home, study: Callable[..., StudySpec]) -> None:
     tried(home, study("s"), 0, {900: 50.0})
-    tried(home, study("t", max_images=1800), 0, {450: 80.0, 900: 60.0, 1800: 45.0})
+    tried(home, study("t", max_images=1800), 1, {450: 80.0, 900: 60.0, 1800: 45.0})
     assert scores(only(gather(home))) == [50, 60]
     at_most = only(gather(home), 1800).tried
     assert (at_most[0].score, at_most[1].score) == (pytest.approx(50 * 45 / 60), pytest.approx(45))
