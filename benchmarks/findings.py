@@ -39,7 +39,8 @@ class Interval(NamedTuple):
     def of(cls, values: Sequence[float]) -> "Interval":
         """Student's, of independent values."""
         mean, n = float(np.mean(values)), len(values)
-        half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+        with np.errstate(invalid="ignore"):  # about an endless mean nothing is known
+            half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
         return cls(mean, mean - half, mean + half)
 
     @property
@@ -68,10 +69,11 @@ def verdict(interval: Interval, beyond: float, more: bool = True) -> str:
 
 
 def scores(target: Target) -> Mapping[Arm, float]:
-    """The last scores of a target's arms, each at the best of its learning rates."""
+    """The last scores of a target's arms, each at the best of its learning rates; endless where no training came to its end."""
     found: dict[Arm, float] = {}
     for cell in target.cells:
-        found[cell.arm] = min(found.get(cell.arm, math.inf), cell.runs[0].scores[-1])
+        last = next((run.scores[-1] for run in cell.runs if run.alive), math.inf)
+        found[cell.arm] = min(found.get(cell.arm, math.inf), last)
     return found
 
 
@@ -86,7 +88,7 @@ def compared(targets: Sequence[Target], worse: str, better: str) -> tuple[Interv
     The ratio is a geometric mean over a target's sources, then over targets, which are taken to be independent.
     """
     logs = [
-        [math.log(found[arm_of(source, worse)] / found[arm_of(source, better)]) for source in target.sources]
+        [math.log(found[arm_of(source, worse)]) - math.log(found[arm_of(source, better)]) for source in target.sources]
         for target in targets
         for found in [scores(target)]
     ]
@@ -244,9 +246,14 @@ def printed(title: str, found: Iterable[Finding]) -> None:
         print(f"| {each.claim} | {each.numbers} | {each.verdict} |")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the tables."""
     every = whole_waves(pq.read_table(TABLE))
     printed("At the first learning rates", of_table(recorded(every[:1])))
     if len(every) > 1:
         printed(f"Each arm at the best of {len(every)} pairs of learning rates", of_table(recorded(every)))
     printed("Few images", fewer_images())
+
+
+if __name__ == "__main__":
+    main()
