@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import optuna
 
 from benchmarks.recorded_transfer.plan import ICONS, PHOTOS, TARGET_IMAGES
-from benchmarks.results import append_row, read_rows
+from benchmarks.results import append_row, read_rows, score_in_row
 from search.launch import begin, resolve_study
 from search.picking.arms import Arm
 from search.prior import write_prior
@@ -57,7 +57,7 @@ COLUMNS = (
     "seconds",
     "fd",
 )
-"""`seconds` are those of the search until the trial's end."""
+"""`seconds` are those of the search until the trial's end; `fd` is empty where the trial diverged."""
 
 TARGETS, SEEDS = ("dogs", "hoofed"), (0, 1)
 SECONDS = 120.0
@@ -165,7 +165,7 @@ def searched(home: Home, target: str, way: str, seed: int, ranking: float) -> It
         ledger.finish(number, config, "stopped" if status == "over" else status)  # type: ignore[arg-type]
         arm, rates = Arm.of(config), config.rates or (math.nan, math.nan)
         what = target, way, seed, number, arm.source or SCRATCH, arm.way, *(f"{rate:.3g}" for rate in rates)
-        yield *what, status, last.images_seen, f"{clock.seconds:.1f}", f"{last.metrics['fd']:.5g}"
+        yield *what, status, last.images_seen, f"{clock.seconds:.1f}", score_in_row(last.metrics, "fd")
 
 
 def _trained(

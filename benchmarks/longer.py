@@ -5,12 +5,14 @@
 
 One target, a near source and a far one with both networks transferred, and scratch, trained as the table's first wave is, but for
 ten times as many images, of which every tenth part ends with an evaluation of as many samples as the table's last one has. The
-first seed comes first. Stop it at any time: evaluations are appended as they come, and a training goes on where it was.
+first seed comes first. Stop it at any time: evaluations are appended as they come, and a training goes on where it was. One that
+diverges ends with a row without an FD, and is not trained again.
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.recorded_transfer.plan import ICONS, IMAGES, RESOLUTION, TARGET_IMAGES, WAVES, space_of
-from benchmarks.results import append_row, read_rows
+from benchmarks.results import append_row, read_rows, score_in_row
 from search.records.results import merged
 from spaces.config import SCRATCH, TrialConfig
 from spaces.presets import small
@@ -59,14 +61,16 @@ def config_of(source: str, seed: int) -> TrialConfig:
 def run(home: Home) -> None:
     """Every evaluation that the CSV lacks, a training after the other."""
     for seed, source in product(SEEDS, SOURCES):
-        there = {int(row["images_seen"]) for row in _rows(source, seed)}
-        if TIMES * IMAGES in there:
+        own = _rows(source, seed)
+        there = {int(row["images_seen"]) for row in own if row["fd"]}
+        if TIMES * IMAGES in there or _diverged_after(own) is not None:
             continue
         folder = home.root / "longer" / f"{TARGET}-{source}-{seed}"
         files = TrialFiles(folder / "trial", folder / "samples")
         for each in evaluations(run_trial(config_of(source, seed), home, files, CPU)):
-            if each.images_seen and each.images_seen not in there:
-                row = TARGET, source, seed, each.images_seen, f"{each.wall_seconds:.1f}", f"{each.metrics['fd']:.5g}"
+            if each.status == "diverged" or each.images_seen not in {0, *there}:
+                seconds, fd = f"{each.wall_seconds:.1f}", score_in_row(each.metrics, "fd")
+                row = TARGET, source, seed, each.images_seen, seconds, fd
                 append_row(RESULTS, COLUMNS, row)
                 print(*row, flush=True)
 
@@ -77,9 +81,23 @@ def _rows(source: str, seed: int) -> list[dict[str, str]]:
     return [row for row in read_rows(RESULTS) if (row["target"], row["source"], row["seed"]) == wanted]
 
 
+def _diverged_after(rows: Sequence[Mapping[str, str]]) -> int | None:
+    """Images that a training had seen when it diverged; None of one that did not."""
+    return next((int(row["images_seen"]) for row in rows if not row["fd"]), None)
+
+
 def curve(source: str, seed: int) -> dict[int, float]:
-    """FD by images seen, in tenths."""
-    return {round(int(row["images_seen"]) / IMAGES): float(row["fd"]) for row in _rows(source, seed)}
+    """FD by images seen, in tenths; endless from where the training diverged."""
+    rows = _rows(source, seed)
+    found = {round(int(row["images_seen"]) / IMAGES): float(row["fd"]) for row in rows if row["fd"]}
+    if (images := _diverged_after(rows)) is not None:
+        found |= {n: math.inf for n in range(1, TIMES + 1) if n not in found and n * IMAGES >= images}
+    return found
+
+
+def _shown(fd: float | None) -> str:
+    """A cell of the table."""
+    return "-" if fd is None else f"{fd:,.0f}" if math.isfinite(fd) else "diverged"
 
 
 def table() -> Iterator[str]:
@@ -89,7 +107,7 @@ def table() -> Iterator[str]:
     for seed in SEEDS:
         curves = {source: found for source in SOURCES if (found := curve(source, seed))}
         for source, found in curves.items():
-            cells = (f"{found[n]:,.0f}" if n in found else "-" for n in range(1, TIMES + 1))
+            cells = (_shown(found.get(n)) for n in range(1, TIMES + 1))
             yield f"| {source} | {seed} | " + " | ".join(cells) + " |"
     for seed in SEEDS:
         curves = {source: curve(source, seed) for source in SOURCES}

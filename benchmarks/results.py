@@ -1,7 +1,8 @@
 """Results of runs that take hours, in a CSV: a row as each ends, so that what stands there is not run again."""
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -21,3 +22,9 @@ def append_row(path: Path, columns: Sequence[str], row: Sequence[object]) -> Non
         if new:
             writer.writerow(columns)
         writer.writerow(row)
+
+
+def score_in_row(metrics: Mapping[str, float], name: str) -> str:
+    """A metric as rows have it; empty where a training has diverged, which has none or no finite one."""
+    value = metrics.get(name, math.nan)
+    return f"{value:.5g}" if math.isfinite(value) else ""

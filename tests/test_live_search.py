@@ -1,10 +1,15 @@
 """What a live search has in hand after some seconds."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import live_search
 from benchmarks.live_search import in_hand
+from spaces.presets import small
+from trainables.storage.home import Home
+from trainables.training.loop import Evaluation
 
 ROWS = [
     {"status": status, "seconds": seconds, "fd": fd}
@@ -22,3 +27,23 @@ ROWS = [
 )
 def test_in_hand_is_what_came_through_in_time(seconds: float, best: float) -> None:
     assert in_hand(ROWS, seconds) == best
+
+
+def test_a_trial_that_diverged_has_a_row_without_a_score(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    config = small("dogs", 32)
+    asked = iter([(0, config)])
+    ledger = SimpleNamespace(ask=lambda: next(asked, None), finish=lambda *_: None)
+    ended = Evaluation("diverged", 768, 12, 1.0, 1.0)
+    for name, made in {
+        "_spec": None,
+        "begin": None,
+        "open_study": (None, None),
+        "write_prior": None,
+        "Ledger": ledger,
+        "scheduler_of": None,
+        "_trained": (ended, "diverged"),
+    }.items():
+        monkeypatch.setattr(live_search, name, lambda *_, made=made: made)
+    (row,) = live_search.searched(home, "dogs", "random search", 0, 0.0)
+    assert row[-4:-2] == ("diverged", 768) and row[-1] == ""
+    assert in_hand([dict(zip(live_search.COLUMNS, map(str, row), strict=True))], math.inf) == math.inf
