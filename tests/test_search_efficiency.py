@@ -4,15 +4,18 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import outcome, worse_than
-from benchmarks.search_efficiency.replay import Replay
+from benchmarks.search_efficiency.replay import Replay, by_optuna
 from benchmarks.search_efficiency.table import Cell, Run, Target, targets_of
 from benchmarks.search_efficiency.ways import WAYS, conditional, flat, grid, papers_selector
 from search.picking.arms import SCRATCH_ARM, Arm
@@ -30,6 +33,28 @@ def targets() -> list[Target]:
 def cell(scores: list[list[float]], arm: Arm = SCRATCH_ARM, rates: tuple[float, float] = (1e-3, 1e-3)) -> Cell:
     runs = [Run((10, 20, 30), tuple(own), (1.0, 3.0, 6.0), alive=True) for own in scores]
     return Cell(arm, rates, tuple(runs), small("t", 32))
+
+
+class Sampled(optuna.samplers.RandomSampler):
+    """Notes what it is told of each trial: its state and its last score."""
+
+    def __init__(self) -> None:
+        super().__init__(seed=0)
+        self.told: list[tuple[TrialState, float]] = []
+
+    def after_trial(self, study: Any, trial: Any, state: TrialState, values: Sequence[float] | None) -> None:
+        self.told.append((state, trial.intermediate_values[trial.last_step]))
+
+
+class Never(optuna.pruners.BasePruner):
+    """Stops nothing, and notes where it was asked."""
+
+    def __init__(self) -> None:
+        self.images: list[int] = []
+
+    def prune(self, study: Any, trial: Any) -> bool:
+        self.images.append(trial.last_step)
+        return False
 
 
 def target_of(*cells: Cell) -> Target:
@@ -51,7 +76,7 @@ def test_a_cells_true_score_is_the_geometric_mean_over_its_seeds() -> None:
 
 def test_one_stopped_early_pays_to_its_rung_and_is_nothing_in_hand() -> None:
     replay = Replay(target_of(cell([[3.0, 2.0, 1.0]])), 0, 100.0)
-    trial = replay.train(replay.target.cells[0])
+    _, trial = replay.train(replay.target.cells[0])
     assert next(trial) == (10, 3.0) and next(trial) == (20, 2.0)
     trial.close()
     assert (replay.clock, replay.trace) == (3.0, [])
@@ -65,6 +90,24 @@ def test_what_looks_best_is_in_hand_and_is_judged_by_its_true_score() -> None:
     for one in (better, lucky, lucky):
         replay.to_the_end(one)
     assert [true for _, true in replay.trace] == [pytest.approx(2), pytest.approx(3)]
+
+
+def test_a_search_is_told_what_it_was_shown_and_not_that_another_seed_of_the_cell_died() -> None:
+    through, died = Run((10, 20, 30), (9.0, 9.0, 1.0), (1.0, 3.0, 6.0), True), Run((10,), (5.0,), (1.0,), False)
+    both = Cell(SCRATCH_ARM, (1e-3, 1e-3), (died, through), small("t", 32))
+    replay, sampler = Replay(target_of(both), 0, 14.0), Sampled()
+    by_optuna(replay, sampler, lambda trial: both)
+    assert sorted(sampler.told) == [(TrialState.COMPLETE, 1.0)] * 2 + [(TrialState.PRUNED, 5.0)] * 2
+    assert all(math.isinf(true) for _, true in replay.trace) and replay.trace
+
+
+def test_a_rule_is_asked_at_each_rung_of_the_run_that_is_shown_but_its_end() -> None:
+    short = Run((10, 20), (9.0, 8.0), (1.0, 3.0), False)
+    whole = Run((10, 20, 30), (9.0, 8.0, 1.0), (1.0, 3.0, 6.0), True)
+    both = Cell(SCRATCH_ARM, (1e-3, 1e-3), (short, whole), small("t", 32))
+    asked = Never()
+    by_optuna(Replay(target_of(both), 0, 8.0), Sampled(), lambda trial: both, asked)
+    assert asked.images == [10, 20, 10, 20]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from benchmarks.search_efficiency.table import Cell, Target
+from benchmarks.search_efficiency.table import Cell, Run, Target
 from search.curve_stopping import CurveStopping
 
 
@@ -46,11 +46,18 @@ class Replay:
         """Whether no trial begins any more."""
         return self.clock >= self.limit
 
-    def train(self, cell: Cell) -> Iterator[tuple[int, float]]:
-        """Images seen and score, an evaluation after the other: whoever takes no more of them has stopped the trial."""
+    def train(self, cell: Cell) -> tuple[Run, Iterator[tuple[int, float]]]:
+        """Which run of the cell is shown, and its images seen and scores, an evaluation after the other.
+
+        Whoever takes no more of these has stopped the trial. A searcher may know of the run what it has taken, and at its end
+        whether it came through; of the cell's other runs nothing.
+        """
         key = id(cell)
         run = cell.runs[(self._starts[key] + self._trained[key]) % len(cell.runs)]
         self._trained[key] += 1
+        return run, self._evaluated(cell, run)
+
+    def _evaluated(self, cell: Cell, run: Run) -> Iterator[tuple[int, float]]:
         before = 0.0
         for place, (images, score, seconds) in enumerate(zip(run.images, run.scores, run.seconds, strict=True), 1):
             self.clock += seconds - before
@@ -64,7 +71,7 @@ class Replay:
 
     def to_the_end(self, cell: Cell) -> None:
         """A whole trial."""
-        for _ in self.train(cell):
+        for _ in self.train(cell)[1]:
             pass
 
     @contextmanager
@@ -95,7 +102,8 @@ def by_optuna(
             trial = study.ask()
             cell = suggest(trial)
         last, stopped, begun = math.nan, False, replay.clock
-        for images, score in replay.train(cell):
+        run, evaluations = replay.train(cell)
+        for images, score in evaluations:
             trial.report(score, images)
             last = score
             if judge:
@@ -105,12 +113,12 @@ def by_optuna(
                     stopped = True
                     break
                 continue
-            if images not in (0, replay.target.images) and images < cell.runs[0].images[-1]:
+            if images not in (0, replay.target.images) and not (run.alive and images == run.images[-1]):
                 with replay.thinking():
                     stopped = trial.should_prune()
                 if stopped:
                     break
-        if stopped or not math.isfinite(cell.true):
+        if stopped or not run.alive:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, last)

@@ -84,7 +84,8 @@ def _rule(name: str, target: Target, others: Sequence[Target], tally: Tally) -> 
             if believed is None:
                 return False
             tally.beliefs += 1
-            tally.held += believed.low <= cell.runs[0].scores[-1] <= believed.high
+            run = cell.runs[0]
+            tally.held += run.alive and believed.low <= run.scores[-1] <= believed.high
             return believed.stopped
 
         return curves

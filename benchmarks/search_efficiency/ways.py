@@ -107,7 +107,7 @@ def _asha(replay: Replay) -> BasePruner:
 
 
 def _hyperband(replay: Replay) -> BasePruner:
-    first = min(cell.runs[0].images[0] for cell in replay.target.cells if cell.rates)
+    first = min(run.images[0] for cell in replay.target.cells if cell.rates for run in cell.runs)
     return HyperbandPruner(min_resource=first, max_resource=replay.target.images, reduction_factor=3)
 
 
