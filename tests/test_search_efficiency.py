@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from benchmarks.search_efficiency import stops, ways
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import outcome, worse_than
 from benchmarks.search_efficiency.replay import Replay, by_optuna
@@ -46,15 +47,15 @@ class Sampled(optuna.samplers.RandomSampler):
         self.told.append((state, trial.intermediate_values[trial.last_step]))
 
 
-class Never(optuna.pruners.BasePruner):
-    """Stops nothing, and notes where it was asked."""
+class Strict(optuna.pruners.BasePruner):
+    """Stops all or nothing, and notes where it was asked."""
 
-    def __init__(self) -> None:
-        self.images: list[int] = []
+    def __init__(self, stops: bool) -> None:
+        self.stops, self.images = stops, list[int]()
 
     def prune(self, study: Any, trial: Any) -> bool:
         self.images.append(trial.last_step)
-        return False
+        return self.stops
 
 
 def target_of(*cells: Cell) -> Target:
@@ -105,9 +106,34 @@ def test_a_rule_is_asked_at_each_rung_of_the_run_that_is_shown_but_its_end() -> 
     short = Run((10, 20), (9.0, 8.0), (1.0, 3.0), False)
     whole = Run((10, 20, 30), (9.0, 8.0, 1.0), (1.0, 3.0, 6.0), True)
     both = Cell(SCRATCH_ARM, (1e-3, 1e-3), (short, whole), small("t", 32))
-    asked = Never()
+    asked = Strict(stops=False)
     by_optuna(Replay(target_of(both), 0, 8.0), Sampled(), lambda trial: both, asked)
     assert asked.images == [10, 20, 10, 20]
+
+
+@pytest.mark.parametrize(("spares", "images"), [(True, [10, 20, 10, 10]), (False, [10] * 8)])
+def test_ours_trains_the_first_trial_from_scratch_to_its_end_and_no_later_one(spares: bool, images: list[int]) -> None:
+    scratch, asked = cell([[9.0, 8.0, 7.0]]), Strict(stops=True)
+    by_optuna(Replay(target_of(scratch), 0, 7.5), Sampled(), lambda trial: scratch, asked, spares_scratch=spares)
+    assert asked.images == images
+
+
+def test_what_is_ours_spares_the_first_trial_from_scratch_and_peers_do_not(
+    targets: list[Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spared = {}
+    for name in WAYS:
+        monkeypatch.setattr(ways, "by_optuna", lambda *_, name=name, **said: spared.update({name: said}))
+        WAYS[name](Replay(targets[0], 0, 0.0), targets[1:])
+    ours = {name for name, said in spared.items() if said.get("spares_scratch")}
+    assert ours == {"understock before", "transfer", "transfer + ASHA", "transfer + curves", "curves + random"}
+
+
+def test_no_rule_stops_the_first_trial_from_scratch() -> None:
+    scratch, again = (cell([[9.0, 8.0, 7.0]], rates=(rate, rate)) for rate in (1e-3, 3e-3))
+    tally = stops.Tally()
+    stops._run(target_of(scratch, again), [0, 1], tally, lambda *_: True)
+    assert (tally.trials, tally.stopped, tally.shares) == (2, 1, [pytest.approx(7 / 12)])
 
 
 @pytest.mark.slow

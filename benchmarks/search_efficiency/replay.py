@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from benchmarks.search_efficiency.table import Cell, Run, Target
 from search.curve_stopping import CurveStopping
+from search.picking.arms import SCRATCH_ARM
 
 
 @dataclass
@@ -82,6 +83,18 @@ class Replay:
         self.clock += time.process_time() - begun
 
 
+class FirstScratch:
+    """Asked of each trial of a search as it begins, whether it is the first from scratch: `search` stops that one never early."""
+
+    def __init__(self) -> None:
+        self._seen = False
+
+    def __call__(self, cell: Cell) -> bool:
+        first = cell.arm == SCRATCH_ARM and not self._seen
+        self._seen = self._seen or first
+        return first
+
+
 Suggest = Callable[[optuna.Trial], Cell]
 
 
@@ -92,8 +105,13 @@ def by_optuna(
     pruner: BasePruner | None = None,
     first: tuple[dict[str, object], ...] = (),
     judge: CurveStopping | None = None,
+    spares_scratch: bool = False,
 ) -> None:
-    """Search by Optuna's ask and tell, trial after trial; `first` are planned, and `judge` stops trials if no pruner does."""
+    """Search by Optuna's ask and tell, trial after trial; `first` are planned, and `judge` stops trials if no pruner does.
+
+    Where it spares scratch, the first trial from scratch is trained to its end whatever is thought of it, as `search` does.
+    """
+    spare = FirstScratch() if spares_scratch else None
     study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner or NopPruner())
     for parameters in first:
         study.enqueue_trial(parameters)
@@ -101,6 +119,7 @@ def by_optuna(
         with replay.thinking():
             trial = study.ask()
             cell = suggest(trial)
+        spared = spare is not None and spare(cell)
         last, stopped, begun = math.nan, False, replay.clock
         run, evaluations = replay.train(cell)
         for images, score in evaluations:
@@ -109,15 +128,12 @@ def by_optuna(
             if judge:
                 with replay.thinking():
                     believed = judge.see(trial.number, cell.arm, images, score, replay.clock - begun)
-                if believed and believed.stopped:
-                    stopped = True
-                    break
-                continue
-            if images not in (0, replay.target.images) and not (run.alive and images == run.images[-1]):
+                stopped = believed is not None and believed.stopped and not spared
+            elif images not in (0, replay.target.images) and not (run.alive and images == run.images[-1]):
                 with replay.thinking():
-                    stopped = trial.should_prune()
-                if stopped:
-                    break
+                    stopped = trial.should_prune() and not spared
+            if stopped:
+                break
         if stopped or not run.alive:
             study.tell(trial, state=TrialState.PRUNED)
         else:

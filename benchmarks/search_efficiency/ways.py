@@ -129,8 +129,8 @@ def understock_before(replay: Replay, others: Others) -> None:
     rates = dict(zip(("optim/lr_g", "optim/lr_d"), DEFAULT_RATES, strict=True))
     both = {"method": "finetune", "transfer/parts": "both"}
     first = tuple({"source": source, **both, **rates} for source in target.sources)
-    pruner = _asha(replay)
-    by_optuna(replay, _ours_before(replay.seed), conditional(target), pruner, (*first, {"source": "scratch", **rates}))
+    planned = (*first, {"source": "scratch", **rates})
+    by_optuna(replay, _ours_before(replay.seed), conditional(target), _asha(replay), planned, spares_scratch=True)
 
 
 def followed(replay: Replay, source: str | None) -> None:
@@ -176,7 +176,7 @@ def random_by_curves(replay: Replay, others: Others) -> None:
     """Random search that stops trials by their curves."""
     with replay.thinking():
         judge = by_curves(replay.target, others)
-    by_optuna(replay, _random(replay.seed), conditional(replay.target), judge=judge)
+    by_optuna(replay, _random(replay.seed), conditional(replay.target), judge=judge, spares_scratch=True)
 
 
 def ours(
@@ -190,7 +190,7 @@ def ours(
     with replay.thinking():
         sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
     judge = by_curves(target, others) if curves else None
-    by_optuna(replay, sampler, suggest, pruner and pruner(replay), judge=judge)
+    by_optuna(replay, sampler, suggest, pruner and pruner(replay), judge=judge, spares_scratch=True)
 
 
 @cache
