@@ -13,7 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.search_efficiency import stops, ways
+from benchmarks.search_efficiency import calibration, stops, ways
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import outcome, worse_than
 from benchmarks.search_efficiency.replay import Replay, by_optuna
@@ -21,6 +21,7 @@ from benchmarks.search_efficiency.table import Cell, Run, Target, targets_of
 from benchmarks.search_efficiency.ways import WAYS, conditional, flat, grid, papers_selector
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.recorded import told
+from search.picking.transfer_model import Case, Posterior
 from spaces.presets import small
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +135,31 @@ def test_no_rule_stops_the_first_trial_from_scratch() -> None:
     tally = stops.Tally()
     stops._run(target_of(scratch, again), [0, 1], tally, lambda *_: True)
     assert (tally.trials, tally.stopped, tally.shares) == (2, 1, [pytest.approx(7 / 12)])
+
+
+def test_an_interval_is_of_one_training_and_each_of_an_untold_cell_has_its_own() -> None:
+    drawn = Posterior(np.zeros((2_000, 2)), np.full(2_000, 0.1), np.zeros(2_000))
+    twice = cell([[9.0, 9.0, math.exp(0.5)], [9.0, 9.0, math.exp(-0.5)]])  # their mean would be held
+    once, rng = cell([[9.0, 9.0, 1.0]], Arm.finetuned("a", "both")), np.random.default_rng(0)
+    assert list(calibration._held(drawn, [twice, once], True, rng)) == [False, False, True]
+    assert list(calibration._held(drawn, [once, twice], False, rng)) == [False, False]
+
+
+def test_a_cell_is_told_by_each_of_its_trainings(monkeypatch: pytest.MonkeyPatch, targets: list[Target]) -> None:
+    asked = []
+
+    def told_of(cases: Sequence[Case], logs: Sequence[float], rest: Sequence[Case], draws: int, seed: int) -> Posterior:
+        asked.append((len(cases), logs[-2:].tolist()))
+        return Posterior(np.zeros((draws, len(rest))), np.ones(draws), np.ones(draws))
+
+    monkeypatch.setattr(calibration, "posterior", told_of)
+    twice, other = (
+        cell([[9.0, 9.0, 4.0], [9.0, 9.0, 1.0]]),
+        cell([[9.0, 9.0, 4.0], [9.0, 9.0, 1.0]], rates=(3e-3, 3e-3)),
+    )
+    prior, counted = ways.prior_of(targets[0], tuple(targets[1:]))[0], calibration.Counted()
+    calibration._count(counted, target_of(twice, other), prior, 1, 0)
+    assert asked == [(len(prior.cases) + 2, [math.log(4), 0.0])] and counted.intervals == 2
 
 
 @pytest.mark.slow

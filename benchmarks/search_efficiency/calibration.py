@@ -1,7 +1,8 @@
-"""How far intervals and claims hold on targets left out: by the trials of the others, and some of the target's own.
+"""How far intervals and claims hold on targets left out: by the trials of the others, and of some cells of the target itself.
 
-An interval is of one training of a cell that was not told: of its score where the target has trials of its own, else of its
-score over scratch's. A claim is that one arm beats another, made where that has a probability of 0.95; the recorded trainings
+A cell that is told is told with each of its trainings, as trials of their own. An interval is of one training of a cell that
+was not told, each of which is asked for: of its score where cells of the target are told, else of its score over that of the
+first from scratch. A claim is that one cell beats another, made where that has a probability of 0.95; the recorded trainings
 judge it, whose seeds differ too.
 """
 
@@ -20,7 +21,7 @@ from search.picking.transfer_model import Posterior, posterior
 from search.prior import Prior
 
 TOLD = (0, 5, 10)
-"""Trials of the target itself that are told beside the others'."""
+"""Cells of the target itself that are told beside the others' trials."""
 DRAWS = 2_000
 
 
@@ -38,8 +39,8 @@ class Counted:
 
 
 def calibration(targets: Sequence[Target], seeds: int) -> Table:
-    """A row for each number of the target's own trials that were told; one seed where that is none."""
-    table = Table("trials told", "intervals", "90 % hold", "claims", "wrong", "claims of a pick", "wrong", box=None)
+    """A row for each number of the target's own cells that were told; one seed where that is none."""
+    table = Table("cells told", "intervals", "90 % hold", "claims", "wrong", "claims of a pick", "wrong", box=None)
     for told in TOLD:
         counted = Counted()
         for target in targets:
@@ -62,8 +63,9 @@ def _count(counted: Counted, target: Target, prior: Prior, told: int, seed: int)
     own = {int(place) for place in rng.permutation(len(cells))[:told]}
     rest = [cell for place, cell in enumerate(cells) if place not in own]
     asked = [prior.case(cell.arm, cell.rates) for cell in rest]
-    more = [prior.case(cells[place].arm, cells[place].rates)._replace(study="this one") for place in own]
-    logs = np.r_[prior.log_scores, [math.log(cells[place].true) for place in own]]
+    trials = [(cells[place], run) for place in own for run in cells[place].runs]
+    more = [prior.case(cell.arm, cell.rates)._replace(study="this one") for cell, _ in trials]
+    logs = np.r_[prior.log_scores, [math.log(run.scores[-1]) for _, run in trials]]
     drawn = posterior([*prior.cases, *more], logs, asked, DRAWS, seed)
     for held in _held(drawn, rest, known=bool(told), rng=rng):
         counted.intervals += 1
@@ -80,15 +82,17 @@ def _count(counted: Counted, target: Target, prior: Prior, told: int, seed: int)
 
 
 def _held(drawn: Posterior, cells: Sequence[Cell], known: bool, rng: np.random.Generator) -> Iterator[bool]:
-    """Of each cell, whether the 90 % interval of one training holds what was recorded; over scratch's, if nothing is known."""
-    noise = rng.standard_normal(drawn.mean.shape) * drawn.sigma[:, None]
-    single, true = drawn.mean + noise, np.log([cell.true for cell in cells])
+    """Of each training of each cell, whether its 90 % interval holds it; over the first from scratch, if nothing is known."""
+    runs = [(place, run) for place, cell in enumerate(cells) for run in cell.runs]
+    mean = drawn.mean[:, [place for place, _ in runs]]
+    single = mean + rng.standard_normal(mean.shape) * drawn.sigma[:, None]
+    true = np.log([run.scores[-1] for _, run in runs])
     if known:
         single = single + rng.standard_normal((len(single), 1)) * drawn.rho[:, None]
     else:
-        scratch = [place for place, cell in enumerate(cells) if cell.arm == SCRATCH_ARM][:1]
-        single, true = single - single[:, scratch], true - true[scratch]
-        others = [place for place in range(len(cells)) if place not in scratch]
-        single, true = single[:, others], true[others]
+        scratch = next((nth for nth, (place, _) in enumerate(runs) if cells[place].arm == SCRATCH_ARM), None)
+        if scratch is None:
+            return
+        single, true = (np.delete(each - each[..., [scratch]], scratch, axis=-1) for each in (single, true))
     low, high = np.percentile(single, [5, 95], axis=0)
     yield from ((low <= true) & (true <= high)).tolist()
