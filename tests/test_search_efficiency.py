@@ -38,14 +38,14 @@ def cell(scores: list[list[float]], arm: Arm = SCRATCH_ARM, rates: tuple[float, 
 
 
 class Sampled(optuna.samplers.RandomSampler):
-    """Notes what it is told of each trial: its state and its last score."""
+    """Notes what it is told of each trial: its state, its last score and its status."""
 
     def __init__(self) -> None:
         super().__init__(seed=0)
-        self.told: list[tuple[TrialState, float]] = []
+        self.told: list[tuple[TrialState, float, str | None]] = []
 
     def after_trial(self, study: Any, trial: Any, state: TrialState, values: Sequence[float] | None) -> None:
-        self.told.append((state, trial.intermediate_values[trial.last_step]))
+        self.told.append((state, trial.intermediate_values[trial.last_step], trial.user_attrs.get("status")))
 
 
 class Strict(optuna.pruners.BasePruner):
@@ -99,7 +99,7 @@ def test_a_search_is_told_what_it_was_shown_and_not_that_another_seed_of_the_cel
     both = Cell(SCRATCH_ARM, (1e-3, 1e-3), (died, through), small("t", 32))
     replay, sampler = Replay(target_of(both), 0, 14.0), Sampled()
     by_optuna(replay, sampler, lambda trial: both)
-    assert sorted(sampler.told) == [(TrialState.COMPLETE, 1.0)] * 2 + [(TrialState.PRUNED, 5.0)] * 2
+    assert sorted(sampler.told) == [(TrialState.COMPLETE, 1.0, None)] * 2 + [(TrialState.PRUNED, 5.0, "diverged")] * 2
     assert all(math.isinf(true) for _, true in replay.trace) and replay.trace
 
 

@@ -135,6 +135,7 @@ def by_optuna(
             if stopped:
                 break
         if stopped or not run.alive:
+            trial.set_user_attr("status", "stopped" if stopped else "diverged")  # as a study's journal says it
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, last)
