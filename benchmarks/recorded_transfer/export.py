@@ -56,10 +56,15 @@ def exported() -> pa.Table | None:
     return pq.read_table(TABLE) if TABLE.exists() else None
 
 
+def planned_studies() -> pa.Array:
+    """The names of the plan's studies."""
+    return pa.array([wave.study(target) for wave in WAVES for target in TARGETS])
+
+
 def export(home: Home) -> pa.Table:
     """Write the studies that are complete, those of the home and those that the table has already, and the card.
 
-    Once every target has one, the table ships.
+    Studies of an earlier plan that the table has stand behind those of today's. Once every target has one, the table ships.
     """
     before = exported()
     facts, tables = about(before) if before is not None else {"studies": {}, "rankings": {}}, []
@@ -74,6 +79,8 @@ def export(home: Home) -> pa.Table:
                 tables.append(known)
     if not tables:
         raise SystemExit(f"{home.root}: no study of the plan is complete; run `record` first")
+    if before is not None:
+        tables.append(before.filter(pc.invert(pc.is_in(before["study"], planned_studies()))))
     table = pa.concat_tables(tables, promote_options="permissive")
     table = table.replace_schema_metadata({ABOUT: json.dumps(facts).encode()})
     write_table(TABLE, table)
@@ -102,13 +109,16 @@ def card(table: pa.Table, size: int) -> str:
     statuses = [row["status"] for row in last.values()]
     studies = about(table)["studies"]
     planned = sum(trials_of(wave, target) for wave in WAVES for target in TARGETS)
+    in_plan = set(planned_studies().to_pylist())
+    others = sum(study not in in_plan for study, _ in last)
+    of_others = f" and {others} of earlier plans" if others else ""
     example = next(iter(last.values()))
     lines = [
         "# Recorded transfer: which source, which networks, which learning rates",
         "",
         "Written by `python -m benchmarks.recorded_transfer export`; not by hand.",
         "",
-        f"{len(last)} of the {planned} trials of the plan (`plan.py`), {table.num_rows:,} evaluations, "
+        f"{len(last) - others} of the {planned} trials of the plan (`plan.py`){of_others}, {table.num_rows:,} evaluations, "
         f"{hours:.1f} hours of a core that did other work too, {size / 1e6:.2f} MB. {_ways(statuses)}.",
         "",
         "| what | how |",
