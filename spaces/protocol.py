@@ -32,6 +32,8 @@ class Metric:
     """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
     without_features: bool = False
     """Whether it goes by pixels alone, whatever the extractor."""
+    maps_of: str | None = None
+    """The network whose maps it compares whatever the extractor; None for the extractor's own features."""
     beside: str | None = None
     """What is measured with it to hold it against, in a word, of a metric of translations."""
 
@@ -50,6 +52,10 @@ class Metric:
         """The metric as readers of a study meet it, in the features of this extractor."""
         return replace(self, label=self.label.format(extractor))
 
+    def judge(self, extractor: str) -> str | None:
+        """The network whose features it compares where a protocol has this extractor; None if it goes by pixels alone."""
+        return None if self.without_features else self.maps_of or extractor
+
     @property
     def sign(self) -> int:
         """1 where lower is better, -1 where higher is: `sign * value` is always a cost."""
@@ -63,19 +69,24 @@ class Metric:
         return "lower is better" if self.sign == 1 else "higher is better"
 
 
+LITE0 = "efficientnet_lite0"
+"""The extractor of most studies, whose network some metrics take whatever the extractor."""
+
 METRICS: Mapping[str, Metric] = {
     "fid": Metric("fid", "FID", "minimize", "inception", is_ratio=True),
     "fd": Metric("fd", "FD ({})", "minimize", "other", is_ratio=True),
     "kid": Metric("kid", "KID", "minimize", "inception"),
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
-    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True, without_features=True),
+    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
-    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any"),
+    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any", maps_of=LITE0),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
-    "feature_diversity": Metric("feature_diversity", "feature diversity", "maximize", "any", by_class=True),
+    "feature_diversity": Metric(
+        "feature_diversity", "feature diversity", "maximize", "any", by_class=True, maps_of=LITE0
+    ),
     "pair_error": Metric("pair_error", "pair error", "minimize", "any", beside="untranslated", without_features=True),
-    "content_shift": Metric("content_shift", "content shift", "minimize", "any", beside="unrelated"),
+    "content_shift": Metric("content_shift", "content shift", "minimize", "any", beside="unrelated", maps_of=LITE0),
 }
 """FID and KID mean the 2015 Inception features; with any other extractor the same arithmetic is called FD and KD. IW is
 negative, and nearer zero is better. The floor of class accuracy, what real images have, is its ceiling."""
@@ -173,7 +184,8 @@ class Protocol(Config):
 
     metrics: tuple[str, ...] = ("fd", "kd", "iw", "copy_rate")
     """The first is the one that the search goes by."""
-    extractor: str = "efficientnet_lite0"
+    extractor: str = LITE0
+    """The network whose features are compared: efficientnet_lite0, inception (of fid and kid) or random_convnet (untrained)."""
     input_size: PositiveInt = 64
     """Pixels along a side at the extractor's input; 299 for inception."""
     split: Literal["train", "val"] = "train"

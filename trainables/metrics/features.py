@@ -1,10 +1,12 @@
-"""Feature extractors turn images into vectors: Inception of 2015, which defines FID, and EfficientNet-Lite0.
+"""Feature extractors turn images into vectors: Inception of 2015, which defines FID, EfficientNet-Lite0, and a random network.
 
-Inception's weights are a file to download; EfficientNet-Lite0's come with a pip package.
+Inception's weights are a file to download; EfficientNet-Lite0's come with a pip package; the random ones are drawn anew.
 """
 
+import hashlib
 import io
 import logging
+import math
 import os
 import pickle
 import shutil
@@ -12,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +56,7 @@ class Extractor:
     resizer: str
     """Name of the way in which images are brought to that size; images that have it already stay as they are."""
     digest: str
-    """SHA-256 of the weights file."""
+    """SHA-256 of the weights file, or of the weights themselves where no file has them."""
     network: Callable[[Tensor], Tensor]
     """Makes of uint8 RGB images (n, 3, H, W) on `device` their features, float32 (n, dims); it resizes them itself."""
     device: torch.device
@@ -223,6 +226,43 @@ def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 6
     return torch.cat(found)
 
 
+RANDOM_CHANNELS = (32, 64, 128, 256)
+"""Of the random network's layers, from the image inwards; all of them are features."""
+RANDOM_SEED = 0
+"""Of its weights: other ones would make another extractor."""
+
+
+def _random_convnet(input_size: int, home: Home, device: torch.device, allow_other_weights: bool) -> Extractor:
+    """Make the extractor that nobody trained: 480 features, the means of the maps of four random layers.
+
+    It judges methods that train by a pretrained network's features, after the random VGG of Naeem et al. (ICML 2020).
+    """
+    weights = random_weights()
+    digest = hashlib.sha256(b"".join(each.numpy().tobytes() for each in weights)).hexdigest()
+    layers = [each.to(device, memory_format=torch.channels_last) for each in weights]
+
+    def features(images: Tensor) -> Tensor:
+        x, means = (resize(images, input_size) - 127.5) / 127.5, []
+        x = x.contiguous(memory_format=torch.channels_last)
+        for layer in layers:
+            x = F.conv2d(x, layer, stride=2, padding=1).relu()
+            means.append(x.mean((2, 3)))
+        return torch.cat(means, 1)
+
+    return Extractor(
+        "random_convnet", sum(RANDOM_CHANNELS), input_size, "bicubic-antialias-float", digest, features, device
+    )
+
+
+def random_weights() -> list[Tensor]:
+    """The random network's weights, (channels, channels before, 3, 3), always the same; each layer halves the side."""
+    random = torch.Generator().manual_seed(RANDOM_SEED)
+    return [
+        torch.randn(channels, before, 3, 3, generator=random) * math.sqrt(2 / (9 * before))
+        for before, channels in pairwise((3, *RANDOM_CHANNELS))
+    ]
+
+
 def resize(images: Tensor, size: int) -> Tensor:
     """Resize images (N, 3, H, W) in [0, 255] to float32 (N, 3, `size`, `size`) in the same range.
 
@@ -266,4 +306,8 @@ def _for_inference(network: EfficientNet) -> EfficientNet:
 Loader = Callable[[int, Home, torch.device, bool], Extractor]
 """Makes an extractor, given its input size, the home, a device, and whether unpublished weights will do."""
 
-EXTRACTORS: Mapping[str, Loader] = {"efficientnet_lite0": _efficientnet_lite0, "inception": _inception}
+EXTRACTORS: Mapping[str, Loader] = {
+    "efficientnet_lite0": _efficientnet_lite0,
+    "inception": _inception,
+    "random_convnet": _random_convnet,
+}

@@ -12,7 +12,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from spaces.errors import UserError
 from spaces.protocol import Protocol
 from trainables.metrics import features
-from trainables.metrics.features import EXTRACTORS, load_extractor, resize
+from trainables.metrics.features import EXTRACTORS, load_extractor, random_weights, resize
 from trainables.storage.home import Home
 
 CPU = torch.device("cpu")
@@ -98,12 +98,44 @@ def test_images_of_the_right_size_are_left_alone():
     np.testing.assert_array_equal(resize(torch.from_numpy(images), 32), images)
 
 
+@pytest.fixture
+def random_convnet(home):
+    return load_extractor("random_convnet", 64, home, CPU)
+
+
+def test_random_features_are_the_means_of_all_layers_maps(random_convnet):
+    images = random_images(3, 64)
+    x, expected = (torch.from_numpy(images).float() - 127.5) / 127.5, []
+    for weights in random_weights():
+        x = torch.nn.functional.conv2d(x, weights, stride=2, padding=1).relu()
+        expected.append(x.mean((2, 3)))
+    assert [each.shape[1] for each in expected] == [32, 64, 128, 256] and x.shape[2:] == (4, 4)
+    np.testing.assert_allclose(random_convnet(images), torch.cat(expected, 1), atol=1e-5)
+
+
+def test_the_random_network_is_the_same_whatever_was_drawn_before_and_draws_nothing_itself(random_convnet):
+    torch.manual_seed(3)
+    first, state = random_weights(), torch.get_rng_state()
+    assert all(torch.equal(a, b) for a, b in zip(first, random_weights(), strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert random_convnet.digest.startswith("df2b85dc3fdd4845"), "studies on disk were measured by these weights"
+
+
+def test_random_features_do_not_depend_on_the_batch_size_and_tell_images_apart(random_convnet):
+    images = random_images(7, 32)
+    found = random_convnet(images)
+    np.testing.assert_allclose(random_convnet(images, batch=3), found, atol=1e-5)
+    assert found.shape == (7, 480) and 0.1 < found.mean() < 1 and found.std(0).min() >= 0 and found.std(0).mean() > 0.01
+
+
 def test_the_default_protocol_names_an_extractor():
     assert Protocol().extractor in EXTRACTORS
 
 
 def test_an_unknown_extractor_is_refused_with_the_known_ones(home):
-    with pytest.raises(UserError, match=r"unknown feature extractor 'vgg'; known: efficientnet_lite0, inception"):
+    with pytest.raises(
+        UserError, match=r"unknown feature extractor 'vgg'; known: efficientnet_lite0, inception, random_convnet"
+    ):
         load_extractor("vgg", 64, home, CPU)
 
 
