@@ -5,7 +5,10 @@
     python -m benchmarks.translation_study table                     # the tables of docs/translation.md
     python -m benchmarks.translation_study report --home HOME        # docs/translation-icons.html
 
-`benchmarks.equal_seconds` says how; each trial is appended to docs/translation-study.csv as it ends.
+`benchmarks.equal_seconds` says how; each trial is appended to docs/translation-study.csv as it ends. One method,
+feature_consistency, trains on the features of the default extractor, so none of its scores in them, IW included, decides
+anything against the others. With `--extractor random_convnet` all are scored by a network that nobody trained, as studies of
+their own, with results in docs/translation-study-random_convnet.csv.
 """
 
 import sys
@@ -19,6 +22,7 @@ from benchmarks.equal_seconds import CPU, Comparison, command_line
 from benchmarks.setting_up import add_builtin
 from search.records.results import merged
 from spaces.config import TrialConfig
+from spaces.protocol import LITE0
 from spaces.trials import parse_trial, takes_domains
 from trainables.machine.devices import native_precision
 from trainables.storage.home import Home
@@ -53,7 +57,7 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "photos": Question("cats", 300, "dogs", "dogs", ("iw", "fd", "kd", "copy_rate", "content_shift"), True),
 }
-"""By table. IW comes first, as one method trains by the features of FD and KD."""
+"""By table."""
 
 GAN: Mapping[str, Any] = {
     "network": {"resolution": 32, "width": 16},
@@ -86,7 +90,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
 UNTRAINED = ("untranslated", "as_is")
 
 
-def config_of(table: str, arm: str, seed: int, images: int) -> TrialConfig:
+def config_of(table: str, arm: str, seed: int, images: int, extractor: str = LITE0) -> TrialConfig:
     """The trial of an arm whose budget is so many images."""
     asked, settings = QUESTIONS[table], ARMS[arm]
     flip = {"training/flip": asked.flip} if takes_domains(settings["method"]) else {"augment/flip": asked.flip}
@@ -96,43 +100,51 @@ def config_of(table: str, arm: str, seed: int, images: int) -> TrialConfig:
         "seed": seed,
         "data": {"target_images": asked.images},
         "budget": {"images": images, "eval_every_images": images},
-        "protocol": {"metrics": asked.metrics},
+        "protocol": {"metrics": asked.metrics, "extractor": extractor},
     }
     return parse_trial(merged({**common, **settings}, {} if arm in UNTRAINED else flip), f"benchmark {arm!r}")
 
 
-def comparison(table: str) -> Comparison:
-    """The arms on a table's target."""
-    asked = QUESTIONS[table]
+def comparison(table: str, extractor: str = LITE0) -> Comparison:
+    """The arms on a table's target, scored in the features of that extractor."""
+    asked, by = QUESTIONS[table], _by(extractor)
     return Comparison(
         table,
-        f"translation-{table}",
+        f"translation-{table}{by}",
         tuple(ARMS),
-        partial(config_of, table),
+        partial(config_of, table, extractor=extractor),
         "finetune",
         UNTRAINED,
         (asked.domain,),
-        RESULTS,
+        RESULTS.with_stem(f"{RESULTS.stem}{by}"),
         ("iw", "iw_se", "fd", "kd", "content_shift", "pair_error", "copy_rate"),
     )
 
 
+def _by(extractor: str) -> str:
+    """What names of studies and files end with whose scores are in that extractor's features."""
+    return "" if extractor == LITE0 else f"-{extractor}"
+
+
 def main() -> None:
     """What the first argument says."""
-    given = command_line(__doc__, QUESTIONS, ARMS, seconds=60.0, seeds=2).parse_args()
+    parser = command_line(__doc__, QUESTIONS, ARMS, seconds=60.0, seeds=2)
+    parser.add_argument("--extractor", default=LITE0, choices=(LITE0, "random_convnet"), help="that scores all arms")
+    given = parser.parse_args()
+    of = partial(comparison, extractor=given.extractor)
     if given.what == "table":
         for table in QUESTIONS:
-            print("\n".join(comparison(table).means(("iw", "fd", "kd", "content_shift", "pair_error"), "iw")))
+            print("\n".join(of(table).means(("iw", "fd", "kd", "content_shift", "pair_error"), "iw")))
         return
     if given.home is None or (given.what == "run" and given.table is None):
         sys.exit("give --home, and with run a table")
     home = Home.find(given.home)
     if given.what == "report":  # that of photos would hold photos
-        print(comparison("icons").report(home, DOCS / "translation-icons.html"))
+        print(of("icons").report(home, DOCS / f"translation-icons{_by(given.extractor)}.html"))
         return
     if given.table == "icons":
         add_builtin(home, "phosphor-fill", "phosphor-thin")
-    comparison(given.table).run(home, given.seconds, given.arms.split(";"), given.seeds)
+    of(given.table).run(home, given.seconds, given.arms.split(";"), given.seeds)
 
 
 if __name__ == "__main__":

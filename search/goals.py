@@ -33,17 +33,20 @@ def goals_of(metric: str) -> tuple[str, ...]:
     return tuple(measured)
 
 
-def protocol_for(goals: Sequence[str], protocol: dict[str, Any]) -> dict[str, Any]:
-    """Put the goals that are metrics first in a protocol's fields, to be measured at rungs.
+def protocol_for(goals: Sequence[str], protocol: dict[str, Any], extractor: str | None = None) -> dict[str, Any]:
+    """Put the goals that are metrics first in a protocol's fields, to be measured at rungs, in the features of `extractor`.
 
-    fid and kid bring the Inception extractor along, others do not.
+    fid and kid bring the Inception extractor along where none is named, others do not.
     """
     first, there = [name for name in goals if name != SECONDS], list(protocol["metrics"])
-    rungs: dict[str, Any] = {"at_rungs": len(first)}
-    if any(METRICS[name].features == "inception" for name in first):
+    if extractor is None and any(METRICS[name].features == "inception" for name in first):
+        extractor = "inception"
+    given: dict[str, Any] = {"at_rungs": len(first)} if first else {}
+    given |= {"extractor": extractor} if extractor else {}
+    if extractor == "inception":
         there = ["fid", "kid", *(name for name in there if METRICS[name].features == "any")]
-        rungs |= {"extractor": "inception", "input_size": 299}
-    return protocol | rungs | {"metrics": tuple(dict.fromkeys((*first, *there)))}
+        given["input_size"] = 299
+    return protocol | given | {"metrics": tuple(dict.fromkeys((*first, *there)))}
 
 
 def check_measured(goals: Sequence[str], protocol: Protocol, left_out: str | None) -> None:

@@ -4,7 +4,7 @@ import datetime
 import importlib.metadata
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def resolve_study(
     shots: int | None = None,
     max_images: int | None = None,
     metric: str | None = None,
+    extractor: str | None = None,
     trials: int | None = None,
     max_minutes: float | None = None,
     on_cluster: bool = False,
@@ -78,9 +79,9 @@ def resolve_study(
     `space_name` is a name, or FILE.py:FUNCTION. `sources` are names with commas between; without them the study takes
     every source model of the target's resolution whose network is the commonest. `target_images` or `shots` of each class are
     how many of the target's images a trial is given. `max_images` is each trial's budget, `metric` what the search goes by, or
-    with commas between the goals of a front. `on_cluster` says that trials run elsewhere than on this machine. `conditional`
-    asks for GANs conditional on the target's classes; a space may say so too. `family` of networks is by default that of the
-    commonest network of the sources. `settings` are StudySpec's own fields.
+    with commas between the goals of a front, in the features of `extractor`. `on_cluster` says that trials run elsewhere than on
+    this machine. `conditional` asks for GANs conditional on the target's classes; a space may say so too. `family` of networks
+    is by default that of the commonest network of the sources. `settings` are StudySpec's own fields.
 
     Raises UserError if a name is not known, a number is out of range, or the space does not fit.
     """
@@ -99,10 +100,7 @@ def resolve_study(
     precision = "bfloat16" if on_cluster and shared["gpus_per_worker"] else native_precision(best_device())
     network = common_network(domain, models, classes, family)
     goals = goals_of(metric) if metric is not None else ()
-    base, left_out = _base_config(domain, space, network, precision, data, max_images, goals)
-    for method in space.methods:
-        if reason := lookup(CONFIGS, "method", method).unjudged(base.protocol):
-            raise UserError(f"method {method!r} {reason}")
+    base, left_out = _base_config(domain, space, network, precision, data, max_images, goals, extractor)
     base = base.model_copy(update={"protocol": measuring(base.protocol, space.methods, domain, domains)})
     check_measured(goals, base.protocol, left_out)
     default_name = f"{target}-{space_name.rpartition(':')[2].replace('_', '-').lower()}"
@@ -142,6 +140,7 @@ def resolve_study(
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
     example = probe(spec, space)[0]
     check_shared(spec, space)
+    check_judged(home, spec.name, (*space.methods, example.method), spec.base.protocol)
     surprises = (left_out, _early_rung(spec, example))
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
@@ -249,6 +248,20 @@ def _whole_path(space: str) -> tuple[str, dict[str, str]]:
     return f"{whole}:{function}", {f"space:{whole}": file_digest(whole)}
 
 
+def check_judged(home: Home, name: str, methods: Iterable[str], protocol: Protocol) -> None:
+    """UserError if a study of that name, which is not begun yet, would go by features that trials of a method train on.
+
+    Those that earlier versions began, by iw, go on.
+    """
+    paths = StudyPaths.of(home, name)
+    fetch(paths.spec)
+    if paths.spec.exists():
+        return
+    for method in methods:
+        if reason := lookup(CONFIGS, "method", method).unjudged(protocol):
+            raise UserError(f"method {method!r} {reason}")
+
+
 def begin(home: Home, spec: StudySpec) -> str:
     """Put a new study on disk, with its sources ranked for the target; or find the same one there, to go on with it.
 
@@ -304,6 +317,7 @@ def _base_config(
     data: Data,
     max_images: int | None,
     goals: Sequence[str],
+    extractor: str | None,
 ) -> tuple[TrialConfig, str | None]:
     """Make the config that a study's trials have in common: the small preset, with what the space and the user say.
 
@@ -316,8 +330,10 @@ def _base_config(
     values["data"] |= data.model_dump(exclude_unset=True, exclude_none=True)  # the space may say something too
     if max_images is not None:
         values["budget"] = Budget(**values["budget"]).stretched(max_images).model_dump()
-    if goals:
-        values["protocol"] = protocol_for(goals, values["protocol"])
+    if extractor is not None:
+        lookup(EXTRACTORS, "feature extractor", extractor)
+    if goals or extractor:
+        values["protocol"] = protocol_for(goals, values["protocol"], extractor)
     base = parse_trial(values, "search")
     if classes_of(network):
         base = base.model_copy(update={"protocol": base.protocol.with_classes()})

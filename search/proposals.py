@@ -156,6 +156,8 @@ def _check(config: TrialConfig, spec: StudySpec) -> None:
         raise UserError(
             f"{where} data/target_images={config.data.target_images}; the study has {spec.train_images} at most"
         )
+    if spec.metric not in ("iw", "pair_error") and (reason := config.unjudged(spec.base.protocol)):
+        raise UserError(f"{where} method {config.method!r}, which {reason}")  # by iw, studies of earlier versions go on
     if config.batch and config.batch < spec.workers_per_trial:
         raise UserError(
             f"{where} method {config.method!r} with {config.batch} in a batch (or tasks in a step), which "

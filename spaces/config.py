@@ -80,12 +80,6 @@ class TrialConfig(Config):
     seed: NonNegativeInt = 0
     """Of initial weights, z, interpolates and batch order."""
 
-    @model_validator(mode="after")
-    def _is_judged_by_other_features(self) -> Self:
-        if reason := self.unjudged(self.protocol):
-            raise ValueError(f"method {self.method!r} {reason}")
-        return self
-
     @classmethod
     def learnt(cls, extractor: str | None) -> bool:
         """Whether the method trains by the features of that extractor, so that scores by them say little."""
@@ -93,14 +87,17 @@ class TrialConfig(Config):
 
     @classmethod
     def unjudged(cls, protocol: Protocol) -> str | None:
-        """Why the protocol's first metric can't rank trials of the method; None if it can."""
-        first = protocol.metrics[0]
-        if not cls.learnt(protocol.extractor) or METRICS[first].without_features:
-            return None
-        return (
-            f"trains by the features of {protocol.extractor}, which {first} is measured by; search with --metric iw, or put iw "
-            "first in protocol/metrics"
-        )
+        """Why what a study of that protocol goes by can't rank trials of the method; None if it can.
+
+        Whoever begins a study or a training asks. Configs of earlier ones are read whatever they went by.
+        """
+        goals = protocol.metrics[: protocol.at_rungs]
+        for name in (goal for goal in goals if cls.learnt(METRICS[goal].judge(protocol.extractor))):
+            return (
+                f"trains by the features of {cls.learns_from}, which {name} is measured by; go by fd, kd or iw with --extractor "
+                "random_convnet (protocol/extractor), or by pair_error where the domains have true pairs"
+            )
+        return None
 
     @property
     def domains(self) -> tuple[Name, ...]:

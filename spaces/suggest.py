@@ -106,7 +106,10 @@ def from_a_source(trial: optuna.Trial, *, sources: Sequence[str], train_images: 
 
 
 def projected_critic(trial: optuna.Trial, *, sources: Sequence[str], train_images: int) -> None:
-    """Fine-tuning beside a generator that trains against a projected critic; for --metric iw, see `ProjectedConfig`."""
+    """Fine-tuning beside a generator that trains against a projected critic.
+
+    For --extractor random_convnet, see `ProjectedConfig`.
+    """
     trial.suggest_categorical("source", [*sources, SCRATCH])
     if trial.suggest_categorical("method", ["finetune", "projected"]) == "finetune":
         return quickstart(trial, sources=sources, train_images=train_images)  # the source that it suggests is this one

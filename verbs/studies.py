@@ -53,6 +53,15 @@ def search(
             rich_help_panel=STUDY,
         ),
     ] = None,
+    extractor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            callback=given,
+            help="Whose features: efficientnet_lite0, random_convnet, inception. [default: the metric's]",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler.", rich_help_panel=STUDY)] = 0,
     concurrency: Annotated[
         int | None,
@@ -199,6 +208,7 @@ def search(
             shots=shots,
             max_images=max_images,
             metric=metric,
+            extractor=extractor,
             trials=trials,
             seed=seed,
             sampler=sampler,

@@ -91,8 +91,8 @@ def _block(study: StudyData) -> Block:
     learnt = sorted(name for name in study.rows["method"].unique() if _learns_what_judges(name, study))
     if learnt:
         lead += (
-            f" Careful: {listed(learnt)} trained by the features of {study.spec.base.protocol.extractor}, by which distances and "
-            f"copies are measured; of these trials {study.metric.label} alone compares."
+            f" Careful: {listed(learnt)} trained by the features of {study.spec.base.protocol.extractor}, by which distances, IW "
+            "and copies are measured; of these trials nothing of that compares, but pair error where it is measured."
         )
     seeds = {name: sorted(study.rows[name].dropna().unique().tolist()) for name in tables.SEEDS}
     pairs = [

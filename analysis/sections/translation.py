@@ -70,7 +70,7 @@ def _trained_on(found: pd.DataFrame) -> list[str]:
     known = {method: CONFIGS[method].learns_from for method in found["method"].unique()}
     return [
         f"{method} trains on features of {extractor}, and {CONTENT.label} is by maps of the same network: it may flatter the "
-        "method, as may distances by that extractor. Pair error does not."
+        "method, as may all that is measured by that extractor, IW included. Pair error does not."
         for method, extractor in known.items()
         if extractor
     ]

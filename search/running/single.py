@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from search.launch import begin, versions
+from search.launch import begin, check_judged, versions
 from search.records.inputs import stopped
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
@@ -63,9 +63,14 @@ def default_name(target: str, path: Path) -> str:
 def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = None) -> tuple[StudyPaths, StudySpec]:
     """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
 
-    UserError if the config does not fit what is there, if that is not what an earlier call began with, if a study of that
-    name is another one, if another process trains it, or if the training diverged.
+    UserError if the config does not fit what is there, if it would go by features that it trains on, if that is not what an
+    earlier call began with, if a study of that name is another one, if another process trains it, or if the training diverged.
     """
+    check_judged(home, name, [config.method], config.protocol)
+    return _train_study(home, config, name, threads)
+
+
+def _train_study(home: Home, config: TrialConfig, name: str, threads: int | None) -> tuple[StudyPaths, StudySpec]:
     protocol, left_out = measurable(config.protocol, open_domain(home, config.target).facts)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
@@ -106,7 +111,7 @@ def confirm(
         fresh = config.model_copy(update={"seed": first + number, "protocol": protocol})
         name = f"{spec.name}-confirm-{number + 1}"
         try:
-            paths, _ = train_one(home, fresh, name, threads)
+            paths, _ = _train_study(home, fresh, name, threads)  # by whatever its study goes by
         except DivergedError:
             paths = StudyPaths.of(home, name)
         found.append(paths)

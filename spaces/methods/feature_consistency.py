@@ -19,7 +19,8 @@ class FeatureWeights(Config):
 class FeatureConsistencyConfig(LearnedTranslationConfig):
     """One translator, which has to look like the target to its critic and like its input to a pretrained network.
 
-    The network is the one that FD, KD and content shift are measured by, so a study that ranks by those refuses it.
+    The network is the one that FD, KD, IW and content shift are measured by by default, so a study that ranks by those refuses
+    it; by FD, KD and IW of another extractor, as random_convnet, or by pair error it is ranked.
     """
 
     learns_from: ClassVar[str | None] = "efficientnet_lite0"

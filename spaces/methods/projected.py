@@ -22,8 +22,8 @@ class Projection(Config):
 class ProjectedConfig(BesideFinetuneConfig):
     """A generator that trains, from a source model's or from random weights, against a critic on pretrained features.
 
-    The critic is new: a source's has nothing to say of such features. As they are those of FD, KD and all that is measured by
-    EfficientNet-Lite0, a search of such trials has to go by a metric of other features.
+    The critic is new: a source's has nothing to say of such features. As they are those of FD, KD, IW and all that is measured
+    by EfficientNet-Lite0, a search of such trials has to go by another extractor's, as random_convnet.
     """
 
     learns_from: ClassVar[str | None] = "efficientnet_lite0"

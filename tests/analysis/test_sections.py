@@ -257,18 +257,18 @@ def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
 
 @pytest.mark.slow
 def test_a_method_that_trained_by_what_it_is_measured_by_is_warned_of(new_study):
-    by_pixels = {"protocol": {"metrics": ("iw", "fd")}}
+    by_iw = {"protocol": {"metrics": ("iw", "fd")}}
     base = {
         "target": "phosphor",
         "source": "scratch",
         "network": {},
         "budget": {"images": 400, "eval_every_images": 400},
     }
-    study = new_study(base={**base, **by_pixels})
+    study = new_study(base={**base, **by_iw})
     study.trial(0, "mdi", "both", [60], iw=[-3.0], every=400)
     assert "Careful" not in read(study)["protocol"].lead
     unpenalised = {"loss": {"name": "hinge", "penalty": 0}, "method": "projected", "source": "mdi"}
-    config = parse_trial({**base, **by_pixels, **unpenalised}, "test")
+    config = parse_trial({**base, **by_iw, **unpenalised}, "test")
     row = {
         "images_seen": 400,
         "iterations": 10,
@@ -280,8 +280,8 @@ def test_a_method_that_trained_by_what_it_is_measured_by_is_warned_of(new_study)
     path = study.paths.evaluation(1)
     write_trial(path, config, study=study.spec.name, trial=1, status="completed", evaluations=[row])
     learnt = read(study)["protocol"].lead
-    assert "projected trained by the features of efficientnet_lite0, by which distances" in learnt
-    assert "of these trials IW alone compares" in learnt
+    assert "projected trained by the features of efficientnet_lite0, by which distances, IW" in learnt
+    assert "of these trials nothing of that compares, but pair error" in learnt
 
 
 @pytest.mark.slow

@@ -46,9 +46,18 @@ def test_fid_brings_the_inception_extractor_along(home: Home, tiny_domain: str, 
     )
 
 
+def test_another_extractor_measures_the_same_metrics(home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    plain, other = resolve(home).base.protocol, resolve(home, extractor="random_convnet").base.protocol
+    assert other == plain.model_copy(update={"extractor": "random_convnet"})
+    inception = resolve(home, metric="iw", extractor="inception").base.protocol
+    assert (inception.metrics, inception.input_size) == (("iw", "fid", "kid", "copy_rate"), 299)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"extractor": "vgg"}, "unknown feature extractor 'vgg'; known: efficientnet_lite0, inception, random_convnet"),
+        ({"metric": "fid", "extractor": "random_convnet"}, "fid needs extractor 'inception', not 'random_convnet'"),
         ({"trials": 0}, "search: trials: Input should be greater than 0, got 0"),
         ({"sources": "nope"}, "unknown source model 'nope'"),
         ({"metric": "lpips"}, "unknown metric 'lpips'"),

@@ -5,7 +5,6 @@ from search.proposals import overlaid, takes_domains
 from spaces.config import SCRATCH, Data
 from spaces.errors import UserError
 from spaces.presets import FAMILY_PRESETS, PRESETS
-from spaces.protocol import Protocol
 from spaces.suggest import CONDITIONS, SPACES, Space
 from spaces.trials import parse_trial
 
@@ -23,8 +22,6 @@ def test_whatever_a_space_suggests_is_a_config(name: str) -> None:
     base = PRESETS["small"]("cats", 32)
     if SPACES[name].conditional:
         base = overlaid(base, {"network/classes": 10}, name)
-    if name == "projected_critic":
-        base = base.model_copy(update={"protocol": Protocol(metrics=("iw",))})
     if name in ("fewshot", "methods_of_few"):
         base = base.model_copy(update={"data": Data(shots=3)})
     seen = set()

@@ -1,7 +1,7 @@
 """Direct transformation that keeps a pretrained network's features: a translator, a critic, and what both images look like.
 
-The network is the only one that comes with its weights, EfficientNet-Lite0, by which FD and content shift are measured by
-default. `learns_from` of the config says so: trials are ranked by other metrics alone, and a report says why. The maps are of
+The network is the only one that comes with its weights, EfficientNet-Lite0, by which FD, IW and content shift are measured by
+default. `learns_from` of the config says so: trials are ranked by other features alone, and a report says why. The maps are of
 earlier layers and smaller images than those of the metrics.
 """
 

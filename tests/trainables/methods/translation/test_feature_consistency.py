@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from spaces.config import TrialConfig
-from spaces.errors import UserError
 from spaces.methods.feature_consistency import FeatureWeights
 from trainables.methods.registry import method_of
 from trainables.methods.translation.feature_consistency import (
@@ -68,11 +67,14 @@ def test_its_maps_are_earlier_ones_than_those_that_content_is_scored_by() -> Non
 
 
 def test_a_study_does_not_rank_it_by_the_features_that_it_trains_on(translation: Callable[..., TrialConfig]) -> None:
-    with pytest.raises(
-        UserError, match="trains by the features of efficientnet_lite0, which fd is measured by"
-    ) as refused:
-        translation(method="feature_consistency")
-    assert len(str(refused.value).splitlines()) == 1
+    for metric in ("fd", "iw", "content_shift"):
+        config = translation(method="feature_consistency", protocol={"metrics": (metric, "pair_error")})
+        said = config.unjudged(config.protocol) or ""
+        assert f"trains by the features of efficientnet_lite0, which {metric} is measured by" in said
+        assert len(said.splitlines()) == 1
+    for protocol in ({"metrics": ("pair_error", "fd")}, {"metrics": ("iw",), "extractor": "random_convnet"}):
+        config = translation(method="feature_consistency", protocol=protocol)
+        assert config.unjudged(config.protocol) is None
 
 
 def test_the_pretrained_network_is_neither_trained_nor_saved(
