@@ -1,12 +1,13 @@
 """What the rest of the code knows of a method, which is a way to use what a source knows for a target."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from spaces.config import SCRATCH, TrialConfig
+from spaces.records import Config
 from trainables.images.batches import Batch
 from trainables.images.domains import Domain, DomainFacts
 from trainables.images.samples import Inputs, Samples
@@ -49,6 +50,15 @@ class Given:
     """Further sources, where the config names some."""
     domains: tuple[Domain, ...] = ()
     """The source domains that the trial names, where its method takes their images."""
+
+
+N = TypeVar("N", bound=Config)
+
+
+def network_of(kind: type[N], config: TrialConfig, target: DomainFacts, settings: Mapping[str, Any]) -> N:
+    """The network of a trial whose settings lie in its method's own, at the target's resolution; UserError if there is none."""
+    where = f"method {config.method!r} on domain {target.name!r} (`domains add --resolution` makes it of another size)"
+    return kind.parse({"resolution": target.resolution, **settings}, where)
 
 
 class Sampler(Protocol):

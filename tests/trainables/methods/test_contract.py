@@ -445,6 +445,37 @@ def test_unknown_settings_and_those_of_other_methods_are_refused(case: str) -> N
         assert f"{foreign!r} is no setting of method {method!r}, which has: {', '.join(own)}" in said
 
 
+BUILT_FOR_THE_TARGET = ("stargan", "cogan", "funit", "dagan", "matchinggan", "f2gan", "figr", "joint", "gmn")
+
+
+@pytest.mark.parametrize("case", BUILT_FOR_THE_TARGET)
+def test_a_target_whose_size_the_networks_do_not_have_is_refused_in_one_line(case: str, home: Home) -> None:
+    config, given = config_of(case), gather(config_of(case), home)
+    large = replace(given.target, facts=given.target.facts.model_copy(update={"resolution": 256}))
+    with pytest.raises(UserError) as refused:
+        method_of(config.method).build(config, replace(given, target=large), CPU, Group())
+    said = f"method {case!r} on domain 'dots' (`domains add --resolution` makes it of another size): resolution: Input should be"
+    assert str(refused.value).startswith(said) and str(refused.value).endswith("32, 64 or 128, got 256")
+
+
+PATCHES = ("cyclegan", "direct", "feature_consistency", "unit", "domain_confusion", "xgan", "dtn", "combogan")
+
+
+@pytest.mark.parametrize("case", PATCHES)
+def test_a_critic_whose_halvings_leave_too_little_is_refused_in_one_line(case: str, home: Home) -> None:
+    translator = {"translator": {**SHARED["translator"], "critic_halvings": 4}}
+    config = config_of(case, **translator)
+    with pytest.raises(UserError) as refused:
+        method_of(config.method).build(config, gather(config, home), CPU, Group())
+    assert str(refused.value) == (
+        "translator/critic_halvings=4 leaves 2 of 32 pixels a side, and the critic needs 4; give 3 at most"
+    )
+    translator["translator"]["critic_halvings"] = 3
+    config = config_of(case, **translator)
+    learner = method_of(config.method).build(config, gather(config, home), CPU, Group())
+    learner.step(next(method_of(config.method).batches(config, gather(config, home), 0, CPU)))
+
+
 def given_from(home: Home, source: SourceModel | None) -> Given:
     return Given(open_domain(home, "dots"), source)
 

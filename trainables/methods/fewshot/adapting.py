@@ -16,7 +16,7 @@ from trainables.images.pixels import to_float, to_uint8
 from trainables.images.samples import Samples
 from trainables.methods.fewshot.penalties import penalty_over
 from trainables.methods.fewshot.sampling import SHOTS, Made, Maker, ShotSampler, drawn, shots_of
-from trainables.methods.method import Given
+from trainables.methods.method import Given, network_of
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.models import Model
 from trainables.networks.sampling import device_of
@@ -128,15 +128,15 @@ class AdaptiveLearner(Stateful):
     ) -> None:
         self.config, self.device, self.iterations, self.origin = config, device, 0, origin
         steps = config.adaptation
-        self.network = Adaptive(
-            resolution=given.target.facts.resolution,
-            width=config.width,
-            z_dim=config.z_dim,
-            steps=steps.steps,
-            rate=steps.rate,
-            penalty=steps.penalty,
-            penalty_by_channel=by_channel,
-        )
+        settings = {
+            "width": config.width,
+            "z_dim": config.z_dim,
+            "steps": steps.steps,
+            "rate": steps.rate,
+            "penalty": steps.penalty,
+            "penalty_by_channel": by_channel,
+        }
+        self.network = network_of(Adaptive, config, given.target.facts, settings)
         layout = {"device": device, "memory_format": torch.channels_last}
         names = (GENERATOR, DISCRIMINATOR)
         self.gan = Gan(*(build_network(name, self.network, config.seed).to(**layout) for name in names))  # type: ignore[call-overload]

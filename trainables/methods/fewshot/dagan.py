@@ -17,7 +17,7 @@ from spaces.networks import Fusion
 from trainables.methods.fewshot.episodes import Numbers, Task
 from trainables.methods.fewshot.fusing import NEEDS, Fuse, SetLearner, sampler, set_batches, set_learner
 from trainables.methods.fewshot.penalties import penalty_over
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.networks.fusion import FusionGenerator, PairCritic
 from trainables.training.losses import gradient_penalty
 from trainables.training.parallel import Group
@@ -68,7 +68,8 @@ class PairObjective:
 
 def build(config: DaganConfig, given: Given, device: torch.device, group: Group) -> SetLearner:
     """Both networks at their start."""
-    network = Fusion(resolution=given.target.facts.resolution, width=config.width, z_dim=config.z_dim, weights="one")
+    settings = {"width": config.width, "z_dim": config.z_dim, "weights": "one"}
+    network = network_of(Fusion, config, given.target.facts, settings)
     objective = PairObjective(config)
     return set_learner(config, network, given, objective, device, group, sets_of=1, dropout=config.dropout)
 

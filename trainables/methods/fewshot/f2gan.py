@@ -28,7 +28,7 @@ from trainables.methods.fewshot.judging import (
     regression,
     unlike_fused,
 )
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.networks.fusion import FusionGenerator, SetCritic
 from trainables.training.parallel import Group
 
@@ -74,17 +74,17 @@ class FillingObjective:
 
 def build(config: F2GanConfig, given: Given, device: torch.device, group: Group) -> SetLearner:
     """Both networks at their start."""
-    network = Fusion(
-        resolution=given.target.facts.resolution,
-        width=config.width,
-        weights="uniform" if config.faithful else "dirichlet",
-        concentration=config.concentration,
-        skips=False,
-        attention=config.attention,
-        kept=config.attention,
-        replaced=config.faithful,
-        seen=len(SeenClasses.of(given.domains[0], config.shots).rows),
-    )
+    settings = {
+        "width": config.width,
+        "weights": "uniform" if config.faithful else "dirichlet",
+        "concentration": config.concentration,
+        "skips": False,
+        "attention": config.attention,
+        "kept": config.attention,
+        "replaced": config.faithful,
+        "seen": len(SeenClasses.of(given.domains[0], config.shots).rows),
+    }
+    network = network_of(Fusion, config, given.target.facts, settings)
     frozen = "regressor" if config.faithful else None
     return set_learner(config, network, given, FillingObjective(config), device, group, frozen=frozen)
 

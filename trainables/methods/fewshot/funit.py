@@ -18,7 +18,7 @@ from trainables.images.batches import Batch, batches
 from trainables.images.pixels import to_float, to_uint8
 from trainables.images.samples import Inputs, Samples
 from trainables.methods.fewshot.sampling import SHOTS, shots_of
-from trainables.methods.method import Given, Method, Needs
+from trainables.methods.method import Given, Method, Needs, network_of
 from trainables.methods.translation.translating import checked, held_out_inputs
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
 from trainables.networks.funit import FunitCritic, FunitGenerator
@@ -130,12 +130,8 @@ class FunitLearner(Stateful):
         self._seen = torch.from_numpy(np.unique(self._source.labels[self._source.indices("train")]))
         self.iterations = 0
         self.origin = f"random weights, {len(self._seen)} classes of {config.source}"
-        self._network = Funit(
-            resolution=given.target.facts.resolution,
-            width=config.width,
-            latent=config.latent,
-            seen=len(self._seen),
-        )
+        settings = {"width": config.width, "latent": config.latent, "seen": len(self._seen)}
+        self._network = network_of(Funit, config, given.target.facts, settings)
         layout = {"device": device, "memory_format": torch.channels_last}
         generator, critic = (build_network(name, self._network, config.seed) for name in (GENERATOR, DISCRIMINATOR))
         self.generator, self.critic = (network.to(**layout) for network in (generator, critic))  # type: ignore[call-overload]

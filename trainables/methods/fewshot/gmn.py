@@ -18,7 +18,7 @@ from trainables.images.samples import Samples
 from trainables.methods.fewshot.episodes import Numbers, SeenClasses, episodes, task_of
 from trainables.methods.fewshot.fusing import NEEDS
 from trainables.methods.fewshot.sampling import SHOTS, Made, Maker, ShotSampler, drawn, shots_of
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.networks.families import GENERATOR, build_network
 from trainables.networks.memory import MemoryVae
 from trainables.networks.models import Model
@@ -38,8 +38,8 @@ class Gmn(Stateful):
     def __init__(self, config: GmnConfig, given: Given, device: torch.device, group: Group) -> None:
         self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
         self.iterations, self.origin = 0, f"random weights, classes of {config.source}"
-        resolution = given.target.facts.resolution
-        self._network = Memory(resolution=resolution, width=config.width, z_dim=config.z_dim, hops=config.hops)
+        settings = {"width": config.width, "z_dim": config.z_dim, "hops": config.hops}
+        self._network = network_of(Memory, config, given.target.facts, settings)
         layout = {"device": device, "memory_format": torch.channels_last}
         self.generator = build_network(GENERATOR, self._network, config.seed).to(**layout)  # type: ignore[call-overload]
         self._shots, self._class_names = shots_of(config, given.target), given.target.facts.class_names

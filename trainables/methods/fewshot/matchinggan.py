@@ -15,7 +15,7 @@ from spaces.networks import Fusion
 from trainables.methods.fewshot.episodes import Numbers, SeenClasses, Task
 from trainables.methods.fewshot.fusing import NEEDS, Fuse, SetLearner, sampler, set_batches, set_learner
 from trainables.methods.fewshot.judging import critic_terms, features_of_sets, generator_terms, unlike_fused
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.networks.fusion import FusionGenerator, SetCritic
 from trainables.training.parallel import Group
 
@@ -49,13 +49,13 @@ class MatchingObjective:
 def build(config: MatchingGanConfig, given: Given, device: torch.device, group: Group) -> SetLearner:
     """Both networks at their start."""
     matching = config.mixing == "matching" and not config.faithful
-    network = Fusion(
-        resolution=given.target.facts.resolution,
-        width=config.width,
-        z_dim=config.z_dim if matching else 0,
-        weights="matching" if matching else "uniform" if config.faithful else "dirichlet",
-        seen=len(SeenClasses.of(given.domains[0], config.shots).rows),
-    )
+    settings = {
+        "width": config.width,
+        "z_dim": config.z_dim if matching else 0,
+        "weights": "matching" if matching else "uniform" if config.faithful else "dirichlet",
+        "seen": len(SeenClasses.of(given.domains[0], config.shots).rows),
+    }
+    network = network_of(Fusion, config, given.target.facts, settings)
     frozen = "to_class" if config.faithful else None
     return set_learner(config, network, given, MatchingObjective(config), device, group, frozen=frozen)
 

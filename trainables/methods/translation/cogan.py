@@ -17,7 +17,7 @@ from spaces.networks import Resnet
 from trainables.images.batches import Batch
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.methods.translation.learner import BACK
 from trainables.methods.translation.translating import NEEDS, only_domain, unpaired_batches
 from trainables.networks.families import DISCRIMINATOR, GENERATOR, build_network
@@ -74,8 +74,8 @@ class CoganLearner(Stateful):
         self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
         self.iterations = 0
         self.origin = f"random weights, images of {only_domain(config, given).facts.name}"
-        resolution = given.target.facts.resolution
-        self.network = Resnet(resolution=resolution, width=config.width, z_dim=config.z_dim)
+        settings = {"width": config.width, "z_dim": config.z_dim}
+        self.network = network_of(Resnet, config, given.target.facts, settings)
         self.gans = coupled(self.network, config.own_blocks, config.seed)
         for gan in self.gans.values():
             for network in (gan.generator, gan.critic):

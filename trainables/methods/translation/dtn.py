@@ -19,6 +19,7 @@ from trainables.machine.randomness import random_numbers
 from trainables.methods.method import Given, Method
 from trainables.methods.translation.averaged import AveragedTranslator
 from trainables.methods.translation.feature_consistency import difference
+from trainables.methods.translation.learner import check_critic
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
@@ -67,6 +68,7 @@ class DtnLearner(AveragedTranslator[DtnConfig]):
     def __init__(self, config: DtnConfig, given: Given, device: torch.device, group: Group) -> None:
         self._first = round(config.pretraining * config.budget.images / config.training.batch)
         """Iterations before the encoder is held."""
+        check_critic(config.translator, given.target.facts.resolution)
         layout = {"device": device, "memory_format": torch.channels_last}
         translator, critic = (
             build_network(name, config.translator, config.seed) for name in (GENERATOR, DISCRIMINATOR)

@@ -10,7 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from spaces.errors import UserError
 from spaces.methods.translation import LearnedTranslationConfig
+from spaces.networks import Translator
 from trainables.images.batches import Batch
 from trainables.images.domains import Domain
 from trainables.methods.translation.averaged import AveragedTranslator
@@ -27,6 +29,20 @@ BACK = 2**31
 """Between the seeds of the translator there and of the one back."""
 
 
+LEAST_SIDE = 4
+"""Pixels a side that the critic's halvings have to leave for its last two layers, and for norms over more than one place."""
+
+
+def check_critic(network: Translator, resolution: int) -> None:
+    """UserError if images of that resolution are too small for the critic."""
+    if (left := resolution >> network.critic_halvings) < LEAST_SIDE:
+        most = (resolution // LEAST_SIDE).bit_length() - 1
+        raise UserError(
+            f"translator/critic_halvings={network.critic_halvings} leaves {left} of {resolution} pixels a side, and the critic "
+            f"needs {LEAST_SIDE}; give {most} at most"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Side:
     """A translator into a domain, the critic of that domain, and the pool of translations between them."""
@@ -37,7 +53,8 @@ class Side:
 
     @classmethod
     def of(cls, config: LearnedTranslationConfig, resolution: int, device: torch.device, seed: int) -> "Side":
-        """A fresh one. `seed` is the trial's, or another for each further side."""
+        """A fresh one. `seed` is the trial's, or another for each further side. UserError if the critic does not fit."""
+        check_critic(config.translator, resolution)
         networks = (build_network(name, config.translator, seed) for name in (GENERATOR, DISCRIMINATOR))
         layout = {"device": device, "memory_format": torch.channels_last}
         translator, critic = (network.to(**layout) for network in networks)  # type: ignore[call-overload]

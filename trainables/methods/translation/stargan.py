@@ -17,7 +17,7 @@ from spaces.networks import StarTranslator
 from trainables.images.batches import Batch
 from trainables.images.pixels import to_float
 from trainables.images.samples import Samples
-from trainables.methods.method import Given, Method
+from trainables.methods.method import Given, Method, network_of
 from trainables.methods.translation.translating import (
     NEEDS,
     InputSampler,
@@ -95,12 +95,8 @@ class StarGanLearner(Stateful):
         self.group = group.of_batch(self.domains * config.training.batch)
         self.iterations = 0
         self.origin = f"random weights, images of {', '.join(config.domains)}"
-        self.network = StarTranslator(
-            resolution=given.target.facts.resolution,
-            width=config.width,
-            blocks=config.blocks,
-            domains=self.domains,
-        )
+        settings = {"width": config.width, "blocks": config.blocks, "domains": self.domains}
+        self.network = network_of(StarTranslator, config, given.target.facts, settings)
         translator, critic = (build_network(name, self.network, config.seed) for name in (GENERATOR, DISCRIMINATOR))
         assert isinstance(translator, StarGenerator) and isinstance(critic, StarCritic), f"{self.network=}"
         self.translator, self.critic = translator.to(device), critic.to(device)
