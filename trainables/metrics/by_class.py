@@ -1,5 +1,6 @@
 """How good samples are class by class: whether each is of the class that it was asked to be, and how like that class."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,23 +76,26 @@ def _of_samples(right: NDArray[np.bool_], count: int, seed: int) -> Estimate:
     return Estimate(float(each.mean()), jackknife_error(without))
 
 
-def mean_kernel_distance(images: Labelled | None, real: Labelled, seed: int) -> float:
+def mean_kernel_distance(
+    images: Labelled | None, real: Labelled, seed: int, among: Collection[int] | None = None
+) -> float:
     """The mean over classes of the unbiased kernel distance of images to real ones of their class.
 
-    Every class weighs the same, however many images it has; see `classes_compared`. nan of none.
+    Every class weighs the same, however many images it has; see `classes_compared`. Those that are not `among` the given are
+    left out. nan of none.
     """
-    classes = classes_compared(images, real)
-    if images is None or not classes:
+    if images is None:
+        return np.nan
+    classes = [x for x in classes_compared(images.labels, real.labels) if among is None or x in among]
+    if not classes:
         return np.nan
     return float(np.mean([kernel_distance(images.of(label), real.of(label), seed=seed) for label in classes]))
 
 
-def classes_compared(images: Labelled | None, real: Labelled) -> list[int]:
-    """The classes with 2 images or more of either."""
-    if images is None:
-        return []
-    counts = [dict(zip(*np.unique(side.labels, return_counts=True), strict=True)) for side in (images, real)]
-    return [int(label) for label, count in counts[1].items() if min(count, counts[0].get(label, 0)) >= 2]
+def classes_compared(*sides: NDArray[np.int64]) -> list[int]:
+    """The classes with 2 images or more on every side, ascending, where these are the images' labels."""
+    counted = [np.unique(labels, return_counts=True) for labels in sides]
+    return sorted(set.intersection(*({int(x) for x in labels[counts >= 2]} for labels, counts in counted)))
 
 
 def chance(labels: NDArray[np.int64]) -> float:

@@ -15,7 +15,7 @@ from trainables.images.domains import Domain, Split
 from trainables.images.samples import Samples
 from trainables.metrics import translations
 from trainables.metrics.by_class import MOST as MOST_LABELLED
-from trainables.metrics.by_class import Labelled
+from trainables.metrics.by_class import Labelled, classes_compared
 from trainables.metrics.diversity import CENTRES, Diversity, Embed, embedding, intra_cluster, within_classes
 from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import Estimate
@@ -141,6 +141,16 @@ class EvalContext:
         protocol = self.protocol
         rows = rows_compared(self.domain, protocol.split, protocol.n_real, protocol.seed, self.left_out)
         return Labelled(self.reference.features, self.domain.labels[rows])
+
+    @cached_property
+    def classes_compared(self) -> list[int]:
+        """The classes that mean KD and its floor are both means over: with 2 images or more generated, real and held out.
+
+        Where the other split holds out no class so, there is no floor, and the other two decide.
+        """
+        real, held_out = self.labelled_reference.labels, self.domain.labels[self.rows(self.other_split)]
+        sides = [real] if self.labelled is None else [real, self.labelled.labels]
+        return classes_compared(*sides, held_out) or classes_compared(*sides)
 
     @cached_property
     def labelled_held_out(self) -> Labelled:

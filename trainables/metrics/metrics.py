@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD
-from trainables.metrics.by_class import Labelled, chance, classes_compared, mean_kernel_distance
+from trainables.metrics.by_class import Labelled, chance, mean_kernel_distance
 from trainables.metrics.by_class import class_accuracy as accuracy_of
 from trainables.metrics.context import EvalContext
 from trainables.metrics.copies import copy_rate as rate_of_copies
@@ -116,16 +116,19 @@ def class_accuracy(context: EvalContext) -> dict[str, float]:
 
 
 def mkd(context: EvalContext) -> dict[str, float]:
-    """The mean over classes of the kernel distance of generated images to the domain's of their class, and its floor."""
-    seed, real = context.protocol.seed, context.labelled_reference
+    """The mean over classes of the kernel distance of generated images to the domain's of their class, and its floor.
+
+    Both are means over the same classes.
+    """
+    seed, real, classes = context.protocol.seed, context.labelled_reference, context.classes_compared
 
     def floor() -> float:
         rows = context.rows(context.other_split)
         labelled = Labelled(context.features_of(rows), context.domain.labels[rows])
-        return mean_kernel_distance(labelled, real, seed) if len(rows) else math.nan
+        return mean_kernel_distance(labelled, real, seed, classes) if len(rows) else math.nan
 
-    value = mean_kernel_distance(context.labelled, real, seed)
-    return {"mkd": value, "mkd_floor": context.once("mkd-floor", floor, *context.feature_space)}
+    value = mean_kernel_distance(context.labelled, real, seed, classes)
+    return {"mkd": value, "mkd_floor": context.once("mkd-floor", floor, *context.feature_space, classes)}
 
 
 Distance = Callable[[EvalContext, NDArray[np.float32], NDArray[np.float32] | None], float]
@@ -214,7 +217,7 @@ def _record(context: EvalContext) -> dict[str, Any]:
         labels = context.labelled_held_out.labels
         record |= {"class_n": len(labels), "class_chance": chance(labels)}
     if "mkd" in protocol.metrics:
-        record["mkd_classes"] = len(classes_compared(context.labelled, context.labelled_reference))
+        record["mkd_classes"] = 0 if context.labelled is None else len(context.classes_compared)
     if "feature_diversity" in protocol.metrics:
         record["diversity_classes"] = context.class_diversity[1]
     if "pair_error" in protocol.metrics:

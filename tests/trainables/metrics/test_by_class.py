@@ -70,8 +70,8 @@ def test_mkd_weighs_every_class_alike_and_is_zero_for_the_same_distribution() ->
 def test_mkd_leaves_out_classes_with_less_than_two_images_of_either() -> None:
     real = Labelled(np.zeros((7, 3), np.float32), np.array([0, 0, 1, 2, 2, 2, 4]))
     own = Labelled(np.zeros((6, 3), np.float32), np.array([0, 0, 1, 1, 2, 3]))
-    assert classes_compared(own, real) == [0]
-    assert classes_compared(None, real) == [] and math.isnan(mean_kernel_distance(None, real, 0))
+    assert classes_compared(own.labels, real.labels) == [0]
+    assert math.isnan(mean_kernel_distance(None, real, 0)) and math.isnan(mean_kernel_distance(own, real, 0, among=[2]))
 
 
 @pytest.fixture
@@ -98,6 +98,34 @@ def test_a_measurement_has_class_scores_with_ceiling_and_chance(context) -> None
     none = measure(dataclasses.replace(context, samples=Samples(context.samples.images)))
     assert math.isnan(none.values["class_accuracy"]) and math.isnan(none.values["mkd"])
     assert none.values["class_accuracy_floor"] == 1 and none.record["mkd_classes"] == 0
+
+
+def test_mkd_and_its_floor_are_means_over_the_same_classes(context) -> None:
+    both = measure(context).values
+    labels = context.domain.labels.copy()
+    white = np.flatnonzero(labels == 1)
+    labels[white[white >= 40][1:]] = 0  # one white image is held out: no class of the floor
+    fewer = dataclasses.replace(context, domain=dataclasses.replace(context.domain, labels=labels))
+    measured = measure(fewer)
+    rows = fewer.rows("val")
+    held_out = Labelled(fewer.features_of(rows), labels[rows])
+    seed, black = context.protocol.seed, fewer.labelled.of(0)
+    assert measured.record["mkd_classes"] == 1 and measured.values["mkd"] != both["mkd"]
+    assert measured.values["mkd"] == pytest.approx(kernel_distance(black, fewer.labelled_reference.of(0), seed=seed))
+    assert measured.values["mkd_floor"] == pytest.approx(
+        kernel_distance(held_out.of(0), fewer.labelled_reference.of(0), seed=seed)
+    )
+    few = Samples(context.samples.images[context.samples.labels == 0], torch.zeros(20, dtype=torch.int64))
+    one = measure(dataclasses.replace(context, samples=few)).values
+    assert one["mkd_floor"] != both["mkd_floor"], "a floor over two classes stands beside no mean over one"
+
+
+def test_mkd_is_measured_where_no_class_is_held_out_and_has_no_floor(context) -> None:
+    labels = context.domain.labels.copy()
+    labels[40:] = 7
+    bare = dataclasses.replace(context, domain=dataclasses.replace(context.domain, labels=labels))
+    found = bare.classes_compared, measure(dataclasses.replace(bare, protocol=Protocol(metrics=("kd", "mkd")))).values
+    assert found[0] == [0, 1] and math.isfinite(found[1]["mkd"]) and math.isnan(found[1]["mkd_floor"])
 
 
 def test_the_classifier_is_trained_on_images_that_no_generator_saw(context) -> None:
