@@ -22,6 +22,7 @@ from trainables.methods.translation.translating import (
     decay,
     unpaired_batches,
 )
+from trainables.networks.families import GENERATOR, build_network
 from trainables.networks.translators import ImageTranslator
 from trainables.training.descent import adam, minimise
 from trainables.training.draws import Draws
@@ -68,7 +69,8 @@ class ComboGanLearner(AveragedTranslator[ComboGanConfig]):
             name: Side.of(config, given.target.facts.resolution, device, config.seed + place * BACK)
             for place, name in enumerate(names)
         }
-        super().__init__(config, given.domains[0], self._scored(config), device, group)
+        self._scored = self._from_source_to_target(config)
+        super().__init__(config, given.domains[0], self._scored, device, group)
         self._adams = {
             f"adam_{kind}_of_{name}": adam(network.parameters(), config.training)
             for name, side in self._sides.items()
@@ -80,9 +82,10 @@ class ComboGanLearner(AveragedTranslator[ComboGanConfig]):
         assert isinstance(network, ImageTranslator), f"{network=}"
         return network
 
-    def _scored(self, config: ComboGanConfig) -> ImageTranslator:
-        """From source to target; it shares its weights with the two of them."""
-        translator = ImageTranslator(config.translator)
+    def _from_source_to_target(self, config: ComboGanConfig) -> ImageTranslator:
+        """The translator that is scored; it shares its weights with the two of them."""
+        translator = build_network(GENERATOR, config.translator, config.seed)
+        assert isinstance(translator, ImageTranslator), f"{translator=}"
         translator.encoder, translator.decoder = (
             self._autoencoder("source").encoder,
             self._autoencoder("target").decoder,
@@ -110,7 +113,7 @@ class ComboGanLearner(AveragedTranslator[ComboGanConfig]):
         of_critics = {name: side.critic_loss(reals[name], pooled[name]) for name, side in pair.items()}
         minimise(self.group, of_critics.values(), *(self._adams[f"adam_d_of_{name}"] for name in names))
         losses["loss_d"] = torch.stack([*of_critics.values()]).sum()
-        self._count(self._scored(self.config))
+        self._count(self._scored)
         return self.group.means(losses)
 
     def _pair(self, draws: Draws) -> list[str]:

@@ -52,6 +52,16 @@ def test_a_step_moves_the_two_domains_of_its_pair_alone(config: ComboGanConfig, 
         assert moved(before, learner.state_dict()) == set(drawn) and len(set(drawn)) == 2
 
 
+def test_neither_building_nor_a_step_draws_from_the_global_random_numbers(config: ComboGanConfig, home: Home) -> None:
+    batches, before = method_of("combogan").batches(config, gather(config, home), 0, CPU), torch.get_rng_state()
+    learner = learner_of(config, home)
+    learner.step(next(batches))
+    learner.step(next(batches))
+    assert torch.equal(torch.get_rng_state(), before)
+    expected = learner._autoencoder("target").decoder(learner._autoencoder("source").encoder(torch.ones(1, 3, 32, 32)))
+    assert torch.equal(learner._scored(torch.ones(1, 3, 32, 32)), expected)
+
+
 def test_every_pair_is_drawn_as_often(config: ComboGanConfig, home: Home) -> None:
     learner = learner_of(config, home)
     counts = Counter(frozenset(learner._pair(Draws(0, number))) for number in range(300))
@@ -62,9 +72,7 @@ def test_what_is_scored_is_the_sources_encoder_before_the_targets_decoder(config
     learner = learner_of(config, home)
     images = torch.rand(2, 3, 32, 32)
     expected = learner._autoencoder("target").decoder(learner._autoencoder("source").encoder(images))
-    assert torch.equal(learner._scored(learner.config)(images), expected) and torch.equal(
-        learner.average(images), expected
-    )
+    assert torch.equal(learner._scored(images), expected) and torch.equal(learner.average(images), expected)
     batches = method_of("combogan").batches(config, gather(config, home), 0, CPU)
     for _ in range(3):
         learner.step(next(batches))
