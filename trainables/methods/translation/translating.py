@@ -30,7 +30,8 @@ def unpaired_batches(
     """Batches of the target's images, and as many of each source domain, each domain drawn independently of the others.
 
     They have `size` images of each, or as many as a step takes. A picture that the target's images train on is in no batch of
-    a source, so that no two of them are ever a pair.
+    a source, so that no image of a source is ever the pair of a target image. Two sources of the same pictures may both have
+    one: StarGAN and ComboGAN, which train between their sources too, may see pairs of these.
     """
     target, size = given.target, size or config.batch
     rows = target.chosen(config.data)
