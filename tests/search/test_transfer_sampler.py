@@ -190,6 +190,26 @@ def test_a_planned_trial_keeps_what_it_was_planned_with() -> None:
     assert planned[1].params["source"] == "fair" and planned[1].params["transfer/parts"] == "both"
 
 
+def test_settings_that_fit_no_others_stay_together() -> None:
+    def constrained(trial: optuna.Trial) -> None:
+        trial.suggest_categorical("source", SOURCES)
+        trial.suggest_float("optim/lr_g", 1e-4, 1e-2, log=True)
+        if trial.suggest_categorical("method", ["finetune", "projected"]) == "projected":
+            trial.suggest_categorical("loss/name", ["hinge"])  # which it is trained by, and never with a penalty
+            trial.suggest_categorical("loss/penalty", [0.0])
+
+    prior = Prior.of(pool_of(), "mine", "mine", 400, RANKING)
+    sampler = TransferSampler(prior, BASE, constrained, (), 0, lambda number: RandomSampler(seed=number))
+    study = optuna.create_study(sampler=sampler)
+    study.enqueue_trial({"source": "good", "method": "projected"})
+    constrained(trial := study.ask())
+    study.tell(trial, 500.0)
+    assert sampler.belief(study.trials).best == pytest.approx(np.log(500.0))
+    places = {one.place for one in sampler._candidates if one.case.arm.method == "projected"}
+    moved = sampler._moved(next(one for one in sampler._candidates if one.place in places), np.random.default_rng(0), {})
+    assert moved and {one.case.arm.method for one in moved} == {"projected"}
+
+
 def test_trials_at_once_are_different_ones() -> None:
     study = optuna.create_study(sampler=new_sampler(pool_of()))
     asked = [study.ask() for _ in range(4)]
