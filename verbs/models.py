@@ -37,7 +37,7 @@ def sample(
     shots_from: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Images of one class, for a few-shot model to make more of. [default: its own]"
+            metavar="FOLDER", help="Images of one class, to make more of, or to translate into. [default: its own]"
         ),
     ] = None,
     label: Annotated[
@@ -66,8 +66,6 @@ def sample(
 
     with writing_to(output):
         check_output(output, walk=interpolate is not None)
-    if inputs and shots_from:
-        raise UserError("--inputs are translated and --shots-from shows a class; no model here takes both, give one")
     if (inputs or shots_from) and interpolate:
         raise UserError("a walk leads from noise to noise, not between images; give a folder or --interpolate")
     where = Home.find(home)

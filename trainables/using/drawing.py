@@ -13,6 +13,7 @@ from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.images.importing.decoding import quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.samples import Inputs, Samples
+from trainables.methods.fewshot.funit import FunitSampler
 from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.registry import class_number, method_of
 from trainables.methods.translation.translating import held_out_inputs
@@ -39,16 +40,16 @@ def draw(
 
     A model that translates takes the first n images of `folder`, by path, or else images of the home's domain that it was
     trained with, held-out ones first, in an order that follows from the seed. One that makes more of few images takes all of
-    `shots_from`, or of `folder`, as images of one class, or else those in its files. Of a conditional model `label` asks for
-    one class. UserError if there is no model, no such domain or class, no image in the folder, or if the model makes images of
-    noise alone and a folder is given, or no more of few images and shots are, or of images alone and a truncation is, or if
-    that is out of bounds.
+    `shots_from`, or of `folder`, as images of one class, or else those in its files; one that translates into a class that few
+    images show takes both. Of a conditional model `label` asks for one class. UserError if there is no model, no such domain
+    or class, no image in the folder, or if the model makes images of noise alone and a folder is given, or of no shots and
+    such are, or of images alone and a truncation is, or if that is out of bounds.
     """
     check_truncation(truncation)
     model, facts = read_model(path)
     method = method_of(facts.method)
     sampler = method.sampler(model)
-    if shots_from is not None and not isinstance(sampler, ShotSampler):
+    if shots_from is not None and not isinstance(sampler, (ShotSampler, FunitSampler)):
         raise UserError(
             f"{path} is a model of method {facts.method!r}, which makes no more of images; leave out --shots-from"
         )
@@ -61,13 +62,19 @@ def draw(
     if truncation != 1:
         raise UserError(f"{path} is a model of method {facts.method!r}, which has no z; leave out --truncation")
     if isinstance(sampler, ShotSampler):
+        if folder is not None and shots_from is not None:
+            raise UserError(
+                f"{path} is a model of method {facts.method!r}, which makes more of one folder of images; leave out --inputs"
+            )
         return _more(sampler, n or DRAWN, seed, shots_from or folder, label)
     if label is not None:
-        raise UserError(f"{path} is a model of method {facts.method!r}, which knows no classes; leave out --label")
+        raise UserError(f"{path} is a model of method {facts.method!r}, which is asked for no class; leave out --label")
     if folder is not None:
         inputs = folder_inputs(folder, read_facts(home.domain(facts.config["target"])).resolution, n)
     else:
         inputs = held_out_inputs(open_domain(home, facts.config["source"]), n or DRAWN, seed)
+    if shots_from is not None and isinstance(sampler, FunitSampler):
+        return sampler.drawn_of(folder_inputs(shots_from, sampler.shots.network.resolution).images, inputs)
     return sampler(len(inputs.images), seed, inputs)
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.trials import parse_trial
+from trainables.images.domains import open_domain, write_domain
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
 from trainables.training.trial_files import TrialFiles
@@ -49,6 +50,35 @@ def test_a_few_shot_model_makes_more_of_a_folder_of_ones_own(home: Home, model: 
     assert not torch.equal(of_mine.images, draw(home, model, 5, 0).images)
     with pytest.raises(UserError, match="are of one class, and label '1' would be another"):
         draw(home, model, 5, 0, label="1", shots_from=shots)
+    with pytest.raises(UserError, match="makes more of one folder of images; leave out --inputs"):
+        draw(home, model, 5, 0, folder=shots, shots_from=shots)
+
+
+def test_one_that_translates_into_a_class_takes_its_images_and_inputs(
+    home: Home, tiny_domain: str, shots: Path, tmp_path: Path
+) -> None:
+    seen = open_domain(home, tiny_domain)
+    write_domain(home.domain("seen"), seen.images, seen.labels, seen.is_val, origin="test", resizer="none")
+    values = {
+        "target": tiny_domain,
+        "source": "seen",
+        "method": "funit",
+        "width": 2,
+        "latent": 4,
+        "data": {"shots": 2},
+        "training": {"batch": 2},
+        "protocol": {"metrics": ("kd",), "input_size": 32, "n_fake": 8},
+        "budget": {"images": 2, "eval_every_images": 2},
+    }
+    files = TrialFiles(tmp_path / "funit", tmp_path / "samples")
+    for _ in run_trial(parse_trial(values, "test"), home, files, torch.device("cpu")):
+        pass
+    of_mine = draw(home, files.model, 5, 0, shots_from=shots)
+    assert len(of_mine.images) == 5 and of_mine.inputs is not None and of_mine.inputs.ndim == 4
+    assert not torch.equal(of_mine.images, draw(home, files.model, 5, 0).images)
+    assert len(draw(home, files.model, None, 0, folder=shots, shots_from=shots).images) == 2
+    with pytest.raises(UserError, match="which is asked for no class; leave out --label"):
+        draw(home, files.model, 5, 0, label="1", shots_from=shots)
 
 
 def test_a_model_of_noise_alone_takes_no_shots(
