@@ -206,7 +206,9 @@ def test_settings_that_fit_no_others_stay_together() -> None:
     study.tell(trial, 500.0)
     assert sampler.belief(study.trials).best == pytest.approx(np.log(500.0))
     places = {one.place for one in sampler._candidates if one.case.arm.method == "projected"}
-    moved = sampler._moved(next(one for one in sampler._candidates if one.place in places), np.random.default_rng(0), {})
+    moved = sampler._moved(
+        next(one for one in sampler._candidates if one.place in places), np.random.default_rng(0), {}
+    )
     assert moved and {one.case.arm.method for one in moved} == {"projected"}
 
 
