@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudySpec
 from spaces.networks import classes_of
+from spaces.protocol import LITE0
 from spaces.suggest import UNVARIED
 
 
@@ -38,6 +39,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "sampler": spec.sampler,
         "stop": spec.stopping,
         "metric": ",".join(spec.goals),
+        "extractor": spec.base.protocol.extractor,
         "target-images": spec.base.data.target_images,
         "shots": spec.base.data.shots,
         "max-images": spec.base.budget.images,
@@ -65,6 +67,7 @@ def short_command(spec: StudySpec, *, name: str) -> str:
         "sampler": spec.sampler if spec.sampler != "tpe" else None,
         "stop": spec.stopping if spec.stopping != "asha" else None,
         "metric": ",".join(spec.goals) if spec.goals != ("fd",) else None,
+        "extractor": spec.base.protocol.extractor if spec.base.protocol.extractor != LITE0 else None,
         "target-images": spec.base.data.target_images,
         "shots": spec.base.data.shots,
         "max-images": spec.base.budget.images,

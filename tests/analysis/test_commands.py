@@ -40,6 +40,7 @@ def test_a_study_is_defined_by_its_command(home, tiny_domain, tiny_source, capsy
         target_images=30,
         max_images=900,
         metric="iw",
+        extractor="random_convnet",
         trials=3,
         seed=5,
         sampler="grid",
