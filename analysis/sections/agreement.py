@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis import tables
+from analysis.commands import short_command
 from analysis.figures.scatter import trade_off
 from analysis.findings.agreement import agreement, disagreements
 from analysis.page import Block, Plot, Section, plural, sheet, text
@@ -44,8 +45,8 @@ def _block(study: StudyData) -> Block:
     if second is None:
         name = f"{study.spec.name[:90]}-two-metrics"
         return Block(
-            f"Not enough data: the study measured {study.metric.label} alone; run `understock search {study.spec.target} "
-            f"--metric {study.metric.name} --name {name}`, which measures the others too."
+            f"Not enough data: the study measured {study.metric.label} alone; run `{short_command(study.spec, name=name)}`, "
+            "which measures the others too."
         )
     both = study.ranked.dropna(subset=[second.name])
     if both.empty:
