@@ -1,4 +1,9 @@
-"""The recorded table as something to search: for each target a grid of cells, each trained to its end with every evaluation."""
+"""The recorded table as something to search: for each target a grid of cells, each trained to its end with every evaluation.
+
+The machine that recorded it did other work at times, so that of equal work one trial took eight times as long as another. What a
+trial costs is therefore what those like it took, at the pace of the fastest study: all that train have the same networks, batch
+and budget.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -17,6 +22,11 @@ from spaces.config import Data, TrialConfig
 from spaces.trials import parse_trial
 from trainables.sources.likeness import Part
 
+_Trial = tuple[TrialConfig, list[Mapping[str, Any]]]
+"""Its configuration, and its rows."""
+_Costs = Mapping[tuple[bool, int], float]
+"""Seconds from a trial's begin to the end of an evaluation, by whether it trains and the images that it had seen by then."""
+
 WITHIN = 1.02
 """How near the table's best counts as having found it."""
 
@@ -28,7 +38,7 @@ class Run:
     images: tuple[int, ...]
     scores: tuple[float, ...]
     seconds: tuple[float, ...]
-    """Wall time from the trial's begin to the end of each evaluation."""
+    """From the trial's begin to the end of each evaluation, as trials like it took at the pace of the fastest study."""
     alive: bool
     """Whether it came to its budget's end with a score."""
 
@@ -145,10 +155,32 @@ def targets_of(studies: Iterable[Told]) -> list[Target]:
     if not budgets:
         return []
     images = budgets.most_common(1)[0][0]
-    return [_target(target, by_target[target], found, images) for target, found in sorted(trials.items())]
+    costs = _costs([trial for found in trials.values() for trial in found], images)
+    return [_target(target, by_target[target], found, images, costs) for target, found in sorted(trials.items())]
 
 
-def _trials(studies: Sequence[Told]) -> Iterable[tuple[TrialConfig, list[Mapping[str, Any]]]]:
+def _costs(trials: Iterable[_Trial], images: int) -> _Costs:
+    """Medians over the trials of each study, at the pace of the fastest one; the median of them over studies."""
+    taken: dict[tuple[bool, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    whole: dict[str, list[float]] = defaultdict(list)
+    for config, rows in trials:
+        trains = config.rates is not None
+        if trains and config.budget.images != images:
+            continue
+        for row in rows:
+            if row["wall_seconds"] is not None and (row["images_seen"] or not trains):
+                taken[trains, row["images_seen"]][row["study"]].append(row["wall_seconds"])
+        if trains and rows[-1]["status"] == "completed":
+            whole[rows[-1]["study"]].append(rows[-1]["wall_seconds"] or 0.0)
+    medians = {study: float(np.median(seconds)) for study, seconds in whole.items()}
+    paces = {study: min(medians.values()) / own for study, own in medians.items() if own}
+    return {
+        what: float(np.median([paces.get(study, 1.0) * np.median(seconds) for study, seconds in by_study.items()]))
+        for what, by_study in taken.items()
+    }
+
+
+def _trials(studies: Sequence[Told]) -> Iterable[_Trial]:
     for study in studies:
         rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         for row in study.rows:
@@ -158,7 +190,7 @@ def _trials(studies: Sequence[Told]) -> Iterable[tuple[TrialConfig, list[Mapping
                 yield config_of(own[-1]), own
 
 
-def _target(name: str, told: Sequence[Told], trials: Iterable[tuple[TrialConfig, Any]], images: int) -> Target:
+def _target(name: str, told: Sequence[Told], trials: Iterable[_Trial], images: int, costs: _Costs) -> Target:
     metric = next(each for each in PICKED_BY if each in told[0].metrics)
     runs: dict[tuple[Arm, Rates | None], list[Run]] = defaultdict(list)
     configs = {}
@@ -166,7 +198,7 @@ def _target(name: str, told: Sequence[Told], trials: Iterable[tuple[TrialConfig,
         if config.rates is not None and config.budget.images != images:
             continue
         place = Arm.of(config), config.rates
-        if found := _run(rows, metric):
+        if found := _run(rows, metric, costs, trains=config.rates is not None):
             if config.rates is None and runs[place]:
                 continue  # a source as it is comes to the same every time
             runs[place].append(found)
@@ -177,12 +209,14 @@ def _target(name: str, told: Sequence[Told], trials: Iterable[tuple[TrialConfig,
     return Target(name, cells, images, ranks, distances, tuple(told))
 
 
-def _run(rows: Sequence[Mapping[str, Any]], metric: str) -> Run | None:
+def _run(rows: Sequence[Mapping[str, Any]], metric: str, costs: _Costs, trains: bool) -> Run | None:
     """A trial's evaluations that have a score; of one that trained none but the last."""
     scored = [row for row in rows if is_evaluation(row) and row[metric] is not None and row[metric] > 0]
     scored = [row for row in scored if row["images_seen"]] or scored
     if not scored:
         return None
-    columns = ((int(row["images_seen"]), float(row[metric]), float(row["wall_seconds"] or 0)) for row in scored)
+    columns = (
+        (int(row["images_seen"]), float(row[metric]), costs.get((trains, row["images_seen"]), 0.0)) for row in scored
+    )
     images, scores, seconds = zip(*columns, strict=True)
     return Run(images, scores, seconds, rows[-1]["status"] == "completed")
