@@ -43,8 +43,8 @@ from spaces.suggest import Space
 MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
 """The parameters that are proposed; the others are drawn by another sampler."""
 
-CANDIDATES = 400
-"""Drawn from the space when a study is opened."""
+CANDIDATES, _TRIES = 400, 8
+"""Different ones drawn from the space when a study is opened; as many times more draws at most, for one that has no more."""
 
 _RATES = ("optim/lr_g", "optim/lr_d")
 _NEAR, _SPREAD = 8, 0.25
@@ -348,14 +348,23 @@ def _came_to_nothing(trial: FrozenTrial) -> bool:
 
 
 def drawn(suggest: Callable[[optuna.Trial], object], first: Sequence[Parameters], seed: int) -> list[FrozenTrial]:
-    """The space's first trials and random ones of it, told to nobody; the same for the same seed."""
+    """The space's first trials and random ones of it, each once, told to nobody; the same for the same seed.
+
+    What the space refuses is left out.
+    """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for parameters in first:
         study.enqueue_trial(dict(parameters))
-    for _ in range(CANDIDATES + len(first)):
-        with suppress(UserError):  # which its trial will say
-            suggest(study.ask())
-    return study.get_trials(deepcopy=False)
+    fitting: dict[tuple[tuple[str, Any], ...], int] = {}
+    for _ in range(_TRIES * CANDIDATES):
+        if len(fitting) == CANDIDATES + len(first):
+            break
+        trial = study.ask()
+        with suppress(UserError):
+            suggest(trial)
+            fitting.setdefault(tuple(trial.params.items()), trial.number)
+    trials = study.get_trials(deepcopy=False)
+    return [trials[number] for number in fitting.values()]
 
 
 def sampler_of(spec: StudySpec, space: Space, paths: StudyPaths, first: Sequence[Parameters]) -> TransferSampler:

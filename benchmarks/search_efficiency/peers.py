@@ -4,7 +4,7 @@ import contextlib
 import copy
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from benchmarks.search_efficiency.table import Target
 from benchmarks.search_efficiency.ways import DEFAULT_RATES, Others, Way
 
 METRIC = "score"
-LEVELS = ("lr_g", "lr_d")
+RATES = "rates"
+"""Both learning rates, as one choice: not all pairs were recorded."""
 
 Scheduler = Any
 Tasks = Mapping[str, Any]
@@ -31,14 +32,11 @@ def there() -> bool:
 
 
 def space_of(target: Target) -> dict[str, Any]:
-    """The grid, flat: one choice of all arms, one of each rate."""
+    """The grid, flat: one choice of all arms, one of the pairs of rates."""
     from syne_tune.config_space import choice
 
     arms = sorted({str(cell.arm) for cell in target.cells})
-    rates = [cell.rates for cell in target.cells if cell.rates]
-    return {"arm": choice(arms)} | {
-        name: choice(sorted({pair[place] for pair in rates})) for place, name in enumerate(LEVELS)
-    }
+    return {"arm": choice(arms), RATES: choice(sorted(map(str, target.pairs)))}
 
 
 def tasks_of(others: Others, space: Mapping[str, Any]) -> Tasks:
@@ -48,8 +46,14 @@ def tasks_of(others: Others, space: Mapping[str, Any]) -> Tasks:
 
     found = {}
     for other in others:
-        cells = [cell for cell in other.cells if str(cell.arm) in space["arm"].categories and np.isfinite(cell.true)]
-        rows = [{"arm": str(cell.arm)} | dict(zip(LEVELS, cell.rates or DEFAULT_RATES, strict=True)) for cell in cells]
+        cells = [
+            cell
+            for cell in other.cells
+            if str(cell.arm) in space["arm"].categories
+            and np.isfinite(cell.true)
+            and str(cell.rates or DEFAULT_RATES) in space[RATES].categories
+        ]
+        rows = [{"arm": str(cell.arm), RATES: str(cell.rates or DEFAULT_RATES)} for cell in cells]
         if rows:
             scores = np.array([cell.true for cell in cells]).reshape(-1, 1, 1, 1)
             found[other.name] = evaluation.TransferLearningTaskEvaluations(space, pd.DataFrame(rows), [METRIC], scores)
@@ -110,6 +114,7 @@ def by_syne_tune(replay: Replay, others: Others, propose: Callable[..., Any]) ->
     if not tasks:
         return
     arms = {str(cell.arm): cell.arm for cell in replay.target.cells}
+    pairs = {str(pair): pair for pair in replay.target.pairs}
     with contextlib.redirect_stdout(io.StringIO()):  # fitting is not charged
         np.random.seed(replay.seed)
         ask = propose(space, tasks, replay.seed)
@@ -118,12 +123,7 @@ def by_syne_tune(replay: Replay, others: Others, propose: Callable[..., Any]) ->
             config = ask()
         if config is None:
             return
-        replay.to_the_end(replay.target.nearest(arms[config["arm"]], _rates(config)))
-
-
-def _rates(config: Mapping[str, Any]) -> tuple[float, float]:
-    found: Sequence[float] = [float(config[name]) for name in LEVELS]
-    return found[0], found[1]
+        replay.to_the_end(replay.target.nearest(arms[config["arm"]], pairs[config[RATES]]))
 
 
 PEERS: Mapping[str, Way] = {

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from benchmarks.search_efficiency.table import Cell, Run, Target
 from search.curve_stopping import CurveStopping
 from search.picking.arms import SCRATCH_ARM
+from spaces.errors import UserError
 
 
 @dataclass
@@ -98,6 +99,14 @@ class FirstScratch:
 Suggest = Callable[[optuna.Trial], Cell]
 
 
+def _recorded(suggest: Suggest, trial: optuna.Trial) -> Cell | None:
+    """The cell that is suggested; None of one that the table has not."""
+    try:
+        return suggest(trial)
+    except UserError:
+        return None
+
+
 def by_optuna(
     replay: Replay,
     sampler: BaseSampler,
@@ -109,7 +118,8 @@ def by_optuna(
 ) -> None:
     """Search by Optuna's ask and tell, trial after trial; `first` are planned, and `judge` stops trials if no pruner does.
 
-    Where it spares scratch, the first trial from scratch is trained to its end whatever is thought of it, as `search` does.
+    What the table has not is told as failed, and asked for again. Where it spares scratch, the first trial from scratch is
+    trained to its end whatever is thought of it, as `search` does.
     """
     spare = FirstScratch() if spares_scratch else None
     study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner or NopPruner())
@@ -118,7 +128,10 @@ def by_optuna(
     while not replay.over:
         with replay.thinking():
             trial = study.ask()
-            cell = suggest(trial)
+            cell = _recorded(suggest, trial)
+        if cell is None:
+            study.tell(trial, state=TrialState.FAIL)
+            continue
         spared = spare is not None and spare(cell)
         last, stopped, begun = math.nan, False, replay.clock
         run, evaluations = replay.train(cell)

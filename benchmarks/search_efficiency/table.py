@@ -122,6 +122,11 @@ class Target:
                 costs[cell.arm.source] = max(costs.get(cell.arm.source, 0.0), as_it_is if cell.rates is None else 0.0)
         return sum(costs.values())
 
+    @cached_property
+    def pairs(self) -> frozenset[Rates]:
+        """The pairs of learning rates that were recorded."""
+        return frozenset(cell.rates for cell in self.cells if cell.rates)
+
     @property
     def level(self) -> str:
         """The target and how many of its images its trials have."""

@@ -21,6 +21,7 @@ from search.picking.evidence import pools
 from search.prior import Prior
 from search.sampling import RecentTPESampler
 from search.transfer_sampler import TransferSampler
+from spaces.errors import UserError
 
 Others = Sequence[Target]
 """The targets whose trials may be known."""
@@ -33,9 +34,11 @@ _TRIALS = 24
 
 
 def conditional(target: Target) -> Suggest:
-    """The grid as understock's spaces lay it out: rates and parts only where they mean something."""
+    """The grid as understock's spaces lay it out: rates and parts only where they mean something.
+
+    A pair of rates that was not recorded is refused.
+    """
     sources = [*target.sources, "scratch"]
-    grids = _grids(target)
 
     def suggest(trial: optuna.Trial) -> Cell:
         source = trial.suggest_categorical("source", sources)
@@ -47,7 +50,7 @@ def conditional(target: Target) -> Suggest:
         arms = [arm for arm in arms if arm.method == method]
         if method != SCRATCH_ARM.method:
             return target.nearest(arms[0], None)
-        rates = _suggested_rates(trial, grids)
+        rates = _suggested_rates(trial, target)
         if source == "scratch":
             return target.nearest(SCRATCH_ARM, rates)
         parts = sorted(arm.parts for arm in arms)
@@ -58,28 +61,25 @@ def conditional(target: Target) -> Suggest:
 
 
 def flat(target: Target) -> Suggest:
-    """The grid for methods that know no conditions: one choice of all arms, and rates, which some arms do without."""
+    """The grid for methods that know no conditions: one choice of all arms, and one of rates, which some arms do without."""
     arms = {str(arm): arm for arm in sorted({cell.arm for cell in target.cells}, key=str)}
-    grids = _grids(target)
+    pairs = {str(pair): pair for pair in sorted(target.pairs)}
 
     def suggest(trial: optuna.Trial) -> Cell:
         arm = arms[trial.suggest_categorical("arm", list(arms))]
-        return target.nearest(arm, _suggested_rates(trial, grids))
+        return target.nearest(arm, pairs[trial.suggest_categorical("rates", list(pairs))])
 
     return suggest
 
 
-def _grids(target: Target) -> dict[str, list[float]]:
-    rates = [cell.rates for cell in target.cells if cell.rates]
-    return {name: sorted({pair[place] for pair in rates}) for place, name in enumerate(("optim/lr_g", "optim/lr_d"))}
-
-
-def _suggested_rates(trial: optuna.Trial, grids: Mapping[str, list[float]]) -> Rates:
+def _suggested_rates(trial: optuna.Trial, target: Target) -> Rates:
     """One value of the grid each: a sampler that knew only ranges would propose rates that nobody trained."""
-    found = [
-        float(trial.suggest_categorical(name, values)) if len(values) > 1 else values[0]
-        for name, values in grids.items()
-    ]
+    found = []
+    for place, name in enumerate(("optim/lr_g", "optim/lr_d")):
+        values = sorted({pair[place] for pair in target.pairs})
+        found.append(float(trial.suggest_categorical(name, values)) if len(values) > 1 else values[0])
+    if (found[0], found[1]) not in target.pairs:
+        raise UserError(f"no trial at the rates {found} was recorded")
     return found[0], found[1]
 
 

@@ -50,13 +50,18 @@ class Curve:
 
     def covers(self, *images: int) -> bool:
         """Whether it was measured before and after each of these; one that trained nothing has no curve."""
-        return not self.untrained and all(min(self.scores) <= each <= max(self.scores) for each in images)
+        return not self.untrained and all(min(self._begun) <= each <= max(self._begun) for each in images)
 
     def at(self, images: int) -> float:
         """The log score after so many images, the nearest one outside of what was measured."""
         if self.untrained:
             return self.scores[0]
-        return float(np.interp(math.log(images), np.log(list(self.scores)), list(self.scores.values())))
+        return float(np.interp(math.log(images), np.log(list(self._begun)), list(self._begun.values())))
+
+    @property
+    def _begun(self) -> Mapping[int, float]:
+        """The scores after its first image."""
+        return {images: score for images, score in self.scores.items() if images}
 
     def spent(self, images: int) -> float:
         """Seconds that such a trial takes of a search with a budget of `images`: fewer, if it was stopped before that."""

@@ -9,9 +9,9 @@ T_i is 0 from scratch and 1 else, so all in brackets is relative to scratch: one
 all trials of the level share. d_i is the error of a score that was carried on to the budget, 0 of one that was
 measured. z_ts is the log of the ranking's distance between s and t, less its mean over the target's sources; or, where
 all parts of their likeness are known, the log distance at which as much would be expected of s as these let expect. x_i
-are the logs of the learning rates (linear, quadratic and crossed, and linear for transferred ones and for each choice of
-networks alone), less their means; w is left out where they never vary. Scores are positive and lower is better: Frechet
-distances.
+are the logs of the learning rates (linear, quadratic and crossed, linear for transferred ones, and linear and quadratic for
+each choice of networks alone), less their means; w is left out where they never vary. Scores are positive and lower is better:
+Frechet distances.
 
 That is fine-tuning. A trial of another method m has a bracket of its own, and rates only where the method has them:
 
@@ -24,7 +24,7 @@ Every coefficient is normal a priori, with mean 0 but for k:
     B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.1   a, u ~ tau   c, v ~ upsilon
     k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
     w of a square ~ 0.07 +- 0.035 (rates are looked for around such that did well, so the ends of a range are the worse ones:
-    else they would promise most before any others than those have been tried)
+    else they would promise most before any others than those have been tried), 0 +- 0.0175 beside it by networks
 
 tau is how much targets differ in what a source gives them, upsilon in which networks suit them, sigma how much equal
 trials differ (by seed, and by what the model misses). All three are half-normal a priori with scale 0.5: without
@@ -278,6 +278,7 @@ _PRIOR_SD = {
     "slope": _SLOPE_SPREAD,
     "rate": _RATE,
     "rate squared": _CURVATURE,
+    "rate squared by parts": _CURVATURE / 2,
     "method": _TRANSFER,
     "method slope": _METHOD_SLOPE,
 }
@@ -315,4 +316,6 @@ def _rate_terms(case: Case, rates: tuple[Floats, Floats]) -> _Terms:
     if case.arm.source is not None:
         terms += [(("rate", "transferred", "g"), g), (("rate", "transferred", "d"), d)]
         terms += [(("rate", case.arm.parts, "g"), g), (("rate", case.arm.parts, "d"), d)]
+        terms += [(("rate squared by parts", case.arm.parts, "g"), g * g)]
+        terms += [(("rate squared by parts", case.arm.parts, "d"), d * d)]
     return [(name, float(value)) for name, value in terms]

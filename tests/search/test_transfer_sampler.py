@@ -110,7 +110,7 @@ def test_rates_that_nobody_varied_are_not_tried_at_the_ends_of_their_range_first
     pool = pool_of()
     pool.curves = [replace(each, config=BASE.model_copy(update={"seed": each.trial})) for each in pool.curves]
     study = searched(3, lambda: new_sampler(pool))
-    assert all(2e-4 < trial.params["optim/lr_g"] < 5e-3 for trial in study.trials)
+    assert all(1.5e-4 < trial.params["optim/lr_g"] < 7e-3 for trial in study.trials)
 
 
 def test_without_any_trial_it_searches_all_the_same() -> None:
