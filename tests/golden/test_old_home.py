@@ -1,6 +1,6 @@
 """A home that version 0.1.0 of November 2026 left (`home/`), with what it said of it (`home.json`): opened as it is.
 
-The pick is that of the model of transfer since 27 November, whose learning rates have another prior.
+The pick is that of the model of transfer since 27 November, which knows more of learning rates, and counts a training once.
 
 It has a domain, a source model, a finished study "five", and a training "begun" whose process was killed at its sixth of 20
 evaluations; "whole" in the JSON are the rows of the same training unbroken.
