@@ -33,11 +33,12 @@ _TRIALS = 24
 """Of a search that its user says nothing of; TPE begins after a quarter of them."""
 
 
-def conditional(target: Target) -> Suggest:
+def conditional(target: Target, apart: bool = False) -> Suggest:
     """The grid as understock's spaces lay it out: rates and parts only where they mean something.
 
-    A pair of rates that was not recorded is refused.
+    Rates are one choice of a pair, or two `apart`, which refuse a pair that was not recorded.
     """
+    suggested_rates = _apart if apart else _paired
     sources = [*target.sources, "scratch"]
 
     def suggest(trial: optuna.Trial) -> Cell:
@@ -50,7 +51,7 @@ def conditional(target: Target) -> Suggest:
         arms = [arm for arm in arms if arm.method == method]
         if method != SCRATCH_ARM.method:
             return target.nearest(arms[0], None)
-        rates = _suggested_rates(trial, target)
+        rates = suggested_rates(trial, target)
         if source == "scratch":
             return target.nearest(SCRATCH_ARM, rates)
         parts = sorted(arm.parts for arm in arms)
@@ -63,17 +64,22 @@ def conditional(target: Target) -> Suggest:
 def flat(target: Target) -> Suggest:
     """The grid for methods that know no conditions: one choice of all arms, and one of rates, which some arms do without."""
     arms = {str(arm): arm for arm in sorted({cell.arm for cell in target.cells}, key=str)}
-    pairs = {str(pair): pair for pair in sorted(target.pairs)}
 
     def suggest(trial: optuna.Trial) -> Cell:
         arm = arms[trial.suggest_categorical("arm", list(arms))]
-        return target.nearest(arm, pairs[trial.suggest_categorical("rates", list(pairs))])
+        return target.nearest(arm, _paired(trial, target))
 
     return suggest
 
 
-def _suggested_rates(trial: optuna.Trial, target: Target) -> Rates:
-    """One value of the grid each: a sampler that knew only ranges would propose rates that nobody trained."""
+def _paired(trial: optuna.Trial, target: Target) -> Rates:
+    """A pair that was recorded: a sampler that knew only ranges would propose rates that nobody trained."""
+    pairs = {str(pair): pair for pair in sorted(target.pairs)}
+    return pairs[trial.suggest_categorical("rates", list(pairs))]
+
+
+def _apart(trial: optuna.Trial, target: Target) -> Rates:
+    """One value of the grid each, as the sampler `transfer` wants them."""
     found = []
     for place, name in enumerate(("optim/lr_g", "optim/lr_d")):
         values = sorted({pair[place] for pair in target.pairs})
@@ -126,7 +132,7 @@ def understock_before(replay: Replay, others: Others) -> None:
     """Ranking, each source once in its order, scratch, then TPE; with ASHA. What a search was without knowing others."""
     target = replay.target
     replay.clock += target.ranking_seconds
-    rates = dict(zip(("optim/lr_g", "optim/lr_d"), DEFAULT_RATES, strict=True))
+    rates = {"rates": str(DEFAULT_RATES)}
     both = {"method": "finetune", "transfer/parts": "both"}
     first = tuple({"source": source, **both, **rates} for source in target.sources)
     planned = (*first, {"source": "scratch", **rates})
@@ -186,7 +192,7 @@ def ours(
     target = replay.target
     prior, seconds = prior_of(target, tuple(others))
     replay.clock += target.ranking_seconds + seconds
-    suggest = conditional(target)
+    suggest = conditional(target, apart=True)
     with replay.thinking():
         sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
     judge = by_curves(target, others) if curves else None
