@@ -94,11 +94,11 @@ def export(home: Home) -> pa.Table:
 
 
 def _note(home: Home, study: str, facts: dict[str, Any]) -> None:
-    """Keep what a study was made of, and its target's ranking."""
+    """Keep what a study was made of, and how it ranked its sources: another study's were trained anew."""
     paths, spec = open_study(home, study)
     facts["studies"][study] = {"digests": spec.digests, "versions": spec.versions, "created": spec.created}
     if paths.ranking.is_file():
-        facts["rankings"][spec.target] = read_json(paths.ranking)
+        facts["studies"][study]["ranking"] = read_json(paths.ranking)
 
 
 def card(table: pa.Table, size: int) -> str:
