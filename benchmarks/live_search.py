@@ -256,7 +256,10 @@ def table() -> Iterator[str]:
 def _arm(through: Sequence[Mapping[str, str]]) -> str:
     """That of the best trial."""
     first = min(through, key=lambda row: float(row["fd"]), default=None)
-    return f"{first['source']} ({first['way_of_use']}), {first['lr_g']} {first['lr_d']}" if first else "-"
+    if first is None:
+        return "-"
+    rates = "" if first["lr_g"] == "nan" else f", {first['lr_g']} {first['lr_d']}"
+    return f"{first['source']} ({first['way_of_use']}){rates}"
 
 
 def _shown(score: float) -> str:
