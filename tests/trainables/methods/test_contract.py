@@ -549,14 +549,12 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-LINEAR = ("dagan", "joint", "matchinggan", "f2gan", "cogan", "funit")
+LINEAR = ("dagan", "joint", "matchinggan", "f2gan", "cogan")
 """Methods whose critic's loss is linear in its logits, by hinge as long as they are small."""
 
 
 def offset_drift(case: str) -> float:
-    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate, as
-    RMSprop does.
-    """
+    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
     config = config_of(case)
     if config.method in LINEAR:
         assert isinstance(config, LearnedFewshotConfig | CoganConfig)
