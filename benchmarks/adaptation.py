@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.setting_up import add_builtin, learner_of
+from benchmarks.setting_up import JUDGES, add_builtin, ending, learner_of
 from spaces.protocol import LITE0
 from spaces.trials import parse_trial
 from trainables.images.domains import Domain, open_domain, write_domain
@@ -136,7 +136,7 @@ def config_values(test: Test, settings: Mapping[str, Any], seed: int, extractor:
 def run(home: Home, name: str, test: Test, what: str, seed: int, extractor: str = LITE0) -> dict[str, Any]:
     """One trial, and the row of its scores."""
     config = parse_trial(config_values(test, test.tried[what], seed, extractor), what)
-    folder = home.root / "trials" / f"{name} {what} {seed}{_by(extractor)}".replace(" ", "-").replace(",", "")
+    folder = home.root / "trials" / f"{name} {what} {seed}{ending(extractor)}".replace(" ", "-").replace(",", "")
     files = TrialFiles(folder, folder / "samples")
     last = list(evaluations(run_trial(config, home, files, CPU)))[-1]
     row = {"test": name, "what": what, "seed": seed, **last.metrics}
@@ -209,14 +209,9 @@ def cost(home: Home, repeats: int = 12) -> dict[str, float]:
     return seconds
 
 
-def _by(extractor: str) -> str:
-    """What names of files end with whose scores are in that extractor's features."""
-    return "" if extractor == LITE0 else f"-{extractor}"
-
-
 def scores(home: Home, names: Sequence[str], extractor: str = LITE0) -> list[dict[str, Any]]:
     """A row a trial; those that an earlier call has written are taken from there."""
-    path, rows = home.root / f"rows{_by(extractor)}.jsonl", []
+    path, rows = home.root / f"rows{ending(extractor)}.jsonl", []
     if path.exists():
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     done = {(row["test"], row["what"], row["seed"]) for row in rows}
@@ -280,6 +275,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--home", type=Path, default=Path("~/.cache/understock-adaptation"))
     parser.add_argument("--tests", nargs="*", choices=list(TESTS), default=list(TESTS))
-    parser.add_argument("--extractor", default=LITE0, choices=(LITE0, "random_convnet"), help="that scores all trials")
+    parser.add_argument("--extractor", default=LITE0, choices=JUDGES, help="that scores all trials")
     asked = parser.parse_args()
     main(Home.find(asked.home.expanduser()), asked.tests, asked.extractor)

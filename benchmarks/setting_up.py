@@ -1,4 +1,4 @@
-"""What benchmarks begin with: builtin domains in a home, and learners whose steps they take by hand."""
+"""What benchmarks begin with: builtin domains in a home, the extractor that scores, and learners that are stepped by hand."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from spaces.config import TrialConfig
+from spaces.protocol import LITE0
 from trainables.images.importing.importers import add_domain
 from trainables.methods.registry import method_of
 from trainables.running.given import gather
@@ -14,6 +15,13 @@ from trainables.training.learner import Learner
 from trainables.training.parallel import Group
 
 CPU = torch.device("cpu")
+JUDGES = (LITE0, "random_convnet")
+"""Extractors that a benchmark is scored by: the default, and one that nobody trained."""
+
+
+def ending(extractor: str) -> str:
+    """What names of studies and files end with whose scores are in that extractor's features."""
+    return "" if extractor == LITE0 else f"-{extractor}"
 
 
 def add_builtin(home: Home, *names: str) -> None:

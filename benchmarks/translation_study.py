@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.equal_seconds import CPU, Comparison, command_line
-from benchmarks.setting_up import add_builtin
+from benchmarks.setting_up import JUDGES, add_builtin, ending
 from search.records.results import merged
 from spaces.config import TrialConfig
 from spaces.protocol import LITE0
@@ -107,7 +107,7 @@ def config_of(table: str, arm: str, seed: int, images: int, extractor: str = LIT
 
 def comparison(table: str, extractor: str = LITE0) -> Comparison:
     """The arms on a table's target, scored in the features of that extractor."""
-    asked, by = QUESTIONS[table], _by(extractor)
+    asked, by = QUESTIONS[table], ending(extractor)
     return Comparison(
         table,
         f"translation-{table}{by}",
@@ -121,15 +121,10 @@ def comparison(table: str, extractor: str = LITE0) -> Comparison:
     )
 
 
-def _by(extractor: str) -> str:
-    """What names of studies and files end with whose scores are in that extractor's features."""
-    return "" if extractor == LITE0 else f"-{extractor}"
-
-
 def main() -> None:
     """What the first argument says."""
     parser = command_line(__doc__, QUESTIONS, ARMS, seconds=60.0, seeds=2)
-    parser.add_argument("--extractor", default=LITE0, choices=(LITE0, "random_convnet"), help="that scores all arms")
+    parser.add_argument("--extractor", default=LITE0, choices=JUDGES, help="that scores all arms")
     given = parser.parse_args()
     of = partial(comparison, extractor=given.extractor)
     if given.what == "table":
@@ -140,7 +135,7 @@ def main() -> None:
         sys.exit("give --home, and with run a table")
     home = Home.find(given.home)
     if given.what == "report":  # that of photos would hold photos
-        print(of("icons").report(home, DOCS / f"translation-icons{_by(given.extractor)}.html"))
+        print(of("icons").report(home, DOCS / f"translation-icons{ending(given.extractor)}.html"))
         return
     if given.table == "icons":
         add_builtin(home, "phosphor-fill", "phosphor-thin")

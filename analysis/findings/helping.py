@@ -20,6 +20,11 @@ def accuracies(path: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
 
 
+def taught(rows: pd.DataFrame, teaching: Teaching) -> pd.Series:
+    """Whether each row was measured so."""
+    return (rows[PROTOCOL] == [getattr(teaching, name) for name in PROTOCOL]).all(axis=1)
+
+
 def comparable(rows: pd.DataFrame, teaching: Teaching | None = None) -> pd.DataFrame:
     """The rows that were measured so, or as the last one was: other steps or counts of images compare with nothing.
 
@@ -28,8 +33,8 @@ def comparable(rows: pd.DataFrame, teaching: Teaching | None = None) -> pd.DataF
     """
     if rows.empty:
         return rows
-    wanted = [getattr(teaching, name) for name in PROTOCOL] if teaching else rows[PROTOCOL].iloc[-1]
-    alike = rows[(rows[PROTOCOL] == wanted).all(axis=1)].drop_duplicates(["arm", "trial", "seed"], keep="last")
+    same = taught(rows, teaching) if teaching else (rows[PROTOCOL] == rows[PROTOCOL].iloc[-1]).all(axis=1)
+    alike = rows[same].drop_duplicates(["arm", "trial", "seed"], keep="last")
     trial = alike["trial"].fillna(-1)
     return alike[trial == trial.groupby(alike["arm"]).transform("last")]
 

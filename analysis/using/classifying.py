@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.findings.helping import COLUMNS, PROTOCOL, accuracies, comparable
+from analysis.findings.helping import COLUMNS, accuracies, comparable, taught
 from analysis.tables import evaluations, last_rows, metric_of, ranking
 from analysis.using.winner import model_of
 from search.records.inputs import check_unchanged
@@ -109,6 +109,5 @@ def _arms(
 def _is_there(rows: pd.DataFrame, arm: str, trial: int | None, seed: int, teaching: Teaching) -> bool:
     if rows.empty:
         return False
-    same = (rows[PROTOCOL] == [getattr(teaching, name) for name in PROTOCOL]).all(axis=1)
     of_trial = rows["trial"].isna() if trial is None else rows["trial"] == trial
-    return bool((same & (rows["arm"] == arm) & (rows["seed"] == seed) & of_trial).any())
+    return bool((taught(rows, teaching) & (rows["arm"] == arm) & (rows["seed"] == seed) & of_trial).any())
