@@ -205,7 +205,8 @@ class TransferSampler(BaseSampler):
         running: list[Case] = []
         stopped: list[Case] = []
         cases = {trial.number: case for trial in trials if (case := self._case_of(trial))}
-        own = [curve for trial in trials if (case := cases.get(trial.number)) and (curve := self._whole(trial, case))]
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.number in cases]
+        own = [curve for trial in complete if (curve := self._curve(trial, cases[trial.number]))]
         for trial in trials:
             case = cases.get(trial.number)
             if case is None:
@@ -337,10 +338,6 @@ class TransferSampler(BaseSampler):
         scores = {images: math.log(steps[images]) for images in sorted(steps)}
         where = "this one", trial.number, self._prior.target, self._prior.level, case.arm
         return Curve(*where, scores, trial.state is not TrialState.COMPLETE, 0.0, self._base) if scores else None
-
-    def _whole(self, trial: FrozenTrial, case: Case) -> Curve | None:
-        """The curve of a trial that came through."""
-        return self._curve(trial, case) if trial.state is TrialState.COMPLETE else None
 
 
 def _came_to_nothing(trial: FrozenTrial) -> bool:
