@@ -183,8 +183,12 @@ def _listed() -> str:
 
 
 def node_name() -> str:
-    """Name the node that this process is on by its address and the start of Ray's id: a host may have several."""
-    return f"{ray.util.get_node_ip_address()}-{ray.get_runtime_context().get_node_id()[:8]}"
+    """Name the node that this process is on by its address and the start of Ray's id: a host may have several.
+
+    Without a Ray it is the address alone: asked for an id, Ray would join the cluster that it saw last, dead or not.
+    """
+    address: str = ray.util.get_node_ip_address()
+    return f"{address}-{ray.get_runtime_context().get_node_id()[:8]}" if ray.is_initialized() else address
 
 
 def remove_orphaned_groups() -> int:
