@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # tests start clusters of their own, on loopback, and end them
-os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a call to Ray before one would join the last cluster, alive or not
+os.environ.setdefault(
+    "RAY_ENABLE_AUTO_CONNECT", "0"
+)  # a call to Ray before one would join the last cluster, alive or not
 
 import numpy as np
 import pytest
