@@ -45,6 +45,8 @@ class Case:
     """Fields of its config beside target, budget and protocol."""
     moves: frozenset[str]
     """The owners of what a step changes in the learner's state, "generator" of "generator.to_rgb.weight"."""
+    rounding: float = 1e-3
+    """How far, as a share, the losses and scores of two workers may be from one's."""
 
 
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
@@ -216,6 +218,7 @@ CASES: Mapping[str, Case] = {
     "funit": Case(
         {"method": "funit", "source": "many", "data": {"shots": 3}, "width": 2, "latent": 2, "training": {"batch": 4}},
         moves=frozenset({"generator", "discriminator", "average", "rms_g", "rms_d", "iterations"}),
+        rounding=5e-3,  # RMSprop steps by its rate also where a gradient is rounding alone; in float64 they agree to 1e-15
     ),
     "untranslated": Case({"method": "untranslated", "source": "rings"}, moves=frozenset()),
     "dagan": Case({"method": "dagan", **SETS, "z_dim": 4}, moves=GAN),
@@ -549,12 +552,14 @@ def worker(rank: int, home: str, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-LINEAR = ("dagan", "joint", "matchinggan", "f2gan", "cogan")
+LINEAR = ("dagan", "joint", "matchinggan", "f2gan", "cogan", "funit")
 """Methods whose critic's loss is linear in its logits, by hinge as long as they are small."""
 
 
 def offset_drift(case: str) -> float:
-    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate."""
+    """How far rounding may move a linear loss's critic's offset: its gradient is 0 but for that, and Adam steps by its rate, as
+    RMSprop does.
+    """
     config = config_of(case)
     if config.method in LINEAR:
         assert isinstance(config, LearnedFewshotConfig | CoganConfig)
@@ -570,14 +575,14 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     for case in CASES:
         one = run(case, home, tmp_path / f"{case}-alone")
-        exactly = not CASES[case].moves
+        exactly, near = not CASES[case].moves, CASES[case].rounding
         for alone, shared, other in zip(one, first[case], second[case], strict=True):
             assert (alone.status, alone.images_seen) == (shared["status"], shared["images_seen"]), case
             assert shared["losses"] == other["losses"] and other["metrics"] == {}, case
             for name, loss in alone.losses.items():
                 drift = offset_drift(case) if name == "loss_g" else 1e-6
-                assert shared["losses"][name] == pytest.approx(loss, rel=1e-3, abs=drift), (case, name)
-            assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else 1e-3), case
+                assert shared["losses"][name] == pytest.approx(loss, rel=near, abs=drift), (case, name)
+            assert shared["metrics"] == pytest.approx(dict(alone.metrics), rel=0 if exactly else near), case
         assert not files_in(tmp_path / f"{case}-1").model.exists(), case
         one_state, shared_state = (last_state(files_in(tmp_path / f"{case}-{who}")) for who in ("alone", 0))
         for name in (name for name in one_state if name.startswith(("ada.", "lecam.", "path_length."))):

@@ -5,18 +5,18 @@ weight of 10 is another with every size of batch (METHODS 2.8).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces.methods.funit import FunitConfig, FunitWeights
 from spaces.networks import Funit
-from trainables.images.batches import Batch, batches
+from trainables.images.batches import Batch
 from trainables.images.pixels import to_float, to_uint8
 from trainables.images.samples import Inputs, Samples
+from trainables.methods.fewshot.episodes import SeenClasses, episodes
 from trainables.methods.fewshot.sampling import SHOTS, shots_of
 from trainables.methods.method import Given, Method, Needs, network_of
 from trainables.methods.translation.translating import checked, held_out_inputs
@@ -127,10 +127,10 @@ class FunitLearner(Stateful):
         self.config, self.device, self.group = config, device, group.of_batch(config.training.batch)
         self._source, self._shots = given.domains[0], shots_of(config, given.target)
         self._class_names = given.target.facts.class_names
-        self._seen = torch.from_numpy(np.unique(self._source.labels[self._source.indices("train")]))
+        seen = len(SeenClasses.of(self._source, 1).rows)
         self.iterations = 0
-        self.origin = f"random weights, {len(self._seen)} classes of {config.source}"
-        settings = {"width": config.width, "latent": config.latent, "seen": len(self._seen)}
+        self.origin = f"random weights, {seen} classes of {config.source}"
+        settings = {"width": config.width, "latent": config.latent, "seen": seen}
         self._network = network_of(Funit, config, given.target.facts, settings)
         layout = {"device": device, "memory_format": torch.channels_last}
         generator, critic = (build_network(name, self._network, config.seed) for name in (GENERATOR, DISCRIMINATOR))
@@ -150,7 +150,8 @@ class FunitLearner(Stateful):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critic, then one of the generator, on the same pairs.
 
-        `batch` has 2 * batch images of seen classes, content images first, the same on every worker. Returns all terms.
+        `batch` has 2 * batch images of seen classes and their numbers among these, content images first, the same on every
+        worker. Returns all terms.
         """
         draws, weights = Draws(self.config.seed, self.iterations), self.config.weights
         pairs = self._pairs(batch, draws)
@@ -174,8 +175,7 @@ class FunitLearner(Stateful):
         assert batch.labels is not None, "the source domain's images have classes"
         images = to_float(batch.images.to(self.device, non_blocking=True))
         images = draws.mirrored(images) if self.config.training.flip else images
-        classes = torch.searchsorted(self._seen, batch.labels).to(self.device)
-        (content, shown), (own, asked) = images.chunk(2), classes.chunk(2)
+        (content, shown), (own, asked) = images.chunk(2), batch.labels.to(self.device).chunk(2)
         return Pairs(*(self.group.share(each) for each in (content, own, shown, asked)))
 
     def sample(self, n: int, seed: int) -> Samples:
@@ -199,11 +199,11 @@ class FunitLearner(Stateful):
 def pair_batches(config: FunitConfig, given: Given, first: int, device: torch.device) -> Iterator[Batch]:
     """Batches of 2 * batch training images of the source's classes: the first half for their content, the second for their class.
 
-    A pair may be of one class.
+    Each is drawn apart from all others: a class, all alike, and then an image of it. So a pair may be of one class.
     """
-    domain = given.domains[0]
-    rows = domain.indices("train")
-    return batches(domain, rows, 2 * config.training.batch, seed=config.seed, first=first, device=device)
+    seen, sets = SeenClasses.of(given.domains[0], 1), 2 * config.training.batch
+    for batch in episodes(seen, 1, sets, seed=config.seed, first=first, device=device):
+        yield replace(batch, images=batch.images[:, 0])
 
 
 FUNIT = Method(

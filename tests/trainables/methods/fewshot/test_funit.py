@@ -20,6 +20,7 @@ from trainables.training.losses import r1
 from trainables.training.parallel import Group
 
 CPU = torch.device("cpu")
+WRITTEN = {"origin": "test", "resizer": "none"}
 NETWORK = Funit(resolution=32, width=4, latent=4, seen=3)
 
 
@@ -126,10 +127,33 @@ def test_classes_are_numbered_among_those_that_are_there(config: FunitConfig, ho
     learner = FunitLearner(config, given, CPU, Group())
     batch = next(method_of("funit").batches(config, given, 0, CPU))
     assert learner._network.seen == 4 and len(batch.images) == 6
-    before = batch.labels.clone()
+    assert batch.labels is not None and set(batch.labels.tolist()) <= {0, 1, 2, 3}
     losses = learner.step(batch)
     assert set(losses) == {"loss_d", "loss_penalty", "loss_g", "loss_reconstruction", "loss_features"}
-    assert torch.equal(torch.tensor([2, 5, 9, 11])[torch.searchsorted(learner._seen, before)], before)
+
+
+def test_content_and_class_are_drawn_apart_each_class_as_often_and_each_image_of_it(
+    home: Home, config: FunitConfig
+) -> None:
+    """A class of 28 training images is drawn as often as one of 2; which is the content's says nothing of the other's."""
+    labels = np.repeat([2, 5, 9], [30, 4, 4])
+    pictures = np.broadcast_to(np.arange(38, dtype=np.uint8)[:, None, None, None], (38, 3, 32, 32)).copy()
+    write_domain(home.domain("uneven"), pictures, labels, np.isin(np.arange(38), (0, 1, 30, 31, 34, 35)), **WRITTEN)
+    of_many = config.model_copy(
+        update={"source": "uneven", "training": config.training.model_copy(update={"batch": 1_500})}
+    )
+    drawn = method_of("funit").batches(of_many, gather(of_many, home), 0, CPU)
+    first, second = next(drawn), next(drawn)
+    assert first.images.shape == (3_000, 3, 32, 32) and first.labels is not None
+    rows = first.images[:, 0, 0, 0].numpy()
+    assert np.array_equal(labels[rows], np.array([2, 5, 9])[first.labels])
+    content, shown = first.labels.chunk(2)
+    pairs = np.histogram2d(content, shown, bins=3)[0] / 1_500
+    assert np.abs(pairs - 1 / 9).max() < 0.03, "classes are drawn alike, and the two of a pair apart"
+    counts = np.bincount(rows[labels[rows] == 2], minlength=30)[2:30]
+    assert counts.min() > 12 and not np.array_equal(rows[:1_500], rows[1_500:])
+    again = next(method_of("funit").batches(of_many, gather(of_many, home), 1, CPU))
+    assert torch.equal(again.images, second.images) and not torch.equal(first.images, second.images)
 
 
 def test_the_shots_are_never_trained_on(config: FunitConfig, home: Home) -> None:
