@@ -35,6 +35,18 @@ from trainables.storage.home import Home
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and what it starts too
 
+_leave = subprocess.Popen.__exit__
+
+
+def _killing(process: "subprocess.Popen[Any]", kind: type[BaseException] | None, *raised: Any) -> None:
+    """A failed test ends what it started, which it would wait for else: for ever, if that hangs or serves."""
+    if kind is not None and process.poll() is None:
+        process.kill()
+    _leave(process, kind, *raised)
+
+
+subprocess.Popen.__exit__ = _killing  # type: ignore[method-assign]
+
 NETWORK = {"resolution": 32, "width": 2, "z_dim": 8}
 PROTOCOL = {
     "metrics": ("fd", "iw"),

@@ -179,11 +179,12 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
             wait_until(lambda: answers(f"{url}/api/version", token.read_text()), log_text)
             yield environment | {"address": f"127.0.0.1:{ports[0]}", "dashboard": url}
         finally:
-            family = psutil.Process(head.pid).children(recursive=True)
-            head.terminate()
-            _, alive = psutil.wait_procs(family, timeout=30)
-            for process in alive:
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # of a head that has died the log is to be told
+                family = psutil.Process(head.pid).children(recursive=True)
+                head.terminate()
+                _, alive = psutil.wait_procs(family, timeout=30)
+                for process in alive:
+                    process.kill()
     shutil.rmtree(temp, ignore_errors=True)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one process builds it
+
 SPACE = """
 def tiny(trial, *, sources, train_images):
     trial.suggest_categorical("source", ["seed-7"])

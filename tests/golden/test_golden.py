@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from golden_numbers import machine, measured
 
+pytestmark = pytest.mark.xdist_group("golden")  # one process trains them all
+
 RECORDED = json.loads(Path(__file__).with_name("values.json").read_text())
 EXACT = RECORDED["machine"] == machine()
 BY_MODEL = ("bfloat16",)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -82,18 +83,22 @@ def meanwhile(act: Callable[[], None]) -> Iterator[None]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    yield
-    thread.join(timeout=60)
+    try:
+        yield
+    finally:
+        thread.join(timeout=60)
     if raised:
         raise raised[0]
     assert not thread.is_alive()
 
 
-def until(true: Callable[[], object], seconds: float = 300) -> None:
+def until(true: Callable[[], Any], seconds: float = 300) -> Any:
+    """What `true` gives, once that is true."""
     deadline = time.monotonic() + seconds
-    while not true():
+    while not (found := true()):
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+    return found
 
 
 def test_a_killed_trial_goes_on_from_its_checkpoint_and_the_loss_is_counted(home: Home, new_study: New) -> None:
@@ -101,8 +106,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint_and_the_loss_is_counted(home
 
     def kill_twice() -> None:
         for evaluations in (3, 8):
-            until(lambda n=evaluations: len(grids(paths, 0)) >= n and trainer(paths, 0))
-            process = trainer(paths, 0)
+            process = until(lambda n=evaluations: trainer(paths, 0) if len(grids(paths, 0)) >= n else None)
             seen = {path.name: path.stat().st_ino for path in grids(paths, 0)}
             process.kill()
             done = [f"{item.images_seen:09d}.png" for item in recorded(TrialFiles(paths.trial(0), paths.samples(0)))]
@@ -264,7 +268,7 @@ def test_an_interrupted_search_can_be_resumed(
     until(lambda: len(grids(paths, 0)) >= evaluations and paths.journal.exists())
     took = interrupted(process, signals, 0.3)
     print(f"{took=:.1f}")
-    assert took < 20
+    assert took < 45
     assert run_study(home, paths, spec) == "complete"
     assert check_records(paths, spec) == {0: "completed"}
     assert not paths.ray.exists()

@@ -136,8 +136,9 @@ def test_a_changed_domain_is_refused(home: Home, new_study: New) -> None:
 
 
 def wait_for_evaluations(paths: StudyPaths, n: int) -> None:
-    deadline = time.monotonic() + 120
-    while len(list(paths.root.glob("samples/*/[!.]*.png"))) < n and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while len(list(paths.root.glob("samples/*/[!.]*.png"))) < n:
+        assert time.monotonic() < deadline, "the trials do not evaluate"
         time.sleep(0.1)
 
 
@@ -150,7 +151,7 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 30
+    assert time.monotonic() - asked < 45
     assert process.returncode == 130, complaint
     assert "go on with: understock resume s" in complaint
     assert "running" in statuses(paths).values()
@@ -180,6 +181,7 @@ def test_a_second_driver_is_refused(home: Home, new_study: New, driver: Callable
     with pytest.raises(UserError, match="being run by another process"):
         run_study(home, paths, spec)
     process.kill()
+    process.wait()
 
 
 def test_the_reports_of_a_real_study_can_be_written(home: Home, new_study: New, tmp_path: Path) -> None:

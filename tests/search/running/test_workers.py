@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 
 import search.running.tune as under_test
@@ -44,6 +45,7 @@ def cluster() -> Iterator[Cluster]:
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "_system_config": QUICK}
     )
     yield cluster
+    ray.shutdown()  # where the test failed, its study may still be connected
     cluster.shutdown()
 
 
@@ -56,6 +58,7 @@ def three_nodes() -> Iterator[Cluster]:
     for _ in range(3):
         cluster.add_node(num_cpus=1)
     yield cluster
+    ray.shutdown()
     cluster.shutdown()
 
 
@@ -147,8 +150,9 @@ def test_a_study_whose_workers_always_die_halts_after_the_stated_retries_and_sta
     home: Home, new_study: New, cluster: Cluster
 ) -> None:
     paths, spec = new_study(trials=1, workers_per_trial=2)
-    study, killed = Study(home, paths, spec, cluster), set()
+    study, killed, deadline = Study(home, paths, spec, cluster), set(), time.monotonic() + 400
     while study.is_alive():
+        assert time.monotonic() < deadline, "the study goes on"
         for process in processes(WORKER)[:1]:
             os.kill(process.pid, signal.SIGKILL)
             killed.add(process.pid)

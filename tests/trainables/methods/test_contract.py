@@ -571,7 +571,7 @@ def offset_drift(case: str) -> float:
 
 @pytest.mark.ray  # slow as those, without Ray
 def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
-    mp.spawn(worker, (str(home.root), tmp_path), nprocs=2)
+    mp.spawn(worker, (str(home.root), tmp_path), nprocs=2, daemon=True)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     for case in CASES:
         one = run(case, home, tmp_path / f"{case}-alone")

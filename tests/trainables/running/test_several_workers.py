@@ -127,7 +127,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     torch.set_num_threads(1)
     for name in ("one", "nudged"):
         follow(place, name, Group(), torch.device("cpu"), nudge=name == "nudged")
-    mp.spawn(worker, (place.folder, "gloo"), nprocs=2)
+    mp.spawn(worker, (place.folder, "gloo"), nprocs=2, daemon=True)
     return place
 
 
@@ -184,7 +184,7 @@ def test_a_number_that_is_none_in_one_worker_ends_them_all(place: Place) -> None
 @pytest.mark.gpu
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="NCCL takes a GPU of its own for each of the two workers")
 def test_two_gpus_follow_one_cpu(place: Place, tmp_path: Path) -> None:
-    mp.spawn(worker, (tmp_path, "nccl"), nprocs=2)
+    mp.spawn(worker, (tmp_path, "nccl"), nprocs=2, daemon=True)
     (tmp_path / "one.json").write_text((place.folder / "one.json").read_text())
     (tmp_path / "one.safetensors").write_bytes((place.folder / "one.safetensors").read_bytes())
     loss, weight = distance(Place(tmp_path), "one", "two-0")

@@ -69,8 +69,6 @@ def test_a_lost_worker_is_replaced_and_an_interrupted_training_goes_on_with_anot
     finally:
         process.kill()
     assert sum("320 images: fd" in line for line in lines) == 1
-    began = time.monotonic()
     train_source(home, tiny_domain, tiny_domain, "small", max_images=IMAGES, threads=1)
     assert open_source(home, tiny_domain).facts.images_seen == IMAGES
     assert not Path(home.source(tiny_domain)).with_name(f".training-{tiny_domain}").exists()
-    assert time.monotonic() - began < 240

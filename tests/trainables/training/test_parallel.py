@@ -79,10 +79,13 @@ def _normalising(group: Group) -> None:
 
 @pytest.mark.slow
 def test_means_statistics_and_gradients_are_those_of_all_rows(tmp_path: Path) -> None:
-    mp.spawn(_averaging, (str(tmp_path),), nprocs=2)
+    mp.spawn(_averaging, (str(tmp_path),), nprocs=2, daemon=True)
 
 
 def _waiting(rank: int, folder: str) -> None:
+    (Path(folder) / f"here-{rank}").touch()
+    while not (Path(folder) / f"here-{1 - rank}").exists():  # the second that a step may take bounds joining, too
+        time.sleep(0.05)
     group = joined(rank, folder, seconds=1)
     if rank == 0:
         time.sleep(3)  # an evaluation, longer than a step may take
@@ -98,4 +101,4 @@ def _waiting(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_an_evaluation_may_take_longer_than_a_step_and_a_stuck_worker_is_noticed(tmp_path: Path) -> None:
-    mp.spawn(_waiting, (str(tmp_path),), nprocs=2)
+    mp.spawn(_waiting, (str(tmp_path),), nprocs=2, daemon=True)
