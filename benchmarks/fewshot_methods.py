@@ -48,7 +48,7 @@ Images = NDArray[np.uint8]
 
 ADAPTED = {"width": 8, "adaptation": {"steps": 10, "rate": 1e-3}}
 
-METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
+METHODS: dict[str, tuple[int, Mapping[str, object]]] = {
     "dagan": (200, {"method": "dagan", "width": 8, "training": {"batch": 16, "n_critic": 5}}),
     "dagan, faithful": (
         200,
@@ -74,6 +74,14 @@ METHODS: Mapping[str, tuple[int, Mapping[str, object]]] = {
     "from scratch": (1, {"method": "joint", **ADAPTED, "training": {"batch": 1, "n_critic": 1}}),
 }
 """What is trained, by what it is called in the table: iterations, and settings."""
+
+METHODS |= {
+    f"{name}, {form}, longer": (METHODS[f"{name}, longer"][0], {**METHODS[f"{name}, longer"][1], **settings})
+    for name, form, settings in (
+        *((name, "faithful", {"faithful": True}) for name in ("dagan", "matchinggan", "f2gan", "figr")),
+        ("figr", "fomaml", {"meta": "fomaml"}),
+    )
+}
 
 
 @dataclass(frozen=True)
