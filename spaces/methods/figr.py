@@ -3,9 +3,10 @@
 FIGR is Reptile on a GAN, DAWSON any first-order meta-learning; which one is `meta`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from spaces.methods.fewshot import BatchLearning, LearnedFewshotConfig, Learning
 from spaces.networks import Channels
@@ -27,13 +28,20 @@ class MetaTraining(Learning):
     """How the weights that adaptation starts from are learnt."""
 
     lr: PositiveFloat = 1e-4
-    """Adam's rate on the way that adaptation went, or of the gradients behind it; or the share of the way, by "step"."""
+    """Adam's rate on the way that adaptation went, or of the gradients behind it; by "step" the share of the way (0.1)."""
     outer: Literal["adam", "step"] = "adam"
     """How the start moves: by Adam, as in FIGR's code, or straight (Reptile's own form)."""
     beta1: NonNegativeFloat = 0.9
     beta2: PositiveFloat = 0.999
     tasks: PositiveInt = 1
     """Classes that a step of the start is taken of; workers share them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strides_by_step(cls, values: Any) -> Any:
+        """Adam's rate would be no step at all."""
+        strides = isinstance(values, Mapping) and values.get("outer") == "step"
+        return {"lr": 0.1, **values} if strides else values
 
     @property
     def rows(self) -> int:

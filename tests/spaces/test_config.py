@@ -94,3 +94,12 @@ def test_a_stretched_budget_has_as_many_evaluations_spaced_likewise() -> None:
     budget = Budget(images=900, eval_every_images=100, eval_growth=3, eval_start=True)
     assert budget.stretched(9_000) == Budget(images=9_000, eval_every_images=1_000, eval_growth=3, eval_start=True)
     assert budget.stretched(3).eval_every_images == 1
+
+
+@pytest.mark.parametrize(("given", "lr"), [({}, 1e-4), ({"outer": "step"}, 0.1), ({"outer": "step", "lr": 0.5}, 0.5)])
+def test_figr_goes_a_tenth_of_the_way_by_steps_unless_told(given: dict[str, Any], lr: float) -> None:
+    budget = VALID["budget"]
+    values = {"target": "a", "source": "b", "method": "figr", "data": {"shots": 3}, "budget": budget, "training": given}
+    config = parse_trial(values, "test")
+    assert parse_trial_json(config.model_dump_json(), "test") == config
+    assert config.training.lr == lr  # type: ignore[attr-defined]
