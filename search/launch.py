@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
+from search.prior import informed
 from search.proposals import check_shared, grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
@@ -132,16 +133,17 @@ def resolve_study(
             f"a batch of {spec.base.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
             "--workers-per-trial that divides it"
         )
+    example, drawn = probe(spec, space)
+    spec, goes_by = informed(home, spec, space.methods, drawn.params, given)
     check_sampler(spec)
     check_stopping(spec)
     check_limits(spec)
     if spec.sampler == "grid":
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
-    example = probe(spec, space)[0]
     check_shared(spec, space)
     check_judged(home, spec.name, (*space.methods, example.method), spec.base.protocol)
-    surprises = (left_out, _early_rung(spec, example))
+    surprises = (left_out, _early_rung(spec, example), goes_by)
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
 
 

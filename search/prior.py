@@ -4,7 +4,7 @@ It is written beside the study's spec before the first trial is asked for, so th
 by, whatever the home has learnt since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -23,7 +23,7 @@ from search.picking.transfer_model import SLOPE, Case
 from search.prediction import expected
 from search.prediction import shipped as weights
 from search.records.results import flat_config
-from search.records.study import StudyPaths, StudySpec
+from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.errors import UserError
 from spaces.trials import DEFAULT_METHOD
 from trainables.sources.likeness import Part
@@ -32,8 +32,11 @@ from trainables.storage.home import Home, fetch
 Likeness = Mapping[str, Mapping[str, Part]]
 """Sources, and every part of their likeness to a target."""
 
-ENOUGH = 8
-"""Trials of its bench, from which on a search says that it could go by them."""
+MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
+"""The parameters that earlier trials tell of."""
+
+ENOUGH, REACH = 8, 4
+"""Trials of its bench from which on a search goes by them unless told else; of as many images as its own, or a REACH-th."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,31 +123,48 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
     """Write down what a study begins from, unless that was done or it goes by nothing."""
     fetch(paths.prior)
     if (spec.sampler == "transfer" or spec.until_gain or spec.stopping == "curves") and not paths.prior.is_file():
-        write_table(paths.prior, table_of(_telling(home, spec)))
+        write_table(paths.prior, table_of(_telling(home, spec)[0]))
 
 
-def hint(home: Home, spec: StudySpec) -> str | None:
-    """A line on the earlier trials that proposals could go by, where there are enough and the study does not go by them."""
-    if spec.sampler != "tpe" or spec.front:
-        return None
-    telling = _telling(home, spec)
-    trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
-    if trials < ENOUGH:
-        return None
+def informed(
+    home: Home, spec: StudySpec, methods: Collection[str], varied: Collection[str], told_to: Collection[str]
+) -> tuple[StudySpec, str | None]:
+    """The study as it goes by earlier trials, where they are enough and its user did not say how to search; and a line on that.
+
+    Enough are ENOUGH of its bench and near its budget, of every one of the `methods` that its space tries, if nothing is
+    `varied` that they do not tell of. `told_to` are the fields that its user gave. A study that has begun stays as it is.
+    """
+    paths = StudyPaths.of(home, spec.name)
+    fetch(paths.spec)
+    if paths.spec.exists():
+        before = open_study(home, spec.name)[1]
+        own = {name: getattr(before, name) for name in ("sampler", "stopping") if name not in told_to}
+        return spec.model_copy(update=own), None
+    if spec.front or spec.metric not in PICKED_BY or spec.sampler not in ("tpe", "transfer"):
+        return spec, None
+    if {"sampler", "stopping"} <= set(told_to) or (spec.sampler == "tpe" and "sampler" in told_to):
+        return spec, None
+    telling, curves = _telling(home, spec)
+    near = [curve for curve in curves if curve.untrained or max(curve.scores) * REACH >= spec.base.budget.images]
+    if len(near) < ENOUGH or set(methods) - {curve.arm.method for curve in near} or set(varied) - {*MODELLED}:
+        return spec, None
+    ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
+    found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
-    return (
-        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike; for proposals that go by them: "
-        "--sampler transfer"
+    return found, (
+        f"{len(curves)} earlier trials, of {len(telling)} studies{of_those}, were measured alike: the search goes by them "
+        "(--sampler tpe --stop asha does not)"
     )
 
 
-def _telling(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
-    """The studies, of the home and recorded, that have trials of the study's bench."""
+def _telling(home: Home, spec: StudySpec) -> tuple[list[tuple[Told, Names]], Sequence[Curve]]:
+    """The studies, of the home and recorded, that have trials of the study's bench, and these trials' curves."""
     studies = _all_told(home, spec)
     pool = _fitting(spec, pools(studies))
-    names = {curve.study for curve in pool.curves} if pool else set()
-    return [(study, own) for study, own in studies if study.study in names]
+    curves = pool.curves if pool else []
+    names = {curve.study for curve in curves}
+    return [(study, own) for study, own in studies if study.study in names], curves
 
 
 def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:

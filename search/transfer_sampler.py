@@ -32,16 +32,13 @@ from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve, carried, progress
 from search.picking.evidence import level_of
 from search.picking.transfer_model import COARSE, Belief, Case, Model
-from search.prior import Prior, prior_of
+from search.prior import MODELLED, Prior, prior_of
 from search.proposals import overlaid, trial_config
 from search.records.study import StudyPaths, StudySpec
 from search.sampling import sampler
 from spaces.config import Data, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
-
-MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
-"""The parameters that are proposed; the others are drawn by another sampler."""
 
 CANDIDATES, _TRIES = 400, 8
 """Different ones drawn from the space when a study is opened; as many times more draws at most, for one that has no more."""

@@ -84,13 +84,14 @@ def search(
         ),
     ] = None,
     sampler: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="tpe|transfer|nsga2|random|grid",
-            help="How trials are proposed; transfer goes by earlier ones, nsga2 is for a front.",
+            help="How trials are proposed; nsga2 is for a front. [default: transfer, which goes by earlier trials, where "
+            "there are enough; else tpe]",
             rich_help_panel=STUDY,
         ),
-    ] = "tpe",
+    ] = None,
     conditional: Annotated[
         bool,
         typer.Option("--conditional", help="GANs that are asked for a class of the target's.", rich_help_panel=STUDY),
@@ -106,13 +107,14 @@ def search(
     ] = None,
     early_stopping: Annotated[bool, typer.Option(help="Stop bad trials early.", rich_help_panel=STUDY)] = True,
     stop: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="asha|curves",
-            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost.",
+            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost. [default: curves, where "
+            "the sampler goes by enough earlier trials; else asha]",
             rich_help_panel=STUDY,
         ),
-    ] = "asha",
+    ] = None,
     confirm: Annotated[
         int,
         typer.Option(
@@ -195,7 +197,6 @@ def search(
         return submit_search(submit, name or target, working_dir)
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
-        from search.prior import hint
 
         where = Home.find(home)
         resolved = resolve_study(
@@ -228,7 +229,7 @@ def search(
             conditional=conditional,
             family=family,
         )
-        for note in filter(None, (*resolved.notes, hint(where, resolved.spec))):
+        for note in resolved.notes:
             print(f"note: {note}", file=sys.stderr)
         if dry_run:
             return print_json({"study": resolved.spec.model_dump(), "an example trial": resolved.example.model_dump()})

@@ -1,5 +1,6 @@
 """What a study's space suggests: how its first trials are planned, and the config of each trial."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from search.proposals import grid, probe, trial_config
@@ -9,17 +10,29 @@ from spaces.errors import UserError
 from spaces.suggest import Space
 from spaces.trials import DEFAULT_METHOD, takes_domains, takes_source
 
+NEAREST = 3
+"""Sources that a search by what is known of transfer tries before it proposes (benchmarks.search_efficiency has why)."""
+
 
 def first_trials(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
     """The parameters, or some of them, of the trials that come first: all cells of a grid, which is planned whole.
 
-    A search by what is known of transfer plans none: what others would begin with it weighs like anything else. Any other
-    search first tries each source once, in the order of the spec, and then training from scratch, with what the space names
-    for that.
+    Any other search first tries each source once, in the order of the spec, and then training from scratch, with what the
+    space names for that. One by what is known of transfer stops after the NEAREST sources: the rest it weighs like anything
+    else.
     """
     if spec.sampler == "grid":
         return grid(spec, space)[: spec.trials]
-    return [] if spec.sampler == "transfer" else planned(spec, space)[: spec.trials]
+    first = planned(spec, space)
+    return (_nearest(first) if spec.sampler == "transfer" else first)[: spec.trials]
+
+
+def _nearest(planned: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each of the NEAREST sources what is planned of it first."""
+    of_source: dict[Any, dict[str, Any]] = {}
+    for parameters in planned:
+        of_source.setdefault(parameters["source"], parameters)
+    return [parameters for source, parameters in of_source.items() if source != SCRATCH][:NEAREST]
 
 
 def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:

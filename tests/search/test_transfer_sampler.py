@@ -10,16 +10,19 @@ import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from search.launch import resolve_study
+from search.launch import begin, resolve_study
 from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
 from search.picking.bench import Bench, Network
 from search.picking.curves import Curve
 from search.picking.evidence import Pool
-from search.prior import ENOUGH, Prior, hint, prior_of, write_prior
+from search.prior import ENOUGH, REACH, Prior, prior_of, write_prior
+from search.proposals import load_space
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from search.running.ledger import Ledger
+from search.running.suggested import first_trials
 from search.transfer_sampler import TransferSampler
+from spaces.errors import UserError
 from spaces.presets import small
 from spaces.trials import parse_trial
 from trainables.sources.likeness import Part
@@ -269,17 +272,50 @@ def study_of(home: Home, name: str, count: int, **settings: Any) -> StudySpec:
 
 
 @pytest.mark.usefixtures("tiny_domain", "tiny_source")
-def test_where_there_are_enough_earlier_trials_of_its_bench_a_search_says_what_could_go_by_them(home: Home) -> None:
-    def hinted(**settings: Any) -> str | None:
+def test_where_there_are_enough_earlier_trials_like_its_own_a_search_goes_by_them_unless_told(home: Home) -> None:
+    def ways(space: str = "quickstart", **settings: Any) -> tuple[str, str, bool]:
         known = {"sources": "seed-7", "max_images": 900, "name": "new"} | settings
-        return hint(home, resolve_study(home, "dots", "quickstart", **known).spec)
+        found = resolve_study(home, "dots", space, **known)
+        said = f"note: {ENOUGH} earlier trials, of 2 studies, were measured alike: the search goes by them"
+        return found.spec.sampler, found.spec.stopping, any(said in f"note: {note}" for note in found.notes)
 
     study_of(home, "one", ENOUGH - 1)
-    assert hinted() is None
+    assert ways() == ("tpe", "asha", False)
     study_of(home, "two", 1)
-    assert f"{ENOUGH} earlier trials, of 2 studies" in (hinted() or "")
-    assert hinted(metric="kd") is None  # measured otherwise
-    assert hinted(sampler="transfer") is None
+    assert ways() == ("transfer", "curves", True)
+    assert ways(max_images=900 * REACH) == ("transfer", "curves", True)
+    assert ways(max_images=900 * REACH + 1) == ("tpe", "asha", False), "of too small budgets"
+    assert ways(metric="kd") == ("tpe", "asha", False), "measured otherwise"
+    assert ways(metric="fd,iw")[0] == "tpe", "a front"
+    assert ways("methods") == ("tpe", "asha", False), "methods that nobody tried"
+    assert ways("limited_data") == ("tpe", "asha", False), "settings that nobody varied"
+    assert ways(sampler="tpe") == ("tpe", "asha", False)
+    assert ways(sampler="transfer") == ("transfer", "curves", True)
+    assert ways(stopping="asha") == ("transfer", "asha", True)
+    assert ways(early_stopping=False) == ("transfer", "asha", True)
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_a_study_that_has_begun_stays_as_it_is_whatever_is_known_since(home: Home) -> None:
+    asked = {"sources": "seed-7", "max_images": 900, "name": "new"}
+    begin(home, resolve_study(home, "dots", "quickstart", **asked).spec)
+    study_of(home, "one", ENOUGH)
+    assert resolve_study(home, "dots", "quickstart", **asked | {"name": "other"}).spec.sampler == "transfer"
+    again = resolve_study(home, "dots", "quickstart", **asked).spec
+    assert (again.sampler, again.stopping, begin(home, again)) == ("tpe", "asha", "new")
+    with pytest.raises(UserError, match="is there already with another sampler"):
+        begin(home, resolve_study(home, "dots", "quickstart", **asked, sampler="transfer").spec)
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_a_search_by_what_is_known_begins_with_the_nearest_sources_as_its_space_would(home: Home) -> None:
+    spec = study_of(home, "one", 0, sampler="transfer")
+    of_five = spec.model_copy(update={"sources": ["e", "c", "a", "b", "d"], "trials": 20})
+    quickstart = load_space("quickstart")
+    first = first_trials(of_five, quickstart)
+    assert [each["source"] for each in first] == ["e", "c", "a"]
+    tpe = first_trials(of_five.model_copy(update={"sampler": "tpe"}), quickstart)
+    assert [each for each in tpe if each in first] == first and len({each["source"] for each in tpe}) == 6
 
 
 @pytest.mark.usefixtures("tiny_domain", "tiny_source")

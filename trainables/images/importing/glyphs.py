@@ -38,7 +38,10 @@ def draw(font: ImageFont.FreeTypeFont, code: int, label: int = -1) -> Sample:
 
 
 def drawings(font: ImageFont.FreeTypeFont, codes: Iterable[int]) -> dict[int, bytes]:
-    """A digest of each glyph's ink at ALIKE_EM; without blank ones, and those that are drawn as missing ones are."""
+    """A digest of each glyph's ink at ALIKE_EM; without blank ones, and those that are drawn as missing ones are.
+
+    One that FreeType can't draw is like no other: `draw` will say why.
+    """
     small = font.font_variant(size=ALIKE_EM)
     missing = _ink(small, NOBODYS)
     found = {code: _ink(small, code) for code in codes}
@@ -46,7 +49,10 @@ def drawings(font: ImageFont.FreeTypeFont, codes: Iterable[int]) -> dict[int, by
 
 
 def _ink(font: ImageFont.FreeTypeFont, code: int) -> bytes | None:
-    mask = font.getmask(chr(code))
+    try:
+        mask = font.getmask(chr(code))
+    except OSError:
+        return repr((font.path, font.index, code)).encode()
     box = mask.getbbox()
     if box is None:
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 
 from spaces.errors import UserError
 from trainables.images.domains import open_domain
@@ -99,3 +100,14 @@ def test_digits_split_by_class_without_names(home: Home, tmp_path: Path) -> None
 def test_images_without_classes_can_not_be_set_apart(home: Home) -> None:
     with pytest.raises(UserError, match="--unseen sets classes apart, and some images have none"):
         add_domain(home, "emoji", "builtin:twemoji-dark", 32, unseen=Apart("3"))
+
+
+def test_a_glyph_that_can_not_be_drawn_is_skipped_and_named(home: Home, fonts: Path) -> None:
+    """One whose hinting is nonsense, as in fonts that Debian ships."""
+    with TTFont(fonts / "cmr10.ttf") as tables:
+        tables["glyf"][tables.getBestCmap()[ord("A")]].program.fromBytecode([0x7B])  # an instruction that there is not
+        tables.save(fonts / "cmr10.ttf")
+    facts = add_domain(home, "letters", str(fonts), 32, fonts=True, per_class=2)
+    reasons = {skipped.file: skipped.reason for skipped in facts.skipped_files}
+    assert set(reasons) == {"torn.ttf", "cmr10.ttf, A"}, reasons
+    assert facts.class_names.count("A") == 1
