@@ -91,6 +91,7 @@ def _faces_of(path: Path, name: str) -> list[Face]:
             codes = sorted(code for code in tables.getBestCmap() or () if _is_letter(chr(code)))
             family = tables["name"].getBestFamilyName() if "name" in tables else None
         font = ImageFont.truetype(str(path), EM, index=number, layout_engine=ImageFont.Layout.BASIC)
+        font.getmask("A")  # if its instructions are nonsense nothing is drawn, not even what stands for missing glyphs
         faces.append(Face(name if count == 1 else f"{name} {number}", family or name, font, codes))
     return faces
 

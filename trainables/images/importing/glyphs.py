@@ -51,7 +51,7 @@ def drawings(font: ImageFont.FreeTypeFont, codes: Iterable[int]) -> dict[int, by
 def _ink(font: ImageFont.FreeTypeFont, code: int) -> bytes | None:
     try:
         mask = font.getmask(chr(code))
-    except OSError:
+    except Exception:  # damaged fonts make FreeType and Pillow raise almost anything
         return repr((font.path, font.index, code)).encode()
     box = mask.getbbox()
     if box is None:
