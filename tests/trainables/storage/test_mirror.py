@@ -272,7 +272,7 @@ def test_a_store_that_can_not_be_had_is_one_line(machine: Machine, monkeypatch: 
         Home.find("s3://no-such-bucket/x")
     with pytest.raises(StoreError, match="expected a folder, or s3://BUCKET/PREFIX"):
         Home.find("gs://bucket/x")
-    monkeypatch.setattr(store, "_ATTEMPTS", 1)
+    monkeypatch.setattr(store, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     store._client.cache_clear()
     with pytest.raises(UnreachableError, match="out of reach"):
