@@ -37,7 +37,7 @@ class Lease:
     """The lease of one folder: an object named `.lease` in it. A process holds it in a `with lease.held():` block."""
 
     def __init__(self, mirror: Mirror, folder: Path, otherwise: str) -> None:
-        self._mirror, self._store = mirror, mirror.store
+        self._store, self._place = mirror.store, _place(mirror)
         self._hurried = replace(mirror.store, hurried=True)  # a sign of life that is late is none
         self._name, self._otherwise = f"{mirror.name(folder)}/.lease", otherwise
         self._holder, self._beats = secrets.token_hex(8), 0
@@ -76,7 +76,8 @@ class Lease:
             if found is None:
                 continue
             holder = _read(found[0])
-            if holder["mirror"] != self._mirror.id and not self._is_dead(holder, found[1]):
+            elsewhere = any(holder[name] != here for name, here in self._place.items())
+            if elsewhere and not self._is_dead(holder, found[1]):
                 continue
             try:
                 return self._store.put(self._name, self._sign(), IfMatch=found[1])
@@ -106,8 +107,7 @@ class Lease:
         """Give the lease's next content; it counts up, so that no two are alike."""
         self._beats += 1
         who = f"process {os.getpid()} on {socket.gethostname()}"
-        about = {"who": who, "mirror": self._mirror.id, "holder": self._holder, "beats": self._beats}
-        return json.dumps(about).encode()
+        return json.dumps({"who": who, "holder": self._holder, "beats": self._beats} | self._place).encode()
 
     def _beat(self) -> None:
         """Write the lease anew until the block is over; if it is lost, interrupt the main thread."""
@@ -150,9 +150,24 @@ class Lease:
 
 
 def _read(content: bytes) -> dict[str, str]:
-    """What a lease says; of one that nobody here wrote, nothing that anybody is: it counts as dead when it stays the same."""
+    """What a lease says; of one that nobody here wrote, nothing that anybody is: it counts as dead when it stays the same.
+
+    Those of earlier versions do not say on which machine, and since when, their mirror lies.
+    """
+    unknown = dict.fromkeys(("who", "mirror", "holder", "host", "boot"), "nobody known")
     try:
         said = parse_json(content)
-        return {name: str(said[name]) for name in ("who", "mirror", "holder")}
-    except (ValueError, KeyError, TypeError):
-        return dict.fromkeys(("who", "mirror", "holder"), "nobody known")
+        return unknown | {name: str(said[name]) for name in unknown.keys() & said.keys()}
+    except (ValueError, AttributeError):
+        return unknown
+
+
+def _place(mirror: Mirror) -> dict[str, str]:
+    """What tells a holder on this machine from all others: a mirror's folder may be copied, with a home or a whole machine.
+
+    After a restart the machine is another one, to be on the safe side.
+    """
+    boot = ""
+    with suppress(OSError):  # elsewhere than on Linux
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return {"mirror": mirror.id, "host": socket.gethostname(), "boot": boot}

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -249,6 +250,25 @@ def test_a_process_of_this_machine_that_died_is_not_waited_for(machine: Machine)
     asked = time.monotonic()
     with only_process(home.study("s"), "busy"):
         assert time.monotonic() - asked < lease.DEAD_SECONDS / 3
+
+
+@pytest.mark.parametrize("differs", ["host", "boot", "both, by an earlier version that named neither"])
+def test_a_holder_on_a_machine_with_a_copy_of_this_ones_cache_is_watched(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, differs: str
+) -> None:
+    folder = machine("a").study("s")
+    mirror = mirror_of(folder)
+    assert mirror is not None
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)
+    with only_process(folder, "busy"):
+        held = json.loads(mirror.content(folder / ".lease"))
+    clone = {name: said for name, said in held.items() if name not in ("host", "boot")}
+    clone |= {} if "both" in differs else {"host": held["host"], "boot": held["boot"], differs: "another"}
+    name = mirror.name(folder / ".lease")
+    mirror.store.put(name, json.dumps(clone | {"beats": 1}).encode())
+    Timer(1, mirror.store.put, (name, json.dumps(clone | {"beats": 2}).encode())).start()
+    with pytest.raises(UserError, match="busy"), only_process(folder, "busy"):
+        pytest.fail("it is taken for this machine's, whose process is dead")
 
 
 def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
