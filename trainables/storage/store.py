@@ -80,7 +80,7 @@ def _patient(
     """
 
     @wraps(method)
-    def asked(store: "ObjectStore", *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def asked(store: "ObjectStore", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         began, until, pause, said = time.monotonic(), 0.0, 0.1, False
         while True:
             try:
@@ -167,7 +167,7 @@ class ObjectStore:
         self._client(_PART_ATTEMPTS).download_file(self.bucket, self.prefix + name, str(path))
 
     @_patient
-    def put(self, name: str, content: bytes | Path, **only: str) -> str:
+    def put(self, name: str, content: bytes | Path, /, **only: str) -> str:
         """Write an object whole or not at all, and give its ETag; `content` is bytes, or the path of a file.
 
         `only` is a condition: `IfMatch=ETAG` (the object has it still) or `IfNoneMatch="*"` (there is no object yet).
