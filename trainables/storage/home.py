@@ -30,6 +30,7 @@ from spaces.errors import UserError
 from spaces.records import NAME_PATTERN
 from trainables.machine.interrupts import kept_interrupts
 from trainables.storage.lease import Lease
+from trainables.storage.locks import lock_within
 from trainables.storage.mirror import Mirror, mirror_of
 from trainables.storage.places import expanded, output_file
 
@@ -38,6 +39,9 @@ SPEC = "study.json"
 
 LOCK = ".lock"
 """Name of the file that `only_process` locks, in the folder that it keeps others off."""
+
+_LOOK_SECONDS = 1.0
+"""How long `only_process` tries: `has_process` holds the lock for a moment, and is asked often by who watches."""
 
 _RENAMES = 20
 """How often a folder's renaming is tried while other processes put something in its place."""
@@ -327,16 +331,14 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     """Keep every other process off `folder`, which is made if missing, for the length of the block.
 
     The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the
-    message `otherwise` if another process works on the folder already.
+    message `otherwise`, after a second, if another process works on the folder already.
     """
     with storage_errors(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
         opened = (folder / LOCK).open("w")
     with opened as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(otherwise) from None
+        if not lock_within(lock, _LOOK_SECONDS):
+            raise UserError(otherwise)
         mirror = mirror_of(folder)
         with Lease(mirror, folder, otherwise).held() if mirror else nullcontext():
             yield

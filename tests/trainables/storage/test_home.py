@@ -1,3 +1,4 @@
+import fcntl
 import itertools
 import os
 import shutil
@@ -6,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from spaces.errors import UserError
-from trainables.storage.home import Home, StorageError, claim, only_process, writing, writing_folder
+from trainables.storage.home import LOCK, Home, StorageError, claim, has_process, only_process, writing, writing_folder
 
 
 @pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
@@ -176,6 +178,7 @@ def test_a_name_is_claimed_by_one_alone_and_free_again_afterwards(home: Home) ->
 def test_a_claim_goes_with_the_process_that_holds_it(home: Home) -> None:
     code = f"""
 from pathlib import Path
+from threading import Timer
 from trainables.storage.home import Home, claim
 with claim(Home(Path({str(home.root)!r})), "studies", "s"):
     print("on", flush=True)
@@ -188,6 +191,16 @@ with claim(Home(Path({str(home.root)!r})), "studies", "s"):
         process.kill()
         process.wait()
         with claim(home, "studies", "s"):
+            pass
+
+
+def test_who_looks_whether_a_process_is_there_does_not_keep_one_off(home: Home) -> None:
+    with only_process(home.study("s"), "busy"):
+        assert has_process(home.study("s"))
+    with (home.study("s") / LOCK).open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)  # as `has_process` does for a moment
+        Timer(0.3, look.close).start()
+        with only_process(home.study("s"), "busy"):
             pass
 
 
