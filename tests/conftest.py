@@ -20,6 +20,7 @@ os.environ.setdefault(
 import numpy as np
 import pytest
 import torch
+from s3_proxy import Proxy
 
 import understock
 from spaces.config import TrialConfig
@@ -171,8 +172,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     log = tmp_path_factory.mktemp("s3") / "log"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
+        until = time.monotonic() + 60
         while True:
-            assert server.poll() is None, log.read_text()
+            assert server.poll() is None and time.monotonic() < until, log.read_text()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
@@ -205,3 +207,12 @@ def machine(
 
     yield see
     store._client.cache_clear()
+
+
+@pytest.fixture
+def s3_trouble(machine: Callable[[str], Home], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """What stands between the machines and the S3 server from now on, and gives trouble when told to."""
+    with Proxy(os.environ["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        store._client.cache_clear()
+        yield proxy

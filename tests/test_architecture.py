@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ["spaces", "trainables", "search", "analysis", "verbs", "understock"]
 FLOORS = {
     "trainables": [
-        "storage",
         "machine",
+        "storage",
         "images",
         "networks",
         "training",

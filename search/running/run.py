@@ -21,6 +21,7 @@ from trainables.machine.imports import NOT_IMPORTED
 from trainables.running.given import ChangedDataError
 from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE, TrialJob
 from trainables.storage.home import Home, StorageError
+from trainables.storage.store import StoreError
 
 Halt = Literal["interrupted", "time is up", "closed"]
 """Why a run ends before all trials are through, other than for an error of the disk or for changed data."""
@@ -35,9 +36,9 @@ _HALTING: Mapping[str, type[UserError]] = {OUT_OF_STORAGE: StorageError, DATA_CH
 class Run:
     """Knows which of Tune's trials is which of the ledger's, tells ledger and view of them, and halts when it must.
 
-    Once the run is `halted` it writes nothing more. An error of the disk, here or in a trial, or data that are not those
-    the trial was planned with, halt the run rather than fail the trial: all that is on disk stays, and the trial is taken up
-    again once there is space, or the data are back.
+    Once the run is `halted` it writes nothing more. An error of the disk, here or in a trial, an object store that is out of
+    reach, or data that are not those the trial was planned with, halt the run rather than fail the trial: all that is on
+    disk stays, and the trial is taken up again once there is space, or the store answers, or the data are back.
 
     A trial whose processes were lost again and again, or where something can't be imported, may be lost by its own fault or
     by that of the machines. It is set aside until another one reports something: that tells that it was its own. If no other
@@ -188,10 +189,10 @@ class Run:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Halt the run if the disk refuses a write in the block."""
+        """Halt the run if the disk refuses a write in the block, or the object store does or is out of reach."""
         try:
             yield
-        except StorageError as error:
+        except (StorageError, StoreError) as error:
             self.halted = error
         except OSError as error:
             self.halted = StorageError.of(error, Path(error.filename or self.ledger.paths.root))

@@ -47,6 +47,7 @@ from trainables.running.given import ChangedDataError
 from trainables.running.tune_entry import tune_trial
 from trainables.running.tune_trial import resources
 from trainables.storage.home import STORAGE_ERRNOS, Home, StorageError
+from trainables.storage.store import UnreachableError
 
 # Tune would put the keys of a bucket into the trials' runtime environments, which Ray writes to logs that last. The workers of
 # this machine have them by inheritance, and every node of a cluster has its own.
@@ -82,7 +83,7 @@ def run_study(
     """Run what is left of a study: all of a new one, nothing of a finished one.
 
     UserError if another process runs it, its data, source models or space have changed or change meanwhile, there is no
-    Ray at `address`, or the disk is full.
+    Ray at `address`, the disk is full, or the object store is out of reach.
     """
     check_unchanged(home, spec)
     also = trackers(track, paths, spec)
@@ -107,12 +108,16 @@ def run_study(
 
 @contextmanager
 def _halting_errors(paths: StudyPaths) -> Iterator[None]:
-    """Turn an error of the disk in the block, or changed data, into one line that says how to go on."""
+    """Turn an error of the disk or of the way to the object store, or changed data, into one line that says how to go on."""
     name = paths.root.name
     try:
         yield
     except ChangedDataError as error:
         raise stopped(name, error) from error
+    except UnreachableError as error:
+        raise UserError(
+            f"study {name!r} stopped: {error}; once it answers, go on with: understock resume {name}"
+        ) from error
     except (OSError, StorageError) as error:
         if isinstance(error, OSError):
             if error.errno not in STORAGE_ERRNOS:

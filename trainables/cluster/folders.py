@@ -1,5 +1,6 @@
 """What Ray keeps on this machine: a folder for its sockets and logs, and the token that its processes know each other by."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -15,7 +16,7 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from spaces.errors import UserError
-from trainables.storage.home import LOCK, has_process, only_process
+from trainables.storage.home import LOCK, has_process
 
 _PREFIX = "ustock-"
 _LONGEST = 30
@@ -30,7 +31,11 @@ def ray_folder() -> Iterator[Path]:
     """
     folder = _made()
     try:
-        with only_process(folder, f"{folder} is another process's"):
+        with (folder / f"{LOCK}.new").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / f"{LOCK}.new").replace(
+                folder / LOCK
+            )  # seen once it is locked: a folder with no lock on it is swept
             _sweep(folder.parent)
             yield folder
     finally:

@@ -28,7 +28,9 @@ from pathlib import Path
 
 from spaces.errors import UserError
 from spaces.records import NAME_PATTERN
+from trainables.machine.interrupts import kept_interrupts
 from trainables.storage.lease import Lease
+from trainables.storage.locks import lock_within
 from trainables.storage.mirror import Mirror, mirror_of
 from trainables.storage.places import expanded, output_file
 
@@ -37,6 +39,12 @@ SPEC = "study.json"
 
 LOCK = ".lock"
 """Name of the file that `only_process` locks, in the folder that it keeps others off."""
+
+_LOOK_SECONDS = 1.0
+"""How long `only_process` tries: `has_process` holds the lock for a moment, and is asked often by who watches."""
+
+_RENAMES = 20
+"""How often a folder's renaming is tried while other processes put something in its place."""
 
 
 def check_name(kind: str, name: str) -> str:
@@ -217,7 +225,7 @@ def writing(path: Path) -> Iterator[Path]:
     read-only or gone; UserError if what is there is no file.
     """
     path = output_file(path)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # processes of several hosts may write at once
+    beside = _beside(path)
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -240,10 +248,10 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
     At the end it is renamed to `path`; if the block raises, `path` stays as it was and the fresh folder is removed. A
     folder that is at `path` already is set aside first and removed last, so a process killed between the two renames
-    leaves both folders beside the place, and nothing in it. Raises StorageError if the disk won't take it.
+    leaves both folders beside the place, and nothing in it; an interrupt waits for the second one, and after an error what
+    was there is there again. Raises StorageError if the disk won't take it.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    old = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = _beside(path)
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,12 +259,59 @@ def writing_folder(path: Path) -> Iterator[Path]:
             yield beside
             if mirror := mirror_of(path):
                 mirror.put_folder(beside, path)
-            if path.exists():
-                path.replace(old)
-            beside.replace(path)
+            with kept_interrupts():
+                _put_in_place(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Rename folder `fresh` to `path`, and remove what was there; it is there again if that fails."""
+    aside: list[Path] = []
+    try:
+        _rename_over(fresh, path, aside)
+    except BaseException:
+        rest = [folder for folder in aside if folder.exists()]
+        if rest:
+            with suppress(OSError):  # what can't be put back stays beside
+                _rename_over(rest.pop(0), path, rest)
+                for folder in rest:
+                    _merge(folder, path)
+        raise
+    for folder in aside:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename_over(folder: Path, path: Path, aside: list[Path]) -> None:
+    """Rename `folder` to `path`, where what is there is set aside first: under names that `aside` gets.
+
+    That may be several, as a process that keeps something in the folder at `path` makes it anew when it is gone.
+    """
+    for left in reversed(range(_RENAMES)):
+        if path.exists():
+            aside.append(_beside(path))
+            path.replace(aside[-1])
+        try:
+            folder.replace(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not left:
+                raise
+
+
+def _merge(rest: Path, path: Path) -> None:
+    """Move to folder `path` the files of folder `rest` that it lacks, and remove the others."""
+    for file in [file for file in rest.rglob("*") if file.is_file()]:
+        place = path / file.relative_to(rest)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
+    shutil.rmtree(rest, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Give a fresh hidden name in the folder of `path`: processes of several hosts may write there at once."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def has_process(folder: Path) -> bool:
@@ -276,16 +331,14 @@ def only_process(folder: Path, otherwise: str) -> Iterator[None]:
     """Keep every other process off `folder`, which is made if missing, for the length of the block.
 
     The lock goes with the process that holds it; on an object store, half a minute after it. Raises UserError with the
-    message `otherwise` if another process works on the folder already.
+    message `otherwise`, after a second, if another process works on the folder already.
     """
     with storage_errors(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
         opened = (folder / LOCK).open("w")
     with opened as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(otherwise) from None
+        if not lock_within(lock, _LOOK_SECONDS):
+            raise UserError(otherwise)
         mirror = mirror_of(folder)
         with Lease(mirror, folder, otherwise).held() if mirror else nullcontext():
             yield

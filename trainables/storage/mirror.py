@@ -22,21 +22,21 @@ The store holds `domains/cats.manifest`, `domains/cats@VERSION/domain.arrow`, `d
 `sources/`; the files of studies have the names that they have in a local home.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from spaces.plain_json import parse_json
 from trainables.storage.json_files import read_json
+from trainables.storage.locks import locked
 from trainables.storage.places import expanded
 from trainables.storage.store import ChangedError, ObjectStore, StoreError, UnreachableError
 
@@ -82,7 +82,7 @@ class Mirror:
     root: Path
     store: ObjectStore
     id: str
-    """A random name of this very folder, by which a lease tells this machine from others."""
+    """A random name of this very folder, and of its copies: a lease tells the machines that these are on by more."""
 
     @classmethod
     def open(cls, url: str) -> "Mirror":
@@ -100,7 +100,7 @@ class Mirror:
         try:
             root.mkdir(parents=True, exist_ok=True)
             (cache / "blobs").mkdir(exist_ok=True)
-            with locked(root / ".lock"):
+            with locked(root / ".lock", f"setting up cache {cache}"):
                 if not (root / MARKER).exists():
                     beside = _beside(root / MARKER)
                     beside.write_text(json.dumps({"url": store.url, "id": secrets.token_hex(8)}))
@@ -148,7 +148,8 @@ class Mirror:
         missing = [name for name, file in wanted.items() if not self._is_current(name, file.mark)]
         if missing:
             # the other processes of this machine wait, and then have it
-            with locked(self.root / ".locks" / hashlib.sha256(start.encode()).hexdigest()[:16]):
+            lock = self.root / ".locks" / hashlib.sha256(start.encode()).hexdigest()[:16]
+            with locked(lock, f"fetching {self.store.url}/{start}"):
                 for name in missing:
                     if not self._is_current(name, wanted[name].mark):
                         self._bring(name, wanted[name])
@@ -203,7 +204,7 @@ class Mirror:
         """
         blobs = self.root.parent / "blobs"
         blob = blobs / str(file.digest)
-        with locked(blobs / ".lock" / str(file.digest)[:2]):
+        with locked(blobs / ".lock" / str(file.digest)[:2], f"fetching what {self.store.url}/{file.key} may be"):
             if not blob.exists():
                 _sweep(blobs)
                 fresh = _beside(blob)
@@ -357,12 +358,3 @@ def _sweep(blobs: Path) -> None:
             unused = stat.st_nlink == 1 and time.time() - stat.st_mtime > _STALE_SECONDS
             if entry.is_file() and unused:
                 Path(entry.path).unlink()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process of this machine at a time into a block for the same `path`; the others wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import boto3
 import pytest
+from s3_proxy import Proxy
 
 from analysis.report import write_report
 from analysis.study_data import StudyData
@@ -76,3 +77,21 @@ def test_a_study_goes_on_elsewhere_when_its_machine_dies_and_can_be_seen_everywh
     said = subprocess.run([*command[:3], "status", "s", "--json"], capture_output=True, text=True, check=True).stdout
     assert [trial["trial"] for trial in json.loads(said)["trials"]] == [0, 1]
     assert json.loads(said)["bytes"] > 0
+
+
+@pytest.mark.slow
+def test_a_study_whose_store_goes_away_ends_with_the_way_to_go_on(
+    machine: Machine, s3_trouble: Proxy, home: Home, new_study: New
+) -> None:
+    new_study(trials=2, max_images=160, early_stopping=False)
+    command = [sys.executable, "-m", "understock", "resume", "s"]
+    home = machine("a")  # through the proxy
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
+        while len(written(home, "/samples/")) < 4:
+            assert driver.poll() is None, driver.communicate()[0]
+            time.sleep(0.2)
+        s3_trouble.trouble = lambda method, path: 503
+        said = driver.communicate(timeout=200)[0]
+    assert driver.returncode == 2, said
+    assert "Traceback" not in said
+    assert said.rstrip().endswith("once it answers, go on with: understock resume s"), said

@@ -1,7 +1,7 @@
 """Ray's folder and token on this machine, whatever TMPDIR and the home directory are."""
 
+import fcntl
 import os
-import shutil
 import socket
 import stat
 import subprocess
@@ -10,12 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from spaces.errors import UserError
 from trainables.cluster.connection import connected
 from trainables.cluster.folders import own_token, ray_folder
+from trainables.storage.home import LOCK
 
 
 @pytest.fixture
@@ -102,26 +104,45 @@ def test_what_is_no_address_or_leads_nowhere_is_a_line(address: str) -> None:
         pass
 
 
-def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for Ray's folders, with a path that is short enough."""
+    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_a_killed_processes(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    short = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
-    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    code = (
+        "import sys; from pathlib import Path; from trainables.cluster.folders import _sweep; _sweep(Path(sys.argv[1]))"
+    )
+    flock = fcntl.flock
+
+    def swept_before(file: IO[str], how: int) -> None:
+        """Another process's search starts when the folder is there and its lock is not yet held."""
+        if how & fcntl.LOCK_EX:
+            subprocess.run([sys.executable, "-c", code, str(short_tmp)], check=True)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", swept_before)
+    with ray_folder() as folder:
+        assert (folder / LOCK).is_file()
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_no_other(short_tmp: Path) -> None:
     code = "from trainables.cluster.folders import ray_folder\nwith ray_folder() as f: print(f, flush=True); input()"
     command = [sys.executable, "-c", code]
-    try:
-        (short / "ustock-someone").mkdir()
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            left = Path(process.stdout.readline().strip())
-            (left / "session").mkdir()
-            with ray_folder():
-                assert left.is_dir()  # its process lives
-            process.kill()
-            process.wait()
-        assert left.is_dir()
-        with ray_folder() as mine:
-            assert sorted(short.iterdir()) == sorted([mine, short / "ustock-someone"])
-    finally:
-        shutil.rmtree(short)
+    (short_tmp / "ustock-someone").mkdir()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        (left / "session").mkdir()
+        with ray_folder():
+            assert left.is_dir()  # its process lives
+        process.kill()
+        process.wait()
+    assert left.is_dir()
+    with ray_folder() as mine:
+        assert sorted(short_tmp.iterdir()) == sorted([mine, short_tmp / "ustock-someone"])

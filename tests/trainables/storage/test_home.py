@@ -1,15 +1,20 @@
+import fcntl
+import itertools
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from spaces.errors import UserError
-from trainables.storage.home import Home, StorageError, claim, only_process, writing, writing_folder
+from trainables.storage.home import LOCK, Home, StorageError, claim, has_process, only_process, writing, writing_folder
 
 
 @pytest.mark.parametrize("name", ["../cats", "a/b", "", ".hidden", "Cats", "a" * 101, "a b", "a\n"])
@@ -66,6 +71,89 @@ def test_writing_a_folder_replaces_it_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["d"]
 
 
+@pytest.fixture
+def between_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Has something done each time when the folder "d" has been renamed away, before anything takes its place."""
+    replace = Path.replace
+
+    def have(do: Callable[[], None]) -> None:
+        def renamed(path: Path, target: Path) -> Path:
+            moved = replace(path, target)
+            if path == tmp_path / "d":
+                do()
+            return moved
+
+        monkeypatch.setattr(Path, "replace", renamed)
+
+    return have
+
+
+def test_an_interrupt_while_a_folder_is_replaced_waits_until_the_new_one_is_in_place(
+    tmp_path: Path, between_renames: Callable[[Callable[[], None]], None]
+) -> None:
+    (tmp_path / "d").mkdir()
+    between_renames(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), writing_folder(tmp_path / "d") as beside:
+        (beside / "new").write_text("")
+    assert os.listdir(tmp_path / "d") == ["new"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_second_interrupt_while_a_folder_is_replaced_leaves_the_old_one(
+    tmp_path: Path, between_renames: Callable[[Callable[[], None]], None]
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "old").write_text("")
+    between_renames(lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)] and None)
+    with pytest.raises(KeyboardInterrupt), writing_folder(tmp_path / "d") as beside:
+        (beside / "new").write_text("")
+    assert os.listdir(tmp_path / "d") == ["old"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_folder_is_replaced_while_others_keep_something_in_it(
+    tmp_path: Path, between_renames: Callable[[Callable[[], None]], None]
+) -> None:
+    came = iter(range(3))
+
+    def keep() -> None:
+        for number in itertools.islice(came, 1):
+            write_text(tmp_path / "d" / "moments" / str(number))
+
+    write_text(tmp_path / "d" / "old")
+    between_renames(keep)
+    with writing_folder(tmp_path / "d") as beside:
+        (beside / "new").write_text("")
+    assert next(came, None) is None, "something was kept there three times"
+    assert os.listdir(tmp_path / "d") == ["new"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_folder_whose_replacement_fails_is_there_again_with_what_others_kept_in_it(
+    tmp_path: Path, between_renames: Callable[[Callable[[], None]], None]
+) -> None:
+    write_text(tmp_path / "d" / "old")
+
+    def keep() -> None:
+        if fresh.exists():
+            write_text(tmp_path / "d" / "moments" / "kept")
+            shutil.rmtree(fresh)
+
+    between_renames(keep)
+    with pytest.raises(FileNotFoundError), writing_folder(tmp_path / "d") as fresh:
+        pass
+    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()} == {
+        "d/old",
+        "d/moments/kept",
+    }
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def write_text(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(path.name)
+
+
 def test_a_name_is_claimed_by_one_alone_and_free_again_afterwards(home: Home) -> None:
     with claim(home, "sources", "cats"):
         with (
@@ -90,6 +178,7 @@ def test_a_name_is_claimed_by_one_alone_and_free_again_afterwards(home: Home) ->
 def test_a_claim_goes_with_the_process_that_holds_it(home: Home) -> None:
     code = f"""
 from pathlib import Path
+from threading import Timer
 from trainables.storage.home import Home, claim
 with claim(Home(Path({str(home.root)!r})), "studies", "s"):
     print("on", flush=True)
@@ -102,6 +191,16 @@ with claim(Home(Path({str(home.root)!r})), "studies", "s"):
         process.kill()
         process.wait()
         with claim(home, "studies", "s"):
+            pass
+
+
+def test_who_looks_whether_a_process_is_there_does_not_keep_one_off(home: Home) -> None:
+    with only_process(home.study("s"), "busy"):
+        assert has_process(home.study("s"))
+    with (home.study("s") / LOCK).open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)  # as `has_process` does for a moment
+        Timer(0.3, look.close).start()
+        with only_process(home.study("s"), "busy"):
             pass
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -251,6 +252,25 @@ def test_a_process_of_this_machine_that_died_is_not_waited_for(machine: Machine)
         assert time.monotonic() - asked < lease.DEAD_SECONDS / 3
 
 
+@pytest.mark.parametrize("differs", ["host", "boot", "both, by an earlier version that named neither"])
+def test_a_holder_on_a_machine_with_a_copy_of_this_ones_cache_is_watched(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, differs: str
+) -> None:
+    folder = machine("a").study("s")
+    mirror = mirror_of(folder)
+    assert mirror is not None
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)
+    with only_process(folder, "busy"):
+        held = json.loads(mirror.content(folder / ".lease"))
+    clone = {name: said for name, said in held.items() if name not in ("host", "boot")}
+    clone |= {} if "both" in differs else {"host": held["host"], "boot": held["boot"], differs: "another"}
+    name = mirror.name(folder / ".lease")
+    mirror.store.put(name, json.dumps(clone | {"beats": 1}).encode())
+    Timer(1, mirror.store.put, (name, json.dumps(clone | {"beats": 2}).encode())).start()
+    with pytest.raises(UserError, match="busy"), only_process(folder, "busy"):
+        pytest.fail("it is taken for this machine's, whose process is dead")
+
+
 def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.1)
     folder = machine("a").study("s")
@@ -272,7 +292,7 @@ def test_a_store_that_can_not_be_had_is_one_line(machine: Machine, monkeypatch: 
         Home.find("s3://no-such-bucket/x")
     with pytest.raises(StoreError, match="expected a folder, or s3://BUCKET/PREFIX"):
         Home.find("gs://bucket/x")
-    monkeypatch.setattr(store, "_ATTEMPTS", 1)
+    monkeypatch.setattr(store, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     store._client.cache_clear()
     with pytest.raises(UnreachableError, match="out of reach"):
