@@ -39,9 +39,10 @@ from search.running.run import Run
 from search.running.stopping import scheduler_of
 from search.running.tracking import trackers
 from spaces.errors import UserError
-from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.connection import connected, remove_orphaned_groups
 from trainables.cluster.crew import Crew
 from trainables.cluster.ray_log import RAY_LOG
+from trainables.cluster.room import AUTOSCALER_PATIENCE, Room
 from trainables.machine.interrupts import handling_interrupts
 from trainables.running.given import ChangedDataError
 from trainables.running.tune_entry import tune_trial
@@ -148,20 +149,26 @@ def _signals(run: Run) -> Iterator[None]:
         yield
 
 
+def _crew(spec: StudySpec) -> Crew:
+    """The workers of a trial. Ray keeps memory free for one that trains in Tune's own actor, and for no more of them."""
+    memory = spec.memory_per_trial if spec.workers_per_trial == 1 else None
+    return Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker, memory or 0)
+
+
 @contextmanager
 def _ray(paths: StudyPaths, spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
     """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
-    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+    crew = _crew(spec)
     at_once = spec.concurrency * crew.workers
-    memory = (spec.memory_per_trial or 0) * at_once
-    with connected(address, at_once * crew.threads, paths.log, memory=memory, dashboard=dashboard):
-        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
+    with connected(address, at_once * crew.threads, paths.log, memory=at_once * crew.memory, dashboard=dashboard):
+        way_out = f"take fewer or smaller workers in another study, or add nodes and go on with: understock resume {spec.name}"
+        Room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out).wait()
         yield
 
 
 def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
     spec = run.ledger.spec
-    needs = resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker, spec.memory_per_trial)
+    needs = resources(_crew(spec))
     return tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(

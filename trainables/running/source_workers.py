@@ -17,8 +17,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.trials import parse_trial_json
-from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.connection import connected, remove_orphaned_groups
 from trainables.cluster.crew import Crew
+from trainables.cluster.room import AUTOSCALER_PATIENCE, Room
 from trainables.cluster.workers import CrewLostError, fit
 from trainables.machine.devices import use_cores
 from trainables.running.trial import run_trial
@@ -73,7 +74,9 @@ def items_of_workers(
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
     job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
     with connected(address, crew.workers * crew.threads, files.folder / "ray.log"):
-        wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
+        way_out = "take fewer or smaller workers, or add nodes; then the same command goes on"
+        room = Room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out)
+        room.wait()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
         training = _Training(lambda: fit(_work, {"job": job, "news": news}, crew, files.folder / "workers"), news)

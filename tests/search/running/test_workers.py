@@ -135,13 +135,21 @@ def test_trials_of_two_workers_that_are_stopped_leave_room_for_the_next(
     assert {row["trial"]: row["status"] for row in rows(paths)} == {0: "completed", 1: "stopped", 2: "stopped"}
 
 
-@pytest.mark.parametrize("needs", [{"threads_per_trial": 64}, {"workers_per_trial": 4}])
+@pytest.mark.parametrize(
+    ("needs", "takes"),
+    [
+        ({"threads_per_trial": 64}, "64 CPUs, .* 2 CPUs and 0 GPUs; "),
+        ({"workers_per_trial": 4}, "4 workers with 1 CPUs each, .* 2 CPUs and 0 GPUs; "),
+        ({"memory_per_trial": 9_000 * 2**30}, r"1 CPUs and 9000 GiB of memory, .* 2 CPUs and 0 GPUs and [0-9.]+ GiB; "),
+    ],
+)
 def test_a_trial_that_no_node_can_hold_is_refused_at_once(
-    home: Home, new_study: New, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, needs: dict[str, int]
+    home: Home, new_study: New, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, needs: dict[str, int], takes: str
 ) -> None:
     monkeypatch.setattr(under_test, "AUTOSCALER_PATIENCE", 1.0)
     paths, spec = new_study(**needs)
-    with pytest.raises(UserError, match=r"a trial of study 's' takes .*its nodes have 2 CPUs and 0 GPUs; take fewer"):
+    said = rf"a trial of study 's' takes {takes}.*go on with: understock resume s$"
+    with pytest.raises(UserError, match=said):
         under_test.run_study(home, paths, spec, address=cluster.address)
     assert not rows(paths)
 
