@@ -147,8 +147,10 @@ def remove_orphaned_groups() -> int:
 
     A placement group is what Ray keeps free for a set of workers; a Ray Train controller makes one for its own. When
     its trial is stopped from outside, or is killed, Ray ends the controller but keeps the group, as the job goes on.
-    Ray Train's own cleaner would need the dashboard to notice.
+    Ray Train's own cleaner would need the dashboard to notice. Without a Ray there is none: asked, it would start one.
     """
+    if not ray.is_initialized():
+        return 0
     job = ray.get_runtime_context().get_job_id()
     removed = 0
     for raw in state._connect_and_get_accessor().get_placement_group_table():

@@ -50,6 +50,18 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def one_node() -> Iterator[Cluster]:
+    """A head without cores, and a node of one core."""
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+    )
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
 def three_nodes() -> Iterator[Cluster]:
     """A head without cores, and three nodes of one core each."""
     cluster = Cluster(
@@ -152,6 +164,22 @@ def test_a_trial_that_no_node_can_hold_is_refused_at_once(
     with pytest.raises(UserError, match=said):
         under_test.run_study(home, paths, spec, address=cluster.address)
     assert not rows(paths)
+
+
+def test_a_study_whose_only_node_goes_says_so_and_halts_and_can_be_resumed(
+    home: Home, new_study: New, one_node: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(under_test, "AUTOSCALER_PATIENCE", 5.0)
+    paths, spec = new_study(trials=1, max_images=80_000, early_stopping=False)
+    study = Study(home, paths, spec, one_node)
+    wait_for_rows(paths, bool)
+    one_node.remove_node(one_node.list_all_nodes()[-1], allow_graceful=False)
+    study.join(timeout=120)
+    assert not study.is_alive(), "the study hangs"
+    assert isinstance(study.outcome, UserError)
+    assert str(study.outcome).endswith("and go on with: understock resume s")
+    assert capfd.readouterr().err.count("waiting for the cluster to bring up nodes") == 1
+    assert {row["status"] for row in rows(paths)} == {"running"}
 
 
 def test_a_study_whose_workers_always_die_halts_after_the_stated_retries_and_stays_to_do(
