@@ -30,11 +30,7 @@ from trainables.machine.interrupts import kept_interrupts
 _ROOT = Path(__file__).resolve().parent.parent.parent
 """Where our packages are."""
 
-_ADDRESS = re.compile(
-    r"(ray://)?(?P<host>[^/:@\s]+|\[[0-9a-fA-F:.]+\])(?(1)(:(?P<client>[0-9]{1,5}))?|:(?P<gcs>[0-9]{1,5}))"
-)
-_CLIENT_PORT = 10001
-"""Of ray:// addresses that name none."""
+_ADDRESS = re.compile(r"(?P<host>[^/:@\s]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _PROBE_SECONDS = 4.0
 """Twice at most: until somebody answers, and until it answers as a Ray does."""
 
@@ -94,10 +90,17 @@ def _reachable(address: str) -> str:
         found = canonicalize_bootstrap_address_or_die("auto") if address == "auto" else address
     except (ConnectionError, ValueError) as error:
         raise _no_ray(address, " ".join(str(error).split())[:200]) from None
+    if found.startswith(
+        "ray://"
+    ):  # Ray would have the driver's own objects, which see the terminal and the files, over there
+        raise UserError(
+            f"{found!r} is the address of a Ray Client, through which nothing can be trained: on a machine of the cluster give "
+            "HOST:PORT, as `ray start --head` says it, or auto; elsewhere use search --submit http://HOST:8265"
+        )
     parts = _ADDRESS.fullmatch(found)
     if parts is None:
-        raise UserError(f"{address!r} is no address of a Ray; give HOST:PORT, ray://HOST:PORT or auto")
-    host, port = parts["host"], int(parts["client"] or parts["gcs"] or _CLIENT_PORT)
+        raise UserError(f"{address!r} is no address of a Ray; give HOST:PORT or auto")
+    host, port = parts["host"], int(parts["port"])
     try:
         with socket.create_connection((host.strip("[]"), port), _PROBE_SECONDS):
             pass
