@@ -90,9 +90,8 @@ def _reachable(address: str) -> str:
         found = canonicalize_bootstrap_address_or_die("auto") if address == "auto" else address
     except (ConnectionError, ValueError) as error:
         raise _no_ray(address, " ".join(str(error).split())[:200]) from None
-    if found.startswith(
-        "ray://"
-    ):  # Ray would have the driver's own objects, which see the terminal and the files, over there
+    # Through Ray's client what drives a search, its ledger and its view too, would be pickled and run over there.
+    if found.startswith("ray://"):
         raise UserError(
             f"{found!r} is the address of a Ray Client, through which nothing can be trained: on a machine of the cluster give "
             "HOST:PORT, as `ray start --head` says it, or auto; elsewhere use search --submit http://HOST:8265"
