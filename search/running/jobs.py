@@ -8,12 +8,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 
 # isort: split
+import aiohttp
 import ray.exceptions
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -23,6 +25,15 @@ _ASKING_SECONDS = 1.0
 """Between two questions of the same kind to a cluster."""
 _PATIENCE_SECONDS = 60.0
 """With a cluster whose connections break."""
+_ANSWER_SECONDS = 15.0
+"""Within which a dashboard says its version; whoever does not is none."""
+_REQUEST_SECONDS = (4.0, 60.0)
+"""Until a connection is made, and until there is an answer: a folder that travels along is taken in before it comes."""
+_STATUS_SECONDS = 30.0
+"""Between two questions whether a job has ended whose log is followed: a connection that has gone quiet does not tell."""
+
+_BROKEN = (OSError, RuntimeError, aiohttp.ClientError, ray.exceptions.AuthenticationError)
+"""What a question to a cluster raises, or its log, once the connection is lost or the cluster has gone."""
 
 
 def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path | None = None) -> int:
@@ -40,13 +51,31 @@ def submit(address: str, arguments: Sequence[str], name: str, working_dir: Path 
     try:
         return _follow(client, job)
     except KeyboardInterrupt:
-        ray_job = f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} ray job"
-        print(
-            f"job {job} goes on; follow it with: {ray_job} logs --follow --address {_shown(address)} {job}\n"
-            f"stop it with: {ray_job} stop --address {_shown(address)} {job}",
-            file=sys.stderr,
-        )
+        print(_goes_on(address, job), file=sys.stderr)
         raise
+    except BrokenPipeError:  # of who read our stdout
+        raise
+    except _BROKEN as error:
+        print(_goes_on(address, job), file=sys.stderr)
+        raise UserError(f"the connection to {_shown(address)} broke: {_in_a_line(error)}") from None
+
+
+def _goes_on(address: str, job: str) -> str:
+    """How to follow and to stop a job that nobody here follows any more."""
+    ray_job = f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']} ray job"
+    return (
+        f"job {job} goes on; follow it with: {ray_job} logs --follow --address {_shown(address)} {job}\n"
+        f"stop it with: {ray_job} stop --address {_shown(address)} {job}"
+    )
+
+
+class _Client(JobSubmissionClient):
+    """Ray's client, with an end to each wait for an answer: Ray's own is for ever."""
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+        connect, answer = _REQUEST_SECONDS
+        options.setdefault("timeout", (connect, _ANSWER_SECONDS if endpoint == "/api/version" else answer))
+        return super()._do_request(method, endpoint, **options)
 
 
 def _client(address: str) -> JobSubmissionClient:
@@ -55,15 +84,19 @@ def _client(address: str) -> JobSubmissionClient:
             f"--submit {_shown(address)}: expected the Ray dashboard's address, such as http://127.0.0.1:8265"
         )
     try:
-        return JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray dashboard to submit to at {_shown(address)}: {_shown(reason)}") from None
+        return _Client(address)
+    except (*_BROKEN, ValueError) as error:
+        raise UserError(f"no Ray dashboard to submit to at {_shown(address)}: {_in_a_line(error)}") from None
 
 
 def _shown(text: str) -> str:
     """An address, or a message that has it, without the name and password that it may hold."""
     return re.sub(r"(?<=//)[^/@\s]+@", "", text)
+
+
+def _in_a_line(error: Exception) -> str:
+    """What an error says, without what an address in it may hold; where it says nothing, what it is called."""
+    return _shown(" ".join(str(error).split())[:300] or type(error).__name__)
 
 
 def _hand_over(client: JobSubmissionClient, address: str, job: str, command: str, environment: dict[str, Any]) -> None:
@@ -73,13 +106,12 @@ def _hand_over(client: JobSubmissionClient, address: str, job: str, command: str
         try:
             client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment)
             return
-        except (RuntimeError, ValueError, OSError) as error:
+        except (*_BROKEN, ValueError) as error:
             if lost and "already exists" in str(error):  # it was taken, and the answer was lost
                 return
             lost = isinstance(error, OSError)
             if not lost or time.monotonic() > deadline:
-                reason = " ".join(str(error).split())[:300]
-                raise UserError(f"{_shown(address)} does not take the job: {_shown(reason)}") from None
+                raise UserError(f"{_shown(address)} does not take the job: {_in_a_line(error)}") from None
         time.sleep(_ASKING_SECONDS)
 
 
@@ -96,5 +128,16 @@ def _follow(client: JobSubmissionClient, job: str) -> int:
 
 
 async def _tail(client: JobSubmissionClient, job: str) -> None:
+    """Print the job's log as it grows, until it ends, or the job has."""
+    log = asyncio.create_task(_print_log(client, job))
+    while not (await asyncio.wait([log], timeout=_STATUS_SECONDS))[0]:
+        if client.get_job_status(job).is_terminal() and not (await asyncio.wait([log], timeout=_ASKING_SECONDS))[0]:
+            print(f"the end of the log of job {job} did not come through", file=sys.stderr)
+            log.cancel()
+    with suppress(asyncio.CancelledError):
+        await log
+
+
+async def _print_log(client: JobSubmissionClient, job: str) -> None:
     async for lines in client.tail_job_logs(job):
         print(lines, end="", flush=True)

@@ -1,6 +1,9 @@
 """Other people's trackers beside a study's own records: TensorBoard, MLflow and Weights & Biases, through Tune's loggers."""
 
+import importlib
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,17 +19,36 @@ from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError, lookup
 from spaces.trials import parse_trial_json
 
+# MLflow's own are 7 and 120 s, minutes for each of many questions, and Tune's loop waits for the answers.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+_UPLOAD_SECONDS = 60
+"""That the end of a search waits for what Weights & Biases has not yet uploaded."""
+
 
 def trackers(names: Sequence[str], paths: StudyPaths, spec: StudySpec) -> list[tune.Callback]:
-    """The callbacks for Tune that feed the trackers `names`; UserError for one that can't be had."""
-    return [_Tracker(_made(name, paths, spec), paths.root / "tensorboard") for name in dict.fromkeys(names)]
+    """The callbacks for Tune that feed the trackers `names`; UserError for one that can't be had, or does not answer."""
+    return [_Tracker(name, _made(name, paths, spec), paths.root / "tensorboard") for name in dict.fromkeys(names)]
 
 
 def _made(name: str, paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
+    make = lookup(TRACKERS, "tracker", name)
     try:
-        return lookup(TRACKERS, "tracker", name)(paths, spec)
+        logger = make(paths, spec)
+        logger.setup()
     except ImportError as error:
         raise UserError(f"tracker {name!r} needs a package ({error}); pip install 'understock[{name}]'") from None
+    except Exception as error:  # of whatever kind a tracker's own are
+        raise UserError(
+            f"tracker {name!r} can't be had: {_in_a_line(error)}; mend that, or leave out --track"
+        ) from None
+    return logger
+
+
+def _in_a_line(error: Exception) -> str:
+    """What an error says, without the name and password that an address in it may hold."""
+    return re.sub(r"(?<=//)[^/@\s]+@", "", " ".join(str(error).split())[:300]) or type(error).__name__
 
 
 def _tensorboard(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
@@ -41,21 +63,23 @@ def _mlflow(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
 
 def _wandb(paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
     """Where WANDB_MODE, WANDB_API_KEY and so on say."""
-    return WandbLoggerCallback(project="understock", group=spec.name)
+    importlib.import_module("wandb")  # its logger has another error where there is none
+    return WandbLoggerCallback(project="understock", group=spec.name, upload_timeout=_UPLOAD_SECONDS)
 
 
 class _Tracker(tune.Callback):
-    """Hands each trial to a Tune logger under the parameters that a reader knows, by images seen."""
+    """Hands each trial to a Tune logger, set up, under the parameters that a reader knows, by images seen.
 
-    def __init__(self, logger: LoggerCallback, folder: Path) -> None:
-        self._logger, self._folder = logger, folder
+    A logger that fails is told nothing more, and the search goes on without it.
+    """
+
+    def __init__(self, name: str, logger: LoggerCallback, folder: Path) -> None:
+        self._name, self._logger, self._folder = name, logger, folder
         self._shown: dict[str, _Shown] = {}
-
-    def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
-        self._logger.setup(stop, num_samples, total_num_samples, **info)
+        self._failed = False
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._logger.log_trial_start(self._as_shown(trial))
+        self._tell(lambda: self._logger.log_trial_start(self._as_shown(trial)))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -63,17 +87,29 @@ class _Tracker(tune.Callback):
         if "images_seen" in result:
             shown = {name: value for name, value in result.items() if name not in _TUNES_OWN and value is not None}
             losses = shown.pop(LOSSES, None) or {}
-            step = {"timesteps_total": result["images_seen"]}
-            self._logger.log_trial_result(iteration, self._as_shown(trial), shown | losses | step)
+            told = shown | losses | {"timesteps_total": result["images_seen"]}
+            self._tell(lambda: self._logger.log_trial_result(iteration, self._as_shown(trial), told))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._logger.log_trial_end(self._as_shown(trial), failed=False)
+        self._tell(lambda: self._logger.log_trial_end(self._as_shown(trial), failed=False))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._logger.log_trial_end(self._as_shown(trial), failed=True)
+        self._tell(lambda: self._logger.log_trial_end(self._as_shown(trial), failed=True))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        self._logger.on_experiment_end(trials, **info)
+        self._tell(lambda: self._logger.on_experiment_end(trials, **info))
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        if self._failed:
+            return
+        try:
+            call()
+        except Exception as error:  # of whatever kind a tracker's own are
+            self._failed = True
+            print(
+                f"tracker {self._name!r} failed, and the search goes on without it: {_in_a_line(error)}",
+                file=sys.stderr,
+            )
 
     def _as_shown(self, trial: Trial) -> Any:
         if trial.trial_id not in self._shown:

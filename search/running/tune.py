@@ -39,9 +39,10 @@ from search.running.run import Run
 from search.running.stopping import scheduler_of
 from search.running.tracking import trackers
 from spaces.errors import UserError
-from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.connection import connected, remove_orphaned_groups
 from trainables.cluster.crew import Crew
 from trainables.cluster.ray_log import RAY_LOG
+from trainables.cluster.room import AUTOSCALER_PATIENCE, Room
 from trainables.machine.interrupts import handling_interrupts
 from trainables.running.given import ChangedDataError
 from trainables.running.tune_entry import tune_trial
@@ -60,8 +61,8 @@ Each evaluation sets the count back: on spot machines a long trial may be lost m
 next evaluation is given up.
 """
 
-_TIDY_SECONDS = 1.0
-"""The time between two removals of placement groups that trials of several workers left behind."""
+_LOOKING_SECONDS = 1.0
+"""The time between two looks at the cluster: for room that trials left behind, and for room that has gone."""
 
 Outcome = Literal["complete", "complete already", "interrupted", "time is up"]
 """What `run_study` came to. A study that was "interrupted", by Ctrl-C, or whose "time is up" can be resumed."""
@@ -86,16 +87,16 @@ def run_study(
     Ray at `address`, the disk is full, or the object store is out of reach.
     """
     check_unchanged(home, spec)
-    also = trackers(track, paths, spec)
     with _halting_errors(paths), only_driver(paths):
         write_prior(home, paths, spec)
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"
-        with _ray(paths, spec, address, dashboard), View(spec, ledger.earlier) as view, _ray_folder(paths):
+        also = trackers(track, paths, spec)
+        with _ray(paths, spec, address, dashboard) as room, View(spec, ledger.earlier) as view, _ray_folder(paths):
             run = Run(home, ledger, view)
             with suppress(_Halted), _signals(run):
-                _tuner(run, trainable, also).fit()
+                _tuner(run, room, trainable, also).fit()
                 run.settle()
         if isinstance(run.halted, UserError):
             raise run.halted
@@ -153,20 +154,30 @@ def _signals(run: Run) -> Iterator[None]:
         yield
 
 
+def _crew(spec: StudySpec) -> Crew:
+    """The workers of a trial. Ray keeps memory free for one that trains in Tune's own actor, and for no more of them."""
+    memory = spec.memory_per_trial if spec.workers_per_trial == 1 else None
+    return Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker, memory or 0)
+
+
 @contextmanager
-def _ray(paths: StudyPaths, spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[None]:
-    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts."""
-    crew = Crew(spec.workers_per_trial, spec.threads_per_trial, spec.gpus_per_worker)
+def _ray(paths: StudyPaths, spec: StudySpec, address: str | None, dashboard: bool) -> Iterator[Room]:
+    """A Ray that has room for a trial: the cluster at `address`, or one of our own for as long as the search lasts.
+
+    Gives that room, which may go with the nodes.
+    """
+    crew = _crew(spec)
     at_once = spec.concurrency * crew.workers
-    memory = (spec.memory_per_trial or 0) * at_once
-    with connected(address, at_once * crew.threads, paths.log, memory=memory, dashboard=dashboard):
-        wait_for_room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0)
-        yield
+    with connected(address, at_once * crew.threads, paths.log, memory=at_once * crew.memory, dashboard=dashboard):
+        way_out = f"take fewer or smaller workers in another study, or add nodes and go on with: understock resume {spec.name}"
+        room = Room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out)
+        room.wait()
+        yield room
 
 
-def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
+def _tuner(run: Run, room: Room, trainable: Trainable, also: list[tune.Callback]) -> tune.Tuner:
     spec = run.ledger.spec
-    needs = resources(spec.threads_per_trial, spec.workers_per_trial, spec.gpus_per_worker, spec.memory_per_trial)
+    needs = resources(_crew(spec))
     return tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
@@ -180,7 +191,7 @@ def _tuner(run: Run, trainable: Trainable, also: list[tune.Callback]) -> tune.Tu
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(run.ledger.paths.ray),
-            callbacks=[_Events(run), *also],
+            callbacks=[_Events(run, room), *also],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
         ),
@@ -211,8 +222,8 @@ class _Suggestions(Searcher):
 class _Events(tune.Callback):
     """Tells the run of every result, loss and end of a trial, and ends Tune's loop once the run is halted."""
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._tidied = run, 0.0
+    def __init__(self, run: Run, room: Room) -> None:
+        self._run, self._room, self._looked = run, room, 0.0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -231,11 +242,20 @@ class _Events(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._run.check_time()
-        if self._run.ledger.spec.workers_per_trial > 1 and time.monotonic() > self._tidied + _TIDY_SECONDS:
-            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
-            self._tidied = time.monotonic()
+        if time.monotonic() > self._looked + _LOOKING_SECONDS:
+            self._look_at_cluster()
+            self._looked = time.monotonic()
         if self._run.halted:
             raise _Halted
+
+    def _look_at_cluster(self) -> None:
+        """Make room that nobody uses any more, and halt the run if the nodes that a trial fits on are gone for too long."""
+        if self._run.ledger.spec.workers_per_trial > 1:
+            remove_orphaned_groups()  # until then the next trial's workers would wait for that room
+        try:
+            self._room.check()
+        except UserError as error:
+            self._run.halted = self._run.halted or error
 
 
 _ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", re.MULTILINE)

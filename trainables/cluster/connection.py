@@ -1,11 +1,10 @@
-"""The Ray cluster that trainings run on: joining or starting it, waiting for room, removing what was left behind."""
+"""The Ray cluster that trainings run on: joining or starting it, removing what was left behind."""
 
 import logging
 import os
 import re
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from pathlib import Path
@@ -18,12 +17,10 @@ import grpc
 import ray
 from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray._private.state import state
-from ray.autoscaler.sdk import request_resources
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from spaces.errors import UserError
-from trainables.cluster.crew import Crew
 from trainables.cluster.folders import own_token, ray_folder
 from trainables.cluster.loopback import on_loopback
 from trainables.cluster.ray_log import logged
@@ -33,17 +30,7 @@ from trainables.machine.interrupts import kept_interrupts
 _ROOT = Path(__file__).resolve().parent.parent.parent
 """Where our packages are."""
 
-AUTOSCALER_PATIENCE = 15 * 60.0
-"""Seconds that a cluster given by its address has to bring up the nodes that a training needs.
-
-A Ray of our own, on this machine, gets none of that time: it will never bring up another node.
-"""
-
-_ADDRESS = re.compile(
-    r"(ray://)?(?P<host>[^/:@\s]+|\[[0-9a-fA-F:.]+\])(?(1)(:(?P<client>[0-9]{1,5}))?|:(?P<gcs>[0-9]{1,5}))"
-)
-_CLIENT_PORT = 10001
-"""Of ray:// addresses that name none."""
+_ADDRESS = re.compile(r"(?P<host>[^/:@\s]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _PROBE_SECONDS = 4.0
 """Twice at most: until somebody answers, and until it answers as a Ray does."""
 
@@ -103,10 +90,16 @@ def _reachable(address: str) -> str:
         found = canonicalize_bootstrap_address_or_die("auto") if address == "auto" else address
     except (ConnectionError, ValueError) as error:
         raise _no_ray(address, " ".join(str(error).split())[:200]) from None
+    # Through Ray's client what drives a search, its ledger and its view too, would be pickled and run over there.
+    if found.startswith("ray://"):
+        raise UserError(
+            f"{found!r} is the address of a Ray Client, through which nothing can be trained: on a machine of the cluster give "
+            "HOST:PORT, as `ray start --head` says it, or auto; elsewhere use search --submit http://HOST:8265"
+        )
     parts = _ADDRESS.fullmatch(found)
     if parts is None:
-        raise UserError(f"{address!r} is no address of a Ray; give HOST:PORT, ray://HOST:PORT or auto")
-    host, port = parts["host"], int(parts["client"] or parts["gcs"] or _CLIENT_PORT)
+        raise UserError(f"{address!r} is no address of a Ray; give HOST:PORT or auto")
+    host, port = parts["host"], int(parts["port"])
     try:
         with socket.create_connection((host.strip("[]"), port), _PROBE_SECONDS):
             pass
@@ -142,46 +135,6 @@ def _begun(address: str | None, options: dict[str, Any]) -> Any:
         raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
 
 
-def wait_for_room(crew: Crew, what: str, patience: float) -> None:
-    """Wait until the cluster's nodes, were they idle, could hold `crew`; Ray itself would wait for that without an end.
-
-    A cluster that brings up nodes when needed is asked to. `what` names the work in messages. Raises UserError if the
-    nodes can't hold it after `patience` seconds.
-    """
-    if _fits(crew):
-        return
-    deadline = time.monotonic() + patience
-    if patience:
-        print(f"{what} takes {crew}; waiting for the cluster to bring up nodes", file=sys.stderr)
-        request_resources(bundles=[crew.bundle] * crew.workers)
-    try:
-        while not _fits(crew):
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{what} takes {crew}, and the cluster can't hold that: its nodes have {_listed()}; take fewer or "
-                    "smaller workers, or add nodes"
-                )
-            time.sleep(min(1.0, patience))
-    finally:
-        if patience:
-            request_resources(bundles=[])
-
-
-def _fits(crew: Crew) -> bool:
-    """Tell whether the nodes that live, were they idle, could hold all workers of the crew."""
-    free = sum(min(int(node.get(kind, 0) / need) for kind, need in crew.bundle.items()) for node in _nodes())
-    return free >= crew.workers
-
-
-def _nodes() -> list[dict[str, float]]:
-    """List what each living node has of each kind of resource."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def _listed() -> str:
-    return ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in _nodes())
-
-
 def node_name() -> str:
     """Name the node that this process is on by its address and the start of Ray's id: a host may have several.
 
@@ -196,8 +149,10 @@ def remove_orphaned_groups() -> int:
 
     A placement group is what Ray keeps free for a set of workers; a Ray Train controller makes one for its own. When
     its trial is stopped from outside, or is killed, Ray ends the controller but keeps the group, as the job goes on.
-    Ray Train's own cleaner would need the dashboard to notice.
+    Ray Train's own cleaner would need the dashboard to notice. Without a Ray there is none: asked, it would start one.
     """
+    if not ray.is_initialized():
+        return 0
     job = ray.get_runtime_context().get_job_id()
     removed = 0
     for raw in state._connect_and_get_accessor().get_placement_group_table():

@@ -14,6 +14,8 @@ class Crew:
     """CPU cores that each worker computes on."""
     gpus: float
     """GPUs that each worker has: 0 computes on the CPU, less than 1 shares a GPU with others."""
+    memory: int = 0
+    """Bytes of memory that are kept free for each worker: 0 asks for none."""
 
     @property
     def device(self) -> torch.device:
@@ -23,9 +25,11 @@ class Crew:
     @property
     def bundle(self) -> dict[str, float]:
         """The resources that Ray is to keep free for one worker, by Ray's names."""
-        return {"CPU": self.threads, "GPU": self.gpus} if self.gpus else {"CPU": self.threads}
+        needs = {"CPU": self.threads, "GPU": self.gpus, "memory": self.memory}
+        return {kind: need for kind, need in needs.items() if need}
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
-        each = f"{self.threads} CPUs{gpus}"
+        memory = f" and {self.memory / 2**30:.4g} GiB of memory" if self.memory else ""
+        each = f"{self.threads} CPUs{gpus}{memory}"
         return f"{self.workers} workers with {each} each" if self.workers > 1 else each

@@ -17,8 +17,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.trials import parse_trial_json
-from trainables.cluster.connection import AUTOSCALER_PATIENCE, connected, remove_orphaned_groups, wait_for_room
+from trainables.cluster.connection import connected, remove_orphaned_groups
 from trainables.cluster.crew import Crew
+from trainables.cluster.room import AUTOSCALER_PATIENCE, Room
 from trainables.cluster.workers import CrewLostError, fit
 from trainables.machine.devices import use_cores
 from trainables.running.trial import run_trial
@@ -73,22 +74,33 @@ def items_of_workers(
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
     job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
     with connected(address, crew.workers * crew.threads, files.folder / "ray.log"):
-        wait_for_room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0)
+        way_out = "take fewer or smaller workers, or add nodes; then the same command goes on"
+        room = Room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out)
+        room.wait()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         news: Any = ray.remote(_News).options(num_cpus=0, scheduling_strategy=here).remote()
         training = _Training(lambda: fit(_work, {"job": job, "news": news}, crew, files.folder / "workers"), news)
-        seen, told = 0, None
-        while True:
-            running = training.running  # before the news: what comes after is asked for once more
-            progress, new = ray.get(news.since.remote(seen))
-            if progress != told:
-                told = progress
-                yield progress
-            yield from (Evaluation(**evaluation) for evaluation in new)
-            seen += len(new)
-            if not running:
-                return training.result()
-            time.sleep(_TOLD_EVERY_SECONDS)
+        try:
+            yield from _items(training, news, room)
+        finally:
+            training.leave()
+
+
+def _items(training: "_Training", news: Any, room: Room) -> Iterator[Progress | Evaluation]:
+    """What the workers tell, until the training ends; UserError if the nodes that it had room on are gone for too long."""
+    seen, told = 0, None
+    while True:
+        running = training.running  # before the news: what comes after is asked for once more
+        progress, new = ray.get(news.since.remote(seen))
+        if progress != told:
+            told = progress
+            yield progress
+        yield from (Evaluation(**evaluation) for evaluation in new)
+        seen += len(new)
+        if not running:
+            return training.result()
+        room.check()
+        time.sleep(_TOLD_EVERY_SECONDS)
 
 
 class _Training:
@@ -97,12 +109,17 @@ class _Training:
     def __init__(self, fit: Callable[[], None], news: Any) -> None:
         self._fit, self._news = fit, news
         self._error: BaseException | None = None
+        self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
     def running(self) -> bool:
         return self._thread.is_alive()
+
+    def leave(self) -> None:
+        """Start nothing again from now on, and call nothing of Ray's: it is about to end here."""
+        self._left.set()
 
     def result(self) -> None:
         """Raise what ended the training, if it did not come to its own end."""
@@ -121,6 +138,8 @@ class _Training:
             try:
                 return self._fit()
             except CrewLostError as error:
+                if self._left.is_set() or not ray.is_initialized():
+                    raise  # any call would start a Ray, or join whatever cluster was here last
                 remove_orphaned_groups()
                 evaluations = len(ray.get(self._news.since.remote(0))[1])
                 lost, known = (1 if evaluations > known else lost + 1), evaluations

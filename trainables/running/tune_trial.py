@@ -135,13 +135,11 @@ def train_trial(parameters: Mapping[str, Any]) -> None:
         tune.report(job.ending(error))
 
 
-def resources(
-    threads: int, workers: int, gpus_per_worker: float, memory: int | None = None
-) -> tune.PlacementGroupFactory:
+def resources(crew: Crew) -> tune.PlacementGroupFactory:
     """What a trial's own actor takes: all with one worker; no core with more, as Ray Train takes those for the workers."""
-    if workers > 1:
+    if crew.workers > 1:
         return tune.PlacementGroupFactory([{"memory": _WAITING_BYTES}])  # a group without any resource is refused
-    return tune.PlacementGroupFactory([{"CPU": threads, "GPU": gpus_per_worker, "memory": memory or 0}])
+    return tune.PlacementGroupFactory([crew.bundle])
 
 
 def _worker(parameters: dict[str, Any]) -> None:

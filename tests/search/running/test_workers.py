@@ -50,6 +50,18 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def one_node() -> Iterator[Cluster]:
+    """A head without cores, and a node of one core."""
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+    )
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
 def three_nodes() -> Iterator[Cluster]:
     """A head without cores, and three nodes of one core each."""
     cluster = Cluster(
@@ -135,15 +147,39 @@ def test_trials_of_two_workers_that_are_stopped_leave_room_for_the_next(
     assert {row["trial"]: row["status"] for row in rows(paths)} == {0: "completed", 1: "stopped", 2: "stopped"}
 
 
-@pytest.mark.parametrize("needs", [{"threads_per_trial": 64}, {"workers_per_trial": 4}])
+@pytest.mark.parametrize(
+    ("needs", "takes"),
+    [
+        ({"threads_per_trial": 64}, "64 CPUs, .* 2 CPUs and 0 GPUs; "),
+        ({"workers_per_trial": 4}, "4 workers with 1 CPUs each, .* 2 CPUs and 0 GPUs; "),
+        ({"memory_per_trial": 9_000 * 2**30}, r"1 CPUs and 9000 GiB of memory, .* 2 CPUs and 0 GPUs and [0-9.]+ GiB; "),
+    ],
+)
 def test_a_trial_that_no_node_can_hold_is_refused_at_once(
-    home: Home, new_study: New, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, needs: dict[str, int]
+    home: Home, new_study: New, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, needs: dict[str, int], takes: str
 ) -> None:
     monkeypatch.setattr(under_test, "AUTOSCALER_PATIENCE", 1.0)
     paths, spec = new_study(**needs)
-    with pytest.raises(UserError, match=r"a trial of study 's' takes .*its nodes have 2 CPUs and 0 GPUs; take fewer"):
+    said = rf"a trial of study 's' takes {takes}.*go on with: understock resume s$"
+    with pytest.raises(UserError, match=said):
         under_test.run_study(home, paths, spec, address=cluster.address)
     assert not rows(paths)
+
+
+def test_a_study_whose_only_node_goes_says_so_and_halts_and_can_be_resumed(
+    home: Home, new_study: New, one_node: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(under_test, "AUTOSCALER_PATIENCE", 5.0)
+    paths, spec = new_study(trials=1, max_images=80_000, early_stopping=False)
+    study = Study(home, paths, spec, one_node)
+    wait_for_rows(paths, bool)
+    one_node.remove_node(one_node.list_all_nodes()[-1], allow_graceful=False)
+    study.join(timeout=120)
+    assert not study.is_alive(), "the study hangs"
+    assert isinstance(study.outcome, UserError)
+    assert str(study.outcome).endswith("and go on with: understock resume s")
+    assert capfd.readouterr().err.count("waiting for the cluster to bring up nodes") == 1
+    assert {row["status"] for row in rows(paths)} == {"running"}
 
 
 def test_a_study_whose_workers_always_die_halts_after_the_stated_retries_and_stays_to_do(

@@ -84,7 +84,7 @@ def mute() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "auto"])
 @pytest.mark.slow
 def test_who_does_not_answer_as_a_ray_does_is_a_line_within_ten_seconds(
     mute: int, address: str, monkeypatch: pytest.MonkeyPatch
@@ -97,10 +97,17 @@ def test_who_does_not_answer_as_a_ray_does_is_a_line_within_ten_seconds(
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize("address", ["nothing", "ray://", "http://127.0.0.1:1", "local", "a:b", "ray://127.0.0.1:9"])
+@pytest.mark.parametrize("address", ["nothing", "ray:/", "http://127.0.0.1:1", "local", "a:b"])
 def test_what_is_no_address_or_leads_nowhere_is_a_line(address: str) -> None:
     said = pytest.raises(UserError, match=r"no address of a Ray; give HOST:PORT|no Ray to work with at")
     with said, connected(address, 1, Path("/dev/null")):
+        pass
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:9", "ray://"])
+def test_the_address_of_a_ray_client_is_a_line_that_says_what_to_give(address: str) -> None:
+    said = r"is the address of a Ray Client.*HOST:PORT.* or auto; elsewhere use search --submit"
+    with pytest.raises(UserError, match=said), connected(address, 1, Path("/dev/null")):
         pass
 
 

@@ -6,14 +6,25 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 
+import trainables.running.source_workers as under_test
+from spaces.config import TrialConfig
+from spaces.errors import UserError
+from trainables.cluster.connection import remove_orphaned_groups
+from trainables.cluster.crew import Crew
+from trainables.cluster.workers import CrewLostError
 from trainables.running.source_training import train_source
 from trainables.sources.shelf import open_source
 from trainables.storage.home import Home
+from trainables.training.loop import Evaluation
+from trainables.training.trial_files import TrialFiles
 
 pytestmark = pytest.mark.ray
 
@@ -72,3 +83,46 @@ def test_a_lost_worker_is_replaced_and_an_interrupted_training_goes_on_with_anot
     train_source(home, tiny_domain, tiny_domain, "small", max_images=IMAGES, threads=1)
     assert open_source(home, tiny_domain).facts.images_seen == IMAGES
     assert not Path(home.source(tiny_domain)).with_name(f".training-{tiny_domain}").exists()
+
+
+def test_a_training_whose_only_node_goes_says_so_and_ends(
+    home: Home, tiny_config: Callable[..., TrialConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "AUTOSCALER_PATIENCE", 5.0)
+    quick = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        node = cluster.add_node(num_cpus=2)
+        config = tiny_config(budget={"images": 80_000, "eval_every_images": 16})
+        files = TrialFiles(home.root / "training", home.root / "pictures")
+        files.folder.mkdir(parents=True)
+        items = under_test.items_of_workers(config, home, files, Crew(2, 1, 0.0), cluster.address)
+        next(item for item in items if isinstance(item, Evaluation))
+        cluster.remove_node(node, allow_graceful=False)
+        with pytest.raises(UserError, match=r"training on 'dots' takes 2 workers .* then the same command goes on$"):
+            list(items)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_a_training_that_was_left_calls_nothing_of_rays_any_more() -> None:
+    lost = threading.Event()
+
+    def fit() -> None:
+        lost.wait()
+        raise CrewLostError("Ray has ended")
+
+    training = under_test._Training(fit, news=None)
+    training.leave()
+    lost.set()
+    training._thread.join(timeout=60)
+    with pytest.raises(CrewLostError, match="Ray has ended"):
+        training.result()
+    assert not ray.is_initialized()
+
+
+def test_without_a_ray_there_are_no_orphaned_groups() -> None:
+    assert remove_orphaned_groups() == 0
+    assert not ray.is_initialized()
