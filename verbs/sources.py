@@ -79,6 +79,7 @@ def train(
             family=family,
         )
     print(f"source model {facts.name}: {facts.images_seen:,} images seen, {_scores(facts.scores)}")
+    _note_hidden(facts.name)
 
 
 @sources.command("add")
@@ -147,6 +148,7 @@ def add(
     parts = " and ".join(facts.networks)
     print(f"source model {facts.name} added: {parts}, {told(facts.network)}, digest {facts.digest[:12]}")
     print(facts.provenance)
+    _note_hidden(name)
 
 
 @sources.command("list")
@@ -240,18 +242,30 @@ def cut(
     end_studies(where, "source", new, force=force, replace=replace)
     facts = cut_source(where, name, resolution, new, seed=seed, replace=replace)
     print(f"source model {facts.name} cut from {name}: an initialisation, whose critic has a new input layer; train it")
+    _note_hidden(new)
 
 
 @sources.command("rm")
 def rm(name: ExistingName, force: Force = False, home: HomeOption = None) -> None:
     """Remove a source model from the home. Example: understock sources rm dogs"""
-    from trainables.sources.shelf import remove_source
+    from trainables.sources.shelf import builtin, remove_source
 
     where = Home.find(home)
     if name in where.names("sources"):
         end_studies(where, "source", name, force=force)
     remove_source(where, name)
-    print(f"source model {name} removed")
+    print(f"source model {name} removed{'; the builtin one of that name is back' if name in builtin() else ''}")
+
+
+def _note_hidden(name: str) -> None:
+    """Say on stderr if the builtin source model of that name is not to be had from now on."""
+    from trainables.sources.shelf import builtin
+
+    if name in builtin():
+        print(
+            f"note: it hides the builtin source model {name!r} in this home; understock sources rm {name} brings that back",
+            file=sys.stderr,
+        )
 
 
 def _scores(scores: dict[str, float | None]) -> str:

@@ -133,8 +133,12 @@ def weights_digest(folder: Path, networks: Iterable[str]) -> str:
 
 def shelf(home: Home) -> dict[str, Path]:
     """Every source model by name: the home's, and the builtin ones that no name of the home hides."""
-    builtin = {path.name: path for path in BUILTIN.iterdir() if path.is_dir()} if BUILTIN.is_dir() else {}
-    return dict(sorted((builtin | {name: home.source(name) for name in home.names("sources")}).items()))
+    return dict(sorted((builtin() | {name: home.source(name) for name in home.names("sources")}).items()))
+
+
+def builtin() -> dict[str, Path]:
+    """The source models that ship with the package, by name."""
+    return {path.name: path for path in BUILTIN.iterdir() if path.is_dir()} if BUILTIN.is_dir() else {}
 
 
 def open_source(home: Home, name: str) -> SourceModel:
@@ -150,13 +154,17 @@ def open_source(home: Home, name: str) -> SourceModel:
         raise SourceError(f"source model {name!r}: {facts} can't be read ({error}); add the model again") from None
 
 
-def check_new(home: Home, name: str, *, replace: bool) -> None:
-    """SourceError if `name` can't be given to a new source model."""
+def check_new(home: Home, name: str, *, replace: bool, may_hide: bool = False) -> None:
+    """SourceError if `name` can't be given to a new source model: a builtin one's with `replace` or `may_hide` alone."""
     check_name("source model", name)
     if name == SCRATCH:
         raise SourceError("a source model can't be called 'scratch': that means random weights")
     if name in home.names("sources") and not replace:
         raise SourceError(f"source model {name!r} is there already in {home}; replace it with --replace")
+    if name in builtin() and not (replace or may_hide):
+        raise SourceError(
+            f"source model {name!r} comes with the package; take another name, or hide it in this home with --replace"
+        )
 
 
 def save_source(path: Path, facts: Mapping[str, object], model: Model, samples_png: bytes) -> SourceFacts:
