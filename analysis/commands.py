@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
+from analysis.findings.parameters import FEWEST
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudySpec
 from spaces.networks import classes_of
 from spaces.protocol import LITE0
@@ -17,12 +18,16 @@ def again(spec: StudySpec) -> str:
 
 
 def longer(spec: StudySpec) -> str:
-    """A command line for twice its trials; where it trained one given configuration, for a search like it."""
+    """A command line for more trials than it had; where it trained one given configuration, for a search like it.
+
+    It has another seed, as with the same one the trials would be the same again. It asks for twice the trials, and for twice
+    the fewest that the importance of parameters takes: some diverge, and some train nothing.
+    """
     name = f"{spec.name[:95]}-more"
     if spec.space != UNVARIED:
         unlimited = dict.fromkeys(LIMITS)
-        more = 2 * (spec.trials or DEFAULT_TRIALS)
-        return search_command(spec.model_copy(update=unlimited), name=name, trials=more)
+        more = 2 * max(spec.trials or DEFAULT_TRIALS, FEWEST)
+        return search_command(spec.model_copy(update={**unlimited, "seed": spec.seed + 1}), name=name, trials=more)
     as_search = {"space": "quickstart", "sampler": "tpe", "early_stopping": True, "sources": ()}
     return short_command(spec.model_copy(update=as_search), name=name)
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.figures.lines import by_target_images
 from analysis.findings.sizes import Worth, by_size, worth
-from analysis.page import Block, Plot, Section, Sheet, listed, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, listed, plural, sheet, text
 from analysis.study_data import StudyData
 from analysis.tables import TARGET_IMAGES, choices
 
@@ -84,12 +84,18 @@ def _have(group: Sequence[StudyData], counts: Sequence[int]) -> str:
 
 
 def _other_size(study: StudyData, counts: Sequence[int]) -> str:
-    most = counts[0] if counts else study.spec.train_images
-    fewer = max(2, most // 4)
-    data = study.spec.base.data.model_copy(update={"target_images": fewer})
+    """The command for another size, counted as the study counts its images: of each class, or of all."""
+    data = study.spec.base.data
+    if data.shots:
+        other = data.shots // 2 or 2
+        data, name = data.model_copy(update={"shots": other}), f"{other}-shots"
+        count = f"{plural(other, 'image')} of each class"
+    else:
+        fewer = max(2, (counts[0] if counts else study.spec.train_images) // 4)
+        data, name = data.model_copy(update={"target_images": fewer}), f"{fewer}-images"
+        count = f"{text(fewer)} images"
     fields = {"base": study.spec.base.model_copy(update={"data": data})}
-    why = f"for {text(fewer)} images, to be reported together with this study"
-    return study.instead(why, f"{fewer}-images", **fields)
+    return study.instead(f"for {count}, to be reported together with this study", name, **fields)
 
 
 def _said(study: StudyData, sizes: pd.DataFrame, values: Sequence[Worth]) -> str:

@@ -89,4 +89,10 @@ def test_one_trained_configuration_is_trained_again_from_its_study_file(new_stud
 def test_other_studies_are_searched_again(new_study):
     spec = new_study().spec
     assert again(spec) == search_command(spec)
-    assert longer(spec) == search_command(spec, name="phosphor-1-more", trials=16)
+    other = spec.model_copy(update={"seed": spec.seed + 1})
+    assert longer(spec) == search_command(other, name="phosphor-1-more", trials=16)
+
+
+def test_a_longer_study_of_few_trials_has_enough_for_an_importance_and_repeats_none_of_them(new_study):
+    spec = new_study(trials=3, seed=4).spec
+    assert "--trials 16 --seed 5 " in longer(spec)

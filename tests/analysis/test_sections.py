@@ -192,6 +192,19 @@ def test_one_target_set_size_says_what_to_run_for_another(found):
     )
 
 
+@pytest.mark.parametrize(
+    ("shots", "count", "flags"),
+    [(3, "1 image of each class", "--shots 1"), (1, "2 images of each class", "--shots 2")],
+)
+def test_another_size_is_counted_as_the_study_counts_its_images(new_study, shots, count, flags):
+    base = {**new_study().spec.base.model_dump(), "data": {"shots": shots}}
+    study = new_study(base=base)
+    one_transfer(study)
+    lead = read(study)["sizes"].lead
+    assert f"for {count}, to be reported" in lead
+    assert f" {flags} " in lead and "--target-images" not in lead
+
+
 def test_parameters_say_how_many_trials_importance_takes(found):
     assert found["parameters"].lead.startswith(
         "Not enough data for importance (6 trials with a score; it takes 8 trials"
@@ -399,7 +412,8 @@ def test_thin_studies_have_every_section_and_admit_what_is_missing(new_study, fi
 def test_a_study_that_is_over_is_told_to_search_for_longer(new_study):
     study = new_study(trials=1)
     one_transfer(study)
-    longer = search_command(study.spec, name="phosphor-1-more", trials=2)
+    other = study.spec.model_copy(update={"seed": 1})
+    longer = search_command(other, name="phosphor-1-more", trials=16)
     assert f"run `{longer}`" in read(study)["answer"].lead
     assert read(study)["protocol"].commands[-1] == ("For more trials:", longer)
 
