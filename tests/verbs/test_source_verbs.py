@@ -1,7 +1,6 @@
 """`understock sources ...`: the names of the builtin source models, which a home's own may hide on purpose alone."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 

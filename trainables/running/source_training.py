@@ -47,7 +47,8 @@ def train_source(
     Without a preset it takes the family's first, with a CUDA device its second. Goes on where an earlier call with the
     same settings was cut off, with as many workers as now are asked for. More than one, or an `address`, goes through Ray
     Train. A `conditional` one can be asked for the domain's classes. Raises SourceError if the name is taken and not to be
-    replaced (a builtin one's is free to a domain that has it), if another process makes it, or if the training diverged; UserError for settings that won't do.
+    replaced (a builtin one's is free to a domain that has it), if another process makes it, or if the training diverged;
+    UserError for settings that won't do.
     """
     check_new(home, name, replace=replace, may_hide=name == domain)  # that is the name it has unless told
     crew = _crew(workers, threads, gpus_per_worker)
