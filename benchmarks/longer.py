@@ -13,13 +13,14 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.findings import Interval
 from benchmarks.recorded_transfer.plan import ICONS, IMAGES, RESOLUTION, TARGET_IMAGES, WAVES, space_of
 from benchmarks.results import append_row, read_rows, score_in_row
 from search.records.results import merged
@@ -100,6 +101,15 @@ def _shown(fd: float | None) -> str:
     return "-" if fd is None else f"{fd:,.0f}" if math.isfinite(fd) else "diverged"
 
 
+def ratios() -> Iterator[str]:
+    """How far one source's FD is over another's at the table's budget and at the longest, over the seeds that are whole."""
+    whole = [seed for seed in SEEDS if all(TIMES in curve(source, seed) for source in SOURCES)]
+    for n, (better, worse) in product((1, TIMES), combinations(SOURCES, 2)):
+        logs = [math.log(curve(worse, seed)[n] / curve(better, seed)[n]) for seed in whole]
+        if len(logs) > 1:
+            yield f"{worse} over {better} after {n * IMAGES:,} images: {Interval.of(logs).ratio}, {len(logs)} seeds"
+
+
 def table() -> Iterator[str]:
     """A row a training, as Markdown; and of each seed that is whole, where scratch is ahead, and how orders agree."""
     yield "| source | seed | " + " | ".join(f"{n * IMAGES:,}" for n in range(1, TIMES + 1)) + " |"
@@ -129,7 +139,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="where domains and source models are, and trainings go on")
     given = parser.parse_args()
     if given.what == "table":
-        print("\n".join(table()))
+        print("\n".join([*table(), "", *ratios()]))
         return 0
     if given.home is None:
         parser.error("run needs --home")

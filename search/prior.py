@@ -150,10 +150,11 @@ def informed(
         return spec, None
     ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
     found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})
+    trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
     return found, (
-        f"{len(curves)} earlier trials, of {len(telling)} studies{of_those}, were measured alike: the search goes by them "
+        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike: the search goes by them "
         "(--sampler tpe --stop asha does not)"
     )
 

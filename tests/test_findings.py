@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.findings import Interval, compared, fewer_images, main, of_table, recorded, scores, verdict, whole_waves
+from benchmarks.longer import ratios
 from benchmarks.recorded_transfer.export import TABLE
 from benchmarks.search_efficiency.table import Cell, Run, Target
 from search.picking.arms import SCRATCH_ARM, Arm
@@ -22,7 +23,7 @@ def test_every_interval_of_the_page_is_one_that_is_computed() -> None:
     claimed = set(re.findall(INTERVAL, said.replace(", ", " (")))
     waves = whole_waves(pq.read_table(TABLE))
     found = [*of_table(recorded(waves[:1])), *of_table(recorded(waves)), *fewer_images()]
-    computed = set(re.findall(INTERVAL, " ".join(each.numbers for each in found)))
+    computed = set(re.findall(INTERVAL, " ".join([*(each.numbers for each in found), *ratios()])))
     assert len(claimed) >= 10 and claimed <= computed
 
 

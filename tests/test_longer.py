@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,17 @@ def test_the_table_bears_a_training_that_diverged(results: Path) -> None:
     assert scratch.count("diverged") == TIMES - 2
     assert sum("scratch is ahead" in line and line.endswith("never") for line in said) == 2
     assert said[-1].endswith("at 1 and 10 times: 1.00")
+
+
+def test_ratios_are_over_seeds_that_are_whole(results: Path) -> None:
+    for seed, (place, source) in product((0, 1), enumerate(SOURCES)):
+        for n in range(1, TIMES + 1) if (seed, place) != (1, 2) else (1,):
+            append_row(results, longer.COLUMNS, ("cats", source, seed, n * IMAGES, 1.0, 100 * 2**place * (1 + seed)))
+    assert list(longer.ratios()) == [], "one whole seed has no interval"
+    for n in range(2, TIMES + 1):
+        append_row(results, longer.COLUMNS, ("cats", SCRATCH, 1, n * IMAGES, 1.0, 1600 if n == TIMES else 800))
+    said = list(longer.ratios())
+    assert len(said) == 6 and said[1].startswith(
+        f"{SCRATCH} over dogs after 6,144 images: 4.00 (4.00 to 4.00), 2 seeds"
+    )
+    assert f"{SCRATCH} over dogs after 61,440 images: 5.66 (" in said[4]
