@@ -22,6 +22,7 @@ from benchmarks.search_efficiency.ways import WAYS, conditional, flat, grid, pap
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.recorded import told
 from search.picking.transfer_model import Case, Posterior
+from search.running.suggested import NEAREST
 from spaces.presets import small
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +118,23 @@ def test_ours_trains_the_first_trial_from_scratch_to_its_end_and_no_later_one(sp
     scratch, asked = cell([[9.0, 8.0, 7.0]]), Strict(stops=True)
     by_optuna(Replay(target_of(scratch), 0, 7.5), Sampled(), lambda trial: scratch, asked, spares_scratch=spares)
     assert asked.images == images
+
+
+class Noted(Replay):
+    """Notes the cells that it trains, in their order."""
+
+    def train(self, cell: Cell) -> Any:
+        self.__dict__.setdefault("cells", []).append(cell)
+        return super().train(cell)
+
+
+@pytest.mark.parametrize("way", ["transfer", "transfer + ASHA", "transfer + curves"])
+def test_a_search_by_what_is_known_begins_with_the_three_nearest_sources(targets: list[Target], way: str) -> None:
+    replay = Noted(targets[0], 0, 0.2 * targets[0].grid_seconds)
+    WAYS[way](replay, targets[1:])
+    begun = replay.__dict__["cells"][:NEAREST]
+    assert [cell.arm for cell in begun] == [Arm.finetuned(name, "both") for name in targets[0].sources[:NEAREST]]
+    assert {cell.rates for cell in begun} == {(1e-3, 1e-3)}
 
 
 def test_what_is_ours_spares_the_first_trial_from_scratch_and_peers_do_not(

@@ -19,6 +19,7 @@ from search.curve_stopping import CurveStopping
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
 from search.picking.evidence import pools
 from search.prior import Prior
+from search.running.suggested import NEAREST
 from search.sampling import RecentTPESampler
 from search.transfer_sampler import TransferSampler
 from spaces.errors import UserError
@@ -188,15 +189,20 @@ def random_by_curves(replay: Replay, others: Others) -> None:
 def ours(
     replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None, curves: bool = False
 ) -> None:
-    """The sampler `transfer`, from what the other targets' trials tell."""
+    """The sampler `transfer`, from what the other targets' trials tell, behind the nearest sources as the space begins with
+    them.
+    """
     target = replay.target
     prior, seconds = prior_of(target, tuple(others))
     replay.clock += target.ranking_seconds + seconds
     suggest = conditional(target, apart=True)
     with replay.thinking():
         sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
+    rates = dict(zip(("optim/lr_g", "optim/lr_d"), DEFAULT_RATES, strict=True))
+    both = {"method": "finetune", "transfer/parts": "both", **rates}
+    first = tuple({"source": source, **both} for source in target.sources[:NEAREST])
     judge = by_curves(target, others) if curves else None
-    by_optuna(replay, sampler, suggest, pruner and pruner(replay), judge=judge, spares_scratch=True)
+    by_optuna(replay, sampler, suggest, pruner and pruner(replay), first, judge, spares_scratch=True)
 
 
 @cache
