@@ -11,6 +11,7 @@ than all but one in a hundred real images lie to another real image. Baselines t
 
 import argparse
 import csv
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,7 @@ from trainables.metrics.manifolds import squared_distances
 from trainables.networks.models import read_model
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
+from trainables.training.loop import evaluations
 from trainables.training.trial_files import TrialFiles
 
 SEEN, UNSEEN, UNSEEN_FROM = "digits-seen", "digits-unseen", 7
@@ -176,15 +178,19 @@ def _values(settings: Mapping[str, object], seed: int, iterations: int) -> dict[
     }
 
 
-def trained(home: Home, folder: Path, name: str, seed: int) -> tuple[Callable[[int], tuple[Images, object]], float]:
-    """Train a method, or go on with it: what samples it, and its seconds."""
+Sample = Callable[[int], tuple[Images, object]]
+
+
+def trained(home: Home, folder: Path, name: str, seed: int) -> tuple[Sample | None, float]:
+    """Train a method, or go on with it: what samples it, None if it diverged, and its seconds."""
     iterations, settings = METHODS[name]
     config = parse_trial(_values(settings, seed, iterations), "benchmark")
     place = f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
     files = TrialFiles(folder / "trials" / place, folder / "samples" / place)
     start = time.process_time()
-    for _ in run_trial(config, home, files, CPU):
-        pass
+    *_, last = evaluations(run_trial(config, home, files, CPU))
+    if last.status == "diverged":
+        return None, time.process_time() - start
     sampler = open_sampler(files.model)
 
     def sample(n: int) -> tuple[Images, object]:
@@ -251,6 +257,9 @@ def main(folder: Path, names: list[str], seeds: int, bound: bool) -> None:
             for name in names:
                 if (name, str(seed)) not in known:
                     sample, seconds = trained(home, folder, name, seed)
+                    if sample is None:
+                        write(name, seed, dict.fromkeys(("kd", "accuracy", "copies"), math.nan), seconds)
+                        continue
                     images, asked = sample(SAMPLES)
                     write(name, seed, unseen.scores(images, asked), seconds)  # type: ignore[arg-type]
 
