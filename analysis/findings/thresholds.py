@@ -21,8 +21,8 @@ def race(rows: pd.DataFrame, gain: Gain, metric: Metric) -> pd.DataFrame:
     Columns: threshold; for side in transfer, scratch and cost in images, seconds: `<side>_<cost>`, the median over seeds of
     the cost at the first evaluation as good as the threshold, NaN unless every seed got there, and `<side>_reached`, how
     many did; `speedup_<cost>`, scratch's cost over transfer's; `bound`: "at least" where transfer was better at its first
-    evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "". Over a source as it
-    is, which costs no training, there is no speed-up: it is NaN.
+    evaluation; "never" where scratch was not there in the end, and has all it spent for cost; else "". There is no speed-up,
+    but NaN, over a source as it is, which costs no training, and where scratch in vain spent no more than transfer.
     """
     return pd.DataFrame(
         [_row(rows, gain, metric, value) for value in thresholds(rows, gain, metric)],
@@ -69,11 +69,12 @@ def _row(rows: pd.DataFrame, gain: Gain, metric: Metric, value: float) -> dict[s
             row[f"{name}_reached"] = sum(item is not None for item in reached)
     bound = "at least" if _at_first(rows, gain.transfer, metric, value) else ""
     for cost, column in COSTS.items():
-        theirs = row[f"scratch_{cost}"]
-        if np.isnan(theirs):  # at least as much as scratch has spent in vain
+        theirs, ours = row[f"scratch_{cost}"], row[f"transfer_{cost}"]
+        in_vain = bool(np.isnan(theirs))
+        if in_vain:  # at least as much as scratch has spent
             theirs, bound = spent(rows, gain.baseline, column), "never"
-        ours = row[f"transfer_{cost}"]
-        row[f"speedup_{cost}"] = np.nan if gain.transfer.is_untrained or not ours else theirs / ours
+        unknown = gain.transfer.is_untrained or not ours or (in_vain and theirs <= ours)
+        row[f"speedup_{cost}"] = np.nan if unknown else theirs / ours
     return row | {"bound": bound}
 
 

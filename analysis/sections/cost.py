@@ -111,10 +111,10 @@ def _said(study: StudyData, found: pd.DataFrame) -> str:
         first = found.iloc[0]
         if first["bound"] != "never" or pd.isna(first["transfer_images"]):
             return f"{who[0].upper()}{who[1:]} and scratch have no score that both reached."
+        cost = f"{text(first['transfer_images'])} images ({duration(first['transfer_seconds'])})"
         return (
-            f"{who[0].upper()}{who[1:]} had {study.metric.label} {text(first['threshold'])} after "
-            f"{text(first['transfer_images'])} images ({duration(first['transfer_seconds'])}); scratch never did, in "
-            f"{text(float(first['speedup_images']))} times the images."
+            f"{who[0].upper()}{who[1:]} had {study.metric.label} {text(first['threshold'])} after {cost}; "
+            f"scratch never did{_in_vain(first)}."
         )
     loose, tight = both.iloc[0], both.iloc[-1]
     said = f"To {study.metric.label} {text(loose['threshold'])}, {who} needs {text(loose['transfer_images'])} images "
@@ -124,6 +124,12 @@ def _said(study: StudyData, found: pd.DataFrame) -> str:
     if last["bound"] == "never":
         said += f"; {text(last['threshold'])}, which transfer reached, scratch never did"
     return f"{said}."
+
+
+def _in_vain(row: pd.Series) -> str:
+    """In how many times the images scratch never did what transfer had; nothing where that is no more than transfer's."""
+    times = float(row["speedup_images"])
+    return "" if pd.isna(times) else f", in {text(times)} times the images"
 
 
 def _reached(found: pd.DataFrame) -> pd.DataFrame:

@@ -81,13 +81,16 @@ def _learns_what_judges(method: str, study: StudyData) -> bool:
 
 def _block(study: StudyData) -> Block:
     spec = study.spec
-    mixed = [name for name, values in tables.protocol(study.rows).items() if len(values) > 1]
+    several = {name for name, values in tables.protocol(study.rows).items() if len(values) > 1}
+    mixed = sorted(several - {"n_drawn"})
     lead = (
         f"Study {spec.name}: {spec.of_trials(len(study.trials))} on target {spec.target}, "
         f"space {spec.space}, sampler {spec.sampler} with seed {spec.seed}, created {spec.created}."
     )
     if mixed:
         lead += f" Careful: {', '.join(mixed)} differ among rows, so their metrics do not compare."
+    if "n_drawn" in several:
+        lead += " At rungs fewer images are drawn (n_drawn), and distances carried on to n_fake of them."
     learnt = sorted(name for name in study.rows["method"].unique() if _learns_what_judges(name, study))
     if learnt:
         lead += (

@@ -300,7 +300,8 @@ def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> 
     """A trial's curve; and what it says of the source as it is, where it was measured before its generator was trained."""
     config, last = config_of(rows[-1]), rows[-1]
     budget = config.budget.images  # which the last iteration may pass by some images
-    scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in rows if is_evaluation(row)}
+    scored = [row for row in rows if is_evaluation(row) and _is_score(row[metric])]
+    scores = {min(row["images_seen"], budget): math.log(row[metric]) for row in scored}
     arm, target = _arm(config, names), names[study.target]
     through = last["status"] == "completed" and not last["iterations"] and not last["images_seen"]
     data = config.data

@@ -95,7 +95,7 @@ def with_column(study, tmp_path, name, value):
         place = table.schema.get_field_index(name)
         column = pa.array([value] * len(table), table.schema.field(place).type)
         pq.write_table(table.set_column(place, table.schema.field(place), column), path)
-        if value == "inception":  # one trial only
+        if value in ("inception", 256):  # one trial only
             break
     return SimpleNamespace(home=study.home, paths=paths, spec=study.spec)
 
@@ -266,6 +266,11 @@ def test_protocol_holds_spec_versions_digests_and_the_command(found, study):
 def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
     mixed = with_column(study, tmp_path, "extractor", "inception")
     assert "Careful: extractor differ among rows, so their metrics do not compare" in read(mixed)["protocol"].lead
+
+
+def test_rungs_of_fewer_images_are_no_mixture(study, tmp_path):
+    lead = read(with_column(study, tmp_path, "n_drawn", 256))["protocol"].lead
+    assert "Careful" not in lead and "At rungs fewer images are drawn (n_drawn)" in lead
 
 
 @pytest.mark.slow
