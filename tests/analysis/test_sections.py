@@ -269,7 +269,8 @@ def test_rows_measured_in_different_ways_are_warned_of(study, tmp_path):
 
 
 def test_rungs_of_fewer_images_are_no_mixture(study, tmp_path):
-    lead = read(with_column(study, tmp_path, "n_drawn", 256))["protocol"].lead
+    whole = with_column(study, tmp_path / "whole", "n_drawn", 1_000)
+    lead = read(with_column(whole, tmp_path / "rungs", "n_drawn", 256))["protocol"].lead
     assert "Careful" not in lead and "At rungs fewer images are drawn (n_drawn)" in lead
 
 
