@@ -38,7 +38,7 @@ def load_space(space: str) -> Space:
     """
     path, _, function = space.rpartition(":")
     if not path.endswith(".py"):
-        return lookup(SPACES, "space (FILE.py:FUNCTION, or a name)", space)
+        return lookup(SPACES, "space", space)
     if not Path(path).is_file():
         raise UserError(f"space {space!r}: there is no file {Path(path).absolute()}")
     module_spec = importlib.util.spec_from_file_location("user_space", path)

@@ -30,7 +30,9 @@ def add(
     what: Annotated[
         str, typer.Argument(metavar="WHAT", help="Folder, FILE.parquet, torchvision:NAME[:ROOT], builtin:NAME.")
     ],
-    resolution: Annotated[int, typer.Option(metavar="PIXELS", help="Along a side: 32, 64 or 128.")] = 64,
+    resolution: Annotated[
+        int, typer.Option(metavar="PIXELS", help="Along a side: 32, 64, 128, 256, 512 or 1024.")
+    ] = 64,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse if any file can't be read.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a domain of that name.")] = False,
     val_fraction: Annotated[float, typer.Option(metavar="0..1", help="Held out, where WHAT brings no split.")] = 0.1,

@@ -41,7 +41,7 @@ HomeOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Conditional = Annotated[bool, typer.Option("--conditional", help="GANs that are asked for a class of the domain's.")]
-Force = Annotated[bool, typer.Option("--force", help="Even if unfinished studies need the old one; names them.")]
+Force = Annotated[bool, typer.Option("--force", help="Even if unfinished studies need what goes; names them.")]
 Submit = Annotated[
     str | None,
     typer.Option(

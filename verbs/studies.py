@@ -24,7 +24,13 @@ STUDY, LIMITS, SHARE, WHERE = "What to search", "When it ends", "What each trial
 def search(
     target: Target,
     space: Annotated[
-        str, typer.Option(metavar="SPACE", help="A search space by name, or FILE.py:FUNCTION.", rich_help_panel=STUDY)
+        str,
+        typer.Option(
+            metavar="SPACE",
+            help="quickstart, methods, from_a_source, limited_data, conditional, translation, fewshot, projected_critic, "
+            "transferring_gans, source_by_parts, or FILE.py:FUNCTION.",
+            rich_help_panel=STUDY,
+        ),
     ] = "quickstart",
     trials: Annotated[
         int | None,
@@ -99,7 +105,7 @@ def search(
     family: Annotated[
         str | None,
         typer.Option(
-            metavar="resnet|dcgan|stylegan2",
+            metavar="resnet|dcgan|mimicry|stylegan2",
             callback=given,
             help="Of networks. [default: the commonest of the sources]",
             rich_help_panel=STUDY,
@@ -167,7 +173,7 @@ def search(
     max_minutes: Annotated[
         float | None,
         typer.Option(
-            min=0,
+            min=0.01,
             max=100_000_000,
             metavar="MINUTES",
             help="Stop after so many minutes; resume goes on.",

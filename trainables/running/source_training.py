@@ -122,7 +122,7 @@ def _config(
     conditional: bool,
     family: str,
 ) -> TrialConfig:
-    presets = lookup(FAMILY_PRESETS, "family of networks that source models are trained of", family)
+    presets = lookup(FAMILY_PRESETS, "family of source models", family)
     preset = preset or list(presets)[bool(crew.gpus)]
     opened = open_domain(home, domain)
     facts = opened.facts
