@@ -46,7 +46,7 @@ class Case:
     moves: frozenset[str]
     """The owners of what a step changes in the learner's state, "generator" of "generator.to_rgb.weight"."""
     rounding: float = 1e-3
-    """How far, as a share, the losses and scores of two workers may be from one's."""
+    """How far, as a share, the losses and scores of two workers may be from one's; images by 2,000 times as many grey levels."""
 
 
 RESNET = {"resolution": 32, "width": 2, "z_dim": 8}
@@ -588,7 +588,7 @@ def test_two_workers_give_what_one_gives(home: Home, tmp_path: Path) -> None:
         for name in (name for name in one_state if name.startswith(("ada.", "lecam.", "path_length."))):
             torch.testing.assert_close(shared_state[name], one_state[name], rtol=1e-3, atol=1e-5)
         images = [draw(home, files_in(tmp_path / f"{case}-{who}").model, 8, seed=1).images for who in ("alone", 0)]
-        assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2), case
+        assert (images[0].int() - images[1].int()).abs().max() <= (0 if exactly else 2_000 * near), case  # of 255
 
 
 @pytest.mark.slow
