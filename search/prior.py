@@ -144,9 +144,11 @@ def informed(
         return spec, None
     if {"sampler", "stopping"} <= set(told_to) or (spec.sampler == "tpe" and "sampler" in told_to):
         return spec, None
+    if set(varied) - {*MODELLED}:
+        return spec, None
     telling, curves = _telling(home, spec)
     near = [curve for curve in curves if curve.untrained or max(curve.scores) * REACH >= spec.base.budget.images]
-    if len(near) < ENOUGH or set(methods) - {curve.arm.method for curve in near} or set(varied) - {*MODELLED}:
+    if len(near) < ENOUGH or set(methods) - {curve.arm.method for curve in near}:
         return spec, None
     ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
     found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})
