@@ -2,7 +2,8 @@
 
 TPE (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011) draws where good trials lie dense and others do
 not. The conditions of a trial (how many target images, which ones, its seed) it neither sees nor draws: where a space
-suggests them, they are drawn evenly.
+suggests them, they are drawn evenly. A trial that trained nothing (a source as it is, a baseline) would come out the same
+again, so TPE takes it for one to keep away from, however good it was.
 """
 
 import copy
@@ -22,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.fronts import places
 from search.records.study import DEFAULT_TRIALS, StudySpec
 from spaces.suggest import CONDITIONS
+from spaces.trials import DEFAULT_METHOD, trains
 
 GOOD = 25
 """How many trials TPE takes for good ones, at most."""
@@ -85,7 +87,7 @@ their value; pruned ones by how far they came, and then by their last score.
 
 
 class _Window:
-    """A study that shows a sampler only some of its trials, without their conditions.
+    """A study that shows a sampler only some of its trials, without their conditions, and what there is no use in repeating.
 
     `costs`, of ended trials by number, is kept from one window to the next and filled here.
     """
@@ -99,7 +101,8 @@ class _Window:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        return [_chosen(trial) for trial in self._shown if states is None or trial.state in states]
+        shown = map(_chosen, self._shown)
+        return [trial for trial in shown if states is None or trial.state in states]
 
     @cached_property
     def _shown(self) -> list[FrozenTrial]:
@@ -133,10 +136,13 @@ class _Window:
 
 
 def _chosen(trial: FrozenTrial) -> FrozenTrial:
-    """A trial by its choices alone."""
-    if not any(name in trial.params for name in CONDITIONS):
+    """A trial by its choices alone; one that trained nothing as if it had been stopped before any score."""
+    is_spent = trial.state is TrialState.COMPLETE and not trains(trial.params.get("method", DEFAULT_METHOD))
+    if not is_spent and not any(name in trial.params for name in CONDITIONS):
         return trial
     shown = copy.copy(trial)
+    if is_spent:
+        shown.state, shown.values, shown.intermediate_values = TrialState.PRUNED, None, {}
     shown.params = {name: value for name, value in trial.params.items() if name not in CONDITIONS}
     shown.distributions = {name: kind for name, kind in trial.distributions.items() if name not in CONDITIONS}
     return shown

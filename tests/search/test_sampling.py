@@ -62,3 +62,20 @@ def test_choices_are_optimised_beside_conditions() -> None:
         study.tell(trial, abs(trial.suggest_float("x", -1, 1) - 0.3) + 0.01 * trial.suggest_int("seed", 0, 1))
     near = [abs(trial.params["x"] - 0.3) < 0.2 for trial in study.trials[-20:]]
     assert sum(near) >= 10  # where 4 are due to chance
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"]])
+def test_what_trained_nothing_and_was_best_is_not_asked_for_again_and_again(directions: list[str]) -> None:
+    study = optuna.create_study(sampler=tpe(), directions=directions)
+    asked: Counter[str] = Counter()
+    for _ in range(40):
+        trial = study.ask()
+        source = trial.suggest_categorical("source", ["near", "far"])
+        cost = 1.0 if source == "near" else 2.0
+        if trial.suggest_categorical("method", ["finetune", "as_is"]) == "as_is":
+            asked[source] += 1
+        else:
+            cost += trial.suggest_float("optim/lr_g", 1e-4, 1e-2, log=True)
+        study.tell(trial, [cost, -cost][: len(directions)])
+    assert sum(asked.values()) <= 12, asked  # 32 where TPE is told how good they were
