@@ -21,7 +21,7 @@ without the terms of s where the method takes no source.
 
 Every coefficient is normal a priori, with mean 0 but for k:
 
-    B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.1   a, u ~ tau   c, v ~ upsilon
+    B ~ 5 (as good as free)   A, M ~ 1   P, S ~ 0.5   k ~ 0.25 +- 0.25   w ~ 0.05  a, u ~ tau   c, v ~ upsilon
     k_m ~ 0.5 +- 0.5 (of the source as it is, the score is the ranking's distance itself)
     w of a square ~ 0.07 +- 0.035 (rates are looked for around such that did well, so the ends of a range are the worse ones:
     else they would promise most before any others than those have been tried), 0 +- 0.0175 beside it by networks
@@ -31,7 +31,7 @@ trials differ (by seed, and by what the model misses). All three are half-normal
 replicates or a second target they are hardly known, and intervals are as wide as that. rho is how much studies differ
 that asked the same; it is half-normal with scale 0.1, and 0.1 at most, so that trials of many small studies say nearly
 as much as those of one. For given (sigma, rho, tau, upsilon) the posterior is normal in closed form; over a grid of
-them it is weighted by the marginal likelihood, so no point estimate makes an interval too narrow. A source without any
+them (`scales`) it is weighted by the marginal likelihood, so no point estimate makes an interval too narrow. A source without any
 trial differs from others by S, u and its ranking alone. This is ridge regression with random effects (e.g. Gelman and
 Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against worlds whose truth is known.
 """
@@ -47,19 +47,27 @@ from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits
 
 from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.scales import Axes, closer, combinations, few
 from spaces.trials import DEFAULT_METHOD
 
-_LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.1
+_LEVEL, _TRANSFER, _EFFECT, _RATE = 5.0, 1.0, 0.5, 0.05
 _CURVATURE_MEAN, _CURVATURE = 0.07, 0.035
 SLOPE, _SLOPE_SPREAD = 0.25, 0.25
 _METHOD_SLOPE_MEAN, _METHOD_SLOPE = 0.5, 0.5
 _SCALE = 0.5
-_SIGMAS = np.geomspace(0.01, 1.5, 14)
-_TAUS = np.geomspace(0.02, 1.5, 8)
-_UPSILONS = np.geomspace(0.01, 1.0, 6)
 _STUDY_SCALE = 0.1
-_RHOS = np.geomspace(0.01, 0.1, 4)
-"""No larger: many trainings that contradict a search are no fault of the search as a whole."""
+_MOST_RHO = 0.1
+"""Many trainings that contradict a search are no fault of the search as a whole."""
+
+_WIDE: Axes = tuple(
+    tuple(np.geomspace(low, high, n).tolist())
+    for low, high, n in ((0.01, 1.5, 9), (0.01, _MOST_RHO, 4), (0.02, 1.5, 7), (0.01, 1.0, 6))
+)
+"""Values of sigma, rho, tau and upsilon that are weighed against each other first."""
+_QUICK: Axes = ((0.03, 0.07, 0.15, 0.35), (0.03,), (0.05, 0.2, 0.6), (0.05, 0.2))
+"""For one who asks often, where too few cases are known to say where they lie."""
+_ENOUGH = 8
+"""So many."""
 
 Floats = NDArray[np.float64]
 
@@ -113,40 +121,35 @@ class Belief:
         return mean
 
 
-Scales = tuple[Sequence[float] | Floats, Sequence[float] | Floats, Sequence[float] | Floats, Sequence[float] | Floats]
-"""Values of sigma, rho, tau and upsilon that are weighed against each other."""
-
-_FINE: Scales = (_SIGMAS, _RHOS, _TAUS, _UPSILONS)
-COARSE: Scales = ((0.03, 0.07, 0.15, 0.35), (0.03,), (0.05, 0.2, 0.6), (0.05, 0.2))
-"""A hundredth of them, for one who asks often."""
-
-
 def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], draws: int, seed: int) -> Posterior:
     """Predict the cases `asked` from those tried, of which there may be none; the same draws for the same seed."""
     belief = Model(cases, log_scores, asked).after((), np.zeros(0), draws, seed)
     return Posterior(belief.mean(asked), belief.sigma, belief.rho)
 
 
+def few_scales(cases: Sequence[Case], log_scores: Floats) -> Axes:
+    """Values of sigma, rho, tau and upsilon for a `Model` that is asked often: few, where these cases say that they lie."""
+    return few(*Model(cases, log_scores, ()).weighed()) if len(cases) >= _ENOUGH else _QUICK
+
+
 class Model:
     """The model on some cases, ready to be told of more of one study, of which there are few, again and again."""
 
     def __init__(
-        self, cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], scales: Scales = _FINE
+        self, cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], scales: Axes | None = None
     ) -> None:
-        """`asked` are cases that more may be told of, or that predictions may be asked of."""
+        """`asked` are cases that more may be told of, or that predictions may be asked of.
+
+        `scales` are the only values of sigma, rho, tau and upsilon that are weighed, for one who asks often.
+        """
         self._design = _Design.of([*cases, *asked])
         self._centre = float(log_scores.mean()) if len(log_scores) else 0.0
-        self._scales = np.array(list(product(*scales)))  # logarithmic: hence the log in the prior
-        self._noises = list(product(*scales[:2]))
-        self._sums = self._sums_of(cases, log_scores)
+        self._known, self._sums_known = self._told(cases, log_scores), dict[Noise, _Sums]()
+        self._scales = scales
 
     def knows(self, case: Case) -> bool:
         """Whether the model has all coefficients of the case."""
         return self._design.has(case)
-
-    def _sums_of(self, cases: Sequence[Case], log_scores: Floats) -> "dict[tuple[float, float], _Sums]":
-        x, y = self._design.matrix(cases), log_scores - self._centre
-        return {noise: _Sums.of(x, y, self._design, cases, *noise) for noise in self._noises}
 
     def after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
         """What these further cases, of a study that the model knows nothing of, make likely beside those known."""
@@ -155,26 +158,63 @@ class Model:
             return self._after(more, log_scores, draws, seed)
 
     def _after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
-        sums = self._sums
-        if more:
-            told = self._sums_of(more, log_scores)
-            sums = {noise: sums[noise].beside(told[noise]) for noise in sums}
-        grid = self._scales
-
-        def fit(scales: Floats) -> _Fit:
-            sigma, rho, tau, upsilon = scales
-            return _Fit.of(sums[sigma, rho], self._design, tau, upsilon)
-
-        widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
-        prior = np.log(grid).sum(1) - (grid**2 / (2 * widths**2)).sum(1)
-        log_weights = np.array([fit(scales).log_evidence for scales in grid]) + prior
-        weights = np.exp(log_weights - log_weights.max())
+        told = self._told(more, log_scores) if more else None
+        axes, weights = self.weighed(told)
+        grid, sums = combinations(axes), self._sums(told, axes)
         rng = np.random.default_rng(seed)
         counts = rng.multinomial(draws, weights / weights.sum())
         # fits are made again rather than kept: thousands of matrices, of which draws are of some dozens
-        drawn = tuple(fit(scales).draw(int(n), rng) for n, scales in zip(counts, grid, strict=True) if n)
+        drawn = tuple(
+            _Fit.of(sums[s, r], self._design, t, u).draw(int(n), rng)
+            for n, (s, r, t, u) in zip(counts, grid, strict=True)
+            if n
+        )
         sigma, rho = (np.repeat(grid[:, column], counts) for column in (0, 1))
         return Belief(sigma, rho, self._design, drawn, self._centre)
+
+    def weighed(self, told: "_Told | None" = None) -> tuple[Axes, Floats]:
+        """Values of the scales, and how likely what is known and told makes each combination of them."""
+        finer: Axes | None = self._scales or _WIDE
+        while finer is not None:
+            axes = finer
+            grid, sums = combinations(axes), self._sums(told, axes)
+            fits = (_Fit.of(sums[s, r], self._design, t, u) for s, r, t, u in grid)
+            log_weights = np.array([fit.log_evidence for fit in fits]) + _log_prior(grid)
+            weights = np.exp(log_weights - log_weights.max())
+            finer = None if self._scales else closer(axes, weights)
+        return axes, weights
+
+    def _told(self, cases: Sequence[Case], log_scores: Floats) -> "_Told":
+        return _Told(cases, self._design.matrix(cases), log_scores - self._centre)
+
+    def _sums(self, told: "_Told | None", axes: Axes) -> "dict[Noise, _Sums]":
+        """By sigma and rho, of what is known and told."""
+        found = {}
+        for sigma, rho in product(*axes[:2]):
+            if (sigma, rho) not in self._sums_known:
+                self._sums_known[sigma, rho] = _Sums.of(self._known, self._design, sigma, rho)
+            known = self._sums_known[sigma, rho]
+            found[sigma, rho] = known.beside(_Sums.of(told, self._design, sigma, rho)) if told else known
+        return found
+
+
+Noise = tuple[float, float]
+"""A sigma and a rho."""
+
+
+class _Told(NamedTuple):
+    """Cases that were tried, as rows of the design, and their log scores less the centre."""
+
+    cases: Sequence[Case]
+    x: Floats
+    y: Floats
+
+
+def _log_prior(grid: Floats) -> Floats:
+    """Of each combination of scales, (all, 4); the grid is even in logs, hence the log."""
+    widths = np.array([_SCALE, _STUDY_SCALE, _SCALE, _SCALE])
+    found: Floats = np.log(grid).sum(1) - (grid**2 / (2 * widths**2)).sum(1)
+    return found
 
 
 class _Sums(NamedTuple):
@@ -192,11 +232,11 @@ class _Sums(NamedTuple):
         return _Sums(self.xx + other.xx, self.xr + other.xr, self.rr + other.rr, self.log_det + other.log_det)
 
     @classmethod
-    def of(cls, x: Floats, y: Floats, design: "_Design", cases: Sequence[Case], sigma: float, rho: float) -> "_Sums":
+    def of(cls, told: _Told, design: "_Design", sigma: float, rho: float) -> "_Sums":
         """V is sigma^2 + error^2 on its diagonal, and rho^2 more between trials of one study (inverted by Woodbury)."""
-        both = np.column_stack([x, y - x @ design.prior_mean])
-        variance = sigma**2 + np.array([case.error for case in cases]) ** 2
-        _, study = np.unique([case.study or "" for case in cases], return_inverse=True)
+        both = np.column_stack([told.x, told.y - told.x @ design.prior_mean])
+        variance = sigma**2 + np.array([case.error for case in told.cases]) ** 2
+        _, study = np.unique([case.study or "" for case in told.cases], return_inverse=True)
         member = np.eye(int(study.max(initial=-1)) + 1)[study] / variance[:, None]  # (cases, studies)
         held = member.sum(0) + 1 / rho**2
         shared = member.T @ both

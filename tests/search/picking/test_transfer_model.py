@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.transfer_model import Case, _Design, _Fit, _Sums, posterior
+from search.picking.transfer_model import Case, _Design, _Fit, _Sums, _Told, posterior
 
 RATE = 1e-3
 
@@ -31,7 +31,7 @@ def test_for_given_spreads_it_is_the_textbook_posterior() -> None:
     sigma, rho, tau, upsilon = 0.3, 0.25, 0.4, 0.2
     studies, errors = ["r", "r", "r", "s", "s", "t", None, None], np.array([0, 0.5, 0, 0, 0.2, 0, 0, 0])
     cases = [c._replace(study=s, error=e) for c, s, e in zip(CASES, studies, errors, strict=True)]
-    fit = _Fit.of(_Sums.of(x, y, design, cases, sigma, rho), design, tau, upsilon)
+    fit = _Fit.of(_Sums.of(_Told(cases, x, y), design, sigma, rho), design, tau, upsilon)
     prior = np.diag(design.prior_sd(tau, upsilon) ** 2)
     same = np.array([[float(a == b) for a in studies] for b in studies])
     marginal = x @ prior @ x.T + np.diag(sigma**2 + errors**2) + rho**2 * same
