@@ -35,7 +35,9 @@ def closer(axes: Axes, weights: Floats) -> Axes | None:
     needs that.
     """
     found = tuple(_closer(np.array(axis), share) for axis, share in zip(axes, _marginals(axes, weights), strict=True))
-    grew = any(len(new) > 1 and new[1] / new[0] < 0.999 * axis[1] / axis[0] for new, axis in zip(found, axes, strict=True))
+    grew = any(
+        len(new) > 1 and new[1] / new[0] < 0.999 * axis[1] / axis[0] for new, axis in zip(found, axes, strict=True)
+    )
     return found if grew else None
 
 
