@@ -1,4 +1,4 @@
-"""Searches of real trainings, on targets that no table has: python -m benchmarks.live_search run --home HOME [--ways A,B]
+"""Searches of real trainings, on targets that no table has: python -m benchmarks.live_search run --home HOME [--ways "A;B"]
 
     python -m benchmarks.live_search run --home HOME    # what docs/live-search.csv lacks; a search of minutes after the other
     python -m benchmarks.live_search table              # the tables of docs/search-efficiency.md
@@ -100,9 +100,10 @@ class Way(NamedTuple):
 WAYS: Mapping[str, Way] = {
     "random search": Way("nothing_first", {"sampler": "random", "early_stopping": False}, False),
     "ASHA + TPE": Way("nothing_first", {"sampler": "tpe"}, False),
-    "default": Way("first_named", {"sampler": "tpe"}, True),
-    "transfer + curves": Way("first_named", {"sampler": "transfer", "stopping": "curves"}, True),
+    "search, nothing known": Way("first_named", {"sampler": "tpe"}, True),
+    "search": Way("first_named", {"sampler": "transfer", "stopping": "curves"}, True),
 }
+"""The last two are what a search does by default, where no earlier trials tell of transfer and where some do."""
 
 
 @dataclass
@@ -126,7 +127,7 @@ def ranked(home: Home, target: str) -> float:
         kept.unlink()
     _forget(home)
     begun = time.process_time()
-    begin(home, _spec(home, target, "ranking", WAYS["default"], 0))
+    begin(home, _spec(home, target, "ranking", WAYS["search, nothing known"], 0))
     return time.process_time() - begun
 
 
@@ -271,18 +272,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--home", type=Path, help="where domains and source models are, and studies are put")
-    parser.add_argument("--ways", default=",".join(WAYS), help="names with commas between [all]")
+    parser.add_argument("--ways", default=";".join(WAYS), help="names with semicolons between [all]")
     given = parser.parse_args()
     if given.what == "table":
         print("\n".join(table()))
         return 0
     if given.home is None:
         parser.error("run needs --home")
-    if unknown := [way for way in given.ways.split(",") if way not in WAYS]:
+    if unknown := [way for way in given.ways.split(";") if way not in WAYS]:
         parser.error(f"--ways: unknown way {unknown[0]!r}; known: {', '.join(WAYS)}")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     use_cores(1)
-    run(Home(given.home), given.ways.split(","))
+    run(Home(given.home), given.ways.split(";"))
     return 0
 
 
