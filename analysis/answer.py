@@ -38,7 +38,7 @@ def lines(table: pa.Table, spec: StudySpec) -> list[str]:
     )
     said.append(_against_scratch(answer))
     said += front_lines(table, spec)
-    over = gain_of_training(rows, answer.metric)
+    over = gain_of_training(rows, answer.metric, spec.ranking)
     curves = by_the_curves(trends(rows, answer.metric), answer.best, answer.metric)
     return [*said, *([] if over is None else [over_the_source(over)]), curves]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.findings.gains import Gain, Side, configurations, scores
+from analysis.drawn import equally_drawn
+from analysis.findings.gains import Gain, configurations, scores
 from analysis.findings.selection import left
 from analysis.page import text
 from analysis.sections.protocol import unequal
@@ -99,9 +100,20 @@ def _verdict(one: StudyData, other: StudyData) -> str:
     """Who is ahead: the means of the best configurations over seeds at the most images that both have seen."""
     reaches = [_reach(study) for study in (one, other)]
     budget = 0 if min(reaches) == math.inf else int(min(reaches))
-    sides = [_at(study, budget) for study in (one, other)]
-    if not all(sides):
+    levels = [_at(study, budget) for study in (one, other)]
+    if any(level.empty for level in levels):
         return "not enough data: both studies need a trial with a score at equal images"
+    together = pd.concat([level.assign(study=place) for place, level in enumerate(levels)])
+    drawn = [part for part in equally_drawn(together, one.metric) if part["study"].nunique() == 2]
+    if not drawn:
+        return (
+            f"no comparison at {budget:,} images seen: {one.metric.label} depends on how many images are drawn, and there one "
+            "study was at a rung, which draws fewer"
+        )
+    halves = (level for _, level in drawn[0].groupby("study"))
+    sides = [
+        configurations(h, choices(study.rows), study.metric) for h, study in zip(halves, (one, other), strict=True)
+    ]
     means = [side[0].mean for side in sides]
     ahead = one.metric.sign * (means[1] - means[0])
     names = (one.spec.name, other.spec.name)
@@ -126,8 +138,7 @@ def _reach(study: StudyData) -> float:
     return math.inf if best.way in UNTRAINED else best.images_seen
 
 
-def _at(study: StudyData, budget: int) -> list[Side]:
-    """The configurations among the trials that reached `budget`, by their scores there, the best first."""
+def _at(study: StudyData, budget: int) -> pd.DataFrame:
+    """The trials that reached `budget`, by their scores there, the best first."""
     rows = study.rows[study.rows["trial"].isin(ranking(last_rows(study.rows), study.metric)["trial"])]
-    level: pd.DataFrame = ranking(at_budget(rows, budget), study.metric)
-    return configurations(level, choices(study.rows), study.metric) if len(level) else []
+    return ranking(at_budget(rows, budget), study.metric)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.commands import longer, short_command
+from analysis.drawn import equally_drawn
 from analysis.figures.style import Style, styles
 from analysis.findings.gains import Gain, gain_of_training, gains
 from analysis.findings.matrix import Before, before
@@ -88,7 +89,7 @@ class StudyData:
 
     @cached_property
     def gain_of_training(self) -> Gain | None:
-        return gain_of_training(self.rows, self.metric)
+        return gain_of_training(self.rows, self.metric, self.spec.ranking)
 
     @cached_property
     def trends(self) -> list[Trend]:
@@ -117,6 +118,12 @@ class StudyData:
     def has_untrained(self) -> bool:
         """Whether a trial trained nothing: a source as it is."""
         return bool(tables.trained_nothing(self.rows).any())
+
+    @property
+    def is_unequally_drawn(self) -> bool:
+        """Whether scores are of unequally many drawn images, at rungs and at trials' ends, and by a metric that depends on it."""
+        measured = self.rows[self.rows[self.metric.name].notna()]
+        return len(equally_drawn(measured, self.metric)) > 1
 
     @property
     def names(self) -> dict[str, str]:

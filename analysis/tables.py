@@ -5,6 +5,7 @@ that diverged or failed has no score, even where it left the generator of an eva
 equal budget: each by its last evaluation until the largest number of images seen at which every side has a trial with a
 score, and among trials with equally many target images. A trial of a method that trains nothing, such as the source as it
 is, has spent all that it ever will at its one evaluation, so it stands with that at any budget and any target-set size.
+Where a score depends on how many images are drawn, trials are compared by equally many (`equally_drawn`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.drawn import equally_drawn
 from search.fronts import not_beaten
 from search.picking.arms import Arm
 from search.records.results import CONFIG_COLUMNS, SCHEMA
@@ -268,14 +270,15 @@ def meeting(scored: pd.DataFrame, metric: Metric, side: str) -> tuple[int | None
 def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[int, pd.DataFrame]:
     """The largest number of images seen at which every side (the values of some columns) has a trial with a score.
 
-    With it come the trials that have one there, best first. Where evaluations never meet, as many sides as possible.
+    With it come the trials that have one there, best first, by equally many drawn images where that matters. Where evaluations
+    never meet, as many sides as possible.
     """
     present, wanted, found = 0, len(rows[sides].drop_duplicates()), (0, rows)
     counts = sorted(rows["images_seen"].unique(), reverse=True)
     for images in [count for count in counts if count] or counts:  # before the first image nothing was trained
-        level = ranking(at_budget(rows, images), metric)
-        if len(level[sides].drop_duplicates()) > present:
-            present, found = len(level[sides].drop_duplicates()), (int(images), level)
+        for level in equally_drawn(ranking(at_budget(rows, images), metric), metric):
+            if len(level[sides].drop_duplicates()) > present:
+                present, found = len(level[sides].drop_duplicates()), (int(images), level)
         if present == wanted:
             break
     return found

@@ -148,7 +148,7 @@ def informed(
         return spec, None
     telling, curves = _telling(home, spec)
     near = [curve for curve in curves if curve.untrained or max(curve.scores) * REACH >= spec.base.budget.images]
-    if len(near) < ENOUGH or set(methods) - {curve.arm.method for curve in near}:
+    if sum(curve.is_trial for curve in near) < ENOUGH or set(methods) - {curve.arm.method for curve in near}:
         return spec, None
     ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
     found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})

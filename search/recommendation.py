@@ -132,9 +132,9 @@ def recommend(
 
 def recorded_says(evidence: Evidence, not_ours: Container[str]) -> Iterator[str]:
     """A word on the trials that are no study's of this home."""
-    theirs = [one for one in evidence.tried if one.study in not_ours]
+    theirs = [one for one in evidence.trials if one.study in not_ours]
     if theirs:
-        own = len(evidence.tried) - len(theirs)
+        own = len(evidence.trials) - len(theirs)
         beside = f"; the other {own} are this home's" if own else ""
         yield (
             f"{len(theirs)} of these trials are not this home's: they are of the table that ships with understock, of other "
@@ -266,7 +266,7 @@ def _from(
     score, to_scratch = expected(judged)
     others = rivals(judged, evidence, target)
     gain = search_gain(judged, *size, unvaried=unvaried(evidence))
-    here = evidence.of(target)
+    here = sum(one.target == target for one in evidence.trials)
     return Recommendation(
         target=target,
         method=arm.method,
@@ -278,9 +278,9 @@ def _from(
         to_scratch=to_scratch,
         to_as_is=over_the_source(arm, others),
         measured=evidence.about(),
-        trials_here=len(here),
-        trials_elsewhere=len(evidence.tried) - len(here),
-        rests_on=dict(Counter(one.study for one in evidence.tried)),
+        trials_here=here,
+        trials_elsewhere=len(evidence.trials) - here,
+        rests_on=dict(Counter(one.study for one in evidence.trials)),
         rivals=tuple(others),
         search=gain,
         ranking={row.source: row.rank for row in ranking.rows} if ranking else {},

@@ -30,6 +30,9 @@ class Metric:
     """Whether it needs images that the trial never saw, and comes with a standard error."""
     by_class: bool = False
     """Whether it compares class by class: it needs labels, and is measured at a trial's end alone."""
+    by_count: bool = False
+    """Whether it depends on how many images are drawn, without being carried on to the protocol's count as Frechet distances are:
+    by a rung's few it comes out worse, so only scores of equally many compare."""
     without_features: bool = False
     """Whether it goes by pixels alone, whatever the extractor."""
     maps_of: str | None = None
@@ -77,9 +80,11 @@ METRICS: Mapping[str, Metric] = {
     "fd": Metric("fd", "FD ({})", "minimize", "other", is_ratio=True),
     "kid": Metric("kid", "KID", "minimize", "inception"),
     "kd": Metric("kd", "KD ({})", "minimize", "other"),
-    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True),
+    "iw": Metric("iw", "IW", "maximize", "any", is_negative=True, held_out=True, by_count=True),
     "copy_rate": Metric("copy_rate", "copy rate", "minimize", "any", held_out=True),
-    "intra_diversity": Metric("intra_diversity", "intra-cluster diversity", "maximize", "any", maps_of=LITE0),
+    "intra_diversity": Metric(
+        "intra_diversity", "intra-cluster diversity", "maximize", "any", maps_of=LITE0, by_count=True
+    ),
     "class_accuracy": Metric("class_accuracy", "class accuracy", "maximize", "any", held_out=True, by_class=True),
     "mkd": Metric("mkd", "mean KD of classes ({})", "minimize", "any", by_class=True),
     "feature_diversity": Metric(

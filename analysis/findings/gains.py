@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.drawn import alike
 from analysis.findings.selection import Scores, left
 from analysis.tables import (
     AS_IS,
@@ -96,31 +97,41 @@ def gains(rows: pd.DataFrame, metric: Metric) -> list[Gain]:
     return [gain, *_at_equal_seconds(scored, ours, theirs, metric)]
 
 
-def gain_of_training(rows: pd.DataFrame, metric: Metric) -> Gain | None:
+def gain_of_training(rows: pd.DataFrame, metric: Metric, ranked: Mapping[str, float]) -> Gain | None:
     """What training gains over the source as it is, at the most images that a trial from a source has a score at.
 
     The best configuration that is trained from a source stands against the best source as it is, which can be another one.
-    None without both.
+    `ranked` are the Frechet distances of sources as they are that the study began with. None without both sides, or where they
+    were never measured by equally many images and the metric depends on that.
     """
     scored = _comparable_evaluations(rows, metric)
     transfer = scored[scored["source"] != SCRATCH]
-    both = pd.concat([transfer, untouched(transfer)], ignore_index=True)
+    both = pd.concat([transfer, untouched(transfer, metric, ranked)], ignore_index=True)
     found = _at_equal_images(both.assign(baseline=trained_nothing(both)), choices(rows), metric)
     return found and found[0]
 
 
-def untouched(rows: pd.DataFrame) -> pd.DataFrame:
+def untouched(rows: pd.DataFrame, metric: Metric, ranked: Mapping[str, float]) -> pd.DataFrame:
     """What trials say of their sources as they are, which were measured before the first image: a trial a source.
 
-    Only where all of the source's generator was taken over, and no trial sampled it as it is. They have numbers below 0.
+    Only where all of the source's generator was taken over, and no trial sampled it as it is. They have numbers below 0. At a
+    rung few images are drawn: a Frechet distance is that of the ranking instead, of as many as a trial's last, where it has one.
     """
     trained = ~trained_nothing(rows)
     whole = rows["transfer/parts"].isin(["generator", "both"]) & rows["transfer/on_mismatch"].eq("error")
     known = rows.loc[~trained, "source"]
     first = rows[trained & whole & rows["images_seen"].eq(0) & rows["iterations"].eq(0) & ~rows["source"].isin(known)]
     first = first.drop_duplicates("source")
+    known = first["source"].map(ranked if metric.is_ratio else {}).astype(float)
+    scored = {
+        metric.name: known.fillna(first[metric.name]),
+        "n_drawn": first["n_drawn"].mask(known.notna(), first["n_fake"]),
+    }
     return first.assign(
-        trial=-1 - first["trial"], status="completed", **{"method": "as_is", WAY: AS_IS, "transfer/parts": None}
+        trial=-1 - first["trial"],
+        status="completed",
+        **{"method": "as_is", WAY: AS_IS, "transfer/parts": None},
+        **scored,
     )
 
 
@@ -161,8 +172,10 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
 
     Those that they were chosen from count as far as they have taken as long.
     """
-    measured = scored[scored[metric.name].notna()]
+    measured = alike(scored[scored[metric.name].notna()], metric)
     curves = {int(str(trial)): curve for trial, curve in measured.groupby("trial")}
+    if not curves.keys() >= {*ours[0].trials, *theirs[0].trials}:
+        return []
     chosen = [curves[trial] for side in (ours[0], theirs[0]) for trial in side.trials]
     trained = [curve["seconds"] for curve in chosen if not trained_nothing(curve).any()]
     if not trained:
@@ -179,11 +192,11 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
 
 def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
     """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
-    own = [curves[trial] for trial in side.trials]
+    own = [curves[trial] for trial in side.trials if trial in curves]
     known = (
         trained_nothing(curve).any() or curve["seconds"].min() <= seconds <= curve["seconds"].max() for curve in own
     )
-    return [_value_at(curve, seconds, metric) for curve in own] if all(known) else []
+    return [_value_at(curve, seconds, metric) for curve in own] if all(known) and len(own) == len(side.trials) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
+from analysis.drawn import alike
 from analysis.tables import ARM, TARGET_IMAGES, as_text, at_budget, last_rows, ranking, settings, trained_nothing
 from spaces.protocol import Metric
 
@@ -28,7 +29,7 @@ def level(rows: pd.DataFrame, metric: Metric) -> tuple[int, pd.DataFrame]:
     if scored.empty:
         return 0, scored
     images = int(scored.groupby("trial")["images_seen"].max().min())
-    return images, ranking(at_budget(scored, images), metric)
+    return images, alike(ranking(at_budget(scored, images), metric), metric)
 
 
 def parameters(rows: pd.DataFrame) -> list[str]:

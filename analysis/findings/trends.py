@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from analysis.drawn import alike
 from analysis.findings.gains import Side, configurations
 from analysis.tables import WAY, choices, comparable, last_rows, ranking, trained_nothing
 from spaces.protocol import Metric
@@ -69,8 +70,8 @@ def said(trend: Trend, metric: Metric) -> str:
 def trends(rows: pd.DataFrame, metric: Metric) -> list[Trend]:
     """The trend of each arm that was trained and evaluated twice, the best at its end first; none where noise is not known."""
     ranked = ranking(last_rows(rows), metric)
-    alike = rows["trial"].isin(comparable(ranked, ranked)["trial"])
-    scored = rows[alike & ~trained_nothing(rows) & rows[metric.name].notna()]
+    peers = rows["trial"].isin(comparable(ranked, ranked)["trial"])
+    scored = alike(rows[peers & ~trained_nothing(rows) & rows[metric.name].notna()], metric)
     noise = _noise(scored, metric)
     if noise is None:
         return []

@@ -31,6 +31,9 @@ def _overview(studies: Sequence[StudyData]) -> str:
     trained = [study for study in compared if not study.gains[0].transfer.is_untrained]
     if not trained:
         return "In every study what is best trains nothing."
+    trained = [study for study in trained if not study.is_unequally_drawn]
+    if not trained:
+        return "In no study are scores at rungs and at trials' ends of equally many images, by a metric that depends on that."
     races = [found for study in trained if len(found := _reached(_race(study))["speedup_images"])]
     if not races:
         return "In no study did transfer and scratch both come to one score."
@@ -58,6 +61,12 @@ def _block(study: StudyData) -> Block:
     behind = study.whole_or_head("Every evaluation", measured[columns], names)
     if not study.gains:
         lead = f"Not enough data to compare the cost of transfer with that of scratch; {study.cure}."
+        return Block(lead, notes=notes, plots=plots, sheets=[behind])
+    if study.is_unequally_drawn:
+        lead = (
+            f"The cost to reach a score is not compared: {study.metric.label} depends on how many images are drawn, and at rungs "
+            "they are fewer than at a trial's end."
+        )
         return Block(lead, notes=notes, plots=plots, sheets=[behind])
     if study.gains[0].transfer.is_untrained:
         return Block(_said_of_source(study, study.gains[0]), notes=notes, plots=plots, sheets=[behind])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis import tables
+from analysis.drawn import alike
 from analysis.figures.grids import source_by_way, spread_by_way
 from analysis.page import Block, Plot, Section, plural, sheet, text
 from analysis.study_data import StudyData, of_each
@@ -83,7 +84,7 @@ def _level(study: StudyData, budget: int) -> pd.DataFrame:
     """The trials of the cells, as they stood at `budget`."""
     ranked = tables.ranking(tables.last_rows(study.rows), study.metric)
     peers = study.rows["trial"].isin(tables.comparable(ranked, ranked)["trial"])
-    return tables.ranking(tables.at_budget(study.rows[peers], budget), study.metric)
+    return alike(tables.ranking(tables.at_budget(study.rows[peers], budget), study.metric), study.metric)
 
 
 def _said(study: StudyData, scored: pd.DataFrame) -> str:

@@ -91,6 +91,8 @@ def _block(study: StudyData) -> Block:
         lead += f" Careful: {', '.join(mixed)} differ among rows, so their metrics do not compare."
     if "n_drawn" in several:
         lead += " At rungs fewer images are drawn (n_drawn), and distances carried on to n_fake of them."
+    if study.is_unequally_drawn:
+        lead += f" {study.metric.label} is not carried on: only scores of equally many images are compared."
     learnt = sorted(name for name in study.rows["method"].unique() if _learns_what_judges(name, study))
     if learnt:
         lead += (

@@ -40,8 +40,10 @@ class Curve:
     seconds: float
     """Wall time."""
     config: TrialConfig
+    is_trial: bool = True
+    """False of a source as it is that no trial sampled: it was measured before another trial's first image."""
     at_rung: bool = False
-    """Whether its score is of as few samples as a rung takes: of a source as it is, measured before another trial's training."""
+    """Whether that was done by as few samples as a rung takes."""
 
     @property
     def untrained(self) -> bool:
@@ -73,7 +75,8 @@ class Curve:
 def distinct(curves: Iterable[Curve], images: int) -> list[Curve]:
     """One curve of each training, or source as it is: equal settings and seed train alike, which no study makes two of.
 
-    Of several that is the one that was measured at a budget of `images` nearest to its own end, and by most samples.
+    Of several that is the one that was measured at a budget of `images` nearest to its own end; of sources as they are a trial,
+    and else one by most samples.
     """
     found: dict[tuple[object, ...], Curve] = {}
     for curve in curves:
@@ -85,7 +88,7 @@ def distinct(curves: Iterable[Curve], images: int) -> list[Curve]:
 
 def _remoteness(curve: Curve, images: int) -> tuple[bool, float]:
     if curve.untrained:
-        return curve.at_rung, 0.0
+        return not curve.is_trial, float(curve.at_rung)
     return not curve.covers(images), abs(math.log(max(curve.scores) / images))
 
 

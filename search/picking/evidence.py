@@ -33,7 +33,7 @@ far as targets agree."""
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """A trial that has a score."""
+    """A trial that has a score, or a source as it is that was measured before one."""
 
     study: str
     trial: int
@@ -48,6 +48,8 @@ class Tried:
     config: TrialConfig
     error: float = 0.0
     """Standard deviation of the log score, where it was not measured at that budget but carried on to it."""
+    is_trial: bool = True
+    """False of a source as it is that no trial sampled: it was measured before another trial's first image."""
 
     @property
     def source(self) -> str | None:
@@ -72,7 +74,7 @@ class Dead(NamedTuple):
 
 @dataclass
 class Evidence:
-    """The trials of one bench by their scores at one budget, and the rankings of the targets that they are of."""
+    """What was tried on one bench, by its scores at one budget, and the rankings of the targets that it is of."""
 
     bench: Bench
     images: int
@@ -91,8 +93,13 @@ class Evidence:
         return sorted({one.target for one in self.tried})
 
     def of(self, target: str) -> list[Tried]:
-        """The trials on a target."""
+        """What was tried on a target."""
         return [one for one in self.tried if one.target == target]
+
+    @property
+    def trials(self) -> list[Tried]:
+        """Without the sources as they are that were measured beside them."""
+        return [one for one in self.tried if one.is_trial]
 
     def without(self, target: str) -> "Evidence":
         """All that the other targets say, and this one's ranking, which needs no trial."""
@@ -107,7 +114,7 @@ class Evidence:
     @property
     def seconds(self) -> float | None:
         """Mean wall time of a trial, those included that were stopped early."""
-        return float(np.mean([one.seconds for one in self.tried])) if self.tried else None
+        return float(np.mean([one.seconds for one in self.trials])) if self.trials else None
 
 
 @dataclass
@@ -124,7 +131,12 @@ class Pool:
 
     def information(self, target: str) -> int:
         """How much there is on a target, in trials: its own count four times as much as others'."""
-        return sum(_OWN if curve.target == target else 1 for curve in self.curves)
+        return sum(_OWN if curve.target == target else 1 for curve in self.trials)
+
+    @property
+    def trials(self) -> list[Curve]:
+        """The curves of trials alone."""
+        return [curve for curve in self.curves if curve.is_trial]
 
     def budget(self, target: str | None = None) -> int:
         """The budget that the evidence favours: the most images at which it still compares, if more have helped.
@@ -158,7 +170,7 @@ class Pool:
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
                 where = curve.study, curve.trial, curve.target, curve.level, curve.arm
-                evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error))
+                evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error, curve.is_trial))
         return evidence
 
     def add(self, other: "Pool") -> None:
@@ -174,7 +186,7 @@ class Pool:
 
     def left_out(self) -> str:
         """In a line, for those who go by another bench."""
-        return f"left out, as measured otherwise: {len(self.curves)} trials by {self.bench.about()}"
+        return f"left out, as measured otherwise: {len(self.trials)} trials by {self.bench.about()}"
 
 
 def gather(
@@ -218,7 +230,7 @@ def pools(told: Iterable[tuple[Told, Mapping[str, str]]]) -> list[Pool]:
         for pool in found.values():
             if pool.bench.network == Network.of_row(row, study.resolution):
                 pool.add(Pool(pool.bench, seeds={target: row["seed"]}, dead=[dead_one]))
-    return sorted(_joined(found.values()), key=lambda pool: (-len(pool.curves), str(pool.bench)))
+    return sorted(_joined(found.values()), key=lambda pool: (-len(pool.trials), str(pool.bench)))
 
 
 def _joined(found: Iterable[Pool]) -> Iterator[Pool]:
@@ -286,9 +298,11 @@ def _of_bench(
     for rows in trials:
         if rows[-1]["status"] not in _DEAD:
             curves += _curves(study, metric, rows, names)
-    sampled = {(curve.level, curve.arm): curve for curve in sorted(curves, key=lambda c: -c.at_rung) if curve.untrained}
-    trained = [curve for curve in curves if not curve.untrained]
-    return [*trained, *sampled.values()], dead
+    by_most_samples = sorted(curves, key=lambda curve: curve.at_rung, reverse=True)  # last, so that these stay
+    beside = {(curve.level, curve.arm): curve for curve in by_most_samples if not curve.is_trial}
+    trials = [curve for curve in curves if curve.is_trial]
+    sampled = {(curve.level, curve.arm) for curve in trials}
+    return [*trials, *(curve for key, curve in beside.items() if key not in sampled)], dead
 
 
 def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:
@@ -309,19 +323,25 @@ def _curves(study: Told, metric: str, rows: _Rows, names: Mapping[str, str]) -> 
         data = data.model_copy(update={"target_images": None})  # all that there are
     found = []
 
-    def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig, at_rung: bool = False) -> None:
+    def add(arm: Arm, scores: dict[int, float], seconds: float, config: TrialConfig, *beside: bool) -> None:
         where = study.study, last["trial"], target, level_of(target, data)
-        found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config, at_rung))
+        found.append(Curve(*where, arm, scores, last["status"] == "stopped", seconds, config, *beside))
 
     if 0 in scores and not through and arm.parts in ("generator", "both") and _grafts_all(config) and arm.source:
-        untouched = as_it_is(arm.source)
         values = trial_values(config.model_dump(), config.target, as_it_is(config.source), None)
         first = next(row for row in rows if not row["images_seen"])
-        add(untouched, {0: scores[0]}, _seconds(first), parse_trial(values, "a trial's source"), at_rung=True)
+        ranked = study.ranking.get(config.source)  # by all of the protocol's images, where a rung draws few
+        score, at_rung = (math.log(ranked), False) if ranked else (scores[0], drawn_few(first))
+        add(as_it_is(arm.source), {0: score}, _seconds(first), parse_trial(values, "a trial's source"), False, at_rung)
     curve = scores if through else {images: score for images, score in scores.items() if images}
     if curve:
         add(arm, curve, _seconds(last), config)
     return found
+
+
+def drawn_few(row: Mapping[str, Any]) -> bool:
+    """Whether a row's score is of fewer images than its protocol's, as at a rung."""
+    return row["n_drawn"] is not None and row["n_drawn"] < row["n_fake"]
 
 
 def _seconds(row: Mapping[str, Any]) -> float:

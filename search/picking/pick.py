@@ -222,7 +222,7 @@ def rivals(judged: Judgement, evidence: Evidence, target: str) -> list[Rival]:
     for i in others:
         arm = judged.arms[i]
         gap = judged.means[:, i] - judged.means[:, first]
-        tried = sum(one.arm == arm for one in evidence.of(target))
+        tried = sum(one.arm == arm and one.is_trial for one in evidence.of(target))
         worse = float((gap > 0).mean())
         found.append(
             Rival(

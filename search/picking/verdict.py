@@ -157,11 +157,16 @@ def _within(arm: Arm) -> str:
 
 
 def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
-    here = len(evidence.of(target))
-    others = [name for name in evidence.targets if name != target]
-    elsewhere = f" and on {_trials(len(evidence.tried) - here)} of {', '.join(others)}" if others else ""
+    here = sum(one.target == target for one in evidence.trials)
+    others = sorted({one.target for one in evidence.trials} - {target})
+    elsewhere = f" and on {_trials(len(evidence.trials) - here)} of {', '.join(others)}" if others else ""
     yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.about()}"
-    if carried := sum(one.error > 0 for one in evidence.tried):
+    if beside := len(evidence.tried) - len(evidence.trials):
+        yield (
+            f"beside them {beside} score{'' if beside == 1 else 's'} of sources as they are: no trials, but measured before the "
+            "first image of some"
+        )
+    if carried := sum(one.error > 0 for one in evidence.trials):
         yield (
             f"{carried} of them were not measured at that budget; their scores are carried on to it by the progress of "
             "others of their kind, and count for less"

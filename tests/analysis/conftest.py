@@ -68,12 +68,13 @@ class StudyFolder:
         pace: float = 10.0,
         facts: Mapping[str, Any] | None = None,
         before: float | None = None,
+        drawn: Sequence[int] = (),
         **settings: Any,
     ) -> None:
         """Add a trial with an FD every `every` images, `pace` seconds apart; `settings` are top-level config fields.
 
         `facts` are columns of its rows beside these.
-        `before` is its FD before the first image, where it was measured.
+        `before` is its FD before the first image, where it was measured; `drawn`, how many images each score is of.
         """
         config = {**self.spec.base.model_dump(), "source": source, "transfer": {"parts": parts}, **settings}
         rows = [
@@ -84,6 +85,7 @@ class StudyFolder:
                 "wall_seconds": 1.2 * pace * (i + 1),
                 "fd": value,
                 "iw": iw[i] if i < len(iw) else None,
+                **({"n_drawn": drawn[i]} if drawn else {}),
                 **(facts or {}),
             }
             for i, value in enumerate(fd)
@@ -134,6 +136,13 @@ class StudyFolder:
 def new_study(tmp_path: Path) -> Callable[..., StudyFolder]:
     """Make an empty study, its spec's fields as keywords."""
     return lambda **spec: StudyFolder(tmp_path / spec.get("name", "phosphor-1"), **spec)
+
+
+@pytest.fixture
+def by_iw() -> dict[str, Any]:
+    """The base of a study that goes by IW, which depends on how many images are drawn."""
+    budget = {"images": 400, "eval_every_images": 100}
+    return {"target": "phosphor", "source": "scratch", "network": {}, "budget": budget, "protocol": {"metrics": ["iw"]}}
 
 
 @pytest.fixture(scope="session")

@@ -96,3 +96,12 @@ def test_sources_as_they_are_compare_before_any_image(new_study):
 
 def test_without_scores_on_one_side_nobody_is_ahead(unbeaten, new_study):
     assert "not enough data" in both(unbeaten, new_study(name="b")).verdict
+
+
+def test_no_winner_is_named_between_unequally_many_drawn_images_where_that_matters(new_study, by_iw):
+    short, long = new_study(name="short", base=by_iw), new_study(name="long", base=by_iw)
+    short.trial(0, "mdi", "both", [None] * 2, iw=[-5.0, -2.0], drawn=[256, 1000])
+    long.trial(0, "mdi", "both", [None] * 3, iw=[-5.0, -3.0, -1.0], drawn=[256, 256, 1000])
+    assert both(short, long).verdict.startswith(
+        "no comparison at 200 images seen: IW depends on how many images are drawn"
+    )

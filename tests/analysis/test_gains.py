@@ -39,14 +39,8 @@ def test_a_configuration_with_the_better_mean_wins_over_one_with_a_lucky_seed(ne
     assert study.data.gains[0].transfer.source == "twemoji"
 
 
-def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study):
-    base = {
-        "target": "phosphor",
-        "source": "scratch",
-        "network": {},
-        "budget": {"images": 400, "eval_every_images": 100},
-    }
-    study = new_study(base=base | {"protocol": {"metrics": ["iw"]}})
+def test_a_gain_in_iw_is_positive_where_transfer_is_nearer_zero(new_study, by_iw):
+    study = new_study(base=by_iw)
     study.trial(0, "mdi", "both", [None], iw=[-2.0])
     study.trial(1, "scratch", "none", [None], iw=[-5.0])
     assert study.data.gains[0].value == 3
@@ -144,3 +138,34 @@ def test_a_trial_measured_before_its_first_image_stands_for_its_source_as_it_is(
     gain = study.data.gain_of_training
     assert (gain.value, gain.baseline.source, gain.baseline.way, gain.baseline.values) == (20, "mdi", "as is", (80,))
     assert study.data.gains[0].at == 100
+
+
+def test_a_source_as_it_is_is_scored_by_the_rankings_full_count_where_a_rung_drew_few(new_study):
+    study = new_study(ranking={"mdi": 75.0})
+    study.trial(0, "mdi", "both", [60], before=80, drawn=[1000])
+    assert study.data.gain_of_training.baseline.values == (75,)
+    study.as_is(1, "mdi", 77)
+    assert study.data.gain_of_training.baseline.values == (77,)
+
+
+def test_a_metric_that_depends_on_the_count_compares_only_scores_of_equally_many_drawn_images(new_study, by_iw):
+    study = new_study(base=by_iw)
+    study.trial(0, "mdi", "both", [None] * 2, iw=[-5.0, -2.0], drawn=[256, 1000])
+    study.trial(1, "scratch", "none", [None] * 3, iw=[-6.0, -4.0, -3.0], drawn=[256, 256, 1000])
+    images, seconds = study.data.gains
+    assert (images.at, images.transfer.values, images.baseline.values) == (100, (-5,), (-6,))
+    assert (seconds.transfer.values, seconds.baseline.values) == ((-5,), (-6,))
+
+
+def test_a_metric_that_depends_on_the_count_has_no_gain_where_none_were_equally_drawn(new_study, by_iw):
+    study = new_study(base=by_iw)
+    study.trial(0, "mdi", "both", [None], iw=[-2.0], drawn=[1000])
+    study.trial(1, "scratch", "none", [None], iw=[-6.0], drawn=[256])
+    assert study.data.gains == []
+
+
+def test_distances_that_are_carried_on_compare_whatever_was_drawn(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [60], drawn=[1000])
+    study.trial(1, "scratch", "none", [90], drawn=[256])
+    assert study.data.gains[0].value == 30

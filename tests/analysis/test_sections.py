@@ -149,6 +149,15 @@ def test_the_cost_of_a_score_is_told_loose_and_tight(found):
     assert section.sheets[0].rows[1][:3] == ["110", "200", "24"]
 
 
+def test_no_cost_is_told_by_a_metric_that_rungs_measure_by_fewer_images_and_the_protocol_says_so(new_study, by_iw):
+    study = new_study(base=by_iw)
+    study.trial(0, "mdi", "both", [None] * 2, iw=[-5.0, -2.0], drawn=[256, 1000])
+    study.trial(1, "scratch", "none", [None] * 2, iw=[-6.0, -4.0], drawn=[256, 1000])
+    sections = read(study)
+    assert sections["cost"].lead.startswith("The cost to reach a score is not compared: IW depends on how many images")
+    assert "IW is not carried on: only scores of equally many images are compared" in sections["protocol"].lead
+
+
 def test_a_score_that_scratch_never_reached_is_told_with_what_it_spent(new_study):
     study = new_study()
     study.trial(0, "mdi", "both", [60, 50])

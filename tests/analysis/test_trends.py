@@ -80,3 +80,12 @@ def test_an_arm_that_never_left_its_source_is_flat_from_the_start(new_study: Any
         study.trial(2 * seed + 1, "dogs", "both", noisy(4 + seed, [-0.5] * 4), seed=seed, before=101.0)
     found = {trend.side.source: (trend.state, trend.first) for trend in study.data.trends}
     assert found == {"mdi": ("flat", 0), "dogs": ("level", 0)}
+
+
+def test_a_last_score_of_more_images_is_no_step_of_a_curve_that_depends_on_that(new_study: Any, by_iw: Any) -> None:
+    study = new_study(base=by_iw)
+    for seed in range(3):
+        iw = [-0.50, -0.51, -0.50, -0.51, -0.50, -0.40]
+        study.trial(seed, "mdi", "both", [None] * 6, iw=iw, drawn=[256] * 5 + [1000], seed=seed)
+    (trend,) = trends(study.data.rows, study.data.metric)
+    assert (trend.state, trend.last) == ("flat", 500)

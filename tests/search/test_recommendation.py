@@ -22,14 +22,23 @@ MEASURED = {"extractor": "e", "input_size": 32, "resizer": "r", "split": "train"
 SCORES = {"scratch": [400.0, 410.0, 390.0], "seed-7": [150.0, 152.0, 148.0]}
 
 
-def written(paths: StudyPaths, spec: StudySpec, scores: dict[str, list[float]] = SCORES, **measured: Any) -> None:
-    """Finished trials with these scores, by source, a seed each."""
+def written(
+    paths: StudyPaths,
+    spec: StudySpec,
+    scores: dict[str, list[float]] = SCORES,
+    before: float | None = None,
+    **measured: Any,
+) -> None:
+    """Finished trials with these scores, by source, a seed each; all measured `before` the first image, where it is given."""
     trials = [(source, seed, score) for source, found in scores.items() for seed, score in enumerate(found)]
     row = MEASURED | measured
     for number, (source, seed, score) in enumerate(trials):
         parts = "none" if source == "scratch" else "both"
         values = spec.base.model_dump() | {"source": source, "seed": seed, "transfer": {"parts": parts}}
         rows = [{"images_seen": spec.base.budget.images, "fd": score, "wall_seconds": 60.0, **row}]
+        rows[:0] = (
+            [] if before is None else [{"images_seen": 0, "iterations": 0, "fd": before, "wall_seconds": 1.0, **row}]
+        )
         config = parse_trial(values, "test")
         write_trial(
             paths.evaluation(number), config, study=spec.name, trial=number, status="completed", evaluations=rows
@@ -125,6 +134,14 @@ def test_what_training_gains_over_the_source_as_it_is_is_said_or_that_it_is_not_
     known, _ = recommend(home, "dots")
     assert known.to_as_is is not None and known.to_as_is.low < 0.5 < known.to_as_is.high
     assert any("its score is" in line and "of that of seed-7 (as is)" in line for line in known.says)
+
+
+def test_sources_measured_before_a_first_image_are_not_counted_as_trials(home: Home, new_study: Study) -> None:
+    written(*new_study(), before=300.0)
+    picked, _ = recommend(home, "dots")
+    assert (picked.trials_here, picked.rests_on) == (6, {"s": 6})
+    assert any(line.startswith("this rests on 6 trials of dots, by") for line in picked.says)
+    assert any(line.startswith("beside them 1 score of sources as they are: no trials") for line in picked.says)
 
 
 def test_what_never_varied_is_not_said_to_gain_nothing(home: Home, new_study: Study) -> None:

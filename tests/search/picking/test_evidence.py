@@ -1,10 +1,11 @@
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from search.launch import resolve_study
-from search.picking.arms import SCRATCH_ARM, Arm
+from search.picking.arms import SCRATCH_ARM, Arm, as_it_is, trial_values
 from search.picking.evidence import Evidence, Pool, gather
 from search.records.results import Status, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
@@ -33,7 +34,7 @@ def study(home: Home, tiny_domain: str, tiny_source: SourceModel) -> Callable[..
         spec = resolve_study(
             home, "dots", "quickstart", **{"name": name, "sources": "seed-7", "max_images": 900} | settings
         ).spec
-        spec = spec.model_copy(update={"ranking": {"seed-7": 50.0}})
+        spec = spec.model_copy(update={"ranking": {"seed-7": 75.0}})
         write_spec(StudyPaths.of(home, name), spec)
         return spec
 
@@ -85,7 +86,7 @@ def test_a_trial_is_its_last_score_and_its_whole_config(home: Home, study: Calla
         0,
     )
     assert one.config == config
-    assert evidence.rankings == {"dots": {"seed-7": 50.0}}
+    assert evidence.rankings == {"dots": {"seed-7": 75.0}}
 
 
 def test_a_stopped_trial_is_carried_on_by_the_progress_of_its_kind_with_its_error(
@@ -180,7 +181,7 @@ def test_a_training_that_two_studies_have_counts_once(home: Home, study: Callabl
     for name, images, curve in (("s", 900, {0: 90.0, 900: 50.0}), ("t", 1800, {0: 80.0, 900: 52.0, 1800: 45.0})):
         tried(home, study(name, max_images=images), 0, curve, source="seed-7")
     kept = {(one.arm.method, round(one.score)) for one in only(gather(home)).tried}
-    assert kept == {("finetune", 50), ("as_is", 90)}  # each as it ended at the budget, and the source as it is
+    assert kept == {("finetune", 50), ("as_is", 75)}  # each as it ended at the budget, and the source as it is
     assert [round(one.score) for one in only(gather(home), 1800).tried if one.arm.method == "finetune"] == [45]
 
 
@@ -231,9 +232,39 @@ def test_a_trial_measured_before_its_first_image_tells_of_its_source_as_it_is(
     tried(home, spec, 1, {0: 70.0, 900: 52.0}, source="seed-7")
     tried(home, spec, 2, {0: 500.0, 900: 60.0})
     found = {str(one.arm): one.score for one in only(gather(home)).tried}
-    assert found["seed-7 (as is)"] == pytest.approx(70)
+    assert found["seed-7 (as is)"] == pytest.approx(75)  # by the ranking, of all images, and not by a rung's few
     assert len(only(gather(home)).tried) == 4
     assert only(gather(home)).tried[-1].rates is None
+
+
+def test_where_no_ranking_measured_a_source_it_is_as_it_began_by_most_samples(
+    home: Home, study: Callable[..., StudySpec]
+) -> None:
+    spec = study("s").model_copy(update={"ranking": {}})
+    write_spec(StudyPaths.of(home, "s"), spec)
+    few = MEASURED | {"n_drawn": 8}
+    tried(home, spec, 0, {0: 70.0, 900: 50.0}, source="seed-7", measured=few)
+    (untouched,) = (curve for curve in pool_of(home).curves if curve.untrained)
+    assert (untouched.at_rung, untouched.is_trial) == (True, False)
+    tried(home, spec, 1, {0: 68.0, 900: 50.0}, source="seed-7")
+    tried(home, spec, 2, {0: 70.0, 900: 50.0}, source="seed-7", measured=few)
+    (untouched,) = (curve for curve in pool_of(home).curves if curve.untrained)
+    assert (untouched.at_rung, untouched.scores[0]) == (False, pytest.approx(math.log(68)))
+
+
+def test_a_source_as_it_is_that_no_trial_sampled_is_no_trial(home: Home, study: Callable[..., StudySpec]) -> None:
+    spec = study("s")
+    tried(home, spec, 0, {0: 70.0, 900: 50.0}, source="seed-7")
+    (pool,), _ = gather(home)
+    assert (len(pool.curves), len(pool.trials), pool.information("other")) == (2, 1, 1)
+    evidence = pool.at(900)
+    assert [one.arm.method for one in evidence.trials] == ["finetune"]
+    assert evidence.seconds == 90  # a search has no such trial
+    as_is = parse_trial(trial_values(spec.base.model_dump(), "dots", as_it_is("seed-7"), None), "test")
+    row = {"images_seen": 0, "iterations": 0, "fd": 72.0, "wall_seconds": 1.0, **MEASURED}
+    path = StudyPaths.of(home, "s").evaluation(1)
+    write_trial(path, as_is, study="s", trial=1, status="completed", evaluations=[row])
+    assert {one.trial for one in pool_of(home).at(900).trials} == {0, 1}
 
 
 def test_all_of_a_targets_images_are_one_level_however_they_were_asked_for(
