@@ -22,7 +22,8 @@ from trainables.images.importing.classes_apart import UNSEEN, Apart, Part, apart
 from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.fonts import fonts_origin
-from trainables.images.importing.parquet import Shard, parquet_origin
+from trainables.images.importing.formats import image_suffixes
+from trainables.images.importing.parquet import Shard, is_parquet, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
 from trainables.images.mirroring import may_mirror
 from trainables.storage.home import Home, claim, storage_errors
@@ -175,6 +176,10 @@ def _origin(what: str, image_column: str | None, fonts: bool, per_class: int | N
         return fonts_origin(path, per_class)
     if is_file and path.suffix.lower() in ARCHIVES:
         raise UserError(f"{what!r} is an archive; unpack it, and give the folder")
+    if is_file and path.suffix.lower() in image_suffixes():
+        raise UserError(f"{what!r} is one image, and a domain is made of many; give the folder that holds them")
+    if is_file and path.suffix.lower() != ".parquet" and not is_parquet(path):
+        raise UserError(f"{what!r} is a file of another kind; expected {KINDS}")
     if is_file:
         return parquet_origin([Shard(path)], image_column)
     if is_folder:
@@ -184,6 +189,8 @@ def _origin(what: str, image_column: str | None, fonts: bool, per_class: int | N
     if kind == "torchvision":
         set_name, _, root = rest.partition(":")
         return torchvision_origin(set_name, Path(root) if root else None)
+    if what in BUILTINS:
+        raise UserError(f"no file or folder {what!r}; for the builtin images give builtin:{what}")
     raise UserError(f"no file or folder {what!r}; expected {KINDS}")
 
 

@@ -243,6 +243,27 @@ def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
         add_domain(home, "pets", str(tmp_path / name), 32)
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("{tmp}/pets.PNG", "pets.PNG' is one image, and a domain is made of many; give the folder that holds them"),
+        ("{tmp}/notes.txt", "notes.txt' is a file of another kind; expected a folder of images, a Parquet file"),
+        ("{tmp}/nothing", "nothing' is a file of another kind; expected a folder of images, a Parquet file"),
+        ("{tmp}/cut.parquet", "cut.parquet isn't a Parquet file, or it is damaged"),
+        ("{tmp}/cut-table", "cut-table isn't a Parquet file, or it is damaged"),
+        ("mdi", "no file or folder 'mdi'; for the builtin images give builtin:mdi"),
+    ],
+)
+def test_a_file_that_is_no_set_of_images_is_called_what_it_is(home, tmp_path, what, said):
+    pixels(0).save(tmp_path / "pets.PNG")
+    for name, content in (("notes.txt", "hi"), ("nothing", ""), ("cut.parquet", "PAR"), ("cut-table", "PAR1 and")):
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UserError) as caught:
+        add_domain(home, "pets", what.format(tmp=tmp_path), 32)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 BEGIN = """
 import sys
 from pathlib import Path
