@@ -101,7 +101,9 @@ MISTAKES = {
     "search dots --sources seed-7 --target-images 41": "40",
     "search dots --sources seed-7 --shots 30": "has 16 training images of its smallest class, --shots 30 asks for more",
     "search dots --sources seed-7 --name ../x": "name",
-    "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
+    "search dots --sources seed-7 --home /proc/nowhere": "no home at /proc/nowhere; name another with --home",
+    "domains add cats {tmp}/images --home /proc/nowhere": "home /proc/nowhere can't be written",
+    "domains list --home {tmp}/pickle.pt": "can't be read (Not a directory); give another with --home",
     "search dots --sources seed-7 --track nope": "'nope' is not one of",
     "search dots --submit 127.0.0.1:8265": "expected the Ray dashboard's address, such as http://127.0.0.1:8265",
     "search dots --submit http://127.0.0.1:9 --address auto": "exclude each other",
@@ -210,7 +212,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_no_home_directory_is_one_line_that_says_what_to_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc/nowhere")
     monkeypatch.delenv("UNDERSTOCK_HOME")
-    code, _, complaint = run("domains list")
+    code, _, complaint = run("domains add cats builtin:mnist")
     assert (code, len(complaint.splitlines())) == (2, 1), complaint
     assert "home /proc/nowhere/.understock can't be written" in complaint
     assert "give another with --home PATH or UNDERSTOCK_HOME" in complaint

@@ -139,7 +139,7 @@ def add(
     known = {"domain": domain, "images": images, "classes": classes, "licence": licence}
     about = {fact: value for fact, value in known.items() if value is not None}
     names = [each.strip() for each in class_names.split(",")] if class_names else []
-    where = Home.find(home)
+    where = Home.make(home)
     end_studies(where, "source", name, force=force, replace=replace)
     added = add_source(where, name, files, network, about, key_map=key_map, class_names=names, replace=replace)
     facts = added.facts

@@ -192,7 +192,7 @@ def test_names_with_escapes_and_without_utf_8_are_imported_and_shown_escaped(hom
 
 
 def test_a_home_may_have_any_name(folder, tmp_path):
-    home = Home.find(tmp_path / os.fsdecode(b"home\xe9"))
+    home = Home.make(tmp_path / os.fsdecode(b"home\xe9"))
     facts = add_domain(home, "pets", str(folder), 32)
     assert open_domain(home, "pets").facts == facts
 
@@ -318,7 +318,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_half_written(tmp_path, folder, k
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted here")
     try:
-        home = Home.find(tmp_path / "disk")
+        home = Home.make(tmp_path / "disk")
         with pytest.raises(
             StorageError, match=r"pets can't be written \(No space left on device\); make space"
         ) as caught:
