@@ -196,7 +196,7 @@ def _sources(
     """
     taking = [name for name in space.methods if takes_domains(name)]
     if not any(map(takes_models, space.methods)):
-        return [], *find_domains(home, target, names, taking, target.chosen(data))
+        return [], *find_domains(home, target, names, taking, data)
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())
         if names
@@ -206,7 +206,7 @@ def _sources(
         return models, [], notes
     try:
         wanted = [model.facts.name for model in models]
-        domains, left_out = find_domains(home, target, wanted, taking, target.chosen(data))
+        domains, left_out = find_domains(home, target, wanted, taking, data)
         if left_out:
             raise UserError("; ".join(left_out))
     except UserError as error:
@@ -340,7 +340,7 @@ def _base_config(
     if classes_of(network):
         base = base.model_copy(update={"protocol": base.protocol.with_classes()})
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
-    protocol, left_out = measurable(base.protocol, domain.facts)
+    protocol, left_out = measurable(base.protocol, domain, base.data)
     return base.model_copy(update={"protocol": protocol}), left_out
 
 

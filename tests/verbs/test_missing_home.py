@@ -27,9 +27,7 @@ LISTS = ("domains list", "sources list", "status", "regret")
 def readers() -> list[str]:
     """A command line of every verb that makes no home."""
     found = typer.main.get_command(understock.app)
-    verbs = [
-        (name, inner) for name, verb in found.commands.items() for inner in getattr(verb, "commands", {"": verb})
-    ]
+    verbs = [(name, inner) for name, verb in found.commands.items() for inner in getattr(verb, "commands", {"": verb})]
     lines = [" ".join(filter(None, verb)) for verb in verbs]
     return [f"{line}{'' if line in LISTS else ' a'}{ARGUMENTS.get(line, '')}" for line in lines if line not in BEGIN]
 

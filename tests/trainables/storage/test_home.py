@@ -36,7 +36,9 @@ def test_a_home_that_is_named_and_not_there_is_refused_and_not_made(
     typed = str(tmp_path / "a home")
     if named_by == "variable":
         monkeypatch.setenv("UNDERSTOCK_HOME", typed)
-    with pytest.raises(UserError, match=r"no home at .*a home; name another .* domains add NAME WHAT --home '.*a home'$"):
+    with pytest.raises(
+        UserError, match=r"no home at .*a home; name another .* domains add NAME WHAT --home '.*a home'$"
+    ):
         Home.find(typed if named_by == "argument" else None)
     assert os.listdir(tmp_path) == []
 

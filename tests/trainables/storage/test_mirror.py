@@ -288,7 +288,7 @@ def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeyp
 
 def test_a_home_without_anything_in_the_store_is_none_to_read(machine: Machine) -> None:
     home = machine("a")
-    with pytest.raises(UserError, match="no home at s3://understock-test/.* name another with --home"):
+    with pytest.raises(UserError, match=r"no home at s3://understock-test/.* name another with --home"):
         Home.find(str(home))
     with writing_folder(home.domain("cats")) as folder:
         (folder / "a").write_text("a")

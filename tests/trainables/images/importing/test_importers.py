@@ -18,9 +18,18 @@ from PIL import Image
 from spaces.errors import UserError
 from trainables.images.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
 from trainables.images.importing.decoding import Item
-from trainables.images.importing.importers import CHUNK, ENOUGH_TRAIN, ENOUGH_VAL, _chunks, _Gate, add_domain
+from trainables.images.importing.importers import (
+    CHUNK,
+    ENOUGH_TRAIN,
+    ENOUGH_VAL,
+    FEWEST_TRAIN,
+    _chunks,
+    _Gate,
+    add_domain,
+)
 from trainables.metrics.iw import MIN_IMAGES
 from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.metrics.reference import FEWEST
 from trainables.storage.home import Home, StorageError
 
 PHOTOS = Path(__file__).parents[5] / "shared" / "domains"
@@ -126,11 +135,10 @@ def test_the_split_goes_by_content(home, folder, tmp_path):
 @pytest.mark.parametrize(
     ("n", "val_fraction", "val"),
     [
-        (1, 0.5, 0),
-        (2, 0.001, 1),
-        (2, 0.999, 1),
+        (2, 0.001, 0),
+        (2, 0.999, 0),
         (3, 0.001, 1),
-        (3, 0.999, 2),
+        (3, 0.999, 1),
         (5, 0, 0),
         (7, 0.001, 1),
         (8, 0.001, 4),
@@ -156,6 +164,7 @@ def test_what_few_images_will_not_do_for_is_said_at_once(home, tmp_path, n, note
     assert [note.split(":")[0] for note in facts.notes] == notes
     assert ENOUGH_VAL == MIN_IMAGES
     assert ENOUGH_TRAIN == 2 * (NEIGHBOURS + 1)
+    assert FEWEST_TRAIN == FEWEST
 
 
 @pytest.mark.parametrize("kind", ["folders", "parquet"])
@@ -241,27 +250,6 @@ def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
     (tmp_path / name).write_bytes(b"PK")
     with pytest.raises(UserError, match=r"is an archive; unpack it, and give the folder"):
         add_domain(home, "pets", str(tmp_path / name), 32)
-
-
-@pytest.mark.parametrize(
-    ("what", "said"),
-    [
-        ("{tmp}/pets.PNG", "pets.PNG' is one image, and a domain is made of many; give the folder that holds them"),
-        ("{tmp}/notes.txt", "notes.txt' is a file of another kind; expected a folder of images, a Parquet file"),
-        ("{tmp}/nothing", "nothing' is a file of another kind; expected a folder of images, a Parquet file"),
-        ("{tmp}/cut.parquet", "cut.parquet isn't a Parquet file, or it is damaged"),
-        ("{tmp}/cut-table", "cut-table isn't a Parquet file, or it is damaged"),
-        ("mdi", "no file or folder 'mdi'; for the builtin images give builtin:mdi"),
-    ],
-)
-def test_a_file_that_is_no_set_of_images_is_called_what_it_is(home, tmp_path, what, said):
-    pixels(0).save(tmp_path / "pets.PNG")
-    for name, content in (("notes.txt", "hi"), ("nothing", ""), ("cut.parquet", "PAR"), ("cut-table", "PAR1 and")):
-        (tmp_path / name).write_text(content)
-    with pytest.raises(UserError) as caught:
-        add_domain(home, "pets", what.format(tmp=tmp_path), 32)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 BEGIN = """
