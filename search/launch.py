@@ -17,7 +17,7 @@ from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
 from search.resources import check_limits, check_sampler, check_stopping, shares
-from search.source_domains import find_domains, measuring
+from search.source_domains import find_domains, measuring, missing
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
@@ -204,8 +204,10 @@ def _sources(
     )
     if not (taking and models):
         return models, [], notes
+    wanted = [model.facts.name for model in models]
+    if lacking := missing(home, target, wanted):
+        return models, [], (*notes, f"methods {', '.join(taking)} are left out: {lacking}")
     try:
-        wanted = [model.facts.name for model in models]
         domains, left_out = find_domains(home, target, wanted, taking, data)
         if left_out:
             raise UserError("; ".join(left_out))

@@ -7,6 +7,7 @@ from spaces.errors import UserError
 from spaces.protocol import METRICS, Protocol
 from spaces.trials import makes_more, translates
 from trainables.images.domains import Domain, open_domain, read_facts
+from trainables.images.importing.builtin_names import add_command
 from trainables.images.pairs import pairs
 from trainables.methods.fewshot.episodes import SeenClasses
 from trainables.methods.method import Given, unfit
@@ -48,6 +49,16 @@ def find_domains(
             f"{target.facts.name!r}: {'; '.join(notes) or none}"
         )
     return found, tuple(notes)
+
+
+def missing(home: Home, target: Domain, names: Sequence[str]) -> str | None:
+    """Which of these domains are not in the home, and how to add each, in a line; None if all are there."""
+    known = home.names("domains")
+    lacking = [name for name in names if name not in known]
+    if not lacking:
+        return None
+    commands = "; ".join(f"{add_command(name)} --resolution {target.facts.resolution}" for name in lacking)
+    return f"they take images of source domains, and {home} has no {', '.join(lacking)}; add them with: {commands}"
 
 
 def _others_of_resolution(home: Home, target: Domain) -> list[str]:
