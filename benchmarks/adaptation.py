@@ -277,4 +277,4 @@ if __name__ == "__main__":
     parser.add_argument("--tests", nargs="*", choices=list(TESTS), default=list(TESTS))
     parser.add_argument("--extractor", default=LITE0, choices=JUDGES, help="that scores all trials")
     asked = parser.parse_args()
-    main(Home.find(asked.home.expanduser()), asked.tests, asked.extractor)
+    main(Home.make(asked.home.expanduser()), asked.tests, asked.extractor)

@@ -28,4 +28,4 @@ def make(name: str, home: Home) -> None:
 
 if __name__ == "__main__":
     for each in sys.argv[1:] or IMAGES:
-        make(each, Home.find(Path("~/.cache/understock-builtin")))
+        make(each, Home.make(Path("~/.cache/understock-builtin")))

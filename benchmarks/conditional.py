@@ -231,7 +231,7 @@ def main() -> None:
     table = Table(given.output or Path(f"docs/conditional-{name}.csv"))
     if given.part == "draw":
         return draw(table, Path("docs/conditional-transfer.png"))
-    home = Home.find(given.home)
+    home = Home.make(given.home)
     if given.part == "smallest":
         smallest(home, given.work, table, given.seeds or range(SMALLEST["seeds"]))
     else:

@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     use_cores(1)
-    home, protocol = Home.find(given.home), Protocol()
+    home, protocol = Home.make(given.home), Protocol()
     add_builtin(home, SOURCE, TARGET)
     extractor = load_extractor(protocol.extractor, protocol.input_size, home, CPU)
     pairs = real_pairs(home)

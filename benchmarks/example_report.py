@@ -78,7 +78,7 @@ def studies(home: Home) -> list[str]:
 
 
 if __name__ == "__main__":
-    where = Home.find(Path(sys.argv[1] if sys.argv[1:] else "~/.cache/understock-example"))
+    where = Home.make(Path(sys.argv[1] if sys.argv[1:] else "~/.cache/understock-example"))
     found = read(where, studies(where))
     with exhibited(found) as shown:
         print(write_report(shown, OUTPUT))

@@ -166,8 +166,8 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     if asked.what == "run":
-        run(Home.find(asked.home), asked.photos)
+        run(Home.make(asked.home), asked.photos)
     elif asked.what == "cost":
-        cost(Home.find(asked.home), asked.rounds)
+        cost(Home.make(asked.home), asked.rounds)
     else:
         show_table()

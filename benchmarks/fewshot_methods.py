@@ -225,7 +225,7 @@ def split_digits(home: Home) -> None:
 def main(folder: Path, names: list[str], seeds: int, bound: bool) -> None:
     """Score what is not scored yet, a row each; or print GMN's bounds."""
     torch.set_num_threads(1)
-    home = Home.find(folder / "home")
+    home = Home.make(folder / "home")
     if UNSEEN not in home.names("domains"):
         split_digits(home)
     if bound:

@@ -85,7 +85,7 @@ def main() -> None:
         return
     if given.home is None or (given.what == "run" and given.table is None):
         sys.exit("give --home, and with run a table")
-    home = Home.find(given.home)
+    home = Home.make(given.home)
     if given.what == "report":
         for table in TABLES:
             print(comparison(table).report(home, DOCS / f"fewshot-{table}.html"))

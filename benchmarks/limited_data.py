@@ -238,9 +238,9 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=9)
     given = parser.parse_args()
     if given.what == "run":
-        run(given.table, Home.find(given.home))
+        run(given.table, Home.make(given.home))
     elif given.what == "cost":
-        cost(Home.find(given.home), given.repeats)
+        cost(Home.make(given.home), given.repeats)
     else:
         for each in [given.table] if given.table else TABLES:
             print(f"\n{each}\n")

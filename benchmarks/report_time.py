@@ -104,7 +104,7 @@ def _grid(rng: np.random.Generator) -> bytes:
 def main(trials: int, evaluations: int) -> None:
     """Write the study, report it twice, and print what that took."""
     with tempfile.TemporaryDirectory() as place:
-        home = Home.find(Path(place))
+        home = Home.make(Path(place))
         name = fill(home, trials, evaluations)
         print(f"{trials} trials of {evaluations} evaluations; the start of Python and its libraries included")
         for which in ("the first, which makes the exhibits that torch has to make", "any later one"):

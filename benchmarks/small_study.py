@@ -37,7 +37,7 @@ def space(trial, *, sources, train_images):
 def temporary_home() -> Iterator[Home]:
     """Make a home folder that lasts as long as the block."""
     with tempfile.TemporaryDirectory(prefix="understock-") as folder:
-        yield Home.find(Path(folder))
+        yield Home.make(Path(folder))
 
 
 def small_study(home: Home, *, evaluations: int = 4, **settings: Any) -> tuple[StudyPaths, StudySpec]:

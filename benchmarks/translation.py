@@ -231,7 +231,7 @@ def _timed(work: Callable[[], object]) -> float:
 def main(folder: Path, names: Sequence[str], seeds: int, iterations: int, cheap: bool) -> None:
     """Train what is not trained yet, and print both tables; `cheap` prints that of costs alone."""
     torch.set_num_threads(1)
-    home = Home.find(folder / "home")
+    home = Home.make(folder / "home")
     add_builtin(home, SOURCE, TARGET, *BESIDE)
     if "funit" in names and "glyphs" not in home.names("domains"):
         add_domain(home, "glyphs", "builtin:glyphs", 32, unseen=Apart("50"))

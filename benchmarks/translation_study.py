@@ -133,7 +133,7 @@ def main() -> None:
         return
     if given.home is None or (given.what == "run" and given.table is None):
         sys.exit("give --home, and with run a table")
-    home = Home.find(given.home)
+    home = Home.make(given.home)
     if given.what == "report":  # that of photos would hold photos
         print(of("icons").report(home, DOCS / f"translation-icons{ending(given.extractor)}.html"))
         return

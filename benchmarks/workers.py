@@ -27,7 +27,7 @@ def trials_a_minute(workers: int, trials: int, home_folder: Path) -> float:
     from trainables.images.importing.importers import add_domain
     from trainables.storage.home import Home
 
-    home = Home.find(home_folder)
+    home = Home.make(home_folder)
     if "mnist" not in home.names("domains"):
         add_domain(home, "mnist", "builtin:mnist", 32)
     spec = resolve_study(

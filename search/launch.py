@@ -17,7 +17,7 @@ from search.records.inputs import check_unchanged
 from search.records.results import merged
 from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
 from search.resources import check_limits, check_sampler, check_stopping, shares
-from search.source_domains import find_domains, measuring
+from search.source_domains import find_domains, measuring, missing
 from search.source_models import common_network, fitting_models, named_models
 from spaces.config import SCRATCH, Budget, Data, TrialConfig
 from spaces.errors import UserError, lookup
@@ -196,7 +196,7 @@ def _sources(
     """
     taking = [name for name in space.methods if takes_domains(name)]
     if not any(map(takes_models, space.methods)):
-        return [], *find_domains(home, target, names, taking, target.chosen(data))
+        return [], *find_domains(home, target, names, taking, data)
     models, notes = (
         (named_models(home, target, names, space, classes, family), ())
         if names
@@ -204,9 +204,11 @@ def _sources(
     )
     if not (taking and models):
         return models, [], notes
+    wanted = [model.facts.name for model in models]
+    if lacking := missing(home, target, wanted):
+        return models, [], (*notes, f"methods {', '.join(taking)} are left out: {lacking}")
     try:
-        wanted = [model.facts.name for model in models]
-        domains, left_out = find_domains(home, target, wanted, taking, target.chosen(data))
+        domains, left_out = find_domains(home, target, wanted, taking, data)
         if left_out:
             raise UserError("; ".join(left_out))
     except UserError as error:
@@ -340,7 +342,7 @@ def _base_config(
     if classes_of(network):
         base = base.model_copy(update={"protocol": base.protocol.with_classes()})
     lookup(EXTRACTORS, "feature extractor", base.protocol.extractor)
-    protocol, left_out = measurable(base.protocol, domain.facts)
+    protocol, left_out = measurable(base.protocol, domain, base.data)
     return base.model_copy(update={"protocol": protocol}), left_out
 
 

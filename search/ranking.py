@@ -24,6 +24,7 @@ from trainables.images.domains import Domain, open_domain
 from trainables.images.importing.decoding import RESIZER
 from trainables.machine.progress import progress
 from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.metrics.reference import check_compared
 from trainables.sources.likeness import Part, distance_names, likeness
 from trainables.sources.shelf import NO_LICENCE, SourceFacts, SourceModel, open_source, shelf
 from trainables.storage.home import Home, writing
@@ -113,6 +114,7 @@ def rank_sources(
 
     `elsewhere` is what sources did on other targets, by default all that the home's studies say.
     """
+    check_compared(target, protocol)
     found = {}
     with progress(f"ranking sources for {target.facts.name}", "source models") as report:
         for number, source in enumerate(sources):

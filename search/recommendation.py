@@ -34,10 +34,12 @@ from search.records.study import DEFAULT_TRIALS, open_study
 from search.source_domains import find_domains
 from spaces.config import SCRATCH, Data, TrialConfig
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from spaces.records import Config
 from spaces.trials import DEFAULT_METHOD, AnyTrial, makes_more, parse_trial, takes_domains
 from trainables.images.domains import Domain, open_domain
 from trainables.methods.finetuning.classes import without_classes
+from trainables.metrics.reference import check_compared
 from trainables.sources.likeness import distance_names
 from trainables.sources.shelf import SourceModel, open_source, shelf
 from trainables.storage.home import Home, writing
@@ -98,6 +100,7 @@ def recommend(
     """
     domain = open_domain(home, target)
     data = images_given(domain, None if target_images == domain.facts.train else target_images, shots)
+    check_compared(domain, Protocol(), data)
     if conditional and (reason := without_classes(domain)):
         raise UserError(f"--conditional: {reason}")
     recorded = shipped(home)
@@ -202,7 +205,7 @@ def _domains(home: Home, target: Domain, evidence: Evidence, sources: Sequence[s
     for method in sorted({one.arm.method for one in evidence.tried if takes_domains(one.arm.method)}):
         if names != []:
             with suppress(UserError):  # there is none, or none that fits
-                fitting, _ = find_domains(home, target, names or (), [method], target.chosen(data))
+                fitting, _ = find_domains(home, target, names or (), [method], data)
                 found[method] = [each.facts.name for each in fitting]
     return found
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from spaces.config import Data
 from spaces.errors import UserError
 from spaces.protocol import METRICS, Protocol
 from spaces.trials import makes_more, translates
 from trainables.images.domains import Domain, open_domain, read_facts
-from trainables.images.pairs import Rows, pairs
+from trainables.images.importing.builtin_names import add_command
+from trainables.images.pairs import pairs
+from trainables.methods.fewshot.episodes import SeenClasses
 from trainables.methods.method import Given, unfit
 from trainables.methods.registry import method_of
 from trainables.methods.translation.translating import source_rows
@@ -14,9 +17,11 @@ from trainables.storage.home import Home
 
 
 def find_domains(
-    home: Home, target: Domain, names: Sequence[str], methods: Sequence[str], target_rows: Rows
+    home: Home, target: Domain, names: Sequence[str], methods: Sequence[str], data: Data
 ) -> tuple[list[Domain], tuple[str, ...]]:
     """The domains of these names, or without names all of the home, that every one of `methods` can translate to the target.
+
+    `data` says which of the target's images trials are given.
 
     With them comes a line for each that was named, or can't be read, and is left out. UserError if one that is named is
     not there, or if none is left: with the reason of each.
@@ -31,7 +36,7 @@ def find_domains(
                 raise
             notes.append(f"left out: {error}")
             continue
-        reason = _unfit(target, domain, methods, target_rows)
+        reason = _unfit(target, domain, methods, data)
         if reason is None:
             found.append(domain)
         else:
@@ -44,6 +49,16 @@ def find_domains(
             f"{target.facts.name!r}: {'; '.join(notes) or none}"
         )
     return found, tuple(notes)
+
+
+def missing(home: Home, target: Domain, names: Sequence[str]) -> str | None:
+    """Which of these domains are not in the home, and how to add each, in a line; None if all are there."""
+    known = home.names("domains")
+    lacking = [name for name in names if name not in known]
+    if not lacking:
+        return None
+    commands = "; ".join(f"{add_command(name)} --resolution {target.facts.resolution}" for name in lacking)
+    return f"they take images of source domains, and {home} has no {', '.join(lacking)}; add them with: {commands}"
 
 
 def _others_of_resolution(home: Home, target: Domain) -> list[str]:
@@ -59,13 +74,16 @@ def _others_of_resolution(home: Home, target: Domain) -> list[str]:
     return found
 
 
-def _unfit(target: Domain, domain: Domain, methods: Sequence[str], target_rows: Rows) -> str | None:
+def _unfit(target: Domain, domain: Domain, methods: Sequence[str], data: Data) -> str | None:
     given = Given(target, domains=(domain,))
     reasons = [unfit(method_of(name), given) for name in methods]
     if any(reasons):
         return next(filter(None, reasons))
     try:
-        source_rows(domain, target, target_rows)
+        source_rows(domain, target, target.chosen(data))
+        for needs in (method_of(name).needs for name in methods):
+            if needs.source_labels:
+                SeenClasses.of(domain, needs.class_images(data.shots or 1))
     except UserError as error:
         return str(error)
     return None

@@ -64,7 +64,7 @@ def one_thread() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home.find(tmp_path / "home")
+    return Home.make(tmp_path / "home")
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def machine(
     def see(name: str) -> Home:
         monkeypatch.setenv("UNDERSTOCK_CACHE", str(tmp_path / name))
         monkeypatch.setenv("UNDERSTOCK_HOME", f"s3://{BUCKET}/{request.node.name}")
-        return Home.find()
+        return Home.make()
 
     yield see
     store._client.cache_clear()

@@ -101,7 +101,9 @@ MISTAKES = {
     "search dots --sources seed-7 --target-images 41": "40",
     "search dots --sources seed-7 --shots 30": "has 16 training images of its smallest class, --shots 30 asks for more",
     "search dots --sources seed-7 --name ../x": "name",
-    "search dots --sources seed-7 --home /proc/nowhere": "can't be written",
+    "search dots --sources seed-7 --home /proc/nowhere": "no home at /proc/nowhere; name another with --home",
+    "domains add cats {tmp}/images --home /proc/nowhere": "home /proc/nowhere can't be written",
+    "domains list --home {tmp}/pickle.pt": "can't be read (Not a directory); give another with --home",
     "search dots --sources seed-7 --track nope": "'nope' is not one of",
     "search dots --submit 127.0.0.1:8265": "expected the Ray dashboard's address, such as http://127.0.0.1:8265",
     "search dots --submit http://127.0.0.1:9 --address auto": "exclude each other",
@@ -163,7 +165,14 @@ MISTAKES = {
     "report begun -o /proc/report.html": "output /proc/report.html can't be written",
     "report begun -o {tmp}/pickle.pt/report.html": "(not a folder: ",
     "sample begun:0 -o /proc/grid.png": "output /proc/grid.png can't be written",
-    "sample begun:0 -o {tmp}/pickle.pt/grid.png": "there is no folder",
+    "sample begun:0 -o {tmp}/pickle.pt/grid.png": "(not a folder: ",
+    "sample begun:0 -o {tmp}/images": "images is there already; give a folder that is new or empty",
+    "sample begun:0 -o {tmp}/images --replace": "images is there already; give a folder that is new or empty",
+    "sample begun:0 -o .": ". is there already; give a folder that is new or empty",
+    "export begun:0 -o {tmp}/huge.json": "huge.json is there already; give a folder that is new or empty",
+    "report begun --format png -o {tmp}/images --replace": "images is there already, and not a folder of figures",
+    "report begun --format png -o {tmp}/images": "images is there already; give a folder that is new or empty",
+    "pick dots -o {tmp}/huge.json": "huge.json is there already; give another name, or replace it with --replace",
     "sample begun:0 -n 0 -o {tmp}/grid.png": "'-n'",
     "export begun:0 -o /proc/out": "output /proc/out can't be written",
     "export begun:0 -o {tmp}/pickle.pt/out": "(not a folder: ",
@@ -210,7 +219,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_no_home_directory_is_one_line_that_says_what_to_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc/nowhere")
     monkeypatch.delenv("UNDERSTOCK_HOME")
-    code, _, complaint = run("domains list")
+    code, _, complaint = run("domains add cats builtin:mnist")
     assert (code, len(complaint.splitlines())) == (2, 1), complaint
     assert "home /proc/nowhere/.understock can't be written" in complaint
     assert "give another with --home PATH or UNDERSTOCK_HOME" in complaint

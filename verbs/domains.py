@@ -12,7 +12,7 @@ from trainables.images.printable import printable
 from trainables.storage.home import Home, StorageError
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, ExistingName, Force, HomeOption, given
-from verbs.printing import print_json, print_table, readable
+from verbs.printing import note_no_home, print_json, print_table, readable
 from verbs.replacing import end_studies
 
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
@@ -78,7 +78,7 @@ def add(
         from trainables.machine.progress import progress
         from trainables.storage.places import expanded
 
-        where = Home.find(home)
+        where = Home.make(home)
         expanded(what, "give another folder")
         if unseen_faces and unseen is None:
             raise UserError("--unseen-faces are those of the classes that --unseen sets apart; give both")
@@ -148,6 +148,7 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     from trainables.images.domains import read_facts
 
     where = Home.find(home)
+    note_no_home(where)
     facts = list(readable(where.names("domains"), lambda name: read_facts(where.domain(name))))
     if as_json:
         return print_json([item.model_dump() for item in facts])

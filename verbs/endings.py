@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from spaces.errors import UserError
-from trainables.storage.places import output_file
+from trainables.storage.places import new_file, new_folder
 
 MISTAKE = 2
 """Exit code after a user's mistake, the same as typer's."""
@@ -42,13 +42,17 @@ def writing_to(output: Path) -> Iterator[None]:
         ) from None
 
 
-def check_output(output: Path) -> None:
-    """UserError now, rather than after minutes of work, if a file can't be written there."""
+def check_output(output: Path, *, replace: bool = False, folder: bool = False) -> None:
+    """UserError now, rather than after minutes of work, unless something new can be written there.
+
+    That is a `folder`, or else a file, which may be there if it is to be replaced.
+    """
     with writing_to(output):
-        folder = output_file(output).absolute().parent
-        while not folder.exists():
-            folder = folder.parent
-        with tempfile.TemporaryFile(dir=folder):
+        place = new_folder(output) if folder else new_file(output, replace=replace)
+        above = place.absolute().parent
+        while not above.exists():
+            above = above.parent
+        with tempfile.TemporaryFile(dir=above):
             pass
 
 

@@ -7,8 +7,8 @@ import typer
 
 from spaces.errors import UserError
 from trainables.storage.home import Home
-from verbs.endings import if_interrupted, writing_to
-from verbs.options import HomeOption, StudyName
+from verbs.endings import check_output, if_interrupted, writing_to
+from verbs.options import HomeOption, Replace, StudyName
 from verbs.printing import print_table
 
 models = typer.Typer()
@@ -23,7 +23,9 @@ def sample(
     study: StudyTrial,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="FILE.png (a grid), .npz, .gif, .mp4, or a new folder."),
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="A new FILE.png (a grid), .npz, .gif, .mp4, or a new folder."
+        ),
     ],
     n: Annotated[
         int | None,
@@ -56,16 +58,17 @@ def sample(
             min=2, max=1_000, metavar="STEPS", help="A walk from each image to the next; FILE.gif and .mp4 are films."
         ),
     ] = None,
+    replace: Replace = False,
     home: HomeOption = None,
 ) -> None:
     """Draw images from a trial's generator. Example: understock sample cats-quickstart -n 64 -o grid.png"""
     from analysis.using.winner import model_path
-    from trainables.images.samples import check_output, write_samples
+    from trainables.images.samples import check_form, write_samples
     from trainables.using.drawing import draw
     from trainables.using.walking import walk
 
-    with writing_to(output):
-        check_output(output, walk=interpolate is not None)
+    check_form(output, walk=interpolate is not None)
+    check_output(output, replace=replace, folder=output.suffix == "")
     if (inputs or shots_from) and interpolate:
         raise UserError("a walk leads from noise to noise, not between images; give a folder or --interpolate")
     where = Home.find(home)
@@ -94,6 +97,7 @@ def export(
     """Copy out the winning generator, with its origin. Example: understock export cats-quickstart -o cats --format hub"""
     from analysis.using.model_exports import export_model
 
+    check_output(output, folder=True)
     with writing_to(output):
         export_model(Home.find(home), study, output, form)
     print(f"{', '.join(sorted(file.name for file in output.iterdir()))} written to {output}")

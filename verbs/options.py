@@ -42,6 +42,7 @@ HomeOption = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Conditional = Annotated[bool, typer.Option("--conditional", help="GANs that are asked for a class of the domain's.")]
 Force = Annotated[bool, typer.Option("--force", help="Even if unfinished studies need what goes; names them.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace the file that --output names.")]
 Submit = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 from spaces.errors import UserError
 from trainables.storage.home import Home
 from verbs.endings import check_output, if_interrupted, writing_to
-from verbs.options import AsJson, Conditional, HomeOption, Target, given
+from verbs.options import AsJson, Conditional, HomeOption, Replace, Target, given
 from verbs.printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def pick(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it for `understock train`.")
     ] = None,
+    replace: Replace = False,
     as_json: AsJson = False,
     home: HomeOption = None,
 ) -> None:
@@ -65,7 +66,7 @@ def pick(
         raise UserError("a search has --trials or --hours, one of them, above 0")
     with if_interrupted("interrupted; nothing was written"):
         if output:
-            check_output(output)
+            check_output(output, replace=replace)
         from search.recommendation import recommend, write_recommendation
 
         names = _names(sources)

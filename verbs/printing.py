@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from rich.cells import cell_len
 
 from spaces.errors import UserError
+from trainables.storage.home import Home
 
 T = TypeVar("T")
 
@@ -67,6 +68,12 @@ def _cell(item: Any) -> str:
     if item is None:
         return ""
     return f"{item:.4g}" if isinstance(item, float) else in_a_line(str(item))
+
+
+def note_no_home(home: Home) -> None:
+    """Say on stderr how to begin, where nothing can be listed as ~/.understock was never made."""
+    if not home.is_there():
+        print(f"note: no home yet at {home}; begin one with: understock domains add NAME WHAT", file=sys.stderr)
 
 
 def in_a_line(text: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from trainables.storage.home import Home
 from verbs.endings import check_output, writing_to
-from verbs.options import HomeOption, StudyName
+from verbs.options import HomeOption, Replace, StudyName
 from verbs.printing import print_table
 
 if TYPE_CHECKING:
@@ -33,15 +33,17 @@ def report(
         str | None,
         typer.Option("--format", metavar="html|png|md|csv|parquet", help="[default: as FILE ends, else html]"),
     ] = None,
+    replace: Replace = False,
     home: HomeOption = None,
 ) -> None:
     """Write the report of one study or several. Example: understock report cats-quickstart dogs-quickstart -o report.html"""
-    from analysis.exports import destination, export
+    from analysis.exports import FORMATS, destination, export
 
     studies = read(Home.find(home), list(dict.fromkeys(study)))
-    _, place = destination(studies, output, form)
-    if not place.is_dir():  # which PNGs may go to
-        check_output(place)
+    write, place = destination(studies, output, form)
+    anew, pictures = replace or output is None, write is FORMATS["png"]
+    if not (anew and pictures and place.is_dir()):  # where pictures replace earlier ones alone
+        check_output(place, replace=anew, folder=pictures)
     with exhibited(studies) as shown, writing_to(place):
         written = export(shown, output, form)
     print(written)
@@ -52,6 +54,7 @@ def compare(
     one: Annotated[str, typer.Argument(metavar="A", help="A study.")],
     other: Annotated[str, typer.Argument(metavar="B", help="Another study.")],
     output: Output = None,
+    replace: Replace = False,
     home: HomeOption = None,
 ) -> None:
     """Set two studies beside each other. Example: understock compare cats-quickstart cats-source-by-parts"""
@@ -60,7 +63,7 @@ def compare(
 
     studies = read(Home.find(home), [one, other])
     place = output or studies[0].paths.comparison(other)
-    check_output(place)
+    check_output(place, replace=replace or output is None)
     found = compared(*studies)
     print_table(["", one, other], found.rows)
     print(f"careful: {found.caution}" if found.caution else found.verdict)

@@ -9,7 +9,7 @@ import typer
 from spaces.protocol import METRICS
 from trainables.storage.home import Home
 from verbs.endings import check_output, if_interrupted, writing_to
-from verbs.options import AsJson, Conditional, ExistingName, Force, HomeOption, given
+from verbs.options import AsJson, Conditional, ExistingName, Force, HomeOption, Replace, given
 from verbs.printing import print_json, print_table, readable
 from verbs.replacing import end_studies
 
@@ -139,7 +139,7 @@ def add(
     known = {"domain": domain, "images": images, "classes": classes, "licence": licence}
     about = {fact: value for fact, value in known.items() if value is not None}
     names = [each.strip() for each in class_names.split(",")] if class_names else []
-    where = Home.find(home)
+    where = Home.make(home)
     end_studies(where, "source", name, force=force, replace=replace)
     added = add_source(where, name, files, network, about, key_map=key_map, class_names=names, replace=replace)
     facts = added.facts
@@ -190,6 +190,7 @@ def show(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="COUNT", help="Samples in that grid.")] = 64,
     seed: Annotated[int, typer.Option(help="Of their z: the same seed, the same ones.")] = 0,
+    replace: Replace = False,
     home: HomeOption = None,
 ) -> None:
     """Show a source model's facts, checked against its weights, and samples. Example: understock sources show mdi -o mdi.png"""
@@ -197,7 +198,7 @@ def show(
     from trainables.sources.shelf import SAMPLES, open_source
 
     if output is not None:
-        check_output(output)
+        check_output(output, replace=replace)
     source = open_source(Home.find(home), name)
     if output is None:
         source.weights()
@@ -217,6 +218,7 @@ def export(
     """Copy a source model's files out. Example: understock sources export dogs -o dogs-model"""
     from trainables.sources.shelf import export_source, open_source
 
+    check_output(output, folder=True)
     source = open_source(Home.find(home), name)
     with writing_to(output):
         export_source(source, output)

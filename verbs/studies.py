@@ -11,7 +11,7 @@ from verbs.commands import Headed
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given, share
 from verbs.picking import confirm_winner
-from verbs.printing import in_a_line, print_json, print_table
+from verbs.printing import in_a_line, note_no_home, print_json, print_table
 from verbs.submission import submit_search
 
 studies = typer.Typer()
@@ -310,6 +310,7 @@ def status(
 
     where = Home.find(home)
     if study is None:
+        note_no_home(where)
         return print_json(where.names("studies")) if as_json else print("\n".join(where.names("studies")))
     paths, spec = open_study(where, study)
     table = load(paths.evaluations)

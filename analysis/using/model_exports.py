@@ -8,8 +8,9 @@ from pathlib import Path
 from analysis.using.model_card import GRID, model_card
 from analysis.using.provenance import Provenance, provenance
 from analysis.using.winner import chosen, model_of
-from spaces.errors import UserError, lookup
+from spaces.errors import lookup
 from trainables.storage.home import Home, writing_folder
+from trainables.storage.places import new_folder
 
 ABOUT = "about.json"
 """Where the model is from, in every export."""
@@ -36,17 +37,11 @@ def export_model(home: Home, study: str, folder: Path, form: str = "safetensors"
     write = lookup(FORMS, "format", form)
     paths, spec, trial = chosen(home, study)
     path = model_of(paths, spec.name, trial)
-    check_new(folder)
+    new_folder(folder)
     with writing_folder(folder) as beside:
         exported = Exported(home, path, provenance(home, paths, spec, trial))
         write(exported, beside)
         (beside / ABOUT).write_text(exported.about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def check_new(folder: Path) -> None:
-    """UserError if there is something at `folder` already."""
-    if folder.exists():
-        raise UserError(f"{folder} is there already; give a folder that is not")
 
 
 def copy_model(path: Path, folder: Path) -> None:

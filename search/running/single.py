@@ -71,7 +71,7 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
 
 
 def _train_study(home: Home, config: TrialConfig, name: str, threads: int | None) -> tuple[StudyPaths, StudySpec]:
-    protocol, left_out = measurable(config.protocol, open_domain(home, config.target).facts)
+    protocol, left_out = measurable(config.protocol, open_domain(home, config.target), config.data)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
         config = config.model_copy(update={"protocol": protocol})

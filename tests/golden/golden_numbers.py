@@ -78,7 +78,7 @@ def machine() -> str:
 
 def make_home(root: Path) -> Home:
     """Domain "dots" of 48 images in 2 classes, and source "seed-7" with random weights."""
-    home, rng = Home.find(root), np.random.default_rng(0)
+    home, rng = Home.make(root), np.random.default_rng(0)
     images = rng.integers(0, 60, (48, 3, 32, 32), dtype=np.uint8)
     for image, (x, y) in zip(images, rng.integers(0, 24, (48, 2)), strict=True):
         image[:, y : y + 8, x : x + 8] = 220

@@ -85,7 +85,7 @@ def test_a_table_tells_of_trials_without_a_gan_too(studied: Home) -> None:
 
 
 def test_a_table_that_says_what_its_studies_were_called_keeps_their_names(studied: Home, tmp_path: Path) -> None:
-    (kept,) = pools(told(table_of([told_of(studied, "whole")]), Home.find(tmp_path / "elsewhere")))
+    (kept,) = pools(told(table_of([told_of(studied, "whole")]), Home.make(tmp_path / "elsewhere")))
     assert {curve.target for curve in kept.curves} == {"dots"}
 
 
@@ -98,7 +98,7 @@ def test_names_of_a_recorded_table_are_a_homes_own_only_by_their_digests(studied
     table = table.replace_schema_metadata({ABOUT: json.dumps(facts).encode()})
     (here,) = pools(told(table, studied))
     assert {curve.target for curve in here.curves} == {"dots"}
-    (elsewhere,) = pools(told(table, Home.find(tmp_path / "elsewhere")))
+    (elsewhere,) = pools(told(table, Home.make(tmp_path / "elsewhere")))
     assert {curve.target for curve in elsewhere.curves} == {f"dots@{digest['domain:dots'][:8]}"}
     assert elsewhere.curves[1].arm.source == f"seed-7@{digest['source:seed-7'][:8]}"
     images, of_val = np.zeros((6, 3, 32, 32), np.uint8), np.arange(6) < 2

@@ -8,6 +8,7 @@ import pytest
 
 from search.launch import resolve_study
 from search.ranking import rank_sources
+from search.recommendation import recommend
 from search.records.results import load
 from search.records.study import open_study
 from search.running.single import train_one
@@ -17,6 +18,7 @@ from spaces.protocol import Protocol
 from trainables.images.domains import open_domain, write_domain
 from trainables.images.importing.importers import add_domain
 from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.running.source_training import train_source
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home
 
@@ -32,6 +34,20 @@ def few(home: Home) -> Callable[[int, int], str]:
         is_val = np.arange(train + val) >= train
         write_domain(home.domain("few"), images, np.zeros(train + val), is_val, origin="test", resizer="none")
         return "few"
+
+    return make
+
+
+@pytest.fixture
+def classed(home: Home) -> Callable[[str, int, int], str]:
+    """Makes a domain of so many classes of its own, each of so many training images."""
+
+    def make(name: str, classes: int, each: int) -> str:
+        images = np.random.default_rng(len(name)).integers(0, 256, (classes * each, 3, 32, 32), dtype=np.uint8)
+        labels, names = np.arange(classes * each) % classes, [f"{name} {number}" for number in range(classes)]
+        held_out = np.zeros(classes * each, bool)
+        write_domain(home.domain(name), images, labels, held_out, origin="test", resizer="none", class_names=names)
+        return name
 
     return make
 
@@ -55,9 +71,59 @@ def test_one_image_is_too_few_to_rank_by_and_says_so_in_a_line(
     home: Home, tiny_source: SourceModel, few: Callable[[int, int], str]
 ) -> None:
     target = open_domain(home, few(1, 0))
-    with pytest.raises(UserError, match="1 train images to compare with; a distance needs 2 at least") as error:
+    with pytest.raises(UserError, match="1 train image to compare with; a distance needs 2 at least") as error:
         rank_sources(home, target, [tiny_source], Protocol(input_size=32, n_fake=64))
     assert "\n" not in str(error.value)
+
+
+def test_one_image_is_too_few_for_a_search_a_recommendation_and_a_source_model(
+    home: Home,
+    tiny_source: SourceModel,
+    tiny_config: Callable[..., TrialConfig],
+    few: Callable[[int, int], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = few(1, 8)
+    for refused in (
+        lambda: resolve_study(home, name, "quickstart"),
+        lambda: recommend(home, name),
+        lambda: train_source(home, name, name, "small"),
+        lambda: train_one(home, tiny_config(target=name), "small", threads=1),
+    ):
+        with pytest.raises(
+            UserError, match=r"^domain 'few': 1 train image to compare with; a distance needs 2 at least"
+        ):
+            refused()
+    assert (home.names("sources"), home.names("studies")) == (["seed-7"], [])
+    assert capsys.readouterr().err == ""  # before any work
+
+
+@pytest.mark.parametrize("space", ["quickstart", "fewshot"])
+def test_shots_that_leave_no_image_to_compare_with_are_refused(
+    home: Home, tiny_source: SourceModel, classed: Callable[[str, int, int], str], space: str
+) -> None:
+    classed("seen", 5, 5)
+    classed("unseen", 5, 1)
+    with pytest.raises(
+        UserError, match=r"0 train images to compare with, beside the 5 that trials are given; .*give fewer"
+    ):
+        resolve_study(home, "unseen", space, sources="seed-7" if space == "quickstart" else "seen", shots=1)
+
+
+def test_classes_of_one_image_are_too_few_to_learn_sets_of(home: Home, classed: Callable[[str, int, int], str]) -> None:
+    classed("single", 5, 1)
+    classed("seen", 5, 5)
+    classed("target", 5, 7)
+    resolved = resolve_study(home, "target", "fewshot", sources="single,seen", shots=1)
+    assert resolved.spec.domains == ("seen",)
+    (note,) = [line for line in resolved.notes if "single" in line]
+    assert note.startswith(
+        "domain 'single' is left out: domain 'single' has no class of 2 training images, of which a set"
+    )
+    with pytest.raises(
+        UserError, match="'seen' has no class of 6 training images, of which a set is made; its largest has 5"
+    ):
+        resolve_study(home, "target", "fewshot", sources="seen", shots=5)
 
 
 @pytest.mark.parametrize(("train", "val", "noted"), [(10, 0, True), (18, 2, True), (3, 7, True), (50, 10, False)])

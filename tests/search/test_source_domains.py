@@ -6,6 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
+import understock
 from search.launch import Resolved, begin, resolve_study
 from search.proposals import load_space, trial_config
 from search.records.inputs import check_unchanged, check_unclaimed
@@ -128,9 +129,26 @@ def test_else_methods_do_without_translation_and_a_line_says_why(
     resolved = resolve(home, space="methods", sources="seed-7")
     assert resolved.spec.domains == () and "content_shift" not in resolved.spec.base.protocol.metrics
     (said,) = (note for note in resolved.notes if "left out" in note)
-    assert said.startswith("methods cyclegan, untranslated are left out: unknown domain 'seed-7'")
+    assert said == (
+        f"methods cyclegan, untranslated are left out: they take images of source domains, and {home} has no seed-7; add them "
+        "with: understock domains add seed-7 WHAT --resolution 32"
+    )
     planned = first_trials(resolved.spec, load_space("methods"))
     assert {values.get("method") for values in planned if values["source"] == "seed-7"} == {"finetune", "as_is"}
+
+
+def test_builtin_sources_that_methods_lack_the_images_of_are_named_as_one_adds_them(
+    home: Home, tiny_domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (said,) = (note for note in resolve(home, space="methods", sources="mdi,mnist").notes if "left out" in note)
+    commands = [part.strip() for part in said.partition("add them with: ")[2].split(";")]
+    assert [command.split()[:2] for command in commands] == [["understock", "domains"]] * 2
+    for command in commands:  # typed as it is said
+        monkeypatch.setattr("sys.argv", [*command.split(), "--home", str(home)])
+        with pytest.raises(SystemExit) as ended:
+            understock.main()
+        assert ended.value.code == 0
+    assert resolve(home, space="methods", sources="mdi,mnist").spec.domains == ("mdi", "mnist")
 
 
 DRAWN = {"weights/mode_seeking": 1.0, "weights/reconstruction": 1.0}

@@ -85,6 +85,57 @@ def test_no_verb_replaces_what_is_no_file(
     assert not (golden / "studies" / "five" / "exhibits").exists()  # refused before any work
 
 
+FILES = {
+    "report five --format csv -o": "out.csv",
+    "report five -o": "out.html",
+    "compare five begun -o": "out.md",
+    "sample five -o": "out.png",
+    "sources show seed-7 -o": "out.png",
+}
+FOLDERS = ["sample five -n 2 -o", "export five -o", "sources export seed-7 -o"]
+
+
+@pytest.mark.parametrize("verb", [*FILES, "pick dots -o"])
+def test_a_file_that_is_there_is_replaced_where_one_says_so_alone(
+    run: Callable[[str], tuple[int, str]], tmp_path: Path, verb: str
+) -> None:
+    place = tmp_path / "above" / "further" / FILES.get(verb, "out.json")
+    place.parent.mkdir(parents=True)
+    place.write_text("somebody's")
+    code, complaint = run(f"{verb} {place}")
+    line = f"understock: {place} is there already; give another name, or replace it with --replace\n"
+    assert (code, complaint, place.read_text()) == (2, line, "somebody's")
+    if verb in FILES:
+        assert run(f"{verb} {place} --replace")[0] == 0
+        assert place.read_bytes() != b"somebody's"
+        shutil.rmtree(tmp_path / "above")
+        assert run(f"{verb} {place}")[0] == 0  # which makes the folders above it
+    assert {path.name for path in place.parent.iterdir()} == {place.name}
+
+
+@pytest.mark.parametrize("verb", FOLDERS)
+def test_a_folder_is_new_or_empty(run: Callable[[str], tuple[int, str]], tmp_path: Path, verb: str) -> None:
+    full, empty, link, fresh = (tmp_path / name for name in ("full", "empty", "link", "above/further/fresh"))
+    (full / "photos").mkdir(parents=True)
+    empty.mkdir()
+    link.symlink_to(empty)
+    for place in (full, link, ".", ".."):
+        code, complaint = run(f"{verb} {place}")
+        assert (code, complaint) == (
+            2,
+            f"understock: {place} is there already; give a folder that is new or empty\n",
+        )
+    for place in (empty, fresh):
+        assert run(f"{verb} {place}")[0] == 0
+        assert any(place.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["above", "empty", "full", "home", "link"]
+
+
+def test_a_report_in_its_own_study_is_made_anew_unasked(run: Callable[[str], tuple[int, str]], golden: Path) -> None:
+    assert [run("report five --format md")[0] for _ in range(2)] == [0, 0]
+    assert [run("compare five begun")[0] for _ in range(2)] == [0, 0]
+
+
 @pytest.mark.parametrize("verb", ["report five --format csv -o", "sample five -o"])
 def test_a_link_stays_and_a_file_keeps_its_mode(
     run: Callable[[str], tuple[int, str]], tmp_path: Path, verb: str
@@ -94,7 +145,7 @@ def test_a_link_stays_and_a_file_keeps_its_mode(
     file.write_text("old")
     file.chmod(0o640)
     link.symlink_to(file)
-    assert run(f"{verb} {link}")[0] == 0
+    assert run(f"{verb} {link} --replace")[0] == 0
     assert link.is_symlink()
     assert file.stat().st_size > 100
     assert stat.S_IMODE(file.stat().st_mode) == 0o640

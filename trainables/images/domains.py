@@ -25,6 +25,7 @@ from spaces.config import Data
 from spaces.errors import UserError
 from spaces.records import Config
 from trainables.images.grids import image_grid
+from trainables.images.importing.builtin_names import add_command
 from trainables.images.printable import Shown
 from trainables.storage.home import Home, fetch, file_digest, remove, writing, writing_folder
 from trainables.storage.json_files import read_json
@@ -336,7 +337,7 @@ def _unknown(path: Path) -> UserError:
     known = Home(path.parent.parent).names(path.parent.name)
     return UserError(
         f"unknown domain {path.name!r} in {path.parent}; known: {', '.join(known) or 'none yet'}; "
-        f"add it with: understock domains add {path.name} WHAT"
+        f"add it with: {add_command(path.name)}"
     )
 
 

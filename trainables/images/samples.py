@@ -13,7 +13,7 @@ from spaces.errors import UserError
 from trainables.images.films import FILMS, check_film, write_film
 from trainables.images.grids import image_grid
 from trainables.storage.home import writing, writing_folder
-from trainables.storage.places import output_file
+from trainables.storage.places import new_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,8 @@ class Samples:
         return self.inputs if self.inputs is not None and self.inputs.ndim == self.images.ndim else None
 
 
-def check_output(output: Path, *, walk: bool = False) -> None:
-    """Raise UserError if samples, or those of a walk from one to the next, can't be written to `output`.
-
-    Its suffix is unknown, it is a folder that is there already, or the folder that it is to lie in is missing.
-    """
+def check_form(output: Path, *, walk: bool = False) -> None:
+    """Raise UserError if the suffix of `output` is no form that samples, or those of a walk from one to the next, have."""
     if output.suffix in FILMS and not walk:
         raise UserError(f"output {output} would be a film; give --interpolate 16 too, or {output.with_suffix('.png')}")
     check_film(output)
@@ -58,12 +55,6 @@ def check_output(output: Path, *, walk: bool = False) -> None:
         raise UserError(
             f"output {output} has suffix {output.suffix!r}; give FILE.png (a grid), FILE.npz, or a new folder"
         )
-    if output.suffix == "" and output.exists():
-        raise UserError(f"output folder {output} is there already; give one that is not")
-    if not output.absolute().parent.is_dir():
-        raise UserError(f"output {output}: there is no folder {output.absolute().parent}")
-    if output.suffix:
-        output_file(output)
 
 
 def write_samples(samples: Samples, output: Path, steps: int | None = None) -> None:
@@ -72,9 +63,9 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
 
     FILE.png is a grid of all, translations to the right of what they are of, a walk's steps in rows; FILE.gif and
     FILE.mp4 show a walk; FILE.npz holds the arrays "images" and, of translations, "inputs"; and a name without a suffix becomes a
-    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_output` does.
+    new folder of `00000.png`, `00001.png`, ... Raises UserError where `check_form` does, and if something is in that folder.
     """
-    check_output(output, walk=steps is not None)
+    check_form(output, walk=steps is not None)
     images = samples.images.numpy()
     inputs = None if samples.inputs is None else samples.inputs.numpy()
     if output.suffix == ".png":
@@ -90,7 +81,7 @@ def write_samples(samples: Samples, output: Path, steps: int | None = None) -> N
         with writing(output) as beside:
             write_film(images, beside, output.suffix)
     else:
-        with writing_folder(output) as beside:
+        with writing_folder(new_folder(output)) as beside:
             for number, image in enumerate(images):
                 Image.fromarray(image.transpose(1, 2, 0)).save(beside / f"{number:05d}.png")
 

@@ -35,6 +35,8 @@ class Needs:
     """Whether there have to be source domains, whose images it takes; it has no use for a source model then."""
     source_labels: bool = False
     """Whether the images of those domains need classes: the method learns from many what makes a class."""
+    class_images: Callable[[int], int] = lambda _: 1
+    """Of K, how many training images such a class needs at least to be learnt from; one class has to have them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from scipy.linalg import inv, solve
 from threadpoolctl import threadpool_limits
 
+from spaces.config import Data
 from spaces.errors import UserError
 from spaces.protocol import METRICS, IwProtocol, Protocol
-from trainables.images.domains import DomainFacts
+from trainables.images.domains import Domain, DomainFacts
 from trainables.machine.randomness import random_numbers
 from trainables.metrics.manifolds import squared_distances
+from trainables.metrics.reference import check_compared
 
 MIN_IMAGES = 4
 """Fewest images of either side, real and generated: they make as many folds, and a critic leaves two folds out."""
@@ -30,11 +32,14 @@ class Estimate:
     """Standard error."""
 
 
-def measurable(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol, str | None]:
+def measurable(protocol: Protocol, opened: Domain, data: Data) -> tuple[Protocol, str | None]:
     """The protocol without the metrics that a domain has too few held-out images for, and why; else the protocol as it is.
 
-    UserError if one of them is what the protocol goes by.
+    UserError if one of them is what the protocol goes by, or if beside the images that `data` gives to trials there are too
+    few for any distance.
     """
+    check_compared(opened, protocol, data)
+    domain = opened.facts
     protocol, unlabelled = _without_classes(protocol, domain)
     lacking = [name for name in protocol.metrics if METRICS[name].held_out]
     if not lacking or min(domain.train, domain.val) >= MIN_IMAGES:

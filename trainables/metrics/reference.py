@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.config import Data
 from spaces.errors import UserError
+from spaces.protocol import Protocol
 from trainables.images.domains import Domain, Split
 from trainables.metrics.distances import Moments
 from trainables.metrics.features import Extractor
@@ -20,6 +22,9 @@ from trainables.storage.home import StorageError, writing
 from trainables.storage.json_files import read_json
 
 T = TypeVar("T")
+
+FEWEST = 2
+"""Real images that a distance compares with, at least."""
 
 IMAGES_AT_ONCE = 1024
 """How many images are copied out of the mapped file at a time."""
@@ -74,9 +79,29 @@ def extract(extractor: Extractor, domain: Domain, rows: NDArray[np.int64]) -> ND
 def rows_compared(
     domain: Domain, split: Split, n_real: int, seed: int, left_out: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """The rows of `n_real` images of a split, drawn by `seed`, or of all if it has fewer: none of those that are left out."""
+    """The rows of `n_real` images of a split, drawn by `seed`, or of all if it has fewer: none of those that are left out.
+
+    Raises UserError if they are fewer than FEWEST.
+    """
     rows = domain.subset(None, seed, split)
-    return (rows if left_out is None else rows[~np.isin(rows, left_out)])[:n_real]
+    rows = (rows if left_out is None else rows[~np.isin(rows, left_out)])[:n_real]
+    if len(rows) >= FEWEST:
+        return rows
+    given = "" if left_out is None else f", beside the {len(left_out):,} that trials are given"
+    cure = "raise protocol/n_real" if n_real < FEWEST else "add more" if left_out is None else "add more, or give fewer"
+    raise UserError(
+        f"domain {domain.facts.name!r}: {len(rows)} {split} image{'s' * (len(rows) != 1)} to compare with{given}; a distance "
+        f"needs {FEWEST} at least: {cure}"
+    )
+
+
+def check_compared(domain: Domain, protocol: Protocol, data: Data | None = None) -> None:
+    """UserError, before any work, if a domain has too few images to compare with beside those that trials are given.
+
+    What trials train on is compared with too, except where it is a few images of each class.
+    """
+    left_out = domain.chosen(data) if data is not None and data.shots else None
+    rows_compared(domain, protocol.split, protocol.n_real, protocol.seed, left_out)
 
 
 def reference(
@@ -91,15 +116,9 @@ def reference(
     """Give features and moments of the images of `rows_compared`.
 
     They are kept in `folder`/moments under a name that changes with all they depend on; of a damaged file they are
-    computed anew. Raises UserError if there are fewer than 2 images.
+    computed anew. Raises UserError if there are too few.
     """
     rows = rows_compared(domain, split, n_real, seed, left_out)
-    if len(rows) < 2:
-        given = "" if left_out is None else f", beside the {len(left_out)} that trials are given"
-        raise UserError(
-            f"domain {domain.facts.name!r}: {len(rows)} {split} images to compare with{given}; a distance needs 2 at least, "
-            "set protocol/split or protocol/n_real"
-        )
     about = [domain.facts.digest, extractor.digest, extractor.resizer, seed]
     key = _short_digest(about if left_out is None else [*about, sorted(left_out.tolist())])
     path = folder / "moments" / f"{extractor.name}-{extractor.input_size}-{split}-{len(rows)}-{key}.npz"
@@ -125,7 +144,7 @@ def features_of(
     splits: tuple[Split, ...] = ("train", "val")
     for split in splits:
         known = domain.subset(None, seed, split)[:n_real]
-        if len(known) < 2 or not (here := np.isin(rows, known)).any():
+        if len(known) < FEWEST or not (here := np.isin(rows, known)).any():
             continue
         place = {int(row): i for i, row in enumerate(known)}
         stored = reference(domain, folder, extractor, split, n_real, seed).features

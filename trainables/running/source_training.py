@@ -129,7 +129,7 @@ def _config(
     config = lookup(presets, "preset", preset)(domain, facts.resolution)
     if conditional:
         config = _by_class(config, opened)
-    protocol, left_out = measurable(config.protocol, facts)
+    protocol, left_out = measurable(config.protocol, opened, config.data)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
     values = config.model_dump() | {"protocol": protocol.model_dump()}

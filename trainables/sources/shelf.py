@@ -18,6 +18,7 @@ from trainables.networks.models import FACTS as MODEL_FACTS
 from trainables.networks.models import Model, read_model
 from trainables.storage.home import Home, check_name, fetch, remove, writing_folder
 from trainables.storage.json_files import read_json
+from trainables.storage.places import new_folder
 from trainables.storage.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -247,7 +248,6 @@ def check_finite(model: Model, where: str) -> None:
 
 def export_source(source: SourceModel, folder: Path) -> None:
     """Copy a source model, checked against its digest, to a folder that need not be in a home."""
-    if folder.exists():
-        raise SourceError(f"{folder} is there already; give a folder that is not")
+    new_folder(folder)
     facts = source.facts.model_dump(exclude={"digest", "networks"})
     save_source(folder, facts, source.model(), (source.path / SAMPLES).read_bytes())

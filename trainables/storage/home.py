@@ -18,6 +18,7 @@ import hashlib
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 import tempfile
@@ -79,29 +80,64 @@ class Home:
     def find(cls, where: str | Path | None = None) -> "Home":
         """Find the home at `where`, a path or an s3:// URL; without it at $UNDERSTOCK_HOME, else at ~/.understock.
 
-        A folder that is missing is made. Raises UserError if it can't be made, or if the object store can't be reached. A
-        home that can't be written may be read.
+        Nothing is made. Raises UserError if a home that is named is not there, as where the name is mistyped, if it can't be
+        read, or if the object store can't be reached. ~/.understock may be missing: nothing is in it then. A home that can't
+        be written may be read.
         """
-        place = str(where or os.environ.get("UNDERSTOCK_HOME") or "~/.understock")
+        home = cls._at(named := where or os.environ.get("UNDERSTOCK_HOME"))
+        if not home.is_there() and named:
+            raise UserError(
+                f"no home at {home}; name another with --home or UNDERSTOCK_HOME, or begin one there with: "
+                f"understock domains add NAME WHAT --home {shlex.quote(str(home))}"
+            )
+        return home
+
+    @classmethod
+    def make(cls, where: str | Path | None = None) -> "Home":
+        """Find the home as `find` does, and make the folder if it is missing; UserError if it can't be made."""
+        home = cls._at(where or os.environ.get("UNDERSTOCK_HOME"))
+        if home.url is None:
+            try:
+                home.root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _refused(home.root, "written", error) from None
+            home.is_there()  # says so if it can't be read
+        return home
+
+    @classmethod
+    def _at(cls, where: str | Path | None) -> "Home":
+        place = str(where or "~/.understock")
         if "://" in place:
             mirror = Mirror.open(place)
             return cls(mirror.root, mirror.store.url)
         root = expanded(place, "name a folder with --home PATH or UNDERSTOCK_HOME")
         try:
-            root = root.absolute()
-            root.mkdir(parents=True, exist_ok=True)
-            os.listdir(root)
+            return cls(root.absolute())
+        except OSError as error:  # the current folder is gone
+            raise _refused(root, "found", error) from None
+
+    def is_there(self) -> bool:
+        """Tell whether there is such a folder, or anything of the home in the object store; UserError if it can't be read."""
+        if mirror := mirror_of(self.root / "domains"):
+            return any(mirror.names(kind) for kind in _KINDS)
+        try:
+            os.listdir(self.root)
+        except FileNotFoundError:
+            return False
         except OSError as error:
-            raise _unwritable(root, error) from None
-        return cls(root)
+            raise _refused(self.root, "read", error) from None
+        return True
 
     def check_writable(self) -> None:
         """UserError before anything is done whose outcome could not be kept."""
+        folder = self.root
+        while not folder.exists():  # it is made with what is written first
+            folder = folder.parent
         try:
-            with tempfile.TemporaryFile(dir=self.root):
+            with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise _unwritable(self.root, error) from None
+            raise _refused(self.root, "written", error) from None
 
     def __str__(self) -> str:
         """Give the home as its user names it, so that `find` takes it again."""
@@ -133,9 +169,9 @@ class Home:
         return sorted(path.name for path in begun if re.fullmatch(NAME_PATTERN, path.name))
 
 
-def _unwritable(root: Path, error: OSError) -> UserError:
+def _refused(root: Path, what: str, error: OSError) -> UserError:
     return UserError(
-        f"home {root} can't be written ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
+        f"home {root} can't be {what} ({error.strerror}); give another with --home PATH or UNDERSTOCK_HOME"
     )
 
 

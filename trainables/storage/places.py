@@ -1,4 +1,8 @@
-"""Paths that a user gave: what `~` stands for in them, and whether a file can be written there."""
+"""Paths that a user gave: what `~` stands for in them, and what may be written there.
+
+One rule for all that a user names to write to: it is new. A file that is there is replaced where the user says so, a folder
+never, unless it is empty. The folders above it are made, and what is written lies beside its place until it is whole.
+"""
 
 import os
 import stat
@@ -37,3 +41,19 @@ def output_file(path: Path) -> Path:
     if kind != stat.S_IFREG:
         raise UserError(f"{path} is a {_KINDS.get(kind, 'special file')}, not a file; give the name of a file")
     return place
+
+
+def new_file(path: Path, *, replace: bool = False) -> Path:
+    """As `output_file`, for a file that a user names; UserError if one is there, unless it is to be replaced."""
+    place = output_file(path)
+    if not replace and place.exists():
+        raise UserError(f"{path} is there already; give another name, or replace it with --replace")
+    return place
+
+
+def new_folder(path: Path) -> Path:
+    """The folder that a user names to be made; UserError if anything is there but an empty one."""
+    is_free = path.name not in ("", "..") and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    if os.path.lexists(path) and not is_free:
+        raise UserError(f"{path} is there already; give a folder that is new or empty")
+    return path

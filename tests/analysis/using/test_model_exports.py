@@ -111,11 +111,11 @@ def test_an_onnx_export_says_its_licence_itself(home: Home, from_a_source: Study
 def test_a_folder_that_is_there_and_an_unknown_form_are_refused(
     home: Home, finished: StudyPaths, tmp_path: Path
 ) -> None:
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "photos").mkdir(parents=True)
     for form in FORMS:
-        with pytest.raises(UserError, match="is there already"):
+        with pytest.raises(UserError, match="is there already; give a folder that is new or empty"):
             export_model(home, "s", tmp_path / "out", form)
-    assert not any((tmp_path / "out").iterdir())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photos"]
     with pytest.raises(UserError, match=r"unknown format 'pkl'.*known: hub, onnx, safetensors"):
         export_model(home, "s", tmp_path / "new", "pkl")
     assert not (tmp_path / "new").exists()

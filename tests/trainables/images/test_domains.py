@@ -168,7 +168,11 @@ def test_a_batch_depends_on_its_number_and_seed_alone():
 
 
 def test_unknown_domain_lists_the_known_ones(tmp_path, domain):
-    with pytest.raises(UserError, match=r"unknown domain 'cats' .*; known: noise; add it with"):
+    with pytest.raises(
+        UserError, match=r"unknown domain 'mdi' .*; add it with: understock domains add mdi builtin:mdi"
+    ):
+        open_domain(Home(tmp_path), "mdi")
+    with pytest.raises(UserError, match=r"unknown domain 'cats' .*; known: noise; add it with: .* add cats WHAT"):
         open_domain(Home(tmp_path), "cats")
 
 

@@ -29,10 +29,10 @@ def test_a_grid_holds_them_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("s.jpg", "suffix '.jpg'"), ("s.gif", "would be a film"), ("there", "there already"), ("no/s.png", "no folder")],
+    [("s.jpg", "suffix '.jpg'"), ("s.gif", "would be a film"), ("there", "new or empty")],
 )
 def test_an_output_that_can_not_be_written_is_refused(tmp_path: Path, name: str, said: str) -> None:
-    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "photos").mkdir(parents=True)
     with pytest.raises(UserError, match=said):
         write_samples(Samples(torch.from_numpy(IMAGES)), tmp_path / name)
 

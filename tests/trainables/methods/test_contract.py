@@ -339,7 +339,7 @@ def trained(shelf: None, once: Path, known: dict[str, Trained]) -> Callable[[str
 
     def of(case: str) -> Trained:
         if case not in known:
-            folder, home = once / case, Home.find(once / "home")
+            folder, home = once / case, Home.make(once / "home")
             unbroken, resumed = run(case, home, folder / "unbroken"), run_broken(case, home, folder / "broken")
             known[case] = Trained(unbroken, resumed, folder)
         return known[case]
@@ -547,7 +547,7 @@ def worker(rank: int, home: str, folder: Path) -> None:
     """Every case as one of two workers; the second one's files lie elsewhere: it has to do without them."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
-    found = {case: [e.as_dict() for e in run(case, Home.find(home), folder / f"{case}-{rank}")] for case in CASES}
+    found = {case: [e.as_dict() for e in run(case, Home.make(home), folder / f"{case}-{rank}")] for case in CASES}
     (folder / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from spaces.config import Data
 from spaces.errors import UserError
 from spaces.protocol import IwProtocol, Protocol
 from trainables.images.domains import Domain, write_domain
@@ -136,8 +137,8 @@ def test_the_classifier_is_trained_on_images_that_no_generator_saw(context) -> N
 
 def test_a_domain_without_classes_has_no_such_scores(tmp_path, context) -> None:
     images = np.zeros((20, 3, 32, 32), np.uint8)
-    facts = write_domain(tmp_path / "y", images, np.full(20, -1), np.arange(20) < 8, origin="test", resizer="none")
-    protocol, why = measurable(context.protocol, facts)
+    write_domain(tmp_path / "y", images, np.full(20, -1), np.arange(20) < 8, origin="test", resizer="none")
+    protocol, why = measurable(context.protocol, Domain.open(tmp_path / "y"), Data())
     assert protocol.metrics == ("kd",)
     assert why == "class_accuracy and mkd left out: domain 'y' has no classes; import it from class folders"
     bare = dataclasses.replace(context, domain=Domain.open(tmp_path / "y"), domain_folder=tmp_path / "y")

@@ -58,7 +58,7 @@ def home(tmp_path, monkeypatch):
     """An empty home folder, and a download address that leads nowhere."""
     monkeypatch.delenv("UNDERSTOCK_INCEPTION", raising=False)
     monkeypatch.setattr(features, "URL_INCEPTION_V3", (tmp_path / "nowhere" / "weights.pth").as_uri())
-    return Home.find(tmp_path / "home")
+    return Home.make(tmp_path / "home")
 
 
 def test_efficientnet_features_are_those_of_the_package(efficientnet):

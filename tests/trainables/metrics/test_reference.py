@@ -78,7 +78,7 @@ def test_a_damaged_file_is_computed_anew(domain, corners, damage):
 
 
 def test_a_reference_of_one_image_is_refused(domain, corners):
-    with pytest.raises(UserError, match="domain 'noise': 1 train images to compare with"):
+    with pytest.raises(UserError, match="domain 'noise': 1 train image to compare with"):
         reference(domain, domain.path, corners, "train", 1, seed=0)
 
 

@@ -57,7 +57,7 @@ class Place:
 
     @property
     def home(self) -> Home:
-        return Home.find(self.folder / "home")
+        return Home.make(self.folder / "home")
 
     def files(self, name: str) -> TrialFiles:
         return TrialFiles(self.folder / name, self.folder / f"{name}-samples")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from spaces.errors import UserError
 from spaces.networks import Resnet
 from trainables.networks.families import build_discriminator, build_generator
 from trainables.networks.models import Model
@@ -74,7 +75,7 @@ def test_export_copies_the_weights(home: Home, tiny_source: SourceModel, tmp_pat
     name = "generator.safetensors"
     one, other = load_file(tmp_path / "out" / name), load_file(tiny_source.path / name)
     assert all(torch.equal(one[key], other[key]) for key in other)
-    with pytest.raises(SourceError, match="there already"):
+    with pytest.raises(UserError, match="there already"):
         export_source(tiny_source, tmp_path / "out")
 
 

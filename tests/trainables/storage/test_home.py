@@ -25,13 +25,41 @@ def test_names_that_a_path_could_read_otherwise_are_refused(home: Home, name: st
 
 def test_home_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UNDERSTOCK_HOME", str(tmp_path / "there"))
-    assert Home.find().root == tmp_path / "there"
-    assert Home.find(tmp_path / "here").root == tmp_path / "here"
+    assert Home.make().root == Home.find().root == tmp_path / "there"
+    assert Home.make(tmp_path / "here").root == Home.find(tmp_path / "here").root == tmp_path / "here"
+
+
+@pytest.mark.parametrize("named_by", ["argument", "variable"])
+def test_a_home_that_is_named_and_not_there_is_refused_and_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named_by: str
+) -> None:
+    typed = str(tmp_path / "a home")
+    if named_by == "variable":
+        monkeypatch.setenv("UNDERSTOCK_HOME", typed)
+    with pytest.raises(
+        UserError, match=r"no home at .*a home; name another .* domains add NAME WHAT --home '.*a home'$"
+    ):
+        Home.find(typed if named_by == "argument" else None)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_default_home_may_be_missing_and_is_as_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("UNDERSTOCK_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home = Home.find()
+    home.check_writable()
+    assert (home.root, home.is_there(), home.names("domains")) == (tmp_path / ".understock", False, [])
+    assert os.listdir(tmp_path) == []
+    assert Home.make().is_there()
 
 
 def test_a_home_that_can_not_be_made_is_refused_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"can't be written.*--home PATH"):
+        Home.make(tmp_path / "file" / "home")
+    with pytest.raises(UserError, match=r"can't be read \(Not a directory\).*--home PATH"):
         Home.find(tmp_path / "file" / "home")
 
 

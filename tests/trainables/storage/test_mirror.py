@@ -155,7 +155,7 @@ def test_processes_that_start_at_once_download_a_domain_once(
     there = machine("b")
     code = (
         "import sys; from trainables.storage.home import *; from trainables.storage.mirror import *; "
-        "home = Home.find(sys.argv[1]); "
+        "home = Home.make(sys.argv[1]); "
         "fetch(home.domain('dots')); print((home.domain('dots') / 'domain.arrow').stat().st_ino)"
     )
     processes = [
@@ -200,7 +200,7 @@ def test_of_two_machines_that_append_to_one_file_the_later_one_is_refused(machin
 
 HOLD = (
     "import sys, time; from trainables.storage.home import *; from trainables.storage import lease; lease.BEAT_SECONDS = 0.2\n"
-    "with only_process(Home.find(sys.argv[1]).study('s'), 'busy'): print('held', flush=True); time.sleep(100)"
+    "with only_process(Home.make(sys.argv[1]).study('s'), 'busy'): print('held', flush=True); time.sleep(100)"
 )
 
 
@@ -286,14 +286,23 @@ def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeyp
     assert interrupted
 
 
+def test_a_home_without_anything_in_the_store_is_none_to_read(machine: Machine) -> None:
+    home = machine("a")
+    with pytest.raises(UserError, match=r"no home at s3://understock-test/.* name another with --home"):
+        Home.find(str(home))
+    with writing_folder(home.domain("cats")) as folder:
+        (folder / "a").write_text("a")
+    assert Home.find(str(home)) == home
+
+
 def test_a_store_that_can_not_be_had_is_one_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine("a")
     with pytest.raises(StoreError, match=r"home s3://no-such-bucket/x: .*NoSuchBucket"):
-        Home.find("s3://no-such-bucket/x")
+        Home.make("s3://no-such-bucket/x")
     with pytest.raises(StoreError, match="expected a folder, or s3://BUCKET/PREFIX"):
-        Home.find("gs://bucket/x")
+        Home.make("gs://bucket/x")
     monkeypatch.setattr(store, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     store._client.cache_clear()
     with pytest.raises(UnreachableError, match="out of reach"):
-        Home.find("s3://understock-test/x")
+        Home.make("s3://understock-test/x")

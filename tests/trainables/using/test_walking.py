@@ -9,7 +9,7 @@ from PIL import Image
 
 from spaces.errors import UserError
 from spaces.networks import parse_network
-from trainables.images.samples import check_output, write_samples
+from trainables.images.samples import check_form, write_samples
 from trainables.methods.registry import open_sampler
 from trainables.networks.families import FAMILIES, GENERATOR, build_generator
 from trainables.networks.models import Model, write_model
@@ -102,7 +102,7 @@ def test_an_mp4_without_its_library_says_what_to_install(tmp_path: Path, monkeyp
     with pytest.raises(
         UserError, match=r"PyAV, which is not installed: pip install 'understock\[video\]'; or write FILE.gif"
     ):
-        check_output(tmp_path / "walk.mp4", walk=True)
+        check_form(tmp_path / "walk.mp4", walk=True)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

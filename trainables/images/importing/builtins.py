@@ -12,6 +12,7 @@ from PIL import Image, ImageFont
 
 from spaces.errors import UserError
 from trainables.images.domains import Split
+from trainables.images.importing.builtin_names import LINES, TONES, WEIGHTS
 from trainables.images.importing.decoding import Item, Origin, Sample
 from trainables.images.importing.formats import open_file
 from trainables.images.importing.glyphs import EM, draw, drawings, homoglyphs
@@ -19,11 +20,7 @@ from trainables.storage.json_files import read_json
 
 HELD_OUT = 0.2
 """The share of names that a domain with pairs holds out."""
-WEIGHTS = {"thin": "thin", "light": "light", "regular": "", "bold": "bold", "fill": "fill"}
-"""Phosphor's weights, and the suffixes of their glyphs' names."""
 PHOSPHOR = tuple(WEIGHTS.values())
-TONES = {"light": "1f3fb", "medium-light": "1f3fc", "medium": "1f3fd", "medium-dark": "1f3fe", "dark": "1f3ff"}
-"""Unicode's skin tones, and the code points that stand for them."""
 
 ICON_FONTS = (
     "phosphor",
@@ -164,7 +161,7 @@ BUILTINS: Mapping[str, Callable[[], Origin]] = {
     "remix": partial(_icons, "remixicon"),
     "twemoji": _emoji,
     **{f"phosphor-{each}": partial(_icons_of_style, "phosphor", PHOSPHOR, style) for each, style in WEIGHTS.items()},
-    **{f"remix-{style}": partial(_icons_of_style, "remixicon", ("line", "fill"), style) for style in ("line", "fill")},
+    **{f"remix-{style}": partial(_icons_of_style, "remixicon", LINES, style) for style in LINES},
     **{f"twemoji-{tone}": partial(_emoji_of_tone, tone) for tone in TONES},
 }
 """By name, what lists a domain's images. Those with a dash in their names are styles of the same pictures, name by name."""

@@ -22,7 +22,8 @@ from trainables.images.importing.classes_apart import UNSEEN, Apart, Part, apart
 from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.fonts import fonts_origin
-from trainables.images.importing.parquet import Shard, parquet_origin
+from trainables.images.importing.formats import image_suffixes
+from trainables.images.importing.parquet import Shard, is_parquet, parquet_origin
 from trainables.images.importing.torchvision_sets import torchvision_origin
 from trainables.images.mirroring import may_mirror
 from trainables.storage.home import Home, claim, storage_errors
@@ -35,6 +36,8 @@ HELD_BYTES = 256 * 2**20
 """What images not decoded yet may hold of memory, about."""
 DECODED_PIXELS = 2 * MAX_PIXELS
 """What may be decoded at a time, over all threads: about 10 bytes each, so 2 GB."""
+FEWEST_TRAIN = 2
+"""Training images of a domain at least: what is made of fewer can't be compared with them by any distance."""
 ENOUGH_VAL = 4
 """Validation images that metric iw needs; `val_fraction` of few images may come to less."""
 ENOUGH_TRAIN = 12
@@ -106,8 +109,11 @@ def add_domain(
             images = np.memmap(raw, np.uint8, "r", shape=(len(found.labels), 3, resolution, resolution))
             parts = _parts(found, origin, unseen, origin.per_class if per_class is None else per_class)
             mirror = flip if flip is not None else not fonts and may_mirror(what, images)
-            for each, part in reversed(list(zip(names, parts, strict=True))):
-                facts = _write(home.domain(each), what, images, part, found, origin, val_fraction, mirror)
+            splits = [found.held_out(part.rows, val_fraction) for part in parts]
+            for each, is_val in zip(names, splits, strict=True):
+                _check_enough(what, each, int((~is_val).sum()), found)
+            for each, part, is_val in reversed(list(zip(names, parts, splits, strict=True))):
+                facts = _write(home.domain(each), what, images, part, is_val, found, origin, mirror)
     return facts
 
 
@@ -125,14 +131,13 @@ def _write(
     what: str,
     images: NDArray[np.uint8],
     part: Part,
+    is_val: NDArray[np.bool_],
     found: "_Collected",
     origin: Origin,
-    val_fraction: float,
     flip: bool,
 ) -> DomainFacts:
     """Write the images of `part` as one domain."""
     is_whole = len(part.rows) == len(images)  # which is mapped, and any choice of it in memory
-    is_val = _is_val([found.splits[row] for row in part.rows], [found.digests[row] for row in part.rows], val_fraction)
     return write_domain(
         path,
         images if is_whole else images[part.rows],
@@ -175,6 +180,10 @@ def _origin(what: str, image_column: str | None, fonts: bool, per_class: int | N
         return fonts_origin(path, per_class)
     if is_file and path.suffix.lower() in ARCHIVES:
         raise UserError(f"{what!r} is an archive; unpack it, and give the folder")
+    if is_file and path.suffix.lower() in image_suffixes():
+        raise UserError(f"{what!r} is one image, and a domain is made of many; give the folder that holds them")
+    if is_file and path.suffix.lower() != ".parquet" and not is_parquet(path):
+        raise UserError(f"{what!r} is a file of another kind; expected {KINDS}")
     if is_file:
         return parquet_origin([Shard(path)], image_column)
     if is_folder:
@@ -184,6 +193,8 @@ def _origin(what: str, image_column: str | None, fonts: bool, per_class: int | N
     if kind == "torchvision":
         set_name, _, root = rest.partition(":")
         return torchvision_origin(set_name, Path(root) if root else None)
+    if what in BUILTINS:
+        raise UserError(f"no file or folder {what!r}; for the builtin images give builtin:{what}")
     raise UserError(f"no file or folder {what!r}; expected {KINDS}")
 
 
@@ -284,6 +295,10 @@ class _Collected:
                 self.digests.append(image.digest)
                 self._known.add(image.digest)
 
+    def held_out(self, rows: NDArray[np.int64], val_fraction: float) -> NDArray[np.bool_]:
+        """(n,) Which of the images at `rows` are for validation."""
+        return _is_val([self.splits[row] for row in rows], [self.digests[row] for row in rows], val_fraction)
+
     def check(self, what: str, strict: bool) -> None:
         """UserError if nothing was found, or if `strict` and something was skipped."""
         n, first = len(self.skipped), next(iter(self.skipped), None)
@@ -297,8 +312,8 @@ class _Collected:
 def _is_val(splits: list[Split | None], digests: list[bytes], val_fraction: float) -> NDArray[np.bool_]:
     """(N,) The origin's split if it has both parts, else by pixels: the same image always falls on the same side.
 
-    But there is at least one image for training, and unless `val_fraction` is 0, ENOUGH_VAL for validation if there are
-    twice as many, and one if there are two.
+    But there are FEWEST_TRAIN images for training, and unless `val_fraction` is 0, ENOUGH_VAL for validation if there are
+    twice as many, and one if there is one more than are for training.
     """
     if {"train", "val"} <= set(splits):
         return np.array([split == "val" for split in splits])
@@ -306,8 +321,17 @@ def _is_val(splits: list[Split | None], digests: list[bytes], val_fraction: floa
     is_val = places < val_fraction
     if val_fraction > 0:
         is_val[places.argsort()[: ENOUGH_VAL if len(places) >= 2 * ENOUGH_VAL else 1]] = True
-    is_val[places.argmax()] = False
+    is_val[places.argsort()[-FEWEST_TRAIN:]] = False
     return is_val
+
+
+def _check_enough(what: str, name: str, train: int, found: _Collected) -> None:
+    """UserError for fewer training images than a domain has at least."""
+    if train < FEWEST_TRAIN:
+        raise UserError(
+            f"{what!r} gives domain {name!r} {train} distinct image{'s' * (train != 1)} to train on ({found.duplicates:,} "
+            f"duplicates dropped, {len(found.skipped):,} files skipped); it needs {FEWEST_TRAIN} at least: give more images"
+        )
 
 
 def _too_few(train: int, val: int) -> Iterator[str]:
@@ -319,6 +343,6 @@ def _too_few(train: int, val: int) -> Iterator[str]:
         )
     if train < ENOUGH_TRAIN:
         yield (
-            f"few train images ({train}): distances need 2 at least, recall and coverage with their floors {ENOUGH_TRAIN}; "
-            "rank leaves out what can't be measured"
+            f"few train images ({train}): recall and coverage with their floors need {ENOUGH_TRAIN} at least; rank leaves out "
+            "what can't be measured"
         )

@@ -38,6 +38,10 @@ MAX_GROUP_BYTES, MAX_PACKING = 256 * 2**20, 50
 are packed already."""
 
 
+_MAGIC = b"PAR1"
+"""What a Parquet file begins with."""
+
+
 class Shard(NamedTuple):
     """A Parquet file, what its rows' names begin with, and the split that its name tells."""
 
@@ -60,6 +64,15 @@ class _Table(NamedTuple):
     shard: Shard
     schema: pa.Schema
     columns: _Columns
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet files do; one that was cut off later does too."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:  # reading it as one says what is wrong
+        return True
 
 
 def parquet_origin(shards: Sequence[Shard], image_column: str | None) -> Origin:

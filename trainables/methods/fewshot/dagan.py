@@ -6,7 +6,7 @@ those of `networks.fusion`, not the paper's dense stages with batch norm.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -74,4 +74,10 @@ def build(config: DaganConfig, given: Given, device: torch.device, group: Group)
     return set_learner(config, network, given, objective, device, group, sets_of=1, dropout=config.dropout)
 
 
-DAGAN = Method(config=DaganConfig, needs=NEEDS, batches=partial(set_batches, images=2), build=build, sampler=sampler)
+DAGAN = Method(
+    config=DaganConfig,
+    needs=replace(NEEDS, class_images=lambda _: 2),
+    batches=partial(set_batches, images=2),
+    build=build,
+    sampler=sampler,
+)

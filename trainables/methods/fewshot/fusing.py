@@ -27,7 +27,7 @@ from trainables.training.fixed import held_fixed, trained
 from trainables.training.parallel import Group
 from trainables.training.state import Stateful
 
-NEEDS = Needs(labels=True, domains=True, source_labels=True)
+NEEDS = Needs(labels=True, domains=True, source_labels=True, class_images=lambda shots: shots)
 """A domain of many classes, and no source model; and classes of the target's images."""
 AT_ONCE = 64
 """Sets that are fused at once for samples."""

@@ -5,6 +5,7 @@ not binarised, and layers are wider and keep their sizes' powers of two.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -115,4 +116,10 @@ def batches(config: GmnConfig, given: Given, first: int, device: torch.device) -
     return episodes(seen, images, config.training.batch, seed=config.seed, first=first, device=device)
 
 
-GMN = Method(config=GmnConfig, needs=NEEDS, batches=batches, build=Gmn, sampler=sampler)
+GMN = Method(
+    config=GmnConfig,
+    needs=replace(NEEDS, class_images=lambda shots: shots + 1),
+    batches=batches,
+    build=Gmn,
+    sampler=sampler,
+)

@@ -1,6 +1,7 @@
 """One GAN of all seen classes together, adapted to K images like any other start: the baseline of FIGR and DAWSON."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -61,4 +62,10 @@ def batches(config: JointConfig, given: Given, first: int, device: torch.device)
     return shuffled(given.domains[0], rows, size, seed=config.seed, first=first, device=device)
 
 
-JOINT = Method(config=JointConfig, needs=NEEDS, batches=batches, build=Joint, sampler=sampler)
+JOINT = Method(
+    config=JointConfig,
+    needs=replace(NEEDS, class_images=lambda _: 1),
+    batches=batches,
+    build=Joint,
+    sampler=sampler,
+)

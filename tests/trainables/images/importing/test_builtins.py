@@ -3,6 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from trainables.images.importing.builtin_names import BUILTIN_NAMES
 from trainables.images.importing.builtins import BUILTINS
 from trainables.images.importing.decoding import square_rgb
 from trainables.images.importing.glyphs import CANVAS
@@ -18,7 +19,7 @@ SIZES = {"glyphs": 4993, "mdi": 7367, "mnist": 5000, "phosphor": 4470, "remix": 
 
 
 def test_every_builtin_domain_has_a_size_here():
-    assert set(SIZES) == set(BUILTINS)
+    assert set(SIZES) == set(BUILTINS) == set(BUILTIN_NAMES)
 
 
 @pytest.mark.parametrize("name", BUILTINS)

@@ -18,9 +18,18 @@ from PIL import Image
 from spaces.errors import UserError
 from trainables.images.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
 from trainables.images.importing.decoding import Item
-from trainables.images.importing.importers import CHUNK, ENOUGH_TRAIN, ENOUGH_VAL, _chunks, _Gate, add_domain
+from trainables.images.importing.importers import (
+    CHUNK,
+    ENOUGH_TRAIN,
+    ENOUGH_VAL,
+    FEWEST_TRAIN,
+    _chunks,
+    _Gate,
+    add_domain,
+)
 from trainables.metrics.iw import MIN_IMAGES
 from trainables.metrics.manifolds import NEIGHBOURS
+from trainables.metrics.reference import FEWEST
 from trainables.storage.home import Home, StorageError
 
 PHOTOS = Path(__file__).parents[5] / "shared" / "domains"
@@ -126,11 +135,10 @@ def test_the_split_goes_by_content(home, folder, tmp_path):
 @pytest.mark.parametrize(
     ("n", "val_fraction", "val"),
     [
-        (1, 0.5, 0),
-        (2, 0.001, 1),
-        (2, 0.999, 1),
+        (2, 0.001, 0),
+        (2, 0.999, 0),
         (3, 0.001, 1),
-        (3, 0.999, 2),
+        (3, 0.999, 1),
         (5, 0, 0),
         (7, 0.001, 1),
         (8, 0.001, 4),
@@ -156,6 +164,7 @@ def test_what_few_images_will_not_do_for_is_said_at_once(home, tmp_path, n, note
     assert [note.split(":")[0] for note in facts.notes] == notes
     assert ENOUGH_VAL == MIN_IMAGES
     assert ENOUGH_TRAIN == 2 * (NEIGHBOURS + 1)
+    assert FEWEST_TRAIN == FEWEST
 
 
 @pytest.mark.parametrize("kind", ["folders", "parquet"])
@@ -192,7 +201,7 @@ def test_names_with_escapes_and_without_utf_8_are_imported_and_shown_escaped(hom
 
 
 def test_a_home_may_have_any_name(folder, tmp_path):
-    home = Home.find(tmp_path / os.fsdecode(b"home\xe9"))
+    home = Home.make(tmp_path / os.fsdecode(b"home\xe9"))
     facts = add_domain(home, "pets", str(folder), 32)
     assert open_domain(home, "pets").facts == facts
 
@@ -297,7 +306,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_half_written(tmp_path, folder, k
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted here")
     try:
-        home = Home.find(tmp_path / "disk")
+        home = Home.make(tmp_path / "disk")
         with pytest.raises(
             StorageError, match=r"pets can't be written \(No space left on device\); make space"
         ) as caught:
