@@ -7,6 +7,7 @@ from search.picking.arms import SCRATCH_ARM, Arm, Rates, as_it_is
 from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 _NOTHING = 0.01
 """A gain below this share of the score is called none."""
@@ -159,8 +160,8 @@ def _within(arm: Arm) -> str:
 def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     here = len(evidence.of(target))
     others = [name for name in evidence.targets if name != target]
-    elsewhere = f" and on {_trials(len(evidence.tried) - here)} of {', '.join(others)}" if others else ""
-    yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.about()}"
+    elsewhere = f" and on {plural(len(evidence.tried) - here, 'trial')} of {', '.join(others)}" if others else ""
+    yield f"this rests on {plural(here, 'trial')} of {target}{elsewhere}, by {evidence.about()}"
     if carried := sum(one.error > 0 for one in evidence.tried):
         yield (
             f"{carried} of them were not measured at that budget; their scores are carried on to it by the progress of "
@@ -170,16 +171,12 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     said = {True: "diverged, which counts against it as scores twice the worst would", False: "failed, and not counted"}
     for diverged, how in said.items():
         if dead := Counter(one.arm for one in here_dead if one.diverged == diverged):
-            yield f"{how}: {', '.join(f'{_trials(n)} {arm.told()}' for arm, n in dead.items())}"
-
-
-def _trials(n: int) -> str:
-    return f"{n} trial{'' if n == 1 else 's'}"
+            yield f"{how}: {', '.join(plural(n, 'trial') + f' {arm.told()}' for arm, n in dead.items())}"
 
 
 def _of_search(gain: SearchGain) -> str:
     hours = "" if gain.hours is None else f", about {gain.hours:.2g} h one after the other,"
-    what = f"a search of {_trials(gain.trials)} over sources and networks{hours} would likely"
+    what = f"a search of {plural(gain.trials, 'trial')} over sources and networks{hours} would likely"
     low, middle, high = (1 - bound for bound in (gain.ratio.high, gain.ratio.expected, gain.ratio.low))
     gained = f"lower the score by {max(middle, 0):.0%} ({max(low, 0):.0%} to {high:.0%})"
     gained = "gain nothing over it" if high < _NOTHING else gained
