@@ -1,4 +1,4 @@
-"""A study's answer in a few lines of text, for the end of a search."""
+"""A study's answer in a few lines of text, for the end of a search and for `understock status`."""
 
 from typing import Any
 
@@ -11,21 +11,24 @@ from analysis.tables import NO_SOURCE, UNTRAINED, Answer, Score, metric_of, sett
 from analysis.tables import evaluations as evaluations_frame
 from analysis.words import FINETUNED, after, by_the_curves, origin, over_the_source, used
 from search.fronts import exchanges, front_of, labelled, scored
+from search.records.standing import State
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 
-def lines(table: pa.Table, spec: StudySpec) -> list[str]:
+def lines(table: pa.Table, spec: StudySpec, state: State = "completed") -> list[str]:
     """The best source and settings, its score, transfer beside scratch at equal budget, and what became of the trials.
+
+    The first line says how the study stands.
 
     Where a source was sampled as it is, a line says what training gains over it. The last says what the curves do at their end.
     """
     rows = evaluations_frame(table)
     answer = summary_of(rows, spec)
     counts = ", ".join(f"{n} {status}" for status, n in answer.statuses.items())
-    said = [
-        f"study {spec.name}: {sum(answer.statuses.values())} trials ({counts}), {answer.seconds / 60:.1f} min in all"
-    ]
+    trials = f"{plural(sum(answer.statuses.values()), 'trial')} ({counts or 'none has started'})"
+    said = [f"study {spec.name}, {state}: {trials}, {answer.seconds / 60:.1f} min in all"]
     if answer.best is None:
         return [*said, "no trial has a score yet"]
     last = rows[rows["trial"] == answer.best.trial].iloc[-1]
@@ -50,7 +53,7 @@ def front_lines(table: pa.Table, spec: StudySpec) -> list[str]:
     goals = labelled(spec.front, spec.base.protocol.extractor)
     through = scored(table.to_pylist(), spec.front)
     front = front_of(through, spec.front)
-    head = f"front of {' and '.join(goal.label for goal in goals)}: {len(front)} of {len(through)} trials to the end"
+    head = f"front of {' and '.join(goal.label for goal in goals)}: {len(front)} of {plural(len(through), 'trial')} to the end"
     return [head, *(f"  {each.said(goals)}" for each in front), *(f"  {each}" for each in exchanges(front, goals))]
 
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from analysis.page import plural, text
-from analysis.tables import NO_SCORE, choices, config_columns, evaluations, last_rows, metric_of
+from analysis.page import text
+from analysis.tables import choices, config_columns, evaluations, last_rows, metric_of
+from search.records.results import NO_SCORE
 from search.records.study import StudySpec
+from spaces.counts import plural
 
 
 def lines(table: pa.Table, spec: StudySpec, trial: int, confirmed: Sequence[pa.Table]) -> list[str]:

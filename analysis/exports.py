@@ -13,7 +13,7 @@ from analysis.page import Block, Sheet
 from analysis.pictures import write_pictures
 from analysis.report import write_report
 from analysis.study_data import StudyData
-from search.records.results import load
+from search.records.standing import standing_rows
 from spaces.errors import UserError, lookup
 from trainables.storage.home import writing
 
@@ -70,9 +70,10 @@ def _parquet(studies: Studies, output: Path) -> Path:
 def evaluations(studies: Studies) -> pa.Table:
     """Every evaluation of the studies in one table; its column `study` tells them apart.
 
-    The columns are those of `search.records.results.SCHEMA`, and the losses of any trial, which are null for the others.
+    Trials that were cut off are "interrupted" there. The columns are those of `search.records.results.SCHEMA`, and the losses
+    of any trial, which are null for the others.
     """
-    return pa.concat_tables([load(study.paths.evaluations) for study in studies], promote_options="permissive")
+    return pa.concat_tables([standing_rows(study.paths)[1] for study in studies], promote_options="permissive")
 
 
 def markdown(studies: Sequence[StudyData]) -> Iterator[str]:

@@ -103,8 +103,3 @@ def duration(seconds: float) -> str:
 def listed(values: Iterable[Any]) -> str:
     """Values with commas between, or a dash for none."""
     return ", ".join(map(text, values)) or "–"
-
-
-def plural(n: int, noun: str, nouns: str | None = None) -> str:
-    """A count with its noun."""
-    return f"{n} {noun}" if n == 1 else f"{n} {nouns or noun + 's'}"

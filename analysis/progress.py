@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from analysis.page import Image, duration, plural, text
+from analysis.page import Image, duration, text
 from analysis.sections.samples import last_grid
 from analysis.study_data import StudyData
-from search.records.study import closed, is_running
+from search.records.standing import UNFINISHED
+from search.records.study import closed
+from spaces.counts import plural
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,14 @@ class Progress:
     wanted: int | None
     """None where the number of trials has no limit."""
     lines: list[str]
-    """Each trial that is being trained, and the best so far."""
+    """Each trial that is begun and not through, and the best so far."""
     samples: Image | None
     """The last grid of the best trial so far."""
 
 
 def progress(study: StudyData, state: str) -> Progress:
-    """Read how far a study is off its rows and its lock."""
-    running = study.trials[study.trials["status"] == "running"]
-    through = len(study.trials) - len(running)
-    alive = is_running(study.paths)
+    """Read how far a study is off its rows."""
+    begun = study.trials[study.trials["status"].isin(UNFINISHED)]
     best = study.answer.best
     lines = [
         f"trial {row['trial']} ({row['source']}): {text(int(row['images_seen']))} of {text(study.spec.base.budget.images)} images"
@@ -38,25 +38,26 @@ def progress(study: StudyData, state: str) -> Progress:
             if row[study.metric.name] != row[study.metric.name]
             else f", {study.metric.label} {text(row[study.metric.name])}"
         )
-        for row in running.to_dict("records")
+        for row in begun.to_dict("records")
     ]
     if best:
         lines.append(f"best so far: trial {best.trial} ({best.source}), {study.metric.label} {text(best.value)}")
-    done = f"{study.spec.of_trials(through)} are through"
-    said = f"Not running: {done}; go on with `understock resume {study.spec.name}`."
-    if alive:
-        said = f"Running: {done}{_left(study, through)}."
+    done = study.spec.through(study.through)
+    said = f"Complete: {done}."
+    if study.state == "running":
+        said = f"Running: {done}{_left(study)}."
+    elif study.state == "interrupted":
+        said = f"Interrupted: {done}; go on with `understock resume {study.spec.name}`."
     elif why := closed(study.paths):
-        said = f"Complete, with {plural(through, 'trial')}: {why}."
-    elif study.over:
-        said = f"Complete: all {study.spec.trials} trials are through."
+        said = f"Complete, with {plural(study.through, 'trial')}: {why}."
     row = study.ranked.head(1).to_dict("records")
-    return Progress(said, state, through, study.spec.trials, lines, last_grid(row[0], study) if row else None)
+    return Progress(said, state, study.through, study.spec.trials, lines, last_grid(row[0], study) if row else None)
 
 
-def _left(study: StudyData, through: int) -> str:
+def _left(study: StudyData) -> str:
     """A guess at the time left, from the mean of the trials that are through."""
-    done = study.trials[study.trials["status"] != "running"]["trial"]
+    through = study.through
+    done = study.trials[~study.trials["status"].isin(UNFINISHED)]["trial"]
     seconds = float(study.rows[study.rows["trial"].isin(done)].groupby("trial")["seconds"].max().sum())
     if not through or not seconds or study.spec.trials is None:
         return ""

@@ -16,13 +16,15 @@ from analysis.findings.gains import Gain, gain_of_training, gains
 from analysis.findings.matrix import Before, before
 from analysis.findings.spending import device_hours
 from analysis.findings.trends import Trend, trends
-from analysis.page import Block, Section, Sheet, listed, plural, sheet, text
+from analysis.page import Block, Section, Sheet, listed, sheet, text
 from analysis.tables import WAY
 from analysis.words import used
 from search.fronts import labelled
-from search.records.results import config_of, load
-from search.records.study import StudyPaths, StudySpec, closed
+from search.records.results import config_of
+from search.records.standing import UNFINISHED, State, standing_rows, state_of
+from search.records.study import StudyPaths, StudySpec
 from spaces.config import TrialConfig
+from spaces.counts import plural
 from spaces.protocol import Metric
 from spaces.trials import CONFIGS, DEFAULT_METHOD, takes_models, translates
 from trainables.storage.home import Home
@@ -41,6 +43,8 @@ class StudyData:
     rows: pd.DataFrame
     """The evaluations as `tables.evaluations` gives them, with `hours`, the device-hours of training and
     evaluation."""
+    running: bool
+    """Whether a process works on the study, as of when the rows were read."""
     looks: dict[str, Style]
     """How each source is drawn, in the figures of all studies of a report."""
 
@@ -49,10 +53,11 @@ class StudyData:
         """Read the studies of a report, in whatever state they are."""
         found = []
         for paths, spec in studies:
-            rows = tables.evaluations(load(paths.evaluations))
-            found.append((paths, spec, rows.assign(hours=rows["seconds"] * device_hours(spec)[1])))
-        looks = styles(name for _, spec, rows in found for name in (*spec.sources, *rows["source"].unique()))
-        return [cls(home, paths, spec, rows, looks) for paths, spec, rows in found]
+            running, table = standing_rows(paths)
+            rows = tables.evaluations(table)
+            found.append((paths, spec, rows.assign(hours=rows["seconds"] * device_hours(spec)[1]), running))
+        looks = styles(name for _, spec, rows, _ in found for name in (*spec.sources, *rows["source"].unique()))
+        return [cls(home, *each, looks) for each in found]
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -183,18 +188,31 @@ class StudyData:
         return None if known.empty else int(known.iloc[0])
 
     @property
-    def over(self) -> bool:
-        """Whether all trials of the study are through, or no more of them are wanted."""
-        if closed(self.paths):
-            return True
-        return len(self.trials) >= self.spec.most_trials and "running" not in self.answer.statuses
+    def through(self) -> int:
+        """How many trials are."""
+        return int((~self.trials["status"].isin(UNFINISHED)).sum())
+
+    @cached_property
+    def state(self) -> State:
+        """Whether the study runs, was interrupted or is through."""
+        return state_of(self.paths, self.spec, self.through, running=self.running)
+
+    @property
+    def standing(self) -> str:
+        """That there is more to come, and how, in a sentence; nothing of a study that is through."""
+        if self.state == "completed":
+            return ""
+        through = self.spec.through(self.through)
+        if self.state == "running":
+            return f"The search still runs: {through}."
+        return f"The search was interrupted: {through}; go on with `understock resume {self.spec.name}`."
 
     @property
     def cure(self) -> str:
-        """What to run for more data: resume what isn't over, else search for longer."""
-        if not self.over:
-            return f"run `understock resume {self.spec.name}`"
-        return f"run `{longer(self.spec)}`"
+        """What gives more data: to wait for what runs, to resume what was interrupted, else to search for longer."""
+        if self.state == "running":
+            return "the search still runs"
+        return f"run `{f'understock resume {self.spec.name}' if self.state == 'interrupted' else longer(self.spec)}`"
 
     def instead(self, why: str, name: str, **fields: object) -> str:
         """The words "WHY, run COMMAND", with a command for this study's target that differs in some fields."""

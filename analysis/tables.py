@@ -19,7 +19,7 @@ import pyarrow as pa
 from analysis.drawn import equally_drawn
 from search.fronts import not_beaten
 from search.picking.arms import Arm
-from search.records.results import CONFIG_COLUMNS, SCHEMA
+from search.records.results import CONFIG_COLUMNS, NO_SCORE, SCHEMA
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
@@ -40,8 +40,6 @@ says scratch, but nothing is trained, from scratch or otherwise."""
 TARGET_IMAGES = "data/target_images"
 SEEDS = ("seed", "data/seed")
 """Settings that are chance, not choice."""
-NO_SCORE = ("diverged", "failed")
-"""The statuses of trials that have no score, whatever they measured on the way."""
 
 
 @dataclass(frozen=True)

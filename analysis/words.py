@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from analysis.findings.gains import Gain, Side
 from analysis.findings.trends import Trend, of_arm, said
-from analysis.page import plural, text
+from analysis.page import text
 from analysis.tables import AS_IS, NO_SOURCE, UNTRAINED, Score
 from spaces.config import SCRATCH
+from spaces.counts import plural
 from spaces.protocol import Metric
 
 FINETUNED: Mapping[str, str] = {

@@ -24,6 +24,7 @@ from search.prediction import expected
 from search.prediction import shipped as weights
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec, open_study
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.trials import DEFAULT_METHOD
 from trainables.sources.likeness import Part
@@ -155,8 +156,9 @@ def informed(
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
+    studies, were = plural(len(telling), "study", "studies"), "was" if trials == 1 else "were"
     return found, (
-        f"{trials} earlier trials, of {len(telling)} studies{of_those}, were measured alike: the search goes by them "
+        f"{plural(trials, 'earlier trial')}, of {studies}{of_those}, {were} measured alike: the search goes by them "
         "(--sampler tpe --stop asha does not)"
     )
 

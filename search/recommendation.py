@@ -137,11 +137,12 @@ def recorded_says(evidence: Evidence, not_ours: Container[str]) -> Iterator[str]
     """A word on the trials that are no study's of this home."""
     theirs = [one for one in evidence.trials if one.study in not_ours]
     if theirs:
+        they, are = ("it", "is") if len(theirs) == 1 else ("they", "are")
         own = len(evidence.trials) - len(theirs)
         beside = f"; the other {own} are this home's" if own else ""
         yield (
-            f"{len(theirs)} of these trials are not this home's: they are of the table that ships with understock, of other "
-            f"targets on another machine, measured alike{beside}"
+            f"{len(theirs)} of these trials {are} not this home's: {they} {are} of the table that ships with understock, of "
+            f"other targets on another machine, measured alike{beside}"
         )
 
 

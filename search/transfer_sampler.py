@@ -37,6 +37,7 @@ from search.proposals import overlaid, trial_config
 from search.records.study import StudyPaths, StudySpec
 from search.sampling import sampler
 from spaces.config import Data, TrialConfig
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.suggest import Space
 
@@ -99,8 +100,7 @@ class Outlook(NamedTuple):
     def said(self) -> str:
         """In words."""
         low, expected, most = (f"{100 * share:.1f}" for share in (self.low, self.expected, self.most))
-        trials = f"{self.trials} more trial{'' if self.trials == 1 else 's'}"
-        return f"{trials} would lower the best score by {expected} % ({low} to {most} %)"
+        return f"{plural(self.trials, 'more trial')} would lower the best score by {expected} % ({low} to {most} %)"
 
 
 class TransferSampler(BaseSampler):

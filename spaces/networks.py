@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.records import KIND, Config, complaints
 
@@ -302,8 +303,9 @@ def conditions(network: AnyPart) -> str | None:
     classes = classes_of(network)
     if classes is None:
         return None
-    by = {"dcgan": "concat", "stylegan2": "mapping"}
-    return f"{classes} classes by {network.conditioning if isinstance(network, Resnet) else by[network.family]}"
+    others = {"dcgan": "concat", "stylegan2": "mapping"}
+    by = network.conditioning if isinstance(network, Resnet) else others[network.family]
+    return f"{plural(classes, 'class', 'classes')} by {by}"
 
 
 def told(network: AnyPart) -> str:
@@ -313,7 +315,7 @@ def told(network: AnyPart) -> str:
     if isinstance(network, Fusion | Funit | Adaptive | Memory):
         return f"{network.family} of {network.resolution} pixels, width {network.width}"
     if isinstance(network, Shots):
-        return f"{network.shots} images of each of {network.classes} classes"
+        return f"{plural(network.shots, 'image')} of each of {plural(network.classes, 'class', 'classes')}"
     plain = f"{network.family} of {network.resolution} pixels, width {network.width}, z {network.z_dim}"
     told_of = conditions(network)
     return f"{plain}, of {told_of}" if told_of else plain

@@ -1,17 +1,28 @@
 """What every configuration and record is made of: frozen, validated, and refused in one line where it does not hold."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from spaces.errors import UserError
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 """Names become file names, so they hold nothing that a path could read otherwise."""
 
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+NAME_RULE = "lower-case letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"
+"""The pattern in words."""
+
+
+def _named(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"should be {NAME_RULE}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
 
 KIND = "kind "
 """How the tag of a union's member begins; complaints leave it out, as it is no field."""

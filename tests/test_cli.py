@@ -20,7 +20,7 @@ from PIL import Image
 
 import understock
 from search.launch import begin, resolve_study
-from search.records.study import StudyPaths, write_spec
+from search.records.study import StudyPaths, only_driver, write_spec
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home, claim
 from trainables.storage.weights import write_tensors
@@ -156,6 +156,26 @@ MISTAKES = {
     "train dots --config {tmp}/nowhere.json": "can't be read (No such file or directory); make one with: understock pick dots",
     "resume nope": "unknown study 'nope'",
     "status nope": "unknown study 'nope'",
+    "status begun:1": "'begun:1' is one trial, and a whole study is asked for here; give begun",
+    "resume begun:1": "'begun:1' is one trial, and a whole study",
+    "report begun begun:1": "'begun:1' is one trial, and a whole study",
+    "compare begun begun:1": "'begun:1' is one trial, and a whole study",
+    "watch begun:1": "'begun:1' is one trial, and a whole study",
+    "dashboard begun:1": "'begun:1' is one trial, and a whole study",
+    "classify begun:1": "'begun:1' is one trial, and a whole study",
+    "regret begun:1": "'begun:1' is one trial, and a whole study",
+    "sample begun:9 -o {tmp}/grid.png": "study 'begun' has no trial 9: it has 0 trials; see `understock status begun`",
+    "export begun:x -o {tmp}/out": "'begun:x': the trial is 'x', a number was expected, as in begun:3",
+    "play begun:9": "study 'begun' has no trial 9",
+    "confirm begun:9": "study 'begun' has no trial 9",
+    "confirm :9": "':9' names no study; give STUDY or STUDY:TRIAL",
+    "search dots --sources seed-7 --name a/b": "name: should be lower-case letters, digits, '.', '_' and '-', starting with",
+    "search a/b": "domain name 'a/b' will not do: it should be lower-case letters, digits",
+    "search dots --sources a/b": "unknown source model 'a/b'",
+    "train dots --config {tmp}/small.json --name a/b": "study name 'a/b' will not do: it should be lower-case letters",
+    "domains add a/b {tmp}/images": "domain name 'a/b' will not do: it should be lower-case letters",
+    "sources train dots --name a/b": "source model name 'a/b' will not do: it should be lower-case letters",
+    "sources add a/b {tmp}/both --domain x --images 1": "source model name 'a/b' will not do: it should be lower-case",
     "report nope": "unknown study 'nope'",
     "report begun nope": "unknown study 'nope'",
     "report begun --format pdf": "unknown format 'pdf'; known: csv, html, md, parquet, png",
@@ -233,6 +253,7 @@ def _make_traps(folder: Path, home: Home) -> None:
     (folder / "quits.py").write_text(QUITS)
     (folder / "interrupts.py").write_text("raise KeyboardInterrupt")
     (folder / "huge.json").write_text(HUGE)
+    (folder / "small.json").write_text(HUGE.replace(str(10**30), "64"))
     (folder / "cut.parquet").write_bytes(b"PAR1 and then nothing")
     (folder / "pickle.pt").write_bytes(pickle.dumps({"generator.x": 1}))
     (folder / "cut.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{}")
@@ -449,6 +470,50 @@ def test_status_tells_the_size_of_the_folder(run: Run, home: Home, tiny_domain: 
     assert run("status begun")[1].splitlines()[-1] == f"{size / 1000:.1f} kB in {root}"
 
 
+def test_status_lists_how_every_study_stands(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
+    assert run("status")[1].endswith("begin one with: understock search TARGET\n")
+    _begin_study(home, tiny_source)
+    heading, line = run("status")[1].splitlines()
+    assert heading.split() == ["study", "target", "state", "trials", "best", "by"]
+    assert line.split() == ["begun", "dots", "interrupted", "0", "of", "24", "FD", "(efficientnet_lite0)"]
+    with only_driver(StudyPaths.of(home, "begun")):
+        assert json.loads(run("status --json")[1]) == [
+            {
+                "study": "begun",
+                "target": "dots",
+                "state": "running",
+                "trials_through": 0,
+                "trials_wanted": 24,
+                "best": None,
+                "metric": "FD (efficientnet_lite0)",
+            }
+        ]
+
+
+def test_the_status_of_a_study_says_how_it_stands_and_how_to_go_on(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    _begin_study(home, tiny_source)
+    go_on = f"go on with: understock resume begun --home {home.root}"
+    said = run("status begun")[1].splitlines()
+    assert "study begun, interrupted: 0 trials (none has started), 0.0 min in all" in said and go_on in said
+    assert json.loads(run("status begun --json")[1])["state"] == "interrupted"
+    with only_driver(StudyPaths.of(home, "begun")):
+        said = run("status begun")[1].splitlines()
+        assert "study begun, running: 0 trials (none has started), 0.0 min in all" in said and go_on not in said
+
+
+def test_a_study_that_can_not_be_read_hides_no_other(
+    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
+) -> None:
+    _begin_study(home, tiny_source)
+    (home.study("broken")).mkdir()
+    StudyPaths.of(home, "broken").spec.write_text("{")
+    code, said, complaint = run("status")
+    assert (code, "begun" in said, len(complaint.splitlines())) == (0, True, 1)
+    assert "broken/study.json is not JSON" in complaint
+
+
 def test_what_a_search_leaves_out_is_noted(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
     code, said, notes = run("search dots --dry-run")
     left_out = {"mdi", "mnist", "twemoji", "seed-7"} - set(json.loads(said)["study"]["sources"])
@@ -568,4 +633,4 @@ def test_a_study_whose_ranking_failed_is_none_and_the_same_command_begins_it(
     assert json.loads(run("status --json")[1]) == []
     weights.write_bytes(whole)
     assert begin(home, resolve_study(home, "dots", "quickstart", sources="seed-7", name="x", trials=1).spec) == "x"
-    assert json.loads(run("status --json")[1]) == ["x"]
+    assert [study["study"] for study in json.loads(run("status --json")[1])] == ["x"]

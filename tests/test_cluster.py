@@ -240,7 +240,7 @@ def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     followed = search("followed", 8)
     said, complaint = followed.communicate(timeout=300)
     assert followed.returncode == 0, said + complaint
-    assert "1 of 1 trials" in said
+    assert "1 of 1 trial" in said
     assert (home.study("followed") / "report.html").is_file()
 
     mistaken = search("UPPER", 8)
@@ -276,4 +276,4 @@ def test_searches_are_sent_to_a_cluster_with_tokens_and_followed(
     cluster["RAY_AUTH_TOKEN_PATH"] = right
     joined = start(*direct, "--name", "joined")
     said, complaint = joined.communicate(timeout=300)
-    assert (joined.returncode, "1 of 1 trials" in said) == (0, True), said + complaint
+    assert (joined.returncode, "1 of 1 trial" in said) == (0, True), said + complaint

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.images.printable import printable
 from trainables.storage.home import Home, StorageError
@@ -113,7 +114,7 @@ def _print_added(folder: Path, flip: bool | None) -> None:
     print(
         f"domain {facts.name}: {facts.train:,} train and {facts.val:,} val images of {facts.resolution} pixels, "
         f"{_classes(facts.classes, facts.class_names)}; "
-        f"{facts.duplicates} duplicates dropped, {facts.skipped} files skipped"
+        f"{plural(facts.duplicates, 'duplicate')} dropped, {plural(facts.skipped, 'file')} skipped"
     )
     if flip is None and facts.flip:
         print(
@@ -130,9 +131,9 @@ def _print_added(folder: Path, flip: bool | None) -> None:
 def _classes(number: int, names: Sequence[str]) -> str:
     """How many classes there are, and what the first are called."""
     if not names:
-        return "1 class" if number == 1 else f"{number} classes"
+        return plural(number, "class", "classes")
     more = ", ..." if len(names) > CLASSES_SHOWN else ""
-    return f"{number} classes ({', '.join(names[:CLASSES_SHOWN])}{more})"
+    return f"{plural(number, 'class', 'classes')} ({', '.join(names[:CLASSES_SHOWN])}{more})"
 
 
 def _skipped_list(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.storage.home import Home
 from verbs.endings import check_output, if_interrupted, writing_to
@@ -79,7 +80,7 @@ def sample(
         samples = draw(where, path, n, seed, inputs, label, truncation, shots_from)
     with writing_to(output):
         write_samples(samples, output, interpolate)
-    print(f"{len(samples.images)} samples of {path} written to {output}")
+    print(f"{plural(len(samples.images), 'sample')} of {path} written to {output}")
 
 
 @models.command()

@@ -158,15 +158,14 @@ def confirm(
 def confirm_winner(home: Home, study: str, count: int, threads: int | None = None) -> None:
     """Train the winner of STUDY, or STUDY:TRIAL, anew with fresh seeds, and print both scores."""
     from analysis.confirming import lines
-    from analysis.using.winner import chosen
+    from analysis.using.winner import check_trial, chosen
     from search.records.results import config_of, load
     from search.running.single import confirm as confirmed
 
     paths, spec, trial = chosen(home, study)
+    check_trial(paths, trial)
     table = load(paths.evaluations)
     own = [row for row in table.to_pylist() if row["trial"] == trial]
-    if not own:
-        raise UserError(f"study {spec.name!r} has no trial {trial}; see `understock status {spec.name}`")
     found = confirmed(home, spec, config_of(own[-1]), count, threads)
     print("\n".join(lines(table, spec, trial, [load(each.evaluations) for each in found])))
 

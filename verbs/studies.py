@@ -1,7 +1,10 @@
 """`understock search`, `resume`, `status`: the verbs that run a study."""
 
+import shlex
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,7 +14,7 @@ from verbs.commands import Headed
 from verbs.endings import if_interrupted
 from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given, share
 from verbs.picking import confirm_winner
-from verbs.printing import in_a_line, note_no_home, print_json, print_table
+from verbs.printing import in_a_line, note_no_home, print_json, print_table, readable
 from verbs.submission import submit_search
 
 studies = typer.Typer()
@@ -265,7 +268,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
 
     Tells whether it is complete.
     """
-    go_on = f"go on with: understock resume {study} --home {home}"
+    go_on = _go_on(home, study)
     with if_interrupted(f"interrupted; {go_on}"):
         from analysis.answer import lines
         from analysis.report import write_report
@@ -282,7 +285,7 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         if outcome == "time is up":
             statuses = summary(load(paths.evaluations), spec).statuses
             through = sum(count for status, count in statuses.items() if status != "running")
-            print(f"time is up: {spec.of_trials(through)} are through; {go_on}")
+            print(f"time is up: {spec.through(through)}; {go_on}")
             return False
         if outcome == "complete already":
             print(f"study {study} is complete already: nothing was trained")
@@ -294,39 +297,63 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
     return True
 
 
+def _go_on(home: Home, study: str) -> str:
+    return f"go on with: understock resume {study} --home {shlex.quote(str(home))}"
+
+
 @studies.command()
 def status(
     study: Annotated[str | None, typer.Argument(metavar="STUDY", help="[default: list the studies]")] = None,
     as_json: AsJson = False,
     home: HomeOption = None,
 ) -> None:
-    """Show a study's trials, also while it runs. Example: understock status cats-quickstart --json"""
+    """Show a study's trials, also while it runs; or how all studies stand. Example: understock status cats-quickstart"""
+    where = Home.find(home)
+    if study is None:
+        note_no_home(where)
+    return _list(where, as_json) if study is None else _show(where, study, as_json)
+
+
+def _list(home: Home, as_json: bool) -> None:
+    """A line a study: how it stands, how far it has come, its best score."""
+    from search.records.standing import standing
+
+    with ThreadPoolExecutor(8) as pool:  # on an object store each takes several requests
+        asked = {name: pool.submit(standing, home, name) for name in home.names("studies")}
+        found = list(readable(asked, lambda name: asked[name].result()))
+    if as_json:
+        return print_json([asdict(each) for each in found])
+    if not found:
+        return print(f"no study yet in {home}; begin one with: understock search TARGET")
+    rows = [(each.study, each.target, each.state, each.trials, each.best, each.metric) for each in found]
+    return print_table(["study", "target", "state", "trials", "best", "by"], rows)
+
+
+def _show(home: Home, study: str, as_json: bool) -> None:
+    """A line a trial, what they come to, how to go on, and what it takes on disk."""
     from rich.filesize import decimal
 
     from analysis.answer import curves_of, lines
     from analysis.tables import arms, trials_frame
-    from search.records.results import load
+    from search.records.standing import UNFINISHED, standing_rows, state_of
     from search.records.study import open_study
 
-    where = Home.find(home)
-    if study is None:
-        note_no_home(where)
-        return print_json(where.names("studies")) if as_json else print("\n".join(where.names("studies")))
-    paths, spec = open_study(where, study)
-    table = load(paths.evaluations)
+    paths, spec = open_study(home, study)
+    running, table = standing_rows(paths)
     frame = trials_frame(table, spec)
+    state = state_of(paths, spec, int((~frame["status"].isin(UNFINISHED)).sum()), running=running)
     frame = frame.astype(object).where(frame.notna(), None)
     size = bytes_below(paths.root)
     if as_json:
         trials = [row | arm for row, arm in zip(frame.to_dict("records"), arms(table), strict=True)]
-        curves = curves_of(table, spec)
-        return print_json(
-            {"study": spec.name, "trials_wanted": spec.trials, "trials": trials, "curves": curves, "bytes": size}
-        )
+        about = {"study": spec.name, "state": state, "trials_wanted": spec.trials}
+        return print_json(about | {"trials": trials, "curves": curves_of(table, spec), "bytes": size})
     errors = frame.pop("error")
     print_table(list(frame.columns), frame.values.tolist())
     for trial, error in zip(frame["trial"], errors, strict=True):
         if error:
             print(f"trial {trial}: {in_a_line(error)}")
-    print("\n".join(lines(table, spec)))
+    print("\n".join(lines(table, spec, state)))
+    if state == "interrupted":
+        print(_go_on(home, study))
     return print(f"{decimal(size)} in {paths.root}")

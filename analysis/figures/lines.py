@@ -13,6 +13,7 @@ _FATES = {
     "completed": ("#009E73", "circle"),
     "stopped": ("#E69F00", "triangle-down"),
     "running": ("#56B4E9", "diamond"),
+    "interrupted": ("#56B4E9", "diamond-open"),
     "diverged": ("#D55E00", "x"),
     "failed": ("#000000", "square-x"),
 }

@@ -5,8 +5,9 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
-from analysis.tables import NO_SCORE, last_rows, trained_nothing
+from analysis.tables import last_rows, trained_nothing
 from search.curve_stopping import Believed, beliefs_of
+from search.records.results import NO_SCORE
 from search.records.study import StudyPaths, StudySpec, rung_images
 from spaces.protocol import Metric
 

@@ -8,9 +8,10 @@ from analysis import tables
 from analysis.commands import short_command
 from analysis.figures.scatter import trade_off
 from analysis.findings.agreement import agreement, disagreements
-from analysis.page import Block, Plot, Section, plural, sheet, text
+from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
+from spaces.counts import plural
 from spaces.protocol import Metric
 
 DISPUTED = 3

@@ -9,7 +9,7 @@ from analysis import tables
 from analysis.figures.scatter import forest
 from analysis.findings.gains import Gain, Side
 from analysis.findings.trends import said
-from analysis.page import Block, Plot, Section, Sheet, Text, duration, plural, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, Text, duration, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY, Score
 from analysis.words import (
@@ -25,6 +25,7 @@ from analysis.words import (
     with_seeds,
 )
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 TOP = 10
 _COSTS = {"images_seen": "images", "seconds": "seconds"}
@@ -66,13 +67,14 @@ def _training_overview(studies: Sequence[StudyData]) -> str:
 def _block(study: StudyData) -> Block:
     best = study.answer.best
     if best is None:
-        lead = f"Not enough data: no trial has a score yet ({_counts(study)}); {study.cure}."
+        said = f"Not enough data: no trial has a score yet ({_counts(study)})"
+        lead = f"{study.standing} {said}." if study.standing else f"{said}; {study.cure}."
         return Block(lead, facts=_spent(study), sheets=[_all_trials(study)])
     row = study.rows[study.rows["trial"] == best.trial].iloc[-1]
     chosen = [f"{name} {text(row[name])}" for name in study.settings if not pd.isna(row[name])]
     whole = json.dumps(tables.config_values(row), indent=2)
     return Block(
-        f"{_winner(study, best)} {verdict(study)}",
+        f"{study.standing} {_winner(study, best)} {verdict(study)}".strip(),
         notes=[
             f"Settings of trial {best.trial} that vary in this study: {', '.join(chosen) or 'none'}.",
             _caution(study),
@@ -92,7 +94,7 @@ def _block(study: StudyData) -> Block:
 
 
 def _winner(study: StudyData, best: Score) -> str:
-    so_far = "" if study.over else " so far"
+    so_far = "" if study.state == "completed" else " so far"
     cost = "" if best.way in tables.UNTRAINED else f" and {duration(best.seconds)} of training and evaluation"
     return f"Best{so_far} is trial {best.trial}, {origin(best)}: {study.metric.label} {text(best.value)} {after(best)}{cost}."
 

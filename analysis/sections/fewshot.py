@@ -7,10 +7,11 @@ import pandas as pd
 from analysis import tables
 from analysis.figures.scatter import trade_off
 from analysis.findings import helping
-from analysis.page import Block, Plot, Section, Sheet, listed, plural, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, listed, sheet, text
 from analysis.sections.baselines import against_trivial, named
 from analysis.study_data import StudyData, of_each
 from analysis.tables import WAY
+from spaces.counts import plural
 from spaces.protocol import METRICS, SHOT_FREE, Metric
 from spaces.suggest import UNTRAINED
 
@@ -67,11 +68,12 @@ def _verdict(told: pd.DataFrame) -> list[str]:
         return []
     facts = {name: int(told[name].iloc[-1]) for name in ("shots", "steps", "per_class", "n")}
     seeds = plural(int(told["seed"].nunique()), "seed")
+    real, generated = plural(facts["shots"], "real image"), plural(facts["per_class"], "generated one")
     return [
         f"Does it help a small classifier of these classes? {helping.verdict(told)} A classifier was trained on "
-        f"{facts['shots']} real images of each class for {facts['steps']:,} steps, in each arm alike, half of each batch "
-        f"generated where an arm has {facts['per_class']} generated ones of each class, and asked for {facts['n']:,} others; "
-        f"{seeds}, differences paired by seed with their 95 % interval, chance is {text(float(told['chance'].iloc[-1]))}."
+        f"{real} of each class for {facts['steps']:,} steps, in each arm alike, half of each batch generated where an arm has "
+        f"{generated} of each class, and asked for {facts['n']:,} others; {seeds}, "
+        f"differences paired by seed with their 95 % interval, chance is {text(float(told['chance'].iloc[-1]))}."
     ]
 
 

@@ -7,9 +7,10 @@ import pandas as pd
 from analysis.figures.lines import covered as covered_plot
 from analysis.figures.scatter import trade_off
 from analysis.findings.covering import BEYOND, covered
-from analysis.page import Block, Plot, Section, plural, sheet, text
+from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from search.fronts import Member, exchanges
+from spaces.counts import plural
 
 
 def applies(studies: Sequence[StudyData]) -> bool:

@@ -6,11 +6,12 @@ import pandas as pd
 
 from analysis.figures.grids import source_by_study
 from analysis.findings.matrix import column, rank_correlation, regret
-from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, sheet, text
 from analysis.study_data import StudyData
 from analysis.tables import AS_IS, WAY
 from analysis.words import percent, used
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 
 def section(studies: Sequence[StudyData]) -> Section:

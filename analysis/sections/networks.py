@@ -8,11 +8,12 @@ import pandas as pd
 from analysis import tables
 from analysis.drawn import alike
 from analysis.figures.grids import source_by_way, spread_by_way
-from analysis.page import Block, Plot, Section, plural, sheet, text
+from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import AS_IS, WAY
 from analysis.words import used
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 
 def section(studies: Sequence[StudyData]) -> Section:

@@ -19,9 +19,10 @@ from analysis.findings.parameters import (
     numeric,
     parameters,
 )
-from analysis.page import Block, Plot, Section, Sheet, plural, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import ARM, SEEDS
+from spaces.counts import plural
 from spaces.trials import makes_more
 
 SLICES = 6

@@ -6,9 +6,10 @@ import pandas as pd
 
 from analysis.figures.lines import by_target_images
 from analysis.findings.sizes import Worth, by_size, worth
-from analysis.page import Block, Plot, Section, Sheet, listed, plural, sheet, text
+from analysis.page import Block, Plot, Section, Sheet, listed, sheet, text
 from analysis.study_data import StudyData
 from analysis.tables import TARGET_IMAGES, choices
+from spaces.counts import plural
 
 TITLE = "Target-set size"
 
@@ -78,7 +79,7 @@ def _block(group: Sequence[StudyData], heading: str) -> Block:
 def _have(group: Sequence[StudyData], counts: Sequence[int]) -> str:
     """What there is, where it is less than two sizes."""
     if counts:
-        return f"every trial with a score has {text(counts[0])} target images"
+        return f"every trial with a score has {plural(counts[0], 'target image')}"
     untrained = any(len(study.ranked) for study in group)
     return "no trial that was trained has a score" if untrained else "no trial has a score yet"
 
@@ -93,7 +94,7 @@ def _other_size(study: StudyData, counts: Sequence[int]) -> str:
     else:
         fewer = max(2, (counts[0] if counts else study.spec.train_images) // 4)
         data, name = data.model_copy(update={"target_images": fewer}), f"{fewer}-images"
-        count = f"{text(fewer)} images"
+        count = plural(fewer, "image")
     fields = {"base": study.spec.base.model_copy(update={"data": data})}
     return study.instead(f"for {count}, to be reported together with this study", name, **fields)
 

@@ -7,9 +7,10 @@ import pandas as pd
 from analysis.figures.lines import best_so_far as best_plot
 from analysis.figures.lines import fates
 from analysis.findings.spending import believed, best_so_far, device_hours, rungs, whole_cost
-from analysis.page import Block, Plot, Section, plural, sheet, text
+from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from search.records.study import rung_images
+from spaces.counts import plural
 
 
 def section(studies: Sequence[StudyData]) -> Section:

@@ -7,6 +7,7 @@ from analysis.markdown import table, words
 from analysis.page import duration, text
 from analysis.using.provenance import UNKNOWN, Provenance, SourceFacts
 from analysis.words import used
+from spaces.counts import plural
 
 HUB_LICENCES = {
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "unlicense", "gpl-3.0", "lgpl-3.0", "mpl-2.0", "openrail"),
@@ -69,7 +70,7 @@ def _section(title: str, lines: list[str]) -> list[str]:
 def _origins(about: Provenance) -> list[str]:
     said = [_source(source) for source in about.sources] or ["- No source: it was trained from random weights."]
     said.append(
-        f"- Target: domain {words(about.target)}, {text(about.target_images)} images to train on, from "
+        f"- Target: domain {words(about.target)}, {plural(about.target_images, 'image')} to train on, from "
         f"{words(about.target_origin)}. Their licence is not recorded here."
     )
     if UNKNOWN in about.licences:
@@ -78,7 +79,7 @@ def _origins(about: Provenance) -> list[str]:
 
 
 def _source(source: SourceFacts) -> str:
-    images = f", {text(source.images)} images" if source.images else ""
+    images = f", {plural(source.images, 'image')}" if source.images else ""
     digest = f", SHA-256 `{source.digest[:16]}`" if source.digest else ""
     note = f" Careful: {words(source.note)}." if source.note else ""
     return (

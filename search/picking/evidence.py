@@ -14,6 +14,7 @@ from search.picking.curves import Curve, carried, distinct
 from search.picking.told import Told, told_of
 from search.records.results import config_of, is_evaluation
 from spaces.config import Data, TrialConfig
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.protocol import METRICS
 from spaces.trials import CONFIGS, DEFAULT_METHOD, parse_trial
@@ -186,7 +187,7 @@ class Pool:
 
     def left_out(self) -> str:
         """In a line, for those who go by another bench."""
-        return f"left out, as measured otherwise: {len(self.trials)} trials by {self.bench.about()}"
+        return f"left out, as measured otherwise: {plural(len(self.trials), 'trial')} by {self.bench.about()}"
 
 
 def gather(

@@ -7,6 +7,7 @@ from search.picking.arms import SCRATCH_ARM, Arm, Rates, as_it_is
 from search.picking.evidence import Evidence
 from search.picking.pick import SURE, Interval, Rival, SearchGain
 from spaces.config import SCRATCH
+from spaces.counts import plural
 
 _NOTHING = 0.01
 """A gain below this share of the score is called none."""
@@ -159,12 +160,12 @@ def _within(arm: Arm) -> str:
 def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     here = sum(one.target == target for one in evidence.trials)
     others = sorted({one.target for one in evidence.trials} - {target})
-    elsewhere = f" and on {_trials(len(evidence.trials) - here)} of {', '.join(others)}" if others else ""
-    yield f"this rests on {_trials(here)} of {target}{elsewhere}, by {evidence.about()}"
+    elsewhere = f" and on {plural(len(evidence.trials) - here, 'trial')} of {', '.join(others)}" if others else ""
+    yield f"this rests on {plural(here, 'trial')} of {target}{elsewhere}, by {evidence.about()}"
     if beside := len(evidence.tried) - len(evidence.trials):
         yield (
-            f"beside them {beside} score{'' if beside == 1 else 's'} of sources as they are: no trials, but measured before the "
-            "first image of some"
+            f"beside them {plural(beside, 'score')} of sources as they are: no trials, but measured before the first image of "
+            "some"
         )
     if carried := sum(one.error > 0 for one in evidence.trials):
         yield (
@@ -175,16 +176,12 @@ def _rests_on(evidence: Evidence, target: str) -> Iterator[str]:
     said = {True: "diverged, which counts against it as scores twice the worst would", False: "failed, and not counted"}
     for diverged, how in said.items():
         if dead := Counter(one.arm for one in here_dead if one.diverged == diverged):
-            yield f"{how}: {', '.join(f'{_trials(n)} {arm.told()}' for arm, n in dead.items())}"
-
-
-def _trials(n: int) -> str:
-    return f"{n} trial{'' if n == 1 else 's'}"
+            yield f"{how}: {', '.join(plural(n, 'trial') + f' {arm.told()}' for arm, n in dead.items())}"
 
 
 def _of_search(gain: SearchGain) -> str:
     hours = "" if gain.hours is None else f", about {gain.hours:.2g} h one after the other,"
-    what = f"a search of {_trials(gain.trials)} over sources and networks{hours} would likely"
+    what = f"a search of {plural(gain.trials, 'trial')} over sources and networks{hours} would likely"
     low, middle, high = (1 - bound for bound in (gain.ratio.high, gain.ratio.expected, gain.ratio.low))
     gained = f"lower the score by {max(middle, 0):.0%} ({max(low, 0):.0%} to {high:.0%})"
     gained = "gain nothing over it" if high < _NOTHING else gained

@@ -50,7 +50,7 @@ def check_unclaimed(home: Home, kind: Kind, name: str, *, force: bool) -> str | 
     if not unfinished:
         return None
     called = "domain" if kind == "domain" else "source model"
-    listed = ", ".join(f"{spec.name} ({spec.of_trials(through)} are through)" for spec, through in unfinished)
+    listed = ", ".join(f"{spec.name} ({spec.through(through)})" for spec, through in unfinished)
     if force:
         return f"without {called} {name!r} as it was, this ends: {listed}"
     raise UserError(

@@ -122,12 +122,17 @@ class DamagedJournalError(UserError):
 
 
 def read_trials(path: Path, name: str, directions: Sequence[Direction] | None = None) -> list[FrozenTrial]:
-    """The trials in the journal of study `name`, which stays as it is; none if there is no journal, or nothing in it.
+    """The trials in the journal of study `name`, which stays as it is; none if there is no journal, else as `trials_in`."""
+    return trials_in(path.read_bytes() if path.is_file() else b"", name, directions)
+
+
+def trials_in(journal: bytes, name: str, directions: Sequence[Direction] | None = None) -> list[FrozenTrial]:
+    """The trials in a journal of study `name`; none if there is nothing in it.
 
     A last line that a killed process did not finish is left out. DamagedJournalError if another line is not whole, or if
     Optuna can make nothing of them, or if they are of another study.
     """
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    lines = journal.split(b"\n")[:-1]
     logs = list(_parsed(lines))
     try:
         storage = JournalStorage(_Lines(logs))

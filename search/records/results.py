@@ -18,9 +18,12 @@ from trainables.storage.home import writing
 Status = Literal["running", "completed", "stopped", "diverged", "failed"]
 """How a trial stands.
 
-running: it trains, or was interrupted; completed: it spent its budget; stopped: the scheduler stopped it; diverged: its
-losses became NaN or exploded; failed: it raised an error.
+running: it trains, or was interrupted, which `search/records/standing.py` tells apart; completed: it spent its budget; stopped:
+the scheduler stopped it; diverged: its losses became NaN or exploded; failed: it raised an error.
 """
+
+NO_SCORE = ("diverged", "failed")
+"""The statuses of trials that have no score, whatever they measured on the way."""
 
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 

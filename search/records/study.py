@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.protocol import GOALS, Direction
 from spaces.records import Config, Name
@@ -103,8 +104,12 @@ class StudySpec(Config):
     def of_trials(self, count: int) -> str:
         """ "5 of 24 trials", or "5 trials" where their number has no limit."""
         if self.trials is not None:
-            return f"{count} of {self.trials} trials"
-        return f"{count} trial{'' if count == 1 else 's'}"
+            return f"{count} of {plural(self.trials, 'trial')}"
+        return plural(count, "trial")
+
+    def through(self, count: int) -> str:
+        """ "5 of 24 trials are through"."""
+        return f"{self.of_trials(count)} {'is' if 1 in (count, self.trials) else 'are'} through"
 
     @property
     def metric(self) -> str:
@@ -242,7 +247,7 @@ def only_driver(paths: StudyPaths) -> AbstractContextManager[None]:
 
 
 def is_running(paths: StudyPaths) -> bool:
-    """Tell whether a process works on the study now, on this machine or on one that mounts the same folder."""
+    """Tell whether a process works on the study now, on this machine or on one that has the same home."""
     return has_process(paths.root)
 
 
@@ -265,7 +270,21 @@ def write_spec(paths: StudyPaths, spec: StudySpec) -> None:
 
 
 def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
-    """Open an existing study: give its paths and its spec. Raises UserError, with the known ones, if it is unknown."""
+    """Open an existing study: give its paths and its spec. Raises UserError as `read_spec` does."""
+    paths, spec = read_spec(home, name)
+    for path in (paths.evaluations, paths.ranking, paths.classifier, paths.exhibits):
+        fetch(path)
+    return paths, spec
+
+
+def read_spec(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
+    """The paths and the spec of an existing study, of which nothing else is fetched.
+
+    Raises UserError, with the known ones, if it is unknown, or if `name` is that of a trial.
+    """
+    study, colon, _ = name.partition(":")
+    if colon:
+        raise UserError(f"{name!r} is one trial, and a whole study is asked for here; give {study or 'its name'}")
     paths = StudyPaths.of(home, name)
     fetch(paths.spec)
     if not paths.spec.is_file():
@@ -275,6 +294,4 @@ def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
         data = read_json(paths.spec)
     except ValueError as error:
         raise UserError(f"{paths.spec} is not JSON ({error}); the study can't be read") from None
-    for path in (paths.evaluations, paths.ranking, paths.classifier, paths.exhibits):
-        fetch(path)
     return paths, StudySpec.parse(data, str(paths.spec))

@@ -17,6 +17,7 @@ from search.records.results import config_of, flat_config, is_evaluation, is_fin
 from search.records.study import StudyPaths, StudySpec
 from search.running.suggested import first_trials, suggested_config
 from spaces.config import TrialConfig
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.suggest import Space
 from trainables.storage.home import writing
@@ -118,9 +119,8 @@ def _check(number: int, trials: Sequence[FrozenTrial], found: Recorded, spec: St
         raise DamagedJournalError(f"trial {number}, which has been evaluated, has not begun there")
     retries = trial.user_attrs.get("retries", 0) - (row.get("retries") or 0)
     if not 0 <= retries <= 1:  # one more, if the process was killed between the two
-        raise DamagedJournalError(
-            f"trial {number} was lost {trial.user_attrs.get('retries', 0)} times there, {row.get('retries')} in its rows"
-        )
+        lost = plural(trial.user_attrs.get("retries", 0), "time")
+        raise DamagedJournalError(f"trial {number} was lost {lost} there, {row.get('retries')} in its rows")
     if not trial.state.is_finished():
         return
     status = row["status"]

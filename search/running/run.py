@@ -16,6 +16,7 @@ from search.running.ledger import Ledger
 from search.running.limits import LEAST, Limits
 from search.running.live import View
 from spaces.config import TrialConfig
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.machine.imports import NOT_IMPORTED
 from trainables.running.given import ChangedDataError
@@ -115,7 +116,7 @@ class Run:
     def give_up(self, trial_id: str, times: int, reason: str) -> None:
         """Set a trial aside whose process was lost `times` in a row without an evaluation in between."""
         if not self.halted and trial_id in self._open:
-            error = f"its process was lost {times} times without an evaluation in between: {reason}"
+            error = f"its process was lost {plural(times, 'time')} without an evaluation in between: {reason}"
             self._set_aside(_Lost(*self._open.pop(trial_id), error, reason))
 
     def end(self, trial_id: str, last: Mapping[str, Any]) -> None:

@@ -168,8 +168,9 @@ def _ray(paths: StudyPaths, spec: StudySpec, address: str | None, dashboard: boo
     """
     crew = _crew(spec)
     at_once = spec.concurrency * crew.workers
-    with connected(address, at_once * crew.threads, paths.log, memory=at_once * crew.memory, dashboard=dashboard):
-        way_out = f"take fewer or smaller workers in another study, or add nodes and go on with: understock resume {spec.name}"
+    cpus, memory, go_on = at_once * crew.threads, at_once * crew.memory, f"go on with: understock resume {spec.name}"
+    with connected(address, cpus, paths.log, memory=memory, dashboard=dashboard, go_on=go_on):
+        way_out = f"take fewer or smaller workers in another study, or add nodes and {go_on}"
         room = Room(crew, f"a trial of study {spec.name!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out)
         room.wait()
         yield room

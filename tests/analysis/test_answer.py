@@ -2,11 +2,12 @@ from typing import Any
 
 from analysis.answer import lines
 from search.records.results import load
+from search.records.standing import standing_rows
 
 
 def test_the_answer_names_source_settings_scores_and_scratch_at_equal_budget(study: Any) -> None:
     said = lines(load(study.paths.evaluations), study.spec)
-    assert "8 trials" in said[0]
+    assert said[0].startswith("study phosphor-1, completed: 8 trials (3 completed, 2 stopped, ")
     assert said[1].startswith("best: trial 0, source mdi, both transferred")
     assert "FD (efficientnet_lite0) 60 after 400 images (lower is better, floor 20)" in said[2]
     assert said[3] == (
@@ -64,3 +65,19 @@ def test_a_source_as_it_is_that_wins_is_not_called_transfer(unbeaten: Any) -> No
 def test_whole_numbers_stay_whole_beside_trials_that_lack_them(baseline: Any) -> None:
     baseline.trial(5, "mdi", "both", [20, 15], optim={"ema_halflife_images": 20_000})
     assert "optim/ema_halflife_images 20000" in lines(load(baseline.paths.evaluations), baseline.spec)[1]
+
+
+def test_the_first_line_says_how_the_study_stands_and_counts_one_trial_as_one(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "mdi", "both", [90], status="running")
+    running, table = standing_rows(folder.paths)
+    assert not running
+    assert lines(table, folder.spec, "interrupted")[0].startswith(
+        "study phosphor-1, interrupted: 1 trial (1 interrupted), "
+    )
+
+
+def test_a_study_without_a_trial_says_so(new_study: Any) -> None:
+    folder = new_study()
+    said = lines(load(folder.paths.evaluations), folder.spec, "interrupted")
+    assert said[0] == "study phosphor-1, interrupted: 0 trials (none has started), 0.0 min in all"

@@ -23,6 +23,12 @@ def test_parquet_has_every_evaluation_of_all_studies_with_its_schema(study, pair
     assert set(written["study"].to_pylist()) == {"phosphor-1", "phosphor-2"}
 
 
+def test_trials_that_were_cut_off_are_not_said_to_run(study, tmp_path):
+    written = pq.read_table(export([study.data], tmp_path / "all.parquet", None))
+    cut_off = [row["trial"] for row in written.to_pylist() if row["status"] == "interrupted"]
+    assert set(cut_off) == {4} and "running" not in written["status"].to_pylist()
+
+
 def test_csv_has_the_same_rows(study, pair, tmp_path):
     with export(pair, tmp_path / "all.csv", None).open() as file:
         rows = list(csv.DictReader(file))

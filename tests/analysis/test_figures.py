@@ -197,7 +197,7 @@ def test_fates_are_drawn_by_status_with_a_line_a_rung(study):
     assert {trace.name: len(trace.x) for trace in figure.data} == {
         "completed": 3,
         "stopped": 2,
-        "running": 1,
+        "interrupted": 1,
         "diverged": 1,
         "failed": 1,
     }

@@ -136,7 +136,7 @@ def test_every_figure_is_json_with_a_description_and_a_table_behind_it(page):
 
 def test_what_to_type_in_a_sentence_is_code(new_study):
     study = new_study()
-    assert "run <code>understock resume phosphor-1</code>" in render([study.data])
+    assert "go on with <code>understock resume phosphor-1</code>" in render([study.data])
 
 
 def test_a_command_wraps_between_words_only(page):

@@ -8,9 +8,10 @@ from PIL import Image
 
 from analysis.commands import search_command
 from analysis.contents import contents
-from analysis.page import duration, plural, text
+from analysis.page import duration, text
 from analysis.study_data import StudyData
 from search.records.results import write_trial
+from search.records.study import only_driver
 from spaces.trials import parse_trial
 
 ANCHORS = [
@@ -43,7 +44,11 @@ def test_the_ten_sections_stand_in_reading_order(found):
 
 
 def test_the_answer_names_the_best_trial_and_the_gain_at_equal_images_and_at_equal_seconds(found):
-    result, curves = found["answer"].lead.split(" By the curves, ")
+    standing, rest = found["answer"].lead.split(" Best so far ")
+    assert standing == (
+        "The search was interrupted: 7 of 8 trials are through; go on with `understock resume phosphor-1`."
+    )
+    result, curves = f"Best so far {rest}".split(" By the curves, ")
     assert curves.startswith("from mdi, both networks: ")
     assert result == (
         "Best so far is trial 0, from mdi, both networks: FD (efficientnet_lite0) 60 after 400 images and 48 s of "
@@ -51,6 +56,24 @@ def test_the_answer_names_the_best_trial_and_the_gain_at_equal_images_and_at_equ
         "the mean and the best configuration from scratch (1 seed) 110: transfer is better by 35 (32 % of scratch's); at equal "
         "seconds (36), transfer is better by 35 (32 % of scratch's). One seed on a side: how much of it is chance is not known."
     )
+
+
+def test_a_report_that_is_written_while_the_search_runs_says_so_and_names_nothing_that_would_be_refused(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80], status="running")
+    with only_driver(study.paths):
+        sections = read(study)
+    assert sections["answer"].lead.startswith(
+        "The search still runs: 0 of 8 trials are through. Best so far is trial 0"
+    )
+    assert ("trials", "1", "1 running") in sections["answer"].facts
+    assert not [part for part in sections.values() if "understock resume" in part.lead]
+
+
+def test_a_study_that_is_through_says_nothing_of_how_it_stands(new_study):
+    study = new_study(trials=1)
+    study.trial(0, "mdi", "both", [90, 80])
+    assert read(study)["answer"].lead.startswith("Best is trial 0")
 
 
 def test_with_two_seeds_a_side_the_answer_has_intervals_and_says_when_they_settle_nothing(new_study):
@@ -77,7 +100,7 @@ def test_the_best_score_stands_with_its_floor_and_the_gain_with_its_cost(found):
     facts = {label: (value, remark) for label, value, remark in found["answer"].facts}
     assert facts["best score"] == ("60", "FD (efficientnet_lite0), lower is better; floor 20")
     assert facts["gain at equal images"] == ("+35", "one seed on a side; at 300 images; above 0, transfer is better")
-    assert facts["trials"] == ("8", "3 completed, 2 stopped, 1 running, 1 diverged, 1 failed")
+    assert facts["trials"] == ("8", "3 completed, 2 stopped, 1 interrupted, 1 diverged, 1 failed")
     assert facts["core-hours"][0] == text(264 / 3600)
     assert "Here 6 transfer trials stand against 2 scratch trials." in found["answer"].notes[1]
 
@@ -393,7 +416,7 @@ def test_without_a_score_each_finding_says_what_to_run(new_study, fill):
     study = new_study()
     fill(study)
     for anchor, section in read(study).items():
-        said = "ot enough data" in section.lead and "run `understock " in section.lead
+        said = "ot enough data" in section.lead and "`understock " in section.lead
         assert said or anchor == "protocol" or section.plots, section.lead
 
 
@@ -464,11 +487,6 @@ def test_values_read_with_four_digits_and_thousands_apart(value, shown):
 @pytest.mark.parametrize(("seconds", "shown"), [(40, "40 s"), (600, "10 min"), (9000, "2.5 h"), (float("nan"), "–")])
 def test_durations_have_the_unit_that_suits_them(seconds, shown):
     assert duration(seconds) == shown
-
-
-def test_counts_have_their_noun():
-    assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
-    assert plural(2, "trial") == "2 trials"
 
 
 @pytest.mark.slow

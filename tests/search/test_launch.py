@@ -61,7 +61,7 @@ def test_another_extractor_measures_the_same_metrics(home: Home, tiny_domain: st
         ({"trials": 0}, "search: trials: Input should be greater than 0, got 0"),
         ({"sources": "nope"}, "unknown source model 'nope'"),
         ({"metric": "lpips"}, "unknown metric 'lpips'"),
-        ({"name": "../x"}, "name: String should match pattern"),
+        ({"name": "../x"}, "name: should be lower-case letters, digits"),
         ({"max_images": 0}, "budget/images"),
         ({"target_images": 41}, "40"),
         ({"sampler": "bayes"}, "sampler: Input should be 'tpe', 'nsga2', 'random', 'grid' or 'transfer', got 'bayes'"),

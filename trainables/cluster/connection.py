@@ -36,12 +36,20 @@ _PROBE_SECONDS = 4.0
 
 
 @contextmanager
-def connected(address: str | None, cpus: int, log: Path, *, memory: int = 0, dashboard: bool = False) -> Iterator[None]:
+def connected(
+    address: str | None,
+    cpus: int,
+    log: Path,
+    *,
+    memory: int = 0,
+    dashboard: bool = False,
+    go_on: str = "try again",
+) -> Iterator[None]:
     """Have a running Ray in the block: the cluster at `address`, or one of our own on loopback, which ends with it.
 
     What Ray says meanwhile goes to the file `log`. One of our own has `cpus` CPUs at least and, if given, `memory` bytes to
     share out. `dashboard` serves its dashboard on loopback, and prints where. Raises UserError if there is no Ray at
-    `address`, or if ours does not come up.
+    `address`, or if ours does not come up; `go_on` is what to do once that is mended.
 
     Ray has its workers import from the driver's working directory before all else: that is ours meanwhile. Through a
     runtime environment, which a working directory of a job comes in by, the workers are told to, at a second for each.
@@ -52,10 +60,10 @@ def connected(address: str | None, cpus: int, log: Path, *, memory: int = 0, das
         options["runtime_env"] = {"env_vars": {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}}  # fills the page of Train runs
         options["runtime_env"]["worker_process_setup_hook"] = ours_first(str(_ROOT), str(Path.cwd()))
     if address:
-        address = _reachable(address)
+        address = _reachable(address, go_on)
     ours: AbstractContextManager[dict[str, Any]] = nullcontext({}) if address else _of_our_own(cpus, memory, dashboard)
     with ours as own:
-        context = _begun(address, options | own)
+        context = _begun(address, options | own, go_on)
         if dashboard:
             print(f"dashboard: http://{context.dashboard_url}{_with_token()}", file=sys.stderr)
         with logged(log):
@@ -84,12 +92,12 @@ def _of_our_own(cpus: int, memory: int, dashboard: bool) -> Iterator[dict[str, A
         yield options | {"_temp_dir": str(folder)}
 
 
-def _reachable(address: str) -> str:
+def _reachable(address: str, go_on: str) -> str:
     """The address of a Ray that answers; UserError if none does within some seconds: Ray itself would try for minutes."""
     try:
         found = canonicalize_bootstrap_address_or_die("auto") if address == "auto" else address
     except (ConnectionError, ValueError) as error:
-        raise _no_ray(address, " ".join(str(error).split())[:200]) from None
+        raise _no_ray(address, " ".join(str(error).split())[:200], go_on) from None
     # Through Ray's client what drives a search, its ledger and its view too, would be pickled and run over there.
     if found.startswith("ray://"):
         raise UserError(
@@ -104,21 +112,21 @@ def _reachable(address: str) -> str:
         with socket.create_connection((host.strip("[]"), port), _PROBE_SECONDS):
             pass
     except (OSError, OverflowError, UnicodeError) as error:
-        raise _no_ray(address, getattr(error, "strerror", None) or str(error) or "no answer") from None
+        raise _no_ray(address, getattr(error, "strerror", None) or str(error) or "no answer", go_on) from None
     if not os.environ.get("RAY_USE_TLS", "0").strip("0"):
         with grpc.insecure_channel(f"{host}:{port}") as channel:
             try:
                 grpc.channel_ready_future(channel).result(timeout=_PROBE_SECONDS)
             except grpc.FutureTimeoutError:
-                raise _no_ray(address, "what listens there does not answer as a Ray does") from None
+                raise _no_ray(address, "what listens there does not answer as a Ray does", go_on) from None
     return found
 
 
-def _no_ray(address: str, reason: str) -> UserError:
-    return UserError(f"no Ray to work with at {address}: {reason}; see `ray status`")
+def _no_ray(address: str, reason: str, go_on: str) -> UserError:
+    return UserError(f"no Ray to work with at {address}: {reason}; see `ray status`, then {go_on}")
 
 
-def _begun(address: str | None, options: dict[str, Any]) -> Any:
+def _begun(address: str | None, options: dict[str, Any], go_on: str) -> Any:
     """Ray's context, of a cluster that was joined or started; UserError if it can't be."""
     try:
         with nullcontext() if address else on_loopback(), kept_interrupts(), chdir(_ROOT):
@@ -127,12 +135,14 @@ def _begun(address: str | None, options: dict[str, Any]) -> Any:
         ray.shutdown()
         raise
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray to work with at {address or 'this machine'}: {reason}; see `ray status`") from None
+        raise _no_ray(address or "this machine", " ".join(str(error).split())[:200], go_on) from None
     except Exception as error:
         if "timed out during startup" not in str(error):  # Ray has no class of its own for that
             raise
-        raise UserError("Ray did not come up in the 30 s that it waits: this machine is too busy; try again") from None
+        raise UserError(
+            "Ray did not start in the 30 s that it waits: this machine is too busy, or short of memory; end what else runs "
+            f"on it (`top` shows that), then {go_on}"
+        ) from None
 
 
 def node_name() -> str:

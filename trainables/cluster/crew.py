@@ -29,7 +29,12 @@ class Crew:
         return {kind: need for kind, need in needs.items() if need}
 
     def __str__(self) -> str:
-        gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
+        gpus = f" and {amount(self.gpus, 'GPU')}" if self.gpus else ""
         memory = f" and {self.memory / 2**30:.4g} GiB of memory" if self.memory else ""
-        each = f"{self.threads} CPUs{gpus}{memory}"
+        each = f"{amount(self.threads, 'CPU')}{gpus}{memory}"
         return f"{self.workers} workers with {each} each" if self.workers > 1 else each
+
+
+def amount(n: float, kind: str) -> str:
+    """ "1 CPU", "0.5 GPUs"."""
+    return f"{n:g} {kind if n == 1 else f'{kind}s'}"

@@ -10,7 +10,7 @@ import ray
 from ray.autoscaler.sdk import request_resources
 
 from spaces.errors import UserError
-from trainables.cluster.crew import Crew
+from trainables.cluster.crew import Crew, amount
 
 AUTOSCALER_PATIENCE = 15 * 60.0
 """Seconds that a cluster given by its address has to bring up the nodes that a training needs.
@@ -72,5 +72,5 @@ def _listed(nodes: list[dict[str, float]], crew: Crew) -> str:
     found = []
     for node in nodes:
         memory = f" and {node.get('memory', 0) / 2**30:.4g} GiB" if crew.memory else ""
-        found.append(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs{memory}")
+        found.append(f"{amount(node.get('CPU', 0), 'CPU')} and {amount(node.get('GPU', 0), 'GPU')}{memory}")
     return ", ".join(found) or "nothing"

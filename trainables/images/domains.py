@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from spaces.config import Data
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.records import Config
 from trainables.images.grids import image_grid
@@ -120,7 +121,7 @@ class Domain:
         if (len(is_val), int(is_val.sum())) != (facts.train + facts.val, facts.val):
             raise _damaged(
                 path,
-                f"{IMAGES_FILE} holds {len(is_val):,} images, {is_val.sum():,} of them val; "
+                f"{IMAGES_FILE} holds {plural(len(is_val), 'image')}, {is_val.sum():,} of them val; "
                 f"{FACTS_FILE} says {facts.train:,} train and {facts.val:,} val",
             )
         images = batch.column("image").to_numpy_ndarray()
@@ -156,7 +157,8 @@ class Domain:
             raise _damaged(self.path, f"{NAMES_FILE}: {error}") from None
         if len(names) != len(self.labels):
             raise _damaged(
-                self.path, f"{NAMES_FILE} has {len(names):,} names, {IMAGES_FILE} {len(self.labels):,} images"
+                self.path,
+                f"{NAMES_FILE} has {plural(len(names), 'name')}, {IMAGES_FILE} {plural(len(self.labels), 'image')}",
             )
         return names
 
@@ -198,8 +200,8 @@ class Domain:
         counts = np.bincount(labels)
         if (fewest := counts[counts > 0].min()) < data.shots:
             raise UserError(
-                f"domain {self.facts.name!r} has {fewest:,} training images of its smallest class, --shots {data.shots:,} asks "
-                f"for more; ask for 1 to {fewest:,}"
+                f"domain {self.facts.name!r} has {plural(int(fewest), 'training image')} of its smallest class, "
+                f"--shots {data.shots:,} asks for more; ask for 1 to {fewest:,}"
             )
         order = np.argsort(labels, kind="stable")
         starts = np.cumsum(counts) - counts

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve
 from threadpoolctl import threadpool_limits
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.protocol import IwProtocol
 from trainables.metrics.distances import kernel_distance
@@ -44,7 +45,9 @@ def class_accuracy(samples: Labelled | None, held_out: Labelled, protocol: IwPro
     """
     n = len(held_out.labels)
     if n < MIN_IMAGES:
-        raise UserError(f"class_accuracy: {n} held-out images; it needs {MIN_IMAGES} at least, to train a classifier")
+        raise UserError(
+            f"class_accuracy: {plural(n, 'held-out image')}; it needs {MIN_IMAGES} at least, to train a classifier"
+        )
     count = min(protocol.folds, n)
     fold = folds(n, count, protocol.seed)
     classes = np.unique(held_out.labels)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.protocol import IwProtocol
 from trainables.metrics.iw import MIN_IMAGES, Estimate, folds, jackknife_error
@@ -31,8 +32,8 @@ def copy_rate(
     """
     if min(len(samples), len(held_out)) < MIN_IMAGES or not len(trained):
         raise UserError(
-            f"copy_rate: {len(samples)} samples, {len(held_out)} held-out and {len(trained)} training images; "
-            f"it needs {MIN_IMAGES}, {MIN_IMAGES} and 1 at least"
+            f"copy_rate: {plural(len(samples), 'sample')}, {len(held_out)} held-out and "
+            f"{plural(len(trained), 'training image')}; it needs {MIN_IMAGES}, {MIN_IMAGES} and 1 at least"
         )
     count = min(protocol.folds, len(samples), len(held_out))
     near = _nearest(samples, trained), _nearest(held_out, trained)

@@ -73,8 +73,9 @@ def items_of_workers(
     """
     folder, samples = (str(path.relative_to(home.root)) for path in (files.folder, files.samples))
     job = _Job(config.model_dump_json(), str(home), folder, samples, crew)
-    with connected(address, crew.workers * crew.threads, files.folder / "ray.log"):
-        way_out = "take fewer or smaller workers, or add nodes; then the same command goes on"
+    go_on = "the same command goes on"
+    with connected(address, crew.workers * crew.threads, files.folder / "ray.log", go_on=go_on):
+        way_out = f"take fewer or smaller workers, or add nodes; then {go_on}"
         room = Room(crew, f"training on {config.target!r}", AUTOSCALER_PATIENCE if address else 0.0, way_out)
         room.wait()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

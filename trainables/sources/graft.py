@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.methods.finetune import Transfer
 from trainables.networks.conditional import ConditionalNorm
@@ -141,11 +142,11 @@ def graft_networks(
 def _layers_to_freeze(family: Family, critic: nn.Module, transfer: Transfer) -> list[nn.Module]:
     """The critic's layers that are held fixed; TransferError if there are fewer, or if they were random."""
     stages = family.stages(critic)
-    _check_freezing("freeze_d", transfer.freeze_d, f"{len(stages)} stages", len(stages), transfer)
+    _check_freezing("freeze_d", transfer.freeze_d, plural(len(stages), "stage"), len(stages), transfer)
     if not transfer.freeze_layers:
         return [layer for stage in stages[: transfer.freeze_d] for layer in stage]
     layers = [] if family.layers is None else list(family.layers(critic))
-    _check_freezing("freeze_layers", transfer.freeze_layers, f"{len(layers)} layers", len(layers), transfer)
+    _check_freezing("freeze_layers", transfer.freeze_layers, plural(len(layers), "layer"), len(layers), transfer)
     return layers[: transfer.freeze_layers]
 
 

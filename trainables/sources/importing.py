@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import NonNegativeInt, PositiveInt, StringConstraints
 from torch import Tensor
 
+from spaces.counts import plural
 from spaces.networks import AnyNetwork, classes_of, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
@@ -125,7 +126,9 @@ def _read_model(
     config = _network(seen, given, where + _in_words(seen), contents.strangers)
     if class_names and len(class_names) != classes_of(config):
         asked = classes_of(config) or "none"
-        raise SourceError(f"{where}: {len(class_names)} names of classes, for {asked} that it can be asked for")
+        raise SourceError(
+            f"{where}: {plural(len(class_names), 'name')} of classes, for {asked} that it can be asked for"
+        )
     model = Model(dict.fromkeys(weights, config), _completed(weights, config), tuple(class_names))
     check_fits(model, where + _in_words(seen))
     check_finite(model, where)
@@ -180,7 +183,11 @@ def _network(
 def _named(strangers: Mapping[str, int]) -> str:
     """The classes and functions that a file names most often and that mean nothing here, for an error to say."""
     most = sorted(strangers, key=lambda name: -strangers[name])[:3]
-    return f"; it names {len(strangers)} classes that are not looked into: {', '.join(most):.200}" if most else ""
+    return (
+        f"; it names {plural(len(strangers), 'class', 'classes')} not looked into: {', '.join(most):.200}"
+        if most
+        else ""
+    )
 
 
 def _is_statistic(key: str) -> bool:

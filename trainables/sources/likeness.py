@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from spaces.counts import plural
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
@@ -166,7 +167,7 @@ def _manifold_parts(context: EvalContext) -> dict[str, Part]:
     """Of equally many images on every side: generated, real, and real ones held out for the floor."""
     n = context.manifold_n
     if n <= NEIGHBOURS:
-        note = f"{n} images of each kind; it needs {NEIGHBOURS + 1} at least"
+        note = f"{plural(n, 'image')} of each kind; it needs {NEIGHBOURS + 1} at least"
         return {name: Part(value=None, note=note) for name in _MANIFOLD}
     scores = manifold_scores(context.reference.features[:n], context.features[:n])
 
@@ -188,7 +189,7 @@ def _own_domain(home: Home, source: SourceModel) -> tuple[Domain | None, str | N
         return None, f"how many images of domain {facts.domain!r} it was trained on is not known"
     if (domain.facts.train, domain.facts.resolution) != (facts.images, facts.network.resolution):
         return None, (
-            f"domain {facts.domain!r} of the home is another than its own: {domain.facts.train:,} training images of "
+            f"domain {facts.domain!r} of the home is another than its own: {plural(domain.facts.train, 'training image')} of "
             f"{domain.facts.resolution} pixels, not {facts.images:,} of {facts.network.resolution}"
         )
     return domain, None

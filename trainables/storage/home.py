@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import UserError
-from spaces.records import NAME_PATTERN
+from spaces.records import NAME_PATTERN, NAME_RULE
 from trainables.machine.interrupts import kept_interrupts
-from trainables.storage.lease import Lease
+from trainables.storage.lease import Lease, is_held
 from trainables.storage.locks import lock_within
 from trainables.storage.mirror import Mirror, mirror_of
 from trainables.storage.places import expanded, output_file
@@ -54,10 +54,7 @@ def check_name(kind: str, name: str) -> str:
     Raises UserError if it is not: no lower-case letter or digit first, other characters, or over 100 of them.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise UserError(
-            f"{kind} name {name!r} will not do: lower-case letters, digits, '.', '_' and '-', starting with a letter or "
-            "digit, at most 100"
-        )
+        raise UserError(f"{kind} name {name!r} will not do: it should be {NAME_RULE}")
     return name
 
 
@@ -199,14 +196,19 @@ def fetch(path: Path) -> None:
         mirror.fetch(path)
 
 
-def snapshot(path: Path, copy: Path) -> None:
-    """Write what file `path` holds at this moment to file `copy`, and leave `path` itself as it is.
+def content(path: Path) -> bytes:
+    """What file `path` holds at this moment, in a mirror according to the object store; `path` itself stays as it is.
 
-    In a mirror the content comes from the object store. Raises FileNotFoundError if `path` is not there.
+    Raises FileNotFoundError if it is not there.
     """
-    content = mirror.content(path) if (mirror := mirror_of(path)) else path.read_bytes()
+    return mirror.content(path) if (mirror := mirror_of(path)) else path.read_bytes()
+
+
+def snapshot(path: Path, copy: Path) -> None:
+    """Write the `content` of file `path` to file `copy`."""
+    now = content(path)
     with writing(copy) as beside:
-        beside.write_bytes(content)
+        beside.write_bytes(now)
 
 
 def push(path: Path) -> None:
@@ -351,15 +353,19 @@ def _beside(path: Path) -> Path:
 
 
 def has_process(folder: Path) -> bool:
-    """Tell whether any process is in an `only_process` block for `folder`, on this machine or on one that mounts it."""
+    """Tell whether any process is in an `only_process` block for `folder`, on this machine or on one that shares it.
+
+    On an object store one that was killed elsewhere counts for half a minute more.
+    """
     try:
         with (folder / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
     except FileNotFoundError:
-        return False
+        pass
     except BlockingIOError:
         return True
+    mirror = mirror_of(folder)
+    return mirror is not None and is_held(mirror, folder)
 
 
 @contextmanager

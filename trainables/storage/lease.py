@@ -149,6 +149,20 @@ class Lease:
         return True
 
 
+def is_held(mirror: Mirror, folder: Path) -> bool:
+    """Whether a living process of another machine holds a folder's lease; one of this machine is told by its lock.
+
+    It lives if it gave a sign of life within DEAD_SECONDS, which the store's clock alone measures.
+    """
+    name = f"{mirror.name(folder)}/.lease"
+    found = mirror.store.read(name)
+    if found is None or _read(found[0]).items() >= _place(mirror).items():
+        return False
+    with suppress(ChangedError):  # it has ended meanwhile
+        return mirror.store.age(name) < DEAD_SECONDS
+    return False
+
+
 def _read(content: bytes) -> dict[str, str]:
     """What a lease says; of one that nobody here wrote, nothing that anybody is: it counts as dead when it stays the same.
 

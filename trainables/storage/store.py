@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -160,6 +161,13 @@ class ObjectStore:
         except client.exceptions.NoSuchKey:
             return None
         return answer["Body"].read(), answer["ETag"]
+
+    @_patient
+    def age(self, name: str) -> float:
+        """Seconds since an object was written, both times by the store's own clock. Raises ChangedError if it is gone."""
+        answer = self._client().head_object(Bucket=self.bucket, Key=self.prefix + name)
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return float((now - answer["LastModified"]).total_seconds())
 
     @_patient
     def download(self, name: str, path: Path) -> None:

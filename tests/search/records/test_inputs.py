@@ -25,7 +25,7 @@ def test_what_an_unfinished_study_needs_is_kept_for_it_and_force_says_which_ends
     with pytest.raises(UserError, match=rf"{name}' is what an unfinished .*: s \(1 of 2 trials .*resume s, .*--force$"):
         check_unclaimed(home, kind, name, force=False)  # type: ignore[arg-type]
     said = check_unclaimed(home, kind, name, force=True)  # type: ignore[arg-type]
-    assert said is not None and said.endswith("this ends: s (1 of 2 trials are through)")
+    assert said is not None and said.endswith("this ends: s (1 of 2 trials is through)")
 
 
 @DATA
@@ -46,7 +46,7 @@ def test_a_damaged_trial_is_not_through_and_a_damaged_study_keeps_nothing(home: 
     ledger = Ledger(paths, spec)
     ledger.finish(*(ledger.ask() or pytest.fail("nothing to do")), "failed", "why")
     paths.evaluation(0).write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(UserError, match="0 of 1 trials are"):
+    with pytest.raises(UserError, match="0 of 1 trial is"):
         check_unclaimed(home, "domain", "dots", force=False)
     paths.spec.write_text("{")
     assert check_unclaimed(home, "domain", "dots", force=False) is None

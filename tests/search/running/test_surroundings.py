@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import ray
 from ray.tune.execution import class_cache
 
-import search.running.tune  # noqa: F401 (what it does to Ray Tune)
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec
+from search.running.tune import run_study
+from spaces.errors import UserError
 from trainables.storage.home import Home
 
 ROOT = Path(__file__).parents[3]
@@ -107,3 +109,15 @@ def test_a_study_runs_without_a_home_directory_and_with_a_long_tmpdir(
     ended = understock("resume", "s", "--home", str(home.root), cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert [row["status"] for row in load(paths.evaluations).to_pylist()][-1] == "completed"
+
+
+def test_a_search_on_a_machine_too_busy_for_ray_says_how_to_resume_it(
+    home: Home, new_study: Callable[..., tuple[StudyPaths, StudySpec]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    study = new_study()
+    with pytest.raises(UserError, match=r"did not start in the 30 s .*, then go on with: understock resume s$"):
+        run_study(home, *study)

@@ -151,8 +151,8 @@ def test_trials_of_two_workers_that_are_stopped_leave_room_for_the_next(
     ("needs", "takes"),
     [
         ({"threads_per_trial": 64}, "64 CPUs, .* 2 CPUs and 0 GPUs; "),
-        ({"workers_per_trial": 4}, "4 workers with 1 CPUs each, .* 2 CPUs and 0 GPUs; "),
-        ({"memory_per_trial": 9_000 * 2**30}, r"1 CPUs and 9000 GiB of memory, .* 2 CPUs and 0 GPUs and [0-9.]+ GiB; "),
+        ({"workers_per_trial": 4}, "4 workers with 1 CPU each, .* 2 CPUs and 0 GPUs; "),
+        ({"memory_per_trial": 9_000 * 2**30}, r"1 CPU and 9000 GiB of memory, .* 2 CPUs and 0 GPUs and [0-9.]+ GiB; "),
     ],
 )
 def test_a_trial_that_no_node_can_hold_is_refused_at_once(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import ray
 
 from spaces.errors import UserError
 from trainables.cluster.connection import connected
@@ -74,6 +75,26 @@ def test_a_token_lies_in_rays_folder_where_there_is_no_home_directory(
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "[::1]:9", "127.0.0.1:99999"])
 def test_an_address_where_nothing_is_is_a_line_at_once(address: str) -> None:
     with pytest.raises(UserError, match="no Ray to work with at"), connected(address, 1, Path("/dev/null")):
+        pass
+
+
+@pytest.mark.parametrize(("go_on", "said"), [({}, "try again"), ({"go_on": "resume it"}, "resume it")])
+def test_a_ray_that_does_not_start_in_time_says_what_to_look_at_and_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, go_on: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(ray, "init", late)
+    ends = rf"Ray did not start in the 30 s .* too busy, or short of memory; .*`top` shows that\), then {said}$"
+    with pytest.raises(UserError, match=ends), connected(None, 1, Path("/dev/null"), **go_on):
+        pass
+
+
+def late(**_: object) -> None:
+    raise Exception("The current node timed out during startup. This could happen because some of the raylet failed")
+
+
+def test_no_ray_at_an_address_says_how_to_go_on() -> None:
+    said = pytest.raises(UserError, match=r"see `ray status`, then resume it$")
+    with said, connected("127.0.0.1:9", 1, Path("/dev/null"), go_on="resume it"):
         pass
 
 

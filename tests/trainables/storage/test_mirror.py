@@ -20,7 +20,19 @@ from trainables.networks.families import build_generator
 from trainables.networks.models import Model, read_model, write_model
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage import lease, store
-from trainables.storage.home import Home, bytes_below, claim, fetch, only_process, push, remove, writing, writing_folder
+from trainables.storage.home import (
+    Home,
+    bytes_below,
+    claim,
+    content,
+    fetch,
+    has_process,
+    only_process,
+    push,
+    remove,
+    writing,
+    writing_folder,
+)
 from trainables.storage.mirror import mirror_of
 from trainables.storage.store import ObjectStore, StoreError, UnreachableError
 
@@ -222,6 +234,35 @@ def test_a_folder_that_another_machine_works_on_is_refused_and_had_once_that_is_
         with only_process(here.study("s"), "busy"):
             assert time.monotonic() - asked > 1.5
         assert objects(here) == {}
+
+
+def test_whether_a_process_of_another_machine_is_there_is_told_by_its_signs_of_life(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "DEAD_SECONDS", 3.0)
+    there = machine("b")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(there)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        here = machine("a")
+        assert has_process(there.study("s")) and has_process(here.study("s"))
+        holder.kill()
+        holder.wait()
+        assert not has_process(there.study("s"))  # whose lock went with it
+        time.sleep(4.5)  # the store tells whole seconds
+        assert not has_process(here.study("s"))
+    assert not has_process(here.study("never"))
+
+
+def test_the_content_of_a_file_is_told_without_touching_it_here(machine: Machine) -> None:
+    here, there = machine("a"), machine("b")
+    for home, text in ((here, "1"), (there, "2")):
+        with writing(home.study("s") / "journal") as beside:
+            beside.write_text(text)
+    assert content(here.study("s") / "journal") == b"2"
+    assert (here.study("s") / "journal").read_text() == "1"
+    with pytest.raises(FileNotFoundError):
+        content(here.study("s") / "nothing")
 
 
 def test_a_name_claimed_on_one_machine_is_refused_on_another(machine: Machine) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.counts import plural
 from spaces.errors import UserError, lookup
 from trainables.storage.places import expanded
 
@@ -56,7 +57,7 @@ def only_large_classes(part: Part, fewest: int) -> Part:
     kept = numbers[counts >= fewest]
     if len(kept) == 0:
         most = int(counts.max(initial=0))
-        raise UserError(f"no class has {fewest:,} images, the largest {most:,}; ask for fewer with --per-class")
+        raise UserError(f"no class has {plural(fewest, 'image')}, the largest {most:,}; ask for fewer with --per-class")
     gone = len(numbers) - len(kept)
     note = [f"classes of fewer than {fewest:,} images are left out: {gone:,}"] if gone else []
     return part.of(part.labels >= 0, kept, *note)

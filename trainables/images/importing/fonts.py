@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import ImageFont
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.images.domains import SkippedFile
 from trainables.images.importing.decoding import Item, Origin, why_not
@@ -49,8 +50,8 @@ def fonts_origin(root: Path, fewest: int | None = None) -> Origin:
     most, fewest = max(counts.values(), default=0), FEWEST if fewest is None else fewest
     if most < fewest:
         raise UserError(
-            f"{str(root)!r} has {len(faces):,} faces, and no letter in more than {most:,} of them, {fewest:,} asked for; add "
-            f"fonts, or ask for fewer with --per-class {max(1, most)}"
+            f"{str(root)!r} has {plural(len(faces), 'face')}, and no letter in more than {most:,} of them, {fewest:,} asked for; "
+            f"add fonts, or ask for fewer with --per-class {max(1, most)}"
         )
     inks = [drawings(face.font, (code for code in face.codes if counts[code] >= fewest)) for face in faces]
     one_with = homoglyphs([{chr(code): (ink,) for code, ink in sorted(found.items())} for found in inks])
@@ -66,7 +67,8 @@ def fonts_origin(root: Path, fewest: int | None = None) -> Origin:
         for code in found
     ]
     merged = len(one_with) - len(names)
-    note = f"{merged:,} characters that many faces draw as another are of its class" if merged else None
+    are = "is" if merged == 1 else "are"
+    note = f"{plural(merged, 'character')} that many faces draw as another {are} of its class" if merged else None
     return Origin(iter(items), len(items), skipped, names, [note] if note else [], per_class=fewest)
 
 

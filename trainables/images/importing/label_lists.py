@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.images.printable import printable
 from trainables.storage.json_files import read_json
@@ -35,7 +36,7 @@ def listed_labels(root: Path, paths: Sequence[Path]) -> ListedLabels | None:
         labels |= {path.parent / name: label for name, label in _entries(root / path, about["labels"])}
     if labels and not labels.keys() & set(paths):
         raise UserError(
-            f"none of the {len(labels):,} files in {printable(str(root / files[0]))} is there, the first "
+            f"{printable(str(root / files[0]))} labels {plural(len(labels), 'file')}, of which none is there, the first "
             f"{str(next(iter(labels)))!r}; put it beside them, or remove it to import without labels"
         )
     return ListedLabels(files, labels) if files else None

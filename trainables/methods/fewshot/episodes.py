@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spaces.counts import plural
 from spaces.errors import UserError
 from trainables.images.batches import Batch, gathering
 from trainables.images.domains import Domain
@@ -35,8 +36,8 @@ class SeenClasses:
         rows = tuple(each for each in found if len(each) >= images)
         if not rows:
             raise UserError(
-                f"domain {domain.facts.name!r} has no class of {images} training images, of which a set is made; its largest "
-                f"has {max(map(len, found))}: take fewer shots, or a domain with more images a class"
+                f"domain {domain.facts.name!r} has no class of {plural(images, 'training image')}, of which a set is made; "
+                f"its largest has {max(map(len, found))}: take fewer shots, or a domain with more images a class"
             )
         return cls(domain, rows)
 

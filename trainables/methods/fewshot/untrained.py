@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 
+from spaces.counts import plural
 from spaces.methods.fewshot import UntrainedFewshotConfig
 from trainables.images.samples import Samples
 from trainables.methods.fewshot.sampling import SHOTS, Maker, ShotSampler, drawn, shots_of
@@ -19,7 +20,7 @@ class Untrained(NothingToLearn):
     def __init__(self, maker: Maker, config: UntrainedFewshotConfig, given: Given) -> None:
         self._maker, self._shots = maker, shots_of(config, given.target)
         self._class_names = given.target.facts.class_names
-        self.origin = f"{config.shots} images of each class"
+        self.origin = f"{plural(config.shots, 'image')} of each class"
 
     def sample(self, n: int, seed: int) -> Samples:
         """`n` images of the target's classes in turn, made of its shots."""
