@@ -19,7 +19,7 @@ import numpy as np
 
 import search.prediction
 from search.picking.evidence import Evidence, gather
-from search.prediction import Prediction, Seen, Weights, fit, predict, scaled
+from search.prediction import Prediction, Seen, Weights, expected, fit, predict, scaled
 from trainables.images.domains import open_domain
 from trainables.sources.likeness import Part, distance_names, likeness
 from trainables.sources.shelf import open_source
@@ -84,8 +84,9 @@ def ways(targets: Mapping[str, Target]) -> dict[str, Callable[[str], str]]:
     """Ways of choosing a source for a target by the others alone, by name."""
 
     def learnt(name: str) -> str:
-        told = predicted(targets, name)
-        return min(told, key=lambda source: told[source].ratio)
+        others = [target.seen for other, target in targets.items() if other != name]
+        told = expected(targets[name].found, targets[name].distances, fit(others, "all but one"), others)
+        return min(told, key=lambda source: told[source])
 
     def constant(name: str) -> str:
         gaps: dict[str, list[float]] = defaultdict(list)

@@ -8,6 +8,10 @@ x_ts are the parts of `SENSE` on a scale where they are about linear (`scaled`),
 the level drops out, and what is predicted is how sources compare. u_s is what source s does on whatever target, beyond its
 likeness: it is learnt from a home's own trials on other targets, and a source without any has 0 +- tau.
 
+How two sources compare is theirs alone: means drop out of differences, and what a source lacks of its own facts is taken for
+what is typical where weights were learnt, not for the mean of those beside it. So `expected` orders sources alike whoever else
+is ranked; a `Prediction` is beside the best of the others, and its numbers go with who they are.
+
 The weights are learnt once, by `fit` (`benchmarks/rank_weights.py`), from the photo studies in README, and ship with the
 package, `prediction.json`; a home's trials leave them as they are. w is normal a priori, about 0 but for the Frechet
 distance's slope, with deviation omega for each standard deviation of a part. sigma, tau and omega are half-normal a priori
@@ -55,6 +59,8 @@ _SCALE = 0.5
 """Of the half-normal priors of all three."""
 _SMALLEST_KD = 1e-3
 _SHARES = ("recall", "coverage", "precision")
+_OWN = ("own distance", "images")
+"""Parts that have nothing to do with the target, which a source from elsewhere may lack."""
 
 Floats = NDArray[np.float64]
 
@@ -87,6 +93,8 @@ class Weights(Config):
     covariance: tuple[tuple[float, ...], ...]
     sigma: float
     tau: float
+    typical: dict[str, float]
+    """The mean, by `scaled`, of the parts that are a source's own facts, over the sources where the weights were learnt."""
     about: str
 
 
@@ -143,7 +151,7 @@ def predict(
 
     `elsewhere` is what came of sources on other targets of the home.
     """
-    x = centred(np.array([scaled(parts, distances) for parts in found.values()])) / np.array(weights.spread)
+    x = _compared(found, distances, weights)
     rng = np.random.default_rng(seed)
     w = rng.multivariate_normal(np.array(weights.mean), np.array(weights.covariance), DRAWS)  # (draws, parts)
     effects = _Effects.of(weights, elsewhere, tuple(found))
@@ -159,10 +167,36 @@ def predict(
     return predicted
 
 
-def expected(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str], weights: Weights) -> dict[str, float]:
-    """The log score that each source's likeness alone lets expect, less the mean over these sources."""
-    x = centred(np.array([scaled(parts, distances) for parts in found.values()])) / np.array(weights.spread)
-    return dict(zip(found, map(float, x @ np.array(weights.mean)), strict=True))
+def expected(
+    found: Mapping[str, Mapping[str, Part]],
+    distances: tuple[str, str],
+    weights: Weights,
+    elsewhere: Sequence[Seen] = (),
+) -> dict[str, float]:
+    """The log score to be expected of each source, by its likeness and by what it did elsewhere, less a constant of all.
+
+    Differences of two sources are the same whoever else is among them.
+    """
+    mean = np.array(weights.mean)
+    effects = _Effects.of(weights, elsewhere, ())
+    known = dict(zip(effects.names, effects.means(mean[None])[0], strict=True))
+    logs = _compared(found, distances, weights) @ mean
+    return {name: float(log + known.get(name, 0.0)) for name, log in zip(found, logs, strict=True)}
+
+
+def _compared(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str], weights: Weights) -> Floats:
+    """A row a source, in standard deviations of parts, less their means.
+
+    A source's distance to its own domain counts in the features where the weights were learnt: in others nothing is typical.
+    """
+    x = np.array([scaled(parts, distances) for parts in found.values()])
+    for part in _OWN:
+        values = x[:, LEARNT.index(part)]
+        values[np.isnan(values)] = weights.typical[part]
+    if distances[0] != "fd":
+        x[:, LEARNT.index("own distance")] = math.nan
+    compared: Floats = centred(x) / np.array(weights.spread)
+    return compared
 
 
 def on_other_targets(weights: Weights, elsewhere: Sequence[Seen]) -> dict[str, Elsewhere]:
@@ -236,6 +270,7 @@ def fit(seen: Sequence[Seen], about: str) -> Weights:
         del kept[int(np.argmin(mean * sense[kept]))]
     whole = np.zeros(len(LEARNT)), np.zeros((len(LEARNT), len(LEARNT)))
     whole[0][kept], whole[1][np.ix_(kept, kept)] = mean, covariance
+    own = np.concatenate([one.x for one in seen])
     values: dict[str, Any] = {
         "parts": LEARNT,
         "spread": spread.tolist(),
@@ -243,6 +278,7 @@ def fit(seen: Sequence[Seen], about: str) -> Weights:
         "covariance": whole[1].tolist(),
         "sigma": sigma,
         "tau": tau,
+        "typical": {part: float(np.nanmean(own[:, LEARNT.index(part)])) for part in _OWN},
         "about": about,
     }
     return Weights.model_validate(values)

@@ -6,6 +6,9 @@ ECCV 2018, section 4.5); recall, which Grigoryev et al. (ICLR 2022) found to pre
 model's own quality; a part whose learnt weight went against its sense has weight 0. Not among them are the domains' distance
 (no source from elsewhere would have one), the critic's score (it has no good direction), and density, which goes with
 precision. A prediction says how sure it is: most sources are not separated.
+
+The order of two sources is theirs alone, whoever else is ranked. How sure it is is not: a prediction is beside the best of the
+others, and a part's place is among them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from search.picking.elsewhere import of_home
-from search.prediction import Prediction, Seen, on_other_targets, predict, shipped, weighed
+from search.prediction import Prediction, Seen, expected, on_other_targets, predict, shipped, weighed
 from spaces.errors import UserError
 from spaces.networks import conditions
 from spaces.protocol import Protocol
@@ -51,7 +54,7 @@ class RankedSource(Config):
 
     source: str
     rank: float
-    """Its place by the prediction: 1 for the best."""
+    """Its place by the score that is expected of it: 1 for the best."""
     family: str = "resnet"
     """Of its networks; rankings of earlier versions are of the ResNet."""
     conditional: str | None = None
@@ -152,15 +155,19 @@ def ranked_rows(
 ) -> Iterator[RankedSource]:
     """Rank source models by `found`, the parts of each; the best comes first, of equals the one at less distance.
 
+    The order of two is the same whoever else is among them, so it goes by what is expected of each and not by its ratio to the
+    best other, which is of draws too.
+
     `distances` are what Frechet and kernel distance are called in their features, `elsewhere` what came of sources on other
     targets.
     """
     predicted = predict(found, distances, shipped(), elsewhere) if len(found) > 1 else {}
+    logs = expected(found, distances, shipped(), elsewhere)
     found = {
         source: {**parts, **effect}
         for (source, parts), effect in zip(found.items(), _effects(found, elsewhere), strict=True)
     }
-    expected = places_by([predicted[source].ratio if predicted else 1.0 for source in found], -1)
+    order = places_by(list(logs.values()), -1)
     measured_of_all = [name for name in _GOOD if all(name in parts for parts in found.values())]
     places = {name: places_by([parts[name].value for parts in found.values()], _GOOD[name]) for name in measured_of_all}
     rows = []
@@ -169,7 +176,7 @@ def ranked_rows(
             name: RankedPart(**part.model_dump(), rank=None if part.value is None else _at(places.get(name), number))
             for name, part in parts.items()
         }
-        rows.append(RankedSource(source=source, rank=expected[number], predicted=predicted.get(source), parts=ranked))
+        rows.append(RankedSource(source=source, rank=order[number], predicted=predicted.get(source), parts=ranked))
     return iter(sorted(rows, key=lambda row: (row.rank, row.parts[distances[0]].value or np.inf, row.source)))
 
 

@@ -19,7 +19,7 @@ from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.elsewhere import on_others, truth
 from search.picking.evidence import Evidence, Pool, gather
 from search.picking.pick import DEFAULT_PARTS, judge
-from search.prediction import predict, shipped
+from search.prediction import expected, shipped
 from search.ranking import rank_sources
 from spaces.errors import UserError
 from spaces.trials import takes_domains
@@ -197,13 +197,10 @@ def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
 
 
 def _ranked(evidence: Evidence, target: str) -> dict[str, float]:
-    """What `rank` predicts of each source without this target's trials: its score over its best rival's."""
-    found = evidence.likeness[target]
-    if len(found) < 2:
-        return dict.fromkeys(found, 1.0)
+    """What `rank` expects of each source without this target's trials, as a log score."""
     names = distance_names(evidence.tried[0].config.protocol)
-    predicted = predict(found, names, shipped(), on_others(evidence, target, names))
-    return {source: told.ratio for source, told in predicted.items()}
+    found = evidence.likeness[target]
+    return expected(found, names, shipped(), on_others(evidence, target, names)) if found else {}
 
 
 def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:

@@ -175,7 +175,8 @@ def rank(target: Target, sources: Ranked = None, as_json: AsJson = False, home: 
     """Rank source models for a target before any training: by how like it they are, and by what they did on other targets.
 
     That is the row "elsewhere": their scores there over what is expected of a source so like; below 1 they do better than
-    they look. Example: understock rank cats --sources dogs,insects
+    they look. The order of two sources is the same whoever else is ranked; "score / best other's" goes with who the others are.
+    Example: understock rank cats --sources dogs,insects
     """
     with if_interrupted("interrupted; the same command goes on after the source models that are through"):
         from search.ranking import rank_shelf

@@ -301,9 +301,9 @@ def _of_bench(
             curves += _curves(study, metric, rows, names)
     by_most_samples = sorted(curves, key=lambda curve: curve.at_rung, reverse=True)  # last, so that these stay
     beside = {(curve.level, curve.arm): curve for curve in by_most_samples if not curve.is_trial}
-    trials = [curve for curve in curves if curve.is_trial]
-    sampled = {(curve.level, curve.arm) for curve in trials}
-    return [*trials, *(curve for key, curve in beside.items() if key not in sampled)], dead
+    own = [curve for curve in curves if curve.is_trial]
+    sampled = {(curve.level, curve.arm) for curve in own}
+    return [*own, *(curve for key, curve in beside.items() if key not in sampled)], dead
 
 
 def _dead(row: Mapping[str, Any], names: Mapping[str, str]) -> Dead:

@@ -1,7 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
-from search.prediction import LEARNT, SENSE, Seen, centred, fit, on_other_targets, predict, scaled, shipped
+from search.prediction import LEARNT, SENSE, Seen, centred, expected, fit, on_other_targets, predict, scaled, shipped
 from trainables.sources.likeness import Part
 
 NAMES = ("fd", "kd")
@@ -103,11 +105,39 @@ def test_the_source_whose_samples_are_far_nearer_is_told_apart_and_equals_are_no
     assert not equal["one"].separated and equal["one"].best == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_part_that_a_source_lacks_is_taken_for_the_mean() -> None:
-    found = {"a": parts(800), "b": parts(900, own_fd=None), "c": parts(1000)}
+def test_a_part_that_was_not_measured_is_taken_for_the_mean() -> None:
+    found = {"a": parts(800), "b": parts(900, coverage=None), "c": parts(1000)}
     x = centred(np.array([scaled(each, NAMES) for each in found.values()]))
-    assert np.isfinite(x).all() and x[1, LEARNT.index("own distance")] == 0
+    assert np.isfinite(x).all() and x[1, LEARNT.index("coverage")] == 0
     assert predict(found, NAMES, shipped()).keys() == found.keys()
+
+
+def test_how_two_sources_compare_is_the_same_whoever_else_is_there() -> None:
+    rng = np.random.default_rng(0)
+    two = {"a": parts(800, images=9000), "foreign": parts(805, own_fd=None, images=None)}
+    x = np.array([scaled(parts(700), NAMES)] * 3)
+    elsewhere = [Seen(("a", "b", "c"), x, np.log([100.0, 130.0, 90.0]))]
+    apart = []
+    for count in range(4):
+        others = {f"o{n}": parts(900 + 2000 * rng.random(), own_fd=300.0, images=300) for n in range(10 * count)}
+        told = expected(others | two, NAMES, shipped(), elsewhere)
+        apart.append(told["a"] - told["foreign"])
+    assert apart == pytest.approx([apart[0]] * 4) and apart[0] != 0
+
+
+def test_a_source_that_lacks_its_own_facts_is_typical_of_those_that_were_learnt_from() -> None:
+    weights = shipped()
+    own = math.exp(weights.typical["own distance"])
+    known = parts(800, own_fd=own, images=math.exp(weights.typical["images"]))
+    told = expected({"known": known, "not": parts(800, own_fd=None, images=None)}, NAMES, weights)
+    assert told["known"] == pytest.approx(told["not"])
+
+
+def test_what_was_done_elsewhere_counts_in_what_is_expected() -> None:
+    x = np.array([scaled(parts(700), NAMES)] * 2)
+    elsewhere = [Seen(("a", "b"), x, np.log([100.0, 130.0]))] * 3
+    told = expected({"b": parts(800), "a": parts(800), "new": parts(800)}, NAMES, shipped(), elsewhere)
+    assert told["a"] < told["new"] < told["b"]
 
 
 def test_equal_inputs_predict_equal_numbers() -> None:
