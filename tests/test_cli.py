@@ -20,7 +20,7 @@ from PIL import Image
 
 import understock
 from search.launch import begin, resolve_study
-from search.records.study import StudyPaths, only_driver, write_spec
+from search.records.study import StudyPaths, write_spec
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home, claim
 from trainables.storage.weights import write_tensors
@@ -460,58 +460,6 @@ def test_the_image_column_of_a_parquet_file_can_be_named(run: Run, tmp_path: Pat
     pq.write_table(pa.table({"left": [data], "right": [data]}), tmp_path / "pairs.parquet")
     assert "--image-column" in run(f"domains add pairs {tmp_path / 'pairs.parquet'}")[2]
     assert run(f"domains add pairs {tmp_path / 'pairs.parquet'} --image-column right")[0] == 0
-
-
-def test_status_tells_the_size_of_the_folder(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
-    _begin_study(home, tiny_source)
-    root = StudyPaths.of(home, "begun").root
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    assert json.loads(run("status begun --json")[1])["bytes"] == size
-    assert run("status begun")[1].splitlines()[-1] == f"{size / 1000:.1f} kB in {root}"
-
-
-def test_status_lists_how_every_study_stands(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
-    assert run("status")[1].endswith("begin one with: understock search TARGET\n")
-    _begin_study(home, tiny_source)
-    heading, line = run("status")[1].splitlines()
-    assert heading.split() == ["study", "target", "state", "trials", "best", "by"]
-    assert line.split() == ["begun", "dots", "interrupted", "0", "of", "24", "FD", "(efficientnet_lite0)"]
-    with only_driver(StudyPaths.of(home, "begun")):
-        assert json.loads(run("status --json")[1]) == [
-            {
-                "study": "begun",
-                "target": "dots",
-                "state": "running",
-                "trials_through": 0,
-                "trials_wanted": 24,
-                "best": None,
-                "metric": "FD (efficientnet_lite0)",
-            }
-        ]
-
-
-def test_the_status_of_a_study_says_how_it_stands_and_how_to_go_on(
-    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
-) -> None:
-    _begin_study(home, tiny_source)
-    go_on = f"go on with: understock resume begun --home {home.root}"
-    said = run("status begun")[1].splitlines()
-    assert "study begun, interrupted: 0 trials (none has started), 0.0 min in all" in said and go_on in said
-    assert json.loads(run("status begun --json")[1])["state"] == "interrupted"
-    with only_driver(StudyPaths.of(home, "begun")):
-        said = run("status begun")[1].splitlines()
-        assert "study begun, running: 0 trials (none has started), 0.0 min in all" in said and go_on not in said
-
-
-def test_a_study_that_can_not_be_read_hides_no_other(
-    run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
-) -> None:
-    _begin_study(home, tiny_source)
-    (home.study("broken")).mkdir()
-    StudyPaths.of(home, "broken").spec.write_text("{")
-    code, said, complaint = run("status")
-    assert (code, "begun" in said, len(complaint.splitlines())) == (0, True, 1)
-    assert "broken/study.json is not JSON" in complaint
 
 
 def test_what_a_search_leaves_out_is_noted(run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel) -> None:
