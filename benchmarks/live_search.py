@@ -14,6 +14,7 @@ A search that is interrupted begins anew; those that docs/live-search.csv has ar
 
 import argparse
 import math
+import re
 import shutil
 import sys
 import time
@@ -153,7 +154,7 @@ def _spec(home: Home, target: str, name: str, way: Way, seed: int) -> StudySpec:
 def searched(home: Home, target: str, way: str, seed: int, ranking: float) -> Iterator[tuple[object, ...]]:
     """One search, from its ranking on, which took so long; a row of the CSV for each trial."""
     how = WAYS[way]
-    spec = _spec(home, target, f"{way.replace(' + ', '-').replace(' ', '-').lower()}-{seed}", how, seed)
+    spec = _spec(home, target, f"{re.sub('[^a-z]+', '-', way.lower())}-{seed}", how, seed)
     _forget(home)
     paths, spec = open_study(home, begin(home, spec))
     clock = Clock(ranking if how.ranks else 0.0)
