@@ -454,10 +454,11 @@ def test_an_import_names_ten_skipped_files_and_where_the_others_are(run: Run, ho
 
 
 def test_the_image_column_of_a_parquet_file_can_be_named(run: Run, tmp_path: Path) -> None:
-    png = Image.new("RGB", (40, 40))
-    png.save(tmp_path / "a.png")
-    data = (tmp_path / "a.png").read_bytes()
-    pq.write_table(pa.table({"left": [data], "right": [data]}), tmp_path / "pairs.parquet")
+    data = []
+    for grey in (0, 90, 180):
+        Image.new("RGB", (40, 40), (grey, grey, grey)).save(tmp_path / "a.png")
+        data.append((tmp_path / "a.png").read_bytes())
+    pq.write_table(pa.table({"left": data, "right": data}), tmp_path / "pairs.parquet")
     assert "--image-column" in run(f"domains add pairs {tmp_path / 'pairs.parquet'}")[2]
     assert run(f"domains add pairs {tmp_path / 'pairs.parquet'} --image-column right")[0] == 0
 

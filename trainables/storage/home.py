@@ -51,7 +51,7 @@ _RENAMES = 20
 def check_name(kind: str, name: str) -> str:
     """Return `name` if it can safely be a file name; `kind` is what the error calls it.
 
-    Raises UserError if it is not: no lower-case letter or digit first, other characters, or over 100 of them.
+    UserError if it is not: no lower-case letter or digit first, other characters, or over 100 of them.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(f"{kind} name {name!r} will not do: it should be {NAME_RULE}")
@@ -77,9 +77,8 @@ class Home:
     def find(cls, where: str | Path | None = None) -> "Home":
         """Find the home at `where`, a path or an s3:// URL; without it at $UNDERSTOCK_HOME, else at ~/.understock.
 
-        Nothing is made. Raises UserError if a home that is named is not there, as where the name is mistyped, if it can't be
-        read, or if the object store can't be reached. ~/.understock may be missing: nothing is in it then. A home that can't
-        be written may be read.
+        Nothing is made. UserError if a home that is named is not there, can't be read, or its object store can't be reached.
+        ~/.understock may be missing: nothing is in it then. A home that can't be written may be read.
         """
         home = cls._at(named := where or os.environ.get("UNDERSTOCK_HOME"))
         if not home.is_there() and named:
@@ -98,7 +97,7 @@ class Home:
                 home.root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _refused(home.root, "written", error) from None
-            home.is_there()  # says so if it can't be read
+        home.is_there()  # says so if it can't be read
         return home
 
     @classmethod
@@ -119,11 +118,11 @@ class Home:
             return any(mirror.names(kind) for kind in _KINDS)
         try:
             os.listdir(self.root)
+            return True
         except FileNotFoundError:
             return False
         except OSError as error:
             raise _refused(self.root, "read", error) from None
-        return True
 
     def check_writable(self) -> None:
         """UserError before anything is done whose outcome could not be kept."""
@@ -206,9 +205,8 @@ def content(path: Path) -> bytes:
 
 def snapshot(path: Path, copy: Path) -> None:
     """Write the `content` of file `path` to file `copy`."""
-    now = content(path)
     with writing(copy) as beside:
-        beside.write_bytes(now)
+        beside.write_bytes(content(path))
 
 
 def push(path: Path) -> None:
@@ -228,10 +226,7 @@ def remove(path: Path) -> None:
 
 
 def bytes_below(folder: Path) -> int:
-    """Sum the sizes of all files below `folder`, in bytes; in a mirror of those in the object store.
-
-    A file that disappears meanwhile counts as nothing.
-    """
+    """Sum the sizes of all files below `folder`, in bytes, in a mirror of those in the object store; one that is gone has none."""
     if mirror := mirror_of(folder):
         return mirror.size(folder)
     total = 0
