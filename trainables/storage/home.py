@@ -226,7 +226,7 @@ def remove(path: Path) -> None:
 
 
 def bytes_below(folder: Path) -> int:
-    """Sum the sizes of all files below `folder`, in bytes, in a mirror of those in the object store; one that is gone has none."""
+    """Sum the sizes of all files below `folder`, in bytes, in a mirror of those in the object store; what is gone has none."""
     if mirror := mirror_of(folder):
         return mirror.size(folder)
     total = 0
