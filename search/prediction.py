@@ -189,7 +189,7 @@ def _compared(found: Mapping[str, Mapping[str, Part]], distances: tuple[str, str
 
     A source's distance to its own domain counts in the features where the weights were learnt: in others nothing is typical.
     """
-    x = np.array([scaled(parts, distances) for parts in found.values()])
+    x = np.array([scaled(parts, distances) for parts in found.values()]).reshape(-1, len(LEARNT))
     for part in _OWN:
         values = x[:, LEARNT.index(part)]
         values[np.isnan(values)] = weights.typical[part]

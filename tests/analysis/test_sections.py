@@ -510,6 +510,7 @@ def test_the_answer_says_plainly_that_a_source_as_it_is_wins(unbeaten):
     remark = read(unbeaten)["answer"].facts[2][2]
     assert remark == "one seed on a side; at 200 images; above 0, what trains nothing is better"
     assert read(unbeaten)["answer"].lead == (
+        "The search was interrupted: 3 of 8 trials are through; go on with `understock resume unbeaten`. "
         "Best so far is trial 2, mdi as it is: FD (efficientnet_lite0) 50 without any training. At equal images (200) mdi as "
         "it is has 50 and the best configuration from scratch (1 seed) 220: the source as it is, untrained, is better by 170 "
         "(77 % of scratch's); at equal seconds (24), the source as it is, untrained, is better by 170 (77 % of scratch's). One "

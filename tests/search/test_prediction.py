@@ -125,6 +125,10 @@ def test_how_two_sources_compare_is_the_same_whoever_else_is_there() -> None:
     assert apart == pytest.approx([apart[0]] * 4) and apart[0] != 0
 
 
+def test_of_no_source_nothing_is_expected() -> None:
+    assert expected({}, ("fd", "kd"), shipped()) == {}
+
+
 def test_a_source_that_lacks_its_own_facts_is_typical_of_those_that_were_learnt_from() -> None:
     weights = shipped()
     own = math.exp(weights.typical["own distance"])
