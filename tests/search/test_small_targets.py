@@ -59,10 +59,11 @@ def test_sources_are_ranked_for_a_target_of_few_images(
     target = open_domain(home, few(train, val))
     (row,) = rank_sources(home, target, [tiny_source], Protocol(input_size=32, n_fake=64)).rows
     n = min(train, (train + val) // 2)
+    images = "1 image" if n == 1 else f"{n} images"
     for name in ("recall", "precision", "density", "coverage"):
         part = row.parts[name]
         assert (part.value is None) == (part.floor is None) == (n <= NEIGHBOURS), name
-        assert part.note == (f"{n} images of each kind; it needs 6 at least" if n <= NEIGHBOURS else None)
+        assert part.note == (f"{images} of each kind; it needs 6 at least" if n <= NEIGHBOURS else None)
     assert row.parts["fd"].value is not None
     assert (row.parts["fd"].floor is None) == (train + val < 4)
 

@@ -191,5 +191,5 @@ def test_the_reports_of_a_real_study_can_be_written(home: Home, new_study: New, 
 
     paths, spec = new_study(trials=3)
     assert run_study(home, paths, spec) == "complete"
-    assert "study s: 3 trials" in lines(load(paths.evaluations), spec)[0]
+    assert "study s, completed: 3 trials" in lines(load(paths.evaluations), spec)[0]
     assert write_report(StudyData.of(home, [(paths, spec)]), tmp_path / "r.html").stat().st_size > 1_000_000
