@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import typer
 
 from spaces.errors import UserError
-from trainables.storage.places import new_file, new_folder
+from trainables.storage.places import new_file, new_folder, try_writing
 
 MISTAKE = 2
 """Exit code after a user's mistake, the same as typer's."""
@@ -49,11 +48,7 @@ def check_output(output: Path, *, replace: bool = False, folder: bool = False) -
     """
     with writing_to(output):
         place = new_folder(output) if folder else new_file(output, replace=replace)
-        above = place.absolute().parent
-        while not above.exists():
-            above = above.parent
-        with tempfile.TemporaryFile(dir=above):
-            pass
+        try_writing(place.absolute().parent)
 
 
 class UnsaidError(UserError):

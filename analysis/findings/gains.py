@@ -192,11 +192,13 @@ def _at_equal_seconds(scored: pd.DataFrame, ours: Sequence[Side], theirs: Sequen
 
 def _values_at(side: Side, curves: Mapping[int, pd.DataFrame], seconds: float, metric: Metric) -> list[float]:
     """The scores of a configuration after so many seconds; none if not all of its trials were measured around then."""
-    own = [curves[trial] for trial in side.trials if trial in curves]
+    if not curves.keys() >= {*side.trials}:
+        return []
+    own = [curves[trial] for trial in side.trials]
     known = (
         trained_nothing(curve).any() or curve["seconds"].min() <= seconds <= curve["seconds"].max() for curve in own
     )
-    return [_value_at(curve, seconds, metric) for curve in own] if all(known) and len(own) == len(side.trials) else []
+    return [_value_at(curve, seconds, metric) for curve in own] if all(known) else []
 
 
 def _value_at(curve: pd.DataFrame, seconds: float, metric: Metric) -> float:

@@ -22,7 +22,7 @@ _WANTED = 5
 """Values of an axis with weight."""
 _CLOSEST = 1.05
 """The ratio of neighbours from which on an axis is close enough, however few have weight."""
-_BOUNDS = (0.05, 0.5, 0.95)
+_BOUNDS = (0.05, 0.95)
 
 
 def combinations(axes: Axes) -> Floats:
@@ -54,7 +54,7 @@ def few(axes: Axes, weights: Floats) -> Axes:
     """Three values of each axis, even in logs, between the bounds that hold 90 % of its weight; for one who asks often."""
     found = []
     for axis, share in zip(axes, _marginals(axes, weights), strict=True):
-        low, _, high = np.interp(_BOUNDS, share.cumsum() - share / 2, np.log(axis))
+        low, high = np.interp(_BOUNDS, share.cumsum() - share / 2, np.log(axis))
         found.append(tuple(np.exp(np.linspace(low, high, 3 if high - low > 1e-6 else 1)).tolist()))
     return tuple(found)
 

@@ -129,7 +129,10 @@ def posterior(cases: Sequence[Case], log_scores: Floats, asked: Sequence[Case], 
 
 def few_scales(cases: Sequence[Case], log_scores: Floats) -> Axes:
     """Values of sigma, rho, tau and upsilon for a `Model` that is asked often: few, where these cases say that they lie."""
-    return few(*Model(cases, log_scores, ()).weighed()) if len(cases) >= _ENOUGH else _QUICK
+    if len(cases) < _ENOUGH:
+        return _QUICK
+    known = Model(cases, log_scores, ()).weighed()
+    return few(known.axes, known.weights)
 
 
 class Model:
@@ -159,8 +162,8 @@ class Model:
 
     def _after(self, more: Sequence[Case], log_scores: Floats, draws: int, seed: int) -> Belief:
         told = self._told(more, log_scores) if more else None
-        axes, weights = self.weighed(told)
-        grid, sums = combinations(axes), self._sums(told, axes)
+        axes, weights, sums = self.weighed(told)
+        grid = combinations(axes)
         rng = np.random.default_rng(seed)
         counts = rng.multinomial(draws, weights / weights.sum())
         # fits are made again rather than kept: thousands of matrices, of which draws are of some dozens
@@ -172,7 +175,7 @@ class Model:
         sigma, rho = (np.repeat(grid[:, column], counts) for column in (0, 1))
         return Belief(sigma, rho, self._design, drawn, self._centre)
 
-    def weighed(self, told: "_Told | None" = None) -> tuple[Axes, Floats]:
+    def weighed(self, told: "_Told | None" = None) -> "_Weighed":
         """Values of the scales, and how likely what is known and told makes each combination of them."""
         finer: Axes | None = self._scales or _WIDE
         while finer is not None:
@@ -182,7 +185,7 @@ class Model:
             log_weights = np.array([fit.log_evidence for fit in fits]) + _log_prior(grid)
             weights = np.exp(log_weights - log_weights.max())
             finer = None if self._scales else closer(axes, weights)
-        return axes, weights
+        return _Weighed(axes, weights, sums)
 
     def _told(self, cases: Sequence[Case], log_scores: Floats) -> "_Told":
         return _Told(cases, self._design.matrix(cases), log_scores - self._centre)
@@ -243,6 +246,14 @@ class _Sums(NamedTuple):
         products = both.T @ (both / variance[:, None]) - shared.T @ (shared / held[:, None])
         log_det = float(np.log(variance).sum() + np.log(held * rho**2).sum())
         return cls(products[:-1, :-1], products[:-1, -1], float(products[-1, -1]), log_det)
+
+
+class _Weighed(NamedTuple):
+    """Values of the scales, the weight of each combination of them, and the sums by sigma and rho that those went by."""
+
+    axes: Axes
+    weights: Floats
+    sums: dict[Noise, _Sums]
 
 
 @dataclass(frozen=True, eq=False)

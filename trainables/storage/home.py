@@ -21,7 +21,6 @@ import secrets
 import shlex
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from trainables.machine.interrupts import kept_interrupts
 from trainables.storage.lease import Lease, is_held
 from trainables.storage.locks import lock_within
 from trainables.storage.mirror import Mirror, mirror_of
-from trainables.storage.places import expanded, output_file
+from trainables.storage.places import expanded, output_file, try_writing
 
 SPEC = "study.json"
 """The file that makes a folder of `studies/` a study."""
@@ -126,12 +125,8 @@ class Home:
 
     def check_writable(self) -> None:
         """UserError before anything is done whose outcome could not be kept."""
-        folder = self.root
-        while not folder.exists():  # it is made with what is written first
-            folder = folder.parent
         try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            try_writing(self.root)  # it is made with what is written first
         except OSError as error:
             raise _refused(self.root, "written", error) from None
 

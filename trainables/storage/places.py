@@ -6,6 +6,7 @@ never, unless it is empty. The folders above it are made, and what is written li
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from spaces.errors import UserError
@@ -57,3 +58,11 @@ def new_folder(path: Path) -> Path:
     if os.path.lexists(path) and not is_free:
         raise UserError(f"{path} is there already; give a folder that is new or empty")
     return path
+
+
+def try_writing(folder: Path) -> None:
+    """OSError unless something can be written in the folder, or in the nearest there is above it, where it would be made."""
+    while not folder.exists():
+        folder = folder.parent
+    with tempfile.TemporaryFile(dir=folder):
+        pass
