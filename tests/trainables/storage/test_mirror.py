@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
@@ -216,14 +217,21 @@ HOLD = (
 )
 
 
+@contextmanager
+def held_by_another(home: Home) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds study s of a home in the block, until it is killed there."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+
+
 def test_a_folder_that_another_machine_works_on_is_refused_and_had_once_that_is_dead(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lease, "DEAD_SECONDS", 2.0)
     there = machine("b")
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(there)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with held_by_another(there) as holder:
         here = machine("a")
         with pytest.raises(UserError, match="busy"), only_process(here.study("s"), "busy"):
             raise AssertionError("two hold it")
@@ -241,9 +249,7 @@ def test_whether_a_process_of_another_machine_is_there_is_told_by_its_signs_of_l
 ) -> None:
     monkeypatch.setattr(lease, "DEAD_SECONDS", 3.0)
     there = machine("b")
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(there)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with held_by_another(there) as holder:
         here = machine("a")
         assert has_process(there.study("s")) and has_process(here.study("s"))
         holder.kill()
@@ -283,9 +289,7 @@ def test_a_name_claimed_on_one_machine_is_refused_on_another(machine: Machine) -
 
 def test_a_process_of_this_machine_that_died_is_not_waited_for(machine: Machine) -> None:
     home = machine("a")
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with held_by_another(home) as holder:
         holder.kill()
         holder.wait()
     asked = time.monotonic()
