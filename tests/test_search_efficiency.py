@@ -242,7 +242,9 @@ def test_the_command_writes_what_it_found_and_says_where_there_is_no_table(tmp_p
     assert "random search" in done.stdout
     found = json.loads((tmp_path / "results.json").read_text())["outcomes"]
     assert len(found) == 8 and found[0]["seconds"][-1] == pytest.approx(0.3 * found[0]["grid_seconds"])
-    assert "plotly" in (tmp_path / "results.html").read_text()
+    page = (tmp_path / "results.html").read_text()
+    assert "cdn.plot.ly" in page
+    assert len(page) < 1_000_000, "brings plotly along, which a page of docs must not"
     missing = subprocess.run([*command, "--table", str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
     assert missing.returncode == 2 and "there is no such table" in missing.stderr
     strange = subprocess.run([*command, "--made-up", "--ways", "luck"], cwd=ROOT, capture_output=True, text=True)

@@ -28,7 +28,7 @@ from analysis.page import Plot
 from analysis.pictures import draw as draw_plots
 from benchmarks.recorded_transfer.export import TABLE
 from benchmarks.search_efficiency.calibration import calibration
-from benchmarks.search_efficiency.figure import figure
+from benchmarks.search_efficiency.figure import by_target, overview
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import Outcome, outcome, shares, worse_than
 from benchmarks.search_efficiency.peers import PEERS, there
@@ -139,13 +139,17 @@ def main() -> int:
     print(f"{about}; seconds to within {WITHIN - 1:.0%} of the table's best, in the median over seeds", flush=True)
     Console(width=180).print(shown(outcomes))
     given.out.mkdir(parents=True, exist_ok=True)
-    drawn = figure(outcomes, about)
+    whole, apart = overview(outcomes, about), by_target(outcomes, about)
     with writing(given.out / "results.json") as beside:
         beside.write_text(json.dumps({"about": about, "outcomes": [each.as_dict() for each in outcomes]}) + "\n")
     with writing(given.out / "results.html") as beside:
-        beside.write_text(str(drawn.to_html(include_plotlyjs="cdn")))
+        parts = (
+            whole.to_html(include_plotlyjs="cdn", full_html=False),
+            apart.to_html(include_plotlyjs=False, full_html=False),
+        )
+        beside.write_text(f"<!doctype html><meta charset=utf-8><title>Replays: {about}</title>{''.join(parts)}\n")
     if given.png:
-        (png,) = draw_plots([Plot("replays", drawn, "")])
+        (png,) = draw_plots([Plot("replays", whole, "")])
         with writing(given.png) as beside:
             beside.write_bytes(png)
     return 0
