@@ -31,8 +31,9 @@ from benchmarks.recorded_transfer.plan import ICONS, PHOTOS, TARGET_IMAGES
 from benchmarks.results import append_row, read_rows, score_in_row
 from search.launch import begin, resolve_study
 from search.picking.arms import Arm
+from search.picking.recorded import table_of, write_table
 from search.prior import write_prior
-from search.records.study import StudySpec, open_study
+from search.records.study import StudyPaths, StudySpec, open_study
 from search.running.ledger import Ledger
 from search.running.stopping import scheduler_of
 from spaces.config import SCRATCH, TrialConfig
@@ -96,13 +97,18 @@ class Way(NamedTuple):
     settings: Mapping[str, Any]
     ranks: bool
     """Whether it ranks the sources, and pays for it."""
+    knows: bool = False
+    """Whether it goes by the table that ships."""
 
+
+_BY_TRANSFER: Mapping[str, Any] = {"sampler": "transfer", "stopping": "curves"}
 
 WAYS: Mapping[str, Way] = {
     "random search": Way("nothing_first", {"sampler": "random", "early_stopping": False}, False),
     "ASHA + TPE": Way("nothing_first", {"sampler": "tpe"}, False),
-    "search, nothing known": Way("first_named", {"sampler": "tpe"}, True),
-    "search": Way("first_named", {"sampler": "transfer", "stopping": "curves"}, True),
+    "each source, ASHA + TPE": Way("first_named", {"sampler": "tpe"}, True),
+    "search, nothing known": Way("first_named", _BY_TRANSFER, True),
+    "search": Way("first_named", _BY_TRANSFER, True, knows=True),
 }
 """The last two are what a search does by default, where no earlier trials tell of transfer and where some do."""
 
@@ -151,6 +157,14 @@ def _spec(home: Home, target: str, name: str, way: Way, seed: int) -> StudySpec:
     return resolve_study(home, target, f"{Path(__file__)}:{way.space}", **given, **takes, **way.settings).spec  # type: ignore[arg-type]
 
 
+def _tell(home: Home, paths: StudyPaths, spec: StudySpec, knows: bool) -> None:
+    """What the search begins from: the table that ships, or one of no trial."""
+    if knows:
+        write_prior(home, paths, spec)
+    else:
+        write_table(paths.prior, table_of(()))
+
+
 def searched(home: Home, target: str, way: str, seed: int, ranking: float) -> Iterator[tuple[object, ...]]:
     """One search, from its ranking on, which took so long; a row of the CSV for each trial."""
     how = WAYS[way]
@@ -158,7 +172,7 @@ def searched(home: Home, target: str, way: str, seed: int, ranking: float) -> It
     _forget(home)
     paths, spec = open_study(home, begin(home, spec))
     clock = Clock(ranking if how.ranks else 0.0)
-    write_prior(home, paths, spec)
+    _tell(home, paths, spec, how.knows)
     ledger = Ledger(paths, spec)
     scheduler = scheduler_of(ledger)
     while clock.seconds < SECONDS and (asked := ledger.ask()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
-from search.prior import informed
+from search.prior import by_transfer
 from search.proposals import check_shared, grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
@@ -134,7 +134,7 @@ def resolve_study(
             "--workers-per-trial that divides it"
         )
     example, drawn = probe(spec, space)
-    spec, goes_by = informed(home, spec, space.methods, drawn.params, given)
+    spec, goes_by = by_transfer(home, spec, drawn.params, given)
     check_sampler(spec)
     check_stopping(spec)
     check_limits(spec)

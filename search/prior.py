@@ -6,6 +6,7 @@ by, whatever the home has learnt since.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -18,15 +19,16 @@ from search.picking.curves import Curve
 from search.picking.evidence import PICKED_BY, Evidence, Pool, level_of, pools
 from search.picking.pick import case_of
 from search.picking.recorded import Names, shipped, table_of, told, write_table
+from search.picking.scales import Axes
 from search.picking.told import Told, ranked_of, told_of
-from search.picking.transfer_model import SLOPE, Case
+from search.picking.transfer_model import SLOPE, Case, few_scales
 from search.prediction import expected
 from search.prediction import shipped as weights
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.counts import plural
 from spaces.errors import UserError
-from spaces.trials import DEFAULT_METHOD
+from spaces.trials import DEFAULT_METHOD, trains
 from trainables.sources.likeness import Part
 from trainables.storage.home import Home, fetch
 
@@ -36,8 +38,8 @@ Likeness = Mapping[str, Mapping[str, Part]]
 MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
 """The parameters that earlier trials tell of."""
 
-ENOUGH, REACH = 8, 4
-"""Trials of its bench from which on a search goes by them unless told else; of as many images as its own, or a REACH-th."""
+_UNTRAINED = 0.1
+"""What a trial that trains nothing costs beside one that does (3 s of 29 in the recorded table), until some were seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +83,19 @@ class Prior:
         logs = np.log(np.array([one.score for one in evidence.tried]))
         return cls(target, level, images, evidence, pool.curves if pool else (), cases, logs, seconds)
 
+    @cached_property
+    def scales(self) -> Axes:
+        """What the cases let expect of the model's scales, for one who asks often."""
+        return few_scales(self.cases, self.log_scores)
+
     def case(self, arm: Arm, rates: Rates | None) -> Case:
         """A trial of the study, as the model knows it."""
         return nearest_case(self.evidence, self.target, self.level, arm, rates)
 
     def seconds(self, method: str) -> float:
-        """What a trial of that method takes, by its like; one that nobody tried is taken for the dearest."""
-        return self.seconds_by_method.get(method) or max(self.seconds_by_method.values(), default=1.0)
+        """What a trial of that method takes, by its like; one that nobody tried is taken for the dearest, if it trains."""
+        dearest = max(self.seconds_by_method.values(), default=1.0)
+        return self.seconds_by_method.get(method) or (dearest if trains(method) else _UNTRAINED * dearest)
 
 
 def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
@@ -127,13 +135,14 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
         write_table(paths.prior, table_of(_telling(home, spec)[0]))
 
 
-def informed(
-    home: Home, spec: StudySpec, methods: Collection[str], varied: Collection[str], told_to: Collection[str]
+def by_transfer(
+    home: Home, spec: StudySpec, varied: Collection[str], told_to: Collection[str]
 ) -> tuple[StudySpec, str | None]:
-    """The study as it goes by earlier trials, where they are enough and its user did not say how to search; and a line on that.
+    """The study as it goes by the model of transfer and by learning curves, where its user did not say how to search; and a line
+    on the earlier trials that it knows.
 
-    Enough are ENOUGH of its bench and near its budget, of every one of the `methods` that its space tries, if nothing is
-    `varied` that they do not tell of. `told_to` are the fields that its user gave. A study that has begun stays as it is.
+    So it goes by scores that are ratios, if nothing is `varied` that the model does not know. `told_to` are the fields that its
+    user gave. A study that has begun stays as it is.
     """
     paths = StudyPaths.of(home, spec.name)
     fetch(paths.spec)
@@ -147,17 +156,20 @@ def informed(
         return spec, None
     if set(varied) - {*MODELLED}:
         return spec, None
-    telling, curves = _telling(home, spec)
-    near = [curve for curve in curves if curve.untrained or max(curve.scores) * REACH >= spec.base.budget.images]
-    if sum(curve.is_trial for curve in near) < ENOUGH or set(methods) - {curve.arm.method for curve in near}:
-        return spec, None
     ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
     found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})
+    return found, _known(home, _telling(home, spec)[0])
+
+
+def _known(home: Home, telling: Sequence[tuple[Told, Names]]) -> str | None:
+    """A line on the earlier trials that a search goes by; None where there are none."""
+    if not telling:
+        return None
     trials = sum(len({row["trial"] for row in study.rows}) for study, _ in telling)
     recorded = {study.study for study, _ in telling} - set(home.names("studies"))
     of_those = f", {len(recorded)} of them in the table that ships with understock" if recorded else ""
     studies, were = plural(len(telling), "study", "studies"), "was" if trials == 1 else "were"
-    return found, (
+    return (
         f"{plural(trials, 'earlier trial')}, of {studies}{of_those}, {were} measured alike: the search goes by them "
         "(--sampler tpe --stop asha does not)"
     )

@@ -31,7 +31,7 @@ from scipy.special import ndtr
 from search.picking.arms import Arm, Rates
 from search.picking.curves import Curve, carried, progress
 from search.picking.evidence import level_of
-from search.picking.transfer_model import Belief, Case, Model, few_scales
+from search.picking.transfer_model import Belief, Case, Model
 from search.prior import MODELLED, Prior, prior_of
 from search.proposals import overlaid, trial_config
 from search.records.study import StudyPaths, StudySpec
@@ -129,7 +129,6 @@ class TransferSampler(BaseSampler):
         levels = {self._level_of(trial) for trial in trials}
         self._asked = [one.case for one in self._candidates]
         self._asked += [case._replace(level=level) for case in self._asked[:1] for level in sorted(levels)]
-        self._scales = few_scales(prior.cases, prior.log_scores)
         self._model = self._told_of(self._asked)
         self._known: dict[tuple[int, int], tuple[float, float] | None] = {}
         self._moved_on: dict[tuple[str, str, int, int], tuple[float, float] | None] = {}
@@ -236,7 +235,7 @@ class TransferSampler(BaseSampler):
         return model.after(cases, logs, _DRAWS, self._seed)
 
     def _told_of(self, asked: Sequence[Case]) -> Model:
-        return Model(self._prior.cases, self._prior.log_scores, asked, self._scales)
+        return Model(self._prior.cases, self._prior.log_scores, asked, self._prior.scales)
 
     def _promise(self, seen: "Seen", candidates: Sequence[Candidate]) -> Floats:
         """(candidates,) expected improvement per second, of a single trial each."""

@@ -38,7 +38,7 @@ def test_a_trial_that_diverged_has_a_row_without_a_score(monkeypatch: pytest.Mon
         "_spec": None,
         "begin": None,
         "open_study": (None, None),
-        "write_prior": None,
+        "_tell": None,
         "Ledger": ledger,
         "scheduler_of": None,
         "_trained": (ended, "diverged"),

@@ -96,8 +96,8 @@ def search(
         str | None,
         typer.Option(
             metavar="tpe|transfer|nsga2|random|grid",
-            help="How trials are proposed; nsga2 is for a front. [default: transfer, which goes by earlier trials, where "
-            "there are enough; else tpe]",
+            help="How trials are proposed; nsga2 is for a front. [default: transfer, a model of what transfer comes to, "
+            "where a space varies what it knows; else tpe]",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -119,8 +119,8 @@ def search(
         str | None,
         typer.Option(
             metavar="asha|curves",
-            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost. [default: curves, where "
-            "the sampler goes by enough earlier trials; else asha]",
+            help="By rank at rungs (ASHA), or by what their learning curves promise for the cost. [default: curves with "
+            "--sampler transfer; else asha]",
             rich_help_panel=STUDY,
         ),
     ] = None,

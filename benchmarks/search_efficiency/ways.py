@@ -187,12 +187,16 @@ def random_by_curves(replay: Replay, others: Others) -> None:
 
 
 def ours(
-    replay: Replay, others: Others, pruner: Callable[[Replay], BasePruner] | None = None, curves: bool = False
+    replay: Replay,
+    others: Others,
+    pruner: Callable[[Replay], BasePruner] | None = None,
+    curves: bool = False,
+    known: bool = True,
 ) -> None:
     """The sampler `transfer`, from what the other targets' trials tell, behind the nearest sources as the space begins with
-    them.
+    them; or from its own trials alone, if nothing is `known`.
     """
-    target = replay.target
+    target, others = replay.target, others if known else ()
     prior, seconds = prior_of(target, tuple(others))
     replay.clock += target.ranking_seconds + seconds
     suggest = conditional(target, apart=True)
@@ -275,6 +279,8 @@ WAYS: Mapping[str, Way] = {
     "best constant source": constant_source,
     "paper's selector": papers_selector,
     "understock before": understock_before,
+    "transfer, nothing known": partial(ours, known=False),
+    "transfer + curves, nothing known": partial(ours, curves=True, known=False),
     "transfer": ours,
     "transfer + ASHA": partial(ours, pruner=_asha),
     "transfer + curves": partial(ours, curves=True),

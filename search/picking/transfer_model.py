@@ -38,12 +38,14 @@ Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 from threadpoolctl import threadpool_limits
 
 from search.picking.arms import SCRATCH_ARM, Arm
@@ -270,8 +272,12 @@ class _Fit:
     @classmethod
     def of(cls, data: _Sums, design: "_Design", tau: float, upsilon: float) -> "_Fit":
         sd = design.prior_sd(tau, upsilon)
-        factor: Floats = np.linalg.cholesky(np.diag(1 / sd**2) + data.xx).astype(np.float64)
-        half = solve_triangular(factor, data.xr, lower=True, check_finite=False)
+        precision = data.xx.copy()
+        precision.ravel()[:: len(sd) + 1] += 1 / sd**2  # its diagonal
+        factor = np.linalg.cholesky(precision).astype(np.float64, copy=False)
+        half, _ = dtrtrs(
+            factor.T, data.xr, lower=0, trans=1
+        )  # thousands of times; `solve_triangular` takes twice as long
         log_evidence = (
             -0.5 * data.log_det - np.log(sd).sum() - np.log(np.diag(factor)).sum() - 0.5 * (data.rr - half @ half)
         )
@@ -304,8 +310,14 @@ class _Design:
 
     def prior_sd(self, tau: float, upsilon: float) -> Floats:
         """(coefficients,)"""
-        sd = _PRIOR_SD | {"differs by source": tau, "differs by parts": upsilon}
-        return np.array([sd[name[0]] for name in self.columns])
+        sd = np.array([*_PRIOR_SD.values(), tau, upsilon])
+        return sd[self._kinds]
+
+    @cached_property
+    def _kinds(self) -> NDArray[np.intp]:
+        """Of each coefficient the place of its kind among those of `_PRIOR_SD`, tau and upsilon."""
+        places = {kind: place for place, kind in enumerate([*_PRIOR_SD, "differs by source", "differs by parts"])}
+        return np.array([places[name[0]] for name in self.columns], dtype=np.intp)
 
     def has(self, case: Case) -> bool:
         """Whether all coefficients of the case are columns."""
