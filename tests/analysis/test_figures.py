@@ -2,6 +2,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +78,21 @@ def test_highlighted_trials_are_thick_and_named_at_their_end(seen):
     assert list(last.text) == ["", "", "", "<b>trial 0</b>"]
     assert last.line.width > 2 * figure.data[0].line.width
     assert last.line.color == seen.looks["mdi"].colour
+
+
+def test_from_scores_of_few_images_to_one_of_more_a_curve_is_dotted(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80, 70], drawn=[256, 256, 1000])
+    study.trial(1, "mdi", "both", [95, 85], drawn=[256, 256], status="stopped")
+    study.trial(2, "scratch", "none", [99, 98, 97], drawn=[1000, 1000, 1000])
+    data = study.data
+    curve, dotted, scratch, step, thick = learning_curves(data, data.rows, data.metric, highlighted=[0]).data
+    assert np.array_equal(curve.y, [90, 80, math.nan, 70, math.nan, 95, 85], equal_nan=True)
+    assert np.array_equal(dotted.y, [80, 70, math.nan], equal_nan=True) and list(dotted.x[:2]) == [200, 300]
+    assert (dotted.line.dash, dotted.showlegend, dotted.legendgroup) == ("dot", False, curve.legendgroup)
+    assert list(scratch.y) == [99, 98, 97]
+    assert (step.line.dash, step.line.width) == ("dot", thick.line.width)
+    assert list(thick.text) == ["", "", "", "<b>trial 0</b>"]
 
 
 def test_the_floor_is_a_dashed_line(seen):
