@@ -44,7 +44,8 @@ def pooled(group: Sequence[StudyData]) -> pd.DataFrame:
 
 def _block(group: Sequence[StudyData], heading: str) -> Block:
     first, rows = group[0], pooled(group)
-    sizes = by_size(rows, choices(rows), first.metric)  # of all together: what one study never varied, studies differ in
+    chosen = choices(rows)  # of all studies: what one never varied, they may differ in
+    sizes = by_size(rows, chosen, first.metric)
     counts = sorted(sizes["target_images"].unique().tolist())
     if len(counts) < 2:
         return Block(f"Not enough data: {_have(group, counts)}; {_other_size(first, counts)}.", heading)

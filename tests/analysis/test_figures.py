@@ -141,12 +141,26 @@ def test_heat_map_cells_say_score_trials_and_seeds(seen):
 
 def test_heat_map_colours_are_centred_on_scratch_which_fills_its_row(seen):
     heat = grids.source_by_way(seen.cells, seen.fd).data[0]
-    assert list(heat.z[0]) == [190, 190, 190]
-    assert (heat.zmin + heat.zmax) / 2 == 190
+    assert list(heat.z[0]) == [205, 205, 205]
+    assert (heat.zmin + heat.zmax) / 2 == 205
+
+
+def test_a_cell_is_no_bluer_for_the_best_of_many_trials(seen, new_study):
+    study = new_study()
+    for number, (source, value) in enumerate(
+        [("mdi", 60), ("mdi", 100), ("mdi", 110), ("twemoji", 80), ("scratch", 85)]
+    ):
+        optim = {"lr_g": 1e-4 * (number + 1)}
+        study.trial(number, source, "none" if source == "scratch" else "both", [value], optim=optim)
+    data = study.data
+    scratch, mdi, twemoji = (
+        row[0] for row in grids.source_by_way(tables.cells(data.rows, data.spec), seen.fd).data[0].z
+    )
+    assert twemoji < scratch < mdi
 
 
 def test_heat_map_of_a_metric_that_grows_is_still_blue_for_better(seen):
-    cells = seen.cells.assign(best=-seen.cells["best"])  # -90 is better than -190
+    cells = seen.cells.assign(mean=-seen.cells["mean"])  # -92.5 is better than -205
     heat = grids.source_by_way(cells, seen.iw).data[0]
     assert heat.z[1][2] < heat.z[0][2]
 
@@ -345,7 +359,7 @@ def test_the_source_as_it_is_has_a_column_beside_the_networks(baseline):
     figure = grids.source_by_way(tables.cells(e.rows, e.spec), e.metric)
     assert figure.layout.xaxis.ticktext == ("as it is", "both")
     assert figure.layout.xaxis.title.text == "networks copied, or the method"
-    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 70]]
+    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 75]]
     spread = grids.spread_by_way(tables.at_budget(e.rows, 300), e.metric, e.looks, e.hovers)
     assert spread.layout.xaxis.ticktext == ("none", "as it is", "both")
 
