@@ -132,6 +132,19 @@ def test_trade_off_rings_the_front_and_draws_every_trial_with_both_metrics(seen)
     assert [text for trace in points for text in trace.text if text] == ["trial 2"]
 
 
+def test_bars_of_a_trade_off_say_what_they_are(seen):
+    both = seen.trials.dropna(subset=["fd", "iw"])
+
+    def axes(trials):
+        on_front = tables.front(trials, seen.fd, seen.iw)
+        layout = scatter.trade_off(trials, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front).layout
+        return layout.xaxis.title.text, layout.title.text
+
+    fd, iw = axes(both)
+    assert axes(both.assign(iw_se=0.1)) == (fd, f"{iw}; bars: 1 standard error over images")
+    assert "bars" not in fd + iw
+
+
 def test_heat_map_cells_say_score_trials_and_seeds(seen):
     texts = [note.text for note in grids.source_by_way(seen.cells, seen.fd).layout.annotations]
     assert "<b>90</b><br>2 of 2<br>2 seeds:<br>90–95" in texts
