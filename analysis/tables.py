@@ -217,6 +217,12 @@ def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
     return last_rows(rows[(reached | trained_nothing(rows)) & (rows["images_seen"] <= images)])
 
 
+def stopped_before(rows: pd.DataFrame, images: int) -> int:
+    """How many trials were stopped early before so many images, and so have no score there."""
+    last = last_rows(rows)
+    return int((last["status"].eq("stopped") & last["images_seen"].lt(images)).sum())
+
+
 def summary(table: pa.Table, spec: StudySpec) -> Answer:
     """The best trial, and the best that transfer and scratch came to at equal budget."""
     return summary_of(evaluations(table), spec)

@@ -124,3 +124,12 @@ def _step(trend: Trend, metric: Metric) -> str:
         change, since = trend.step, trend.before
     size, noise = (percent(abs(x)) if metric.is_ratio else text(abs(x)) for x in (change, trend.noise))
     return f" ({size} from {text(since)} to {text(trend.last)} images, where noise at a rung makes up to {noise})"
+
+
+def of_survivors(stopped: int) -> str:
+    """What means over trials leave out, where so many were stopped early before the images that these are at."""
+    were = "was" if stopped == 1 else "were"
+    return (
+        f"{plural(stopped, 'trial')} {were} stopped early before that and count{'s' * (stopped == 1)} in no mean. That flatters "
+        "what was stopped most: only its best trials are left."
+    )

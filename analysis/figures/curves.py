@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.drawn import counts
 from analysis.figures.style import INK, Style, axis_title, blank, by_source, level_title, log_scale, scale
 from spaces.protocol import Metric
 
@@ -30,22 +31,26 @@ def learning_curves(
 ) -> go.Figure:
     """The metric against `cost` (a column, "images_seen" or hours by their unit): a line a trial, a colour a source.
 
-    `hovers` holds each trial's text, already escaped. The trials in `highlighted` are thick and labelled.
+    `hovers` holds each trial's text, already escaped. The trials in `highlighted` are thick and labelled. Between scores of
+    unequally many drawn images, as of the last rung and the trial's end, a line is dotted: that step is not training alone.
     """
     rows = rows[rows[metric.name].notna()]
     figure = blank(height=360 + 12 * len(looks))
     for source, look, group in by_source(rows, looks):
         thin = {"line": {"color": look.colour, "width": 1.25}, "marker": {"symbol": look.symbol, "size": 6}}
-        figure.add_scatter(**_lines(group, metric, cost, hovers), name=source, opacity=0.65, **thin)
+        figure.add_scatter(**_lines(group, metric, cost, hovers), name=source, opacity=0.65, legendgroup=source, **thin)
+        _add_steps(figure, group, metric, cost, look.colour, 1.25, legendgroup=source, opacity=0.65)
     for trial in highlighted:
         group = rows[rows["trial"] == trial]
         look = looks[str(group["source"].iloc[0])]
         across = "left" if group[cost].iloc[-1] > _MARGIN * rows[cost].max() else "right"
         thick = {"line": {"color": look.colour, "width": 4}, "marker": {"symbol": look.symbol, "size": 10}}
-        figure.add_scatter(**_lines(group, metric, cost, hovers), showlegend=False, **thick)
+        line = _lines(group, metric, cost, hovers)
+        _add_steps(figure, group, metric, cost, look.colour, 4)
+        figure.add_scatter(**line, showlegend=False, **thick)
         figure.update_traces(
             mode="lines+markers+text",
-            text=[""] * (len(group) - 1) + [f"<b>trial {trial}</b>"],
+            text=[""] * (len(line["x"]) - 1) + [f"<b>trial {trial}</b>"],
             textposition=f"{'bottom' if metric.sign == 1 else 'top'} {across}",
             textfont={"shadow": _HALO},
             selector=-1,
@@ -60,12 +65,27 @@ def learning_curves(
 
 
 def _lines(rows: pd.DataFrame, metric: Metric, cost: str, hovers: dict[int, str]) -> dict[str, Any]:
-    """One trace for all trials of `rows`, a gap between them: a trace a trial would take the browser seconds."""
-    gaps = np.flatnonzero(np.diff(rows["trial"])) + 1
+    """One trace for all trials of `rows`, a gap between them: a trace a trial would take the browser seconds.
+
+    A gap too where the scores before and after are of unequally many drawn images.
+    """
+    gaps = np.flatnonzero((np.diff(rows["trial"]) != 0) | (np.diff(counts(rows)) != 0)) + 1
     x, y = (np.insert(rows[name].to_numpy(float), gaps, np.nan) for name in (cost, metric.name))
     hover = np.insert(rows["trial"].map(hovers).to_numpy(object), gaps, "")
     trace = {"x": x, "y": y, "hovertext": hover, "mode": "lines+markers", "hovertemplate": _hover(metric, cost)}
     return trace | ({"cliponaxis": False} if (x == 0).any() else {})  # or the axis would halve a point at no cost
+
+
+def _add_steps(
+    figure: go.Figure, rows: pd.DataFrame, metric: Metric, cost: str, colour: str, width: float, **look: Any
+) -> None:
+    """Dotted lines across the gaps inside of trials, where the count of drawn images changes; no trace without any."""
+    steps = np.flatnonzero((np.diff(rows["trial"]) == 0) & (np.diff(counts(rows)) != 0))
+    if len(steps):
+        values = (rows[name].to_numpy(float) for name in (cost, metric.name))
+        x, y = (np.column_stack([of[steps], of[steps + 1], np.full(len(steps), np.nan)]).ravel() for of in values)
+        line = {"color": colour, "width": width, "dash": "dot"}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, **look)
 
 
 def _hover(metric: Metric, cost: str) -> str:

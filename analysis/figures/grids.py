@@ -29,7 +29,7 @@ _TICKS = {"none": "none", AS_IS: used(AS_IS), "discriminator": "discrimi-<br>nat
 
 
 def source_by_way(cells: pd.DataFrame, metric: Metric) -> go.Figure:
-    """The best scores, a row a source and a column a way to use it.
+    """The best scores, a row a source and a column a way to use it; colours go by the means, as the best of many is lucky.
 
     Scratch, which copies no network, is the reference, and its one cell fills its row; unless other methods train
     from scratch too, as projected critics can: then it has a column beside theirs.
@@ -38,7 +38,7 @@ def source_by_way(cells: pd.DataFrame, metric: Metric) -> go.Figure:
     of_scratch = cells["source"] == SCRATCH
     fills = set(cells.loc[of_scratch, WAY]) == {"none"}
     ways = _ordered(set(cells.loc[~of_scratch, WAY] if fills else cells[WAY]) or {"none"})
-    by_cell = (cells.set_index(["source", WAY])["best"] * metric.sign).unstack()
+    by_cell = (cells.set_index(["source", WAY])["mean"] * metric.sign).unstack()
     costs = by_cell.reindex(index=sources, columns=ways)
     reference = by_cell.loc[SCRATCH, "none"] if (of_scratch & cells[WAY].eq("none")).any() else np.nan
     if fills:

@@ -34,7 +34,7 @@ def trade_off(
 ) -> go.Figure:
     """The second metric against the first, a point a trial; `on_front` (bools) marks the Pareto front.
 
-    The trials in `named` have these words beside them.
+    The trials in `named` have these words beside them. Bars are of metrics that have a standard error, and the axis says so.
     """
     shown = trials.dropna(subset=[first.name, second.name])
     bars = {axis: f"{metric.name}_se" for axis, metric in (("error_x", first), ("error_y", second))}
@@ -65,8 +65,15 @@ def trade_off(
             textposition="top center",
             textfont={"size": 11},
         )
-    figure.update_xaxes(scale(shown[first.name].tolist()) | {"nticks": 5}, title_text=axis_title(first))
-    return level_title(figure.update_yaxes(scale(shown[second.name].tolist())), axis_title(second))
+    titles = [axis_title(metric) + _bars(shown, metric) for metric in (first, second)]
+    figure.update_xaxes(scale(shown[first.name].tolist()) | {"nticks": 5}, title_text=titles[0])
+    return level_title(figure.update_yaxes(scale(shown[second.name].tolist())), titles[1])
+
+
+def _bars(shown: pd.DataFrame, metric: Metric) -> str:
+    """What a metric's bars are, where it has any: they are of one training, and no interval over seeds."""
+    name = f"{metric.name}_se"
+    return "; bars: 1 standard error over images" if name in shown and shown[name].gt(0).any() else ""
 
 
 def forest(gains: pd.DataFrame) -> go.Figure:

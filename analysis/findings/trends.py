@@ -4,7 +4,8 @@ An arm is looked at by the best configuration of those that went farthest, in th
 where that has a true zero. A change counts where it is larger than noise at a rung makes it in 95 % of cases. That noise is
 taken from the study's own curves: how far an evaluation lies from the line between the two around it, over the log of images
 seen, by the median, which a few curves that bend leave as it is. Where most bend, that counts as noise, and too little is
-claimed rather than too much.
+claimed rather than too much. From a rung to a trial's end a Frechet distance falls without any training, as it is carried on
+from few images there: a change across the two counts beyond that too.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.drawn import alike
+from analysis.drawn import alike, counts
 from analysis.findings.gains import Side, configurations
 from analysis.tables import WAY, choices, comparable, last_rows, ranking, trained_nothing
 from spaces.protocol import Metric
@@ -27,6 +28,9 @@ _TRIPLES = 4
 """Sets of three evaluations of one trial, below which noise at a rung is not known."""
 _NORMAL_MEDIAN, _EFFICIENCY = 0.6745, 0.37
 """Of a normal variable's absolute value, in standard deviations; and how much of a sample's information a median has."""
+
+_CARRIED = 0.03
+"""How far, in logs, a distance that is carried on from a rung's images may lie above that of all: README, "Rungs"."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Trend:
     whole: float
     """Likewise from the first."""
     noise: float
-    """How large a step noise at a rung makes, at most in 95 % of cases; likewise."""
+    """How large a step noise at a rung makes, at most in 95 % of cases, and what was carried on beside it; likewise."""
 
     def as_dict(self, metric: Metric) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -103,13 +107,15 @@ def _noise(scored: pd.DataFrame, metric: Metric) -> tuple[float, int] | None:
 
 
 def _trend(arm: pd.DataFrame, side: Side, metric: Metric, sd: float, degrees: int) -> Trend | None:
-    own = arm[arm["trial"].isin(side.trials)].pivot_table(index="images_seen", columns="trial", values=metric.name)
-    own = own.dropna().sort_index()
+    mine = arm[arm["trial"].isin(side.trials)]
+    own = mine.pivot_table(index="images_seen", columns="trial", values=metric.name).dropna().sort_index()
     if len(own) < 2:
         return None
     y, images = _curve(own, metric).mean(1), [int(each) for each in own.index]
     step, whole = float(y[-1] - y[-2]), float(y[-1] - y[0])
     most = float(stdtrit(degrees, 0.975)) * sd * (2 / own.shape[1]) ** 0.5
+    ends = counts(mine[mine["images_seen"].isin([images[0], images[-2], images[-1]])])
+    most += _CARRIED * (metric.is_ratio and ends.nunique() > 1)
     state = _state(step, whole, most)
     sizes = (float(np.expm1(change)) if metric.is_ratio else change for change in (step, whole, most))
     return Trend(side, state, images[0], images[-2], images[-1], *sizes)

@@ -54,10 +54,13 @@ def _block(study: StudyData) -> Block:
         f"{study.clock} Dashed: the floor.",
         study.floor,
     ]
+    if study.drawn:
+        notes.insert(1, f"{study.drawn} Dotted: the step between the two.")
     if study.has_untrained:
         notes.insert(1, "A marker without a line: a source as it is, which costs its evaluation.")
     columns = ["trial", "source", WAY, "images_seen", "seconds", "hours", study.metric.name]
-    names = study.names | {"hours": study.unit, study.metric.name: study.metric.label}
+    columns += ["n_drawn"] if study.drawn else []
+    names = study.names | {"hours": study.unit, study.metric.name: study.metric.label, "n_drawn": "images drawn"}
     behind = study.whole_or_head("Every evaluation", measured[columns], names)
     if not study.gains:
         lead = f"Not enough data to compare the cost of transfer with that of scratch; {study.cure}."

@@ -8,8 +8,8 @@ from analysis.figures.grids import source_by_study
 from analysis.findings.matrix import column, rank_correlation, regret
 from analysis.page import Block, Plot, Section, Sheet, sheet, text
 from analysis.study_data import StudyData
-from analysis.tables import AS_IS, WAY
-from analysis.words import percent, used
+from analysis.tables import AS_IS, WAY, stopped_before
+from analysis.words import of_survivors, percent, used
 from spaces.config import SCRATCH
 from spaces.counts import plural
 
@@ -35,6 +35,8 @@ def section(studies: Sequence[StudyData]) -> Section:
         "and the rank that it was told before any training. Blue is better than scratch in that study, orange is worse, by "
         "the share of scratch's score. Columns compare by ranks and colours only: scores of different targets don't."
     ]
+    if lost := sum(stopped_before(study.rows, int(frame["images_seen"].iloc[0])) for study, frame in scored):
+        notes.append(of_survivors(lost))
     block = Block(" ".join(map(_said, scored)), notes=notes, plots=[plot], sheets=[_sheet(scored), *_parts(scored)])
     return Section("matrix", title, [block])
 

@@ -11,7 +11,7 @@ from analysis.figures.grids import source_by_way, spread_by_way
 from analysis.page import Block, Plot, Section, sheet, text
 from analysis.study_data import StudyData, of_each
 from analysis.tables import AS_IS, WAY
-from analysis.words import used
+from analysis.words import of_survivors, used
 from spaces.config import SCRATCH
 from spaces.counts import plural
 
@@ -42,9 +42,11 @@ def _block(study: StudyData) -> Block:
     if scored.empty:
         return Block(f"Not enough data: no trial has a score yet; {study.cure}.")
     budget = int(scored["images_seen"].iloc[0])
-    colours = "Blue is better than scratch, which copies nothing and fills its row; orange is worse."
+    colours = (
+        "Blue is a better mean than that of scratch, which copies nothing and fills its row; orange is a worse one."
+    )
     if not (scored["source"] == SCRATCH).any():
-        colours = "The bluer, the better."
+        colours = "The bluer, the better the mean."
     notes = [
         f"In each cell: its best {study.metric.label} ({study.metric.goal}) at {text(budget)} images seen, the most that "
         f"every cell with a score reached; how many of its trials got that far and have a score; with how many seeds the "
@@ -52,6 +54,8 @@ def _block(study: StudyData) -> Block:
         "where one that diverged counts as "
         f"the worst of all: the best of many is no match for the best of few. {colours} Where nothing stands, nothing was run."
     ]
+    if lost := tables.stopped_before(study.rows, budget):
+        notes.append(of_survivors(lost))
     if study.has_untrained:
         notes.append(
             "As it is: the source model sampled untouched, which takes no training and so counts at any images."

@@ -44,7 +44,7 @@ def pooled(group: Sequence[StudyData]) -> pd.DataFrame:
 
 def _block(group: Sequence[StudyData], heading: str) -> Block:
     first, rows = group[0], pooled(group)
-    chosen = sorted({name for study in group for name in choices(study.rows)})
+    chosen = choices(rows)  # of all studies: what one never varied, they may differ in
     sizes = by_size(rows, chosen, first.metric)
     counts = sorted(sizes["target_images"].unique().tolist())
     if len(counts) < 2:

@@ -67,6 +67,8 @@ def _block(study: StudyData) -> Block:
             f"ASHA looks at a trial at each rung, and lets it go on while it is among the best 1/{study.spec.reduction_factor} "
             "that came so far; the first trial from scratch always goes on, as what transfer is compared with."
         )
+    if study.drawn and (spent["status"] == "stopped").any():
+        notes.append(f"A stopped trial's score is that of its last rung. {study.drawn}")
     sheets = [
         sheet("Rungs", rungs(study.rows, study.spec), names, folded=False),
         study.whole_or_head("Every trial, in order", spent, names),

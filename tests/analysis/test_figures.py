@@ -2,6 +2,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -79,6 +80,21 @@ def test_highlighted_trials_are_thick_and_named_at_their_end(seen):
     assert last.line.color == seen.looks["mdi"].colour
 
 
+def test_from_scores_of_few_images_to_one_of_more_a_curve_is_dotted(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [90, 80, 70], drawn=[256, 256, 1000])
+    study.trial(1, "mdi", "both", [95, 85], drawn=[256, 256], status="stopped")
+    study.trial(2, "scratch", "none", [99, 98, 97], drawn=[1000, 1000, 1000])
+    data = study.data
+    curve, dotted, scratch, step, thick = learning_curves(data, data.rows, data.metric, highlighted=[0]).data
+    assert np.array_equal(curve.y, [90, 80, math.nan, 70, math.nan, 95, 85], equal_nan=True)
+    assert np.array_equal(dotted.y, [80, 70, math.nan], equal_nan=True) and list(dotted.x[:2]) == [200, 300]
+    assert (dotted.line.dash, dotted.showlegend, dotted.legendgroup) == ("dot", False, curve.legendgroup)
+    assert list(scratch.y) == [99, 98, 97]
+    assert (step.line.dash, step.line.width) == ("dot", thick.line.width)
+    assert list(thick.text) == ["", "", "", "<b>trial 0</b>"]
+
+
 def test_the_floor_is_a_dashed_line(seen):
     (line,) = learning_curves(seen, seen.rows, seen.fd, floor=20.0).layout.shapes
     assert (line.y0, line.y1, line.line.dash) == (20, 20, "dash")
@@ -116,6 +132,19 @@ def test_trade_off_rings_the_front_and_draws_every_trial_with_both_metrics(seen)
     assert [text for trace in points for text in trace.text if text] == ["trial 2"]
 
 
+def test_bars_of_a_trade_off_say_what_they_are(seen):
+    both = seen.trials.dropna(subset=["fd", "iw"])
+
+    def axes(trials):
+        on_front = tables.front(trials, seen.fd, seen.iw)
+        layout = scatter.trade_off(trials, seen.fd, seen.iw, seen.looks, hovers=seen.hovers, on_front=on_front).layout
+        return layout.xaxis.title.text, layout.title.text
+
+    fd, iw = axes(both)
+    assert axes(both.assign(iw_se=0.1)) == (fd, f"{iw}; bars: 1 standard error over images")
+    assert "bars" not in fd + iw
+
+
 def test_heat_map_cells_say_score_trials_and_seeds(seen):
     texts = [note.text for note in grids.source_by_way(seen.cells, seen.fd).layout.annotations]
     assert "<b>90</b><br>2 of 2<br>2 seeds:<br>90–95" in texts
@@ -125,12 +154,26 @@ def test_heat_map_cells_say_score_trials_and_seeds(seen):
 
 def test_heat_map_colours_are_centred_on_scratch_which_fills_its_row(seen):
     heat = grids.source_by_way(seen.cells, seen.fd).data[0]
-    assert list(heat.z[0]) == [190, 190, 190]
-    assert (heat.zmin + heat.zmax) / 2 == 190
+    assert list(heat.z[0]) == [205, 205, 205]
+    assert (heat.zmin + heat.zmax) / 2 == 205
+
+
+def test_a_cell_is_no_bluer_for_the_best_of_many_trials(seen, new_study):
+    study = new_study()
+    for number, (source, value) in enumerate(
+        [("mdi", 60), ("mdi", 100), ("mdi", 110), ("twemoji", 80), ("scratch", 85)]
+    ):
+        optim = {"lr_g": 1e-4 * (number + 1)}
+        study.trial(number, source, "none" if source == "scratch" else "both", [value], optim=optim)
+    data = study.data
+    scratch, mdi, twemoji = (
+        row[0] for row in grids.source_by_way(tables.cells(data.rows, data.spec), seen.fd).data[0].z
+    )
+    assert twemoji < scratch < mdi
 
 
 def test_heat_map_of_a_metric_that_grows_is_still_blue_for_better(seen):
-    cells = seen.cells.assign(best=-seen.cells["best"])  # -90 is better than -190
+    cells = seen.cells.assign(mean=-seen.cells["mean"])  # -92.5 is better than -205
     heat = grids.source_by_way(cells, seen.iw).data[0]
     assert heat.z[1][2] < heat.z[0][2]
 
@@ -329,7 +372,7 @@ def test_the_source_as_it_is_has_a_column_beside_the_networks(baseline):
     figure = grids.source_by_way(tables.cells(e.rows, e.spec), e.metric)
     assert figure.layout.xaxis.ticktext == ("as it is", "both")
     assert figure.layout.xaxis.title.text == "networks copied, or the method"
-    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 70]]
+    assert [list(row) for row in figure.data[0].z[:2]] == [[110, 110], [80, 75]]
     spread = grids.spread_by_way(tables.at_budget(e.rows, 300), e.metric, e.looks, e.hovers)
     assert spread.layout.xaxis.ticktext == ("none", "as it is", "both")
 

@@ -99,3 +99,24 @@ def test_a_source_may_be_best_as_it_is(baseline, unbeaten):
     assert found["way"].fillna("").to_dict() == {"scratch": "none", "mdi": "both", "mnist": "", "twemoji": "as is"}
     assert found["mean"].fillna(-1).to_dict() == {"scratch": 110, "mdi": 75, "mnist": -1, "twemoji": 120}
     assert column(unbeaten.data.rows, unbeaten.spec, FD, {}).set_index("source").loc["mdi", "way"] == "as is"
+
+
+def test_sections_that_compare_means_say_how_many_trials_these_are_without(new_study):
+    from analysis.contents import contents
+
+    study = new_study()
+    for number, (source, scores) in enumerate(
+        [("mdi", [90, 60]), ("mdi", [200]), ("mdi", [210]), ("twemoji", [85, 62]), ("twemoji", [86, 64])]
+    ):
+        status = "completed" if len(scores) == 2 else "stopped"
+        study.trial(number, source, "both", scores, status=status, optim={"lr_g": 1e-4 * (number + 1)})
+    sections = {part.anchor: part.blocks[0] for part in contents([study.data])}
+    for anchor in ("matrix", "networks"):
+        assert "2 trials were stopped early before that and count in no mean" in " ".join(sections[anchor].notes), (
+            anchor
+        )
+    study.trial(1, "mdi", "both", [200, 190])
+    study.trial(2, "mdi", "both", [210, 200])
+    assert "stopped early" not in " ".join(
+        next(p for p in contents([study.data]) if p.anchor == "matrix").blocks[0].notes
+    )

@@ -85,6 +85,23 @@ def test_sizes_of_two_studies_of_one_target_are_told_together(new_study):
     )
 
 
+def test_what_two_studies_differ_in_is_no_second_seed_of_one_configuration(new_study):
+    from analysis.sections.sizes import section
+    from analysis.study_data import StudyData
+
+    studies = [new_study(name="narrow"), new_study(name="wide")]
+    for study, width, value in zip(studies, (16, 32), (100, 60), strict=True):
+        for number, (source, size) in enumerate((s, n) for s in ("scratch", "mdi") for n in (100, 1000)):
+            parts = "none" if source == "scratch" else "both"
+            data, network = {"target_images": size}, {"width": width}
+            study.trial(number, source, parts, [value + 5 * number], data=data, network=network)
+    both = StudyData.of(studies[0].home, [(study.paths, study.spec) for study in studies])
+    found = section(both).blocks[0].sheets[-1]
+    scores = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    assert [row["mean FD (efficientnet_lite0)"] for row in scores] == ["70", "75", "60", "65"]
+    assert {row["seeds"] for row in scores} == {"1"}
+
+
 def test_a_source_as_it_is_has_no_size(baseline):
     rows = baseline.data.rows.assign(**{"data/target_images": 1000})
     found = by_size(rows, [], FD)

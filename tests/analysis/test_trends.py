@@ -89,3 +89,16 @@ def test_a_last_score_of_more_images_is_no_step_of_a_curve_that_depends_on_that(
         study.trial(seed, "mdi", "both", [None] * 6, iw=iw, drawn=[256] * 5 + [1000], seed=seed)
     (trend,) = trends(study.data.rows, study.data.metric)
     assert (trend.state, trend.last) == ("flat", 500)
+
+
+def test_what_a_distance_falls_by_from_a_rung_to_the_end_is_no_training(new_study: Any) -> None:
+    study = new_study()
+    for seed in range(3):
+        quiet = noisy(
+            seed, [0, 0, 0, 0, 0, -0.02], noise=0.001
+        )  # the end is of all images, and lies 2 % lower for that
+        study.trial(2 * seed, "mdi", "both", quiet, drawn=[256] * 5 + [1000], seed=seed)
+        falling = noisy(10 + seed, [-0.5 * math.log(images) for images in range(1, 7)], noise=0.001)
+        study.trial(2 * seed + 1, "dogs", "both", falling, drawn=[256] * 5 + [1000], seed=seed)
+    found = {trend.side.source: trend.state for trend in study.data.trends}
+    assert found == {"mdi": "flat", "dogs": "improving"}

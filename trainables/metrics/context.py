@@ -166,7 +166,10 @@ class EvalContext:
 
     @cached_property
     def diversities(self) -> tuple[Diversity, Diversity]:
-        """Of generated images around those trained on, and of real images in their place that the trial never saw."""
+        """Of generated images around those trained on, and of real images in their place that the trial never saw.
+
+        These are `iw.held_out` at most: of fewer than were generated, more clusters are empty, and their diversity is too low.
+        """
         embed = self._embed
         centres = embed(self.domain.images[self.trained_rows[:CENTRES]])
         real = self.domain.images[self.held_out_rows]
