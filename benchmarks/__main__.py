@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import distances, evaluation, reading, step
-from benchmarks.rows import show
+from benchmarks.speed import distances, evaluation, reading, step
+from benchmarks.speed.rows import show
 
 TABLES = (
-    ("benchmarks.same_results",),
-    ("benchmarks.evaluation_share",),
-    ("benchmarks.trial_start",),
-    ("benchmarks.driver_cost", "--trials", "200"),
+    ("benchmarks.speed.same_results",),
+    ("benchmarks.overhead.evaluation_share",),
+    ("benchmarks.overhead.trial_start",),
+    ("benchmarks.overhead.driver_cost", "--trials", "200"),
 )
 """The benchmarks that print a table of their own: each a module and its options."""
 

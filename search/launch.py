@@ -42,7 +42,7 @@ SETTLED_STEPS = 500
 """Generator steps before which a rung is called early."""
 
 RUNG_IMAGES = 256
-"""How many images a trial is judged by at a rung; `benchmarks/rungs.py` shows how well."""
+"""How many images a trial is judged by at a rung; `benchmarks/judging/rungs.py` shows how well."""
 
 
 @dataclass(frozen=True)

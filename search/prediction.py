@@ -12,8 +12,8 @@ How two sources compare is theirs alone: means drop out of differences, and what
 what is typical where weights were learnt, not for the mean of those beside it. So `expected` orders sources alike whoever else
 is ranked; a `Prediction` is beside the best of the others, and its numbers go with who they are.
 
-The weights are learnt once, by `fit` (`benchmarks/rank_weights.py`), from the photo studies (docs/photos.md), and ship with the
-package, `prediction.json`; a home's trials leave them as they are. w is normal a priori, about 0 but for the Frechet
+The weights are learnt once, by `fit` (`benchmarks/judging/rank_weights.py`), from the photo studies (docs/photos.md), and ship
+with the package, `prediction.json`; a home's trials leave them as they are. w is normal a priori, about 0 but for the Frechet
 distance's slope, with deviation omega for each standard deviation of a part. sigma, tau and omega are half-normal a priori
 and on a grid, weighted by the marginal likelihood (ridge regression with random effects, e.g. Gelman and Hill 2007, chapters
 11 to 13). Parts of one target go together, above all the two distances, and few targets would make one of two such weights

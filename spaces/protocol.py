@@ -156,7 +156,7 @@ EARLIER_IW = "one critic on pixels"
 class IwProtocol(Config):
     """Independent critics, cross-fitted on features of held-out images: numbers compare only if all of this is equal.
 
-    `benchmarks/iw_power.py` measures what they tell apart.
+    `benchmarks/judging/iw_power.py` measures what they tell apart.
     """
 
     folds: int = Field(default=10, ge=4)

@@ -10,7 +10,7 @@ in logs where the metric has a true zero. Scratch and transfer have a mu and a t
 sigma log-uniform, and tau 0 (nothing differs) or not, as likely as each other; if not, the weight of mu in an estimate of
 theta_i is uniform (Daniels, Canadian Journal of Statistics 27, 1999).
 What is said of a difference of two thetas comes from draws of their posterior, for which it is the same whether a
-configuration was chosen or given. `benchmarks/selection.py` holds it against worlds in which nothing is better than anything.
+configuration was chosen or given. `benchmarks/judging/selection.py` holds it against worlds in which nothing is better.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ BOUNDS = (2.5, 97.5)
 CHOSEN_BOUNDS = (1.5, 98.5)
 """Where a configuration is the best of several. The prior is no world's truth: within 2.5 % of draws 3 to 4 % of claims are
 wrong where nothing is better than anything, and 92 to 93 % of intervals hold the truth where configurations differ as much as
-seeds do; within these at most 2.5 % and at least 95 %, by `benchmarks/selection.py`."""
+seeds do; within these at most 2.5 % and at least 95 %, by `benchmarks/judging/selection.py`."""
 
 Floats = NDArray[np.float64]
 Scores = float | Sequence[Sequence[float]]

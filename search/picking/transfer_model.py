@@ -33,7 +33,7 @@ that asked the same; it is half-normal with scale 0.1, and 0.1 at most, so that 
 as much as those of one. For given (sigma, rho, tau, upsilon) the posterior is normal in closed form; over a grid of
 them (`scales`) it is weighted by the marginal likelihood, so no point estimate makes an interval too narrow. A source without any
 trial differs from others by S, u and its ranking alone. This is ridge regression with random effects (e.g. Gelman and
-Hill 2007, chapters 11 to 13); `benchmarks/pick_calibration.py` holds it against worlds whose truth is known.
+Hill 2007, chapters 11 to 13); `benchmarks/judging/pick_calibration.py` holds it against worlds whose truth is known.
 """
 
 from collections.abc import Sequence

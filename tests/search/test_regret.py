@@ -13,7 +13,7 @@ from spaces.errors import UserError
 from trainables.sources.likeness import Part
 from trainables.storage.home import Home
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+JUDGING = Path(__file__).parents[2] / "benchmarks" / "judging"
 A, B = Arm.finetuned("a", "both"), Arm.finetuned("b", "both")
 Make = Callable[..., Evidence]
 
@@ -21,7 +21,7 @@ Make = Callable[..., Evidence]
 @pytest.fixture(scope="module")
 def paper_ways() -> dict[str, Way]:
     """Ways of choosing on the paper's tables, recalled and unverified, as the benchmark has them."""
-    return {way.name: way for way in leave_one_out(run_path(str(BENCHMARKS / "paper_regret.py"))["evidence"]())}
+    return {way.name: way for way in leave_one_out(run_path(str(JUDGING / "paper_regret.py"))["evidence"]())}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_pick_does_no_worse_there_than_the_best_constant_source(paper: dict[str,
 
 
 def test_the_tables_say_that_they_are_unverified() -> None:
-    assert "UNVERIFIED" in json.loads((BENCHMARKS / "paper_tables.json").read_text())["provenance"]
+    assert "UNVERIFIED" in json.loads((JUDGING / "paper_tables.json").read_text())["provenance"]
 
 
 def test_a_random_source_regrets_the_mean_of_the_sources(paper_ways: dict[str, Way]) -> None:

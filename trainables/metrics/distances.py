@@ -78,7 +78,7 @@ def frechet_distance_at(features: NDArray[np.floating], b: Moments, carry: float
     The distance falls with the number of vectors, and what it falls from m/2 to m says how steeply: it is carried on by
     `carry` times that much, which is `carry_of` real images. That FID's bias can be extrapolated is due to Chong and
     Forsyth, CVPR 2020, arXiv:1911.07023; real images for a guide, in the place of their law 1/n, are needed where vectors
-    are fewer than features. `benchmarks/rungs.py` shows how near it comes. Below 4 vectors nothing is carried on.
+    are fewer than features. `benchmarks/judging/rungs.py` shows how near it comes. Below 4 vectors nothing is carried on.
     """
     whole = frechet_distance(Moments.of(features), b)
     return max(whole - carry * max(_of_halves(features, b) - whole, 0.0), 0.0) if len(features) >= 4 else whole

@@ -22,7 +22,7 @@ from trainables.storage.places import new_folder
 from trainables.storage.weights import read_tensors, write_tensors
 
 BUILTIN = Path(__file__).parent / "builtin"
-"""Small source models of builtin domains that ship with the package; `benchmarks/builtin_sources.py` makes them."""
+"""Small source models of builtin domains that ship with the package; `benchmarks/making/builtin_sources.py` makes them."""
 
 NO_LICENCE = "not known"
 """Of a source model of which nobody said what its licence is."""
