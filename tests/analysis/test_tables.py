@@ -6,8 +6,9 @@ import pytest
 
 from analysis import tables
 from analysis.tables import at_budget, cells, evaluations, front, protocol, ranking, settings, summary, trials_frame
-from search.records.results import load
+from search.records.results import load, write_trial
 from spaces.protocol import EARLIER_IW
+from spaces.trials import parse_trial
 
 
 def metric_of(name, study):
@@ -168,6 +169,19 @@ def test_a_study_of_sources_as_they_are_alone_has_their_settings(new_study):
     study.as_is(1, "twemoji", 70, network={"width": 8})
     assert settings(frame_of(study)) == ["network/width"]
     assert summary(load(study.paths.evaluations), study.spec).best.source == "twemoji"
+
+
+def test_a_setting_inside_of_a_field_varies_among_the_trials_whose_method_has_it(new_study):
+    """CycleGAN alone has `weights/cycle` and `training/pool`, and DTN other fields of `weights` and `training`."""
+    study = new_study()
+    common = {"target": "phosphor", "source": "mdi", "budget": study.spec.base.budget}
+    for number, method in enumerate(("cyclegan", "dtn")):
+        config = parse_trial({**common, "method": method, "translator": {"blocks": 4}}, "test")
+        rows = [{"images_seen": 100, "iterations": 1, "wall_seconds": 1.0, "fd": 5.0}]
+        write_trial(
+            study.paths.evaluation(number), config, study="s", trial=number, status="completed", evaluations=rows
+        )
+    assert settings(frame_of(study)) == ["weights/identity"]  # its default is CycleGAN's 5 and DTN's 15
 
 
 def as_is_base():
