@@ -19,7 +19,7 @@ import pyarrow as pa
 from analysis.drawn import equally_drawn
 from search.fronts import not_beaten
 from search.picking.arms import Arm
-from search.records.results import CONFIG_COLUMNS, NO_SCORE, SCHEMA
+from search.records.results import CONFIG_COLUMNS, LEAVES, NO_SCORE, SCHEMA
 from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
@@ -136,21 +136,15 @@ def trained_nothing(rows: pd.DataFrame) -> pd.Series:
 
 def config_columns(methods: Iterable[str]) -> list[str]:
     """The columns of the configs of these methods: target and arm, the methods' own settings, those that all have."""
-    fields = {field for name in methods for field in lookup(CONFIGS, "method", name).model_fields}
-    columns = [column for column in CONFIG_COLUMNS if _field(column) in fields]
-    return sorted(columns, key=_place)
+    own = {leaf for name in methods for leaf in lookup(LEAVES, "method", name)}
+    return sorted((column for column in CONFIG_COLUMNS if column in own), key=_place)
 
 
 def _place(column: str) -> int:
     """Where a config column stands among the others, the most telling ones first."""
     if column in ("target", "source", "method"):
         return 0
-    return 2 if _field(column) in TrialConfig.model_fields else 1
-
-
-def _field(column: str) -> str:
-    """The field of a config that a column is, or is inside of."""
-    return column.partition("/")[0]
+    return 2 if column.partition("/")[0] in TrialConfig.model_fields else 1
 
 
 def settings(rows: pd.DataFrame) -> list[str]:

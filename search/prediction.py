@@ -145,14 +145,13 @@ def predict(
     distances: tuple[str, str],
     weights: Weights,
     elsewhere: Sequence[Seen] = (),
-    seed: int = 0,
 ) -> dict[str, Prediction]:
     """Predict each source of `found`, which has the parts of two at least, beside its best rival.
 
     `elsewhere` is what came of sources on other targets of the home.
     """
     x = _compared(found, distances, weights)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     w = rng.multivariate_normal(np.array(weights.mean), np.array(weights.covariance), DRAWS)  # (draws, parts)
     effects = _Effects.of(weights, elsewhere, tuple(found))
     u = effects.means(w) + rng.standard_normal((DRAWS, len(effects.names))) @ effects.root.T  # (draws, names)

@@ -13,6 +13,11 @@ from analysis.tables import WAY
 from analysis.words import configuration, origin
 
 _HEADINGS = {"images_seen": "Against images seen", "seconds": "Against seconds of training and evaluation"}
+_HOW = (
+    "The scores to reach are those that either configuration came to with all its seeds, from the first evaluation of the faster "
+    "one to its last. Cost: at the first evaluation as good, median over seeds. Triangles: at least so much, for transfer was "
+    "better at its very first evaluation, or scratch never as good."
+)
 
 
 def section(studies: Sequence[StudyData]) -> Section:
@@ -78,7 +83,7 @@ def _block(study: StudyData) -> Block:
         "Line chart of how many times the cost scratch needs to reach a score that transfer has reached, by that score."
     )
     plots.append(Plot("Speed-up by the score to reach", speedups(found, study.metric), what))
-    notes.insert(1, _how(study))
+    notes.insert(1, _HOW)
     return Block(_said(study, found), notes=notes, plots=plots, sheets=[_times(study, found), behind])
 
 
@@ -164,14 +169,6 @@ def _trend(loose: pd.Series, tight: pd.Series) -> str:
 def _times_more(row: pd.Series) -> str:
     bound, times = f"{row['bound']} " if row["bound"] else "", text(float(row["speedup_images"]))
     return f"{bound}as many images" if times == "1" else f"{bound}{times} times the images"
-
-
-def _how(study: StudyData) -> str:
-    return (
-        "The scores to reach are those that either configuration came to with all its seeds, from the first evaluation of the "
-        "faster one to its last. Cost: at the first evaluation as good, median over seeds. Triangles: at least so much, for "
-        "transfer was better at its very first evaluation, or scratch never as good."
-    )
 
 
 def _times(study: StudyData, found: pd.DataFrame) -> Sheet:

@@ -94,10 +94,10 @@ def _said(study: StudyData, there: pd.DataFrame, shares: dict[str, float]) -> st
     said += f", then {rest[0][0]} ({rest[0][1]:.0%})" if rest else ""
     chance = [shares[name] for name in SEEDS if name in shares]
     said += f"; the seeds, which are chance, have {max(chance):.0%}" if chance else ""
-    return f"{said}.{_best_values(study, there)}"
+    return f"{said}.{_best_values(there)}"
 
 
-def _best_values(study: StudyData, there: pd.DataFrame) -> str:
+def _best_values(there: pd.DataFrame) -> str:
     """Where the best quarter of the trials lies in each learning rate."""
     best = there.head(max(2, len(there) // 4))
     rates = [name for name in numeric(there, ("optim/lr_g", "optim/lr_d")) if best[name].notna().any()]

@@ -81,13 +81,17 @@ def _arrow_type(annotation: Any) -> pa.DataType:
     return _ARROW_TYPES[kind]
 
 
+LEAVES: Mapping[str, Mapping[str, Any]] = {name: dict(_config_fields(config)) for name, config in CONFIGS.items()}
+"""The leaves of every method's config: their annotations by path."""
+
+
 def _columns() -> dict[str, pa.DataType]:
     """A column for each leaf of every method's config; those of one path are of one type."""
     columns: dict[str, pa.DataType] = {}
-    for config in CONFIGS.values():
-        for path, annotation in _config_fields(config):
+    for method, leaves in LEAVES.items():
+        for path, annotation in leaves.items():
             kind = columns.setdefault(path, _arrow_type(annotation))
-            assert kind == _arrow_type(annotation), f"{path=} of {config} is no {kind}, as it is in another config"
+            assert kind == _arrow_type(annotation), f"{path=} of {method} is no {kind}, as it is of another method"
     return columns
 
 
@@ -139,8 +143,7 @@ def flat_config(config: TrialConfig) -> dict[str, Any]:
 def config_of(row: Mapping[str, Any]) -> TrialConfig:
     """The config whose leaves a row of the table holds."""
     method = _plain(row.get("method")) or DEFAULT_METHOD
-    fields = dict(_config_fields(lookup(CONFIGS, "method", method)))
-    leaves = {path: _plain(row.get(path)) for path in fields}
+    leaves = {path: _plain(row.get(path)) for path in lookup(LEAVES, "method", method)}
     values = merged({}, {path: value for path, value in leaves.items() if value is not None})
     values["protocol"]["metrics"] = tuple(str(values["protocol"]["metrics"]).split(","))
     return parse_trial(values, "a row of the evaluations table")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat
 
-from spaces.methods.translation import LearnedTranslationConfig, SeveralDomainsConfig
+from spaces.methods.translation import PooledTranslationConfig, SeveralDomainsConfig
 from spaces.records import Config
 
 
@@ -17,7 +17,7 @@ class ComboWeights(Config):
     """Of that between an image and what its own domain makes of it, at half the sharpness, as a multiple of `cycle`."""
 
 
-class ComboGanConfig(SeveralDomainsConfig, LearnedTranslationConfig):
+class ComboGanConfig(SeveralDomainsConfig, PooledTranslationConfig):
     """An encoder, a decoder and a critic for each of several domains; each step trains two of them. `source` is scored."""
 
     method: Literal["combogan"] = "combogan"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat
 
-from spaces.methods.translation import LearnedTranslationConfig
+from spaces.methods.translation import PooledTranslationConfig
 from spaces.records import Config
 
 
@@ -18,7 +18,7 @@ class CycleWeights(Config):
     change."""
 
 
-class CycleGanConfig(LearnedTranslationConfig):
+class CycleGanConfig(PooledTranslationConfig):
     """Two translators, there and back, and a critic for each."""
 
     method: Literal["cyclegan"] = "cyclegan"

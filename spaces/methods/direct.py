@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from spaces.methods.translation import LearnedTranslationConfig
+from spaces.methods.translation import PooledTranslationConfig
 from spaces.networks import Translator
 
 
-class DirectConfig(LearnedTranslationConfig):
+class DirectConfig(PooledTranslationConfig):
     """One shallow translator, which only has to look like the target to its critic: what it keeps is what its size makes it."""
 
     method: Literal["direct"] = "direct"

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from spaces.methods.translation import LearnedTranslationConfig
+from spaces.methods.translation import PooledTranslationConfig
 from spaces.records import Config
 
 
@@ -16,7 +16,7 @@ class FeatureWeights(Config):
     brought to mean 0 and variance 1."""
 
 
-class FeatureConsistencyConfig(LearnedTranslationConfig):
+class FeatureConsistencyConfig(PooledTranslationConfig):
     """One translator, which has to look like the target to its critic and like its input to a pretrained network.
 
     The network is the one that FD, KD, IW and content shift are measured by by default, so a study that ranks by those refuses

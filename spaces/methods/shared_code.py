@@ -4,11 +4,11 @@ from typing import Self
 
 from pydantic import NonNegativeInt, model_validator
 
-from spaces.methods.translation import LearnedTranslationConfig
+from spaces.methods.translation import PooledTranslationConfig
 from spaces.networks import Translator
 
 
-class SharedCodeConfig(LearnedTranslationConfig):
+class SharedCodeConfig(PooledTranslationConfig):
     """Two autoencoders: an image is translated by its own domain's encoder and the other's decoder."""
 
     translator: Translator = Translator(blocks=4)

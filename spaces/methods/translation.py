@@ -60,12 +60,17 @@ class Training(Config):
     """Images of each domain in an iteration."""
     constant: float = Field(default=0.5, ge=0, le=1)
     """The share of the budget after which the rate falls linearly, to 0 at its end; 1 keeps it."""
-    pool: NonNegativeInt = 50
-    """Earlier translations that a critic sees beside the newest ones, half of the time; 0 shows it the newest alone."""
     ema_halflife_images: PositiveInt = 1_000
     """Half-life of the translator's moving average, in target images; ramped up over the first images of a run."""
     flip: bool = False
     """Mirror half of the real images of either domain. Right for photos, wrong for letters and icons."""
+
+
+class PooledTraining(Training):
+    """With critics that see earlier translations too."""
+
+    pool: NonNegativeInt = 50
+    """Earlier translations that a critic sees beside the newest ones, half of the time; 0 shows it the newest alone."""
 
 
 class LearnedTranslationConfig(TranslationConfig):
@@ -77,3 +82,9 @@ class LearnedTranslationConfig(TranslationConfig):
     @property
     def batch(self) -> int:
         return self.training.batch
+
+
+class PooledTranslationConfig(LearnedTranslationConfig):
+    """One whose critics see earlier translations too."""
+
+    training: PooledTraining = PooledTraining()

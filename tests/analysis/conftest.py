@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from analysis.study_data import StudyData
-from search.records.results import Status, write_trial
+from search.records.results import Status, load, write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from spaces.trials import parse_trial
 from trainables.storage.home import Home
@@ -159,6 +160,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     folder.trial(6, "mnist", "both", [], status="failed")
     folder.trial(7, "mdi", "both", [160, 95, 80, 75], iw=[-5, -4, None, None], seed=1)
     return folder
+
+
+@pytest.fixture
+def table(study: StudyFolder) -> pa.Table:
+    """The evaluations of the eight trials."""
+    return load(study.paths.evaluations)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from analysis.findings.thresholds import _at_first, cost_to_match, race, thresholds
+from analysis.findings.thresholds import _at_first, cost_to_match, cost_to_reach, race, thresholds
+from analysis.tables import evaluations, metric_of
 
 
 def race_of(study):
@@ -88,3 +89,11 @@ def test_what_scratch_needs_to_match_a_source_as_it_is(new_study, unbeaten):
     e, behind = study.data, unbeaten.data
     assert cost_to_match(e.rows, e.gains[0], e.metric) == {"images_seen": 250, "seconds": 30}
     assert math.isnan(cost_to_match(behind.rows, behind.gains[0], behind.metric)["images_seen"])
+
+
+def test_cost_to_reach_is_that_of_the_first_evaluation_as_good(study, table):
+    rows, fd = evaluations(table), metric_of("fd", study.spec)
+    assert cost_to_reach(rows, 0, fd, 90, "images_seen") == 200
+    assert cost_to_reach(rows, 0, fd, 89, "seconds") == 36
+    assert cost_to_reach(rows, 0, fd, 59, "images_seen") is None
+    assert cost_to_reach(rows, 0, metric_of("iw", study.spec), -4, "images_seen") == 200

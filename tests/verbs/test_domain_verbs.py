@@ -1,13 +1,18 @@
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from trainables.storage.home import Home
 from verbs.domains import domains
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -49,3 +54,45 @@ def test_show_and_list_hold_no_escapes(home: Home, pets: Path) -> None:
         assert result.exit_code == 0, result.output
         assert "\x1b" not in result.stdout
     assert json.loads(run.invoke(domains, ["list", "--json", "--home", str(home)]).stdout)[0]["class_names"]
+
+
+def test_nothing_is_left_behind_by_a_refused_import(run: Run, home: Home, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run(f"domains add cats {tmp_path / 'empty'}")
+    assert home.names("domains") == []
+
+
+def test_domains_are_added_listed_shown_and_removed(run: Run, tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("RGB", (40, 40), (40 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    assert "5 train and 1 val" in run(f"domains add reds {tmp_path} --resolution 32")[1]
+    assert json.loads(run("domains list --json")[1])[0]["name"] == "reds"
+    assert "contact sheet: " in run("domains show reds")[1]
+    assert run("domains rm reds")[0] == 0
+    assert json.loads(run("domains list --json")[1]) == []
+
+
+def test_an_import_names_ten_skipped_files_and_where_the_others_are(run: Run, home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (40, 40), (40 * number, 0, 0)).save(folder / f"{number}.png")
+    for number in range(12):
+        (folder / f"{number:03}.txt").write_text("no image")
+    said = run(f"domains add reds {folder} --resolution 32")[1]
+    assert said.count("  skipped ") == 10
+    assert f"  and 2 more, in {home.domain('reds') / 'domain.json'}" in said
+    for number in range(12, 101):
+        (folder / f"{number:03}.txt").write_text("no image")
+    said = run(f"domains add reds {folder} --resolution 32 --replace")[1]
+    assert f"  and 91 more, in {home.domain('reds') / 'skipped.txt'}" in said
+
+
+def test_the_image_column_of_a_parquet_file_can_be_named(run: Run, tmp_path: Path) -> None:
+    data = []
+    for grey in (0, 90, 180):
+        Image.new("RGB", (40, 40), (grey, grey, grey)).save(tmp_path / "a.png")
+        data.append((tmp_path / "a.png").read_bytes())
+    pq.write_table(pa.table({"left": data, "right": data}), tmp_path / "pairs.parquet")
+    assert "--image-column" in run(f"domains add pairs {tmp_path / 'pairs.parquet'}")[2]
+    assert run(f"domains add pairs {tmp_path / 'pairs.parquet'} --image-column right")[0] == 0

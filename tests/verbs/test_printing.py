@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
@@ -21,6 +22,8 @@ from search.running.ledger import Ledger
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 from verbs.printing import in_a_line, print_table
+
+Run = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(understock.__file__).parent
 WIDTHS = pytest.mark.parametrize("width", [80, 60])
@@ -174,3 +177,18 @@ def test_a_wide_table_goes_on_below_with_its_first_column(
 
 def test_what_others_wrote_is_one_line_and_steers_no_terminal() -> None:
     assert in_a_line("a\n  b\x1b[2Jc\td") == "a b\\x1b[2Jc d"
+
+
+def test_brackets_in_a_table_are_only_brackets(
+    run: Run, home: Home, tiny_domain: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = home.domain("dots") / "domain.json"
+    facts.write_text(facts.read_text().replace('"test"', '"[/home/a] and [bold]b"'))
+    assert "[/home/a] and [bold]b" in run("domains list")[1]
+
+
+def test_a_table_in_a_pipe_is_not_cut_to_a_terminal(run: Run, home: Home, tiny_domain: str, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    facts = home.domain("dots") / "domain.json"
+    facts.write_text(facts.read_text().replace('"test"', f'"{"x" * 80}"'))
+    assert "x" * 80 in run("domains list")[1]

@@ -1,11 +1,13 @@
 """`understock sources ...`: the names of the builtin source models, which a home's own may hide on purpose alone."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from trainables.sources.shelf import SourceModel, shelf
-from trainables.storage.home import Home
+from trainables.storage.home import Home, claim
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -48,3 +50,21 @@ def test_a_domain_of_a_builtin_source_s_name_is_trained_under_it_with_a_note(
     assert code == 0, noted
     assert "note: it hides the builtin source model 'mnist' in this home" in noted
     assert home.names("sources") == ["mnist"]
+
+
+@pytest.mark.slow
+def test_a_source_model_is_trained_exported_and_added_again(run: Run, tiny_domain: str, tmp_path: Path) -> None:
+    code, said, _ = run("sources train dots --max-images 160 --threads 1")
+    assert (code, "160 images seen" in said) == (0, True)
+    assert run(f"sources export dots -o {tmp_path / 'out'}")[0] == 0
+    files = " ".join(str(tmp_path / "out" / f"{part}.safetensors") for part in ("generator", "discriminator"))
+    added = run(f"sources add again {files} --domain dots --images 40")
+    assert "resnet of 32 pixels, width 16, z 128" in added[1], added
+    assert {"again", "dots"} <= {item["name"] for item in json.loads(run("sources list --json")[1])}
+
+
+def test_a_training_that_another_process_runs_is_refused(run: Run, home: Home, tiny_domain: str) -> None:
+    with claim(home, "sources", "dots"):
+        code, _, complaint = run("sources train dots --max-images 160 --threads 1")
+    assert code == 2
+    assert complaint.startswith("understock: source model 'dots' is being made by another process")

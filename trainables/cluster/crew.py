@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from spaces.counts import plural
+
 
 @dataclass(frozen=True)
 class Crew:
@@ -29,12 +31,7 @@ class Crew:
         return {kind: need for kind, need in needs.items() if need}
 
     def __str__(self) -> str:
-        gpus = f" and {amount(self.gpus, 'GPU')}" if self.gpus else ""
+        gpus = f" and {plural(self.gpus, 'GPU')}" if self.gpus else ""
         memory = f" and {self.memory / 2**30:.4g} GiB of memory" if self.memory else ""
-        each = f"{amount(self.threads, 'CPU')}{gpus}{memory}"
+        each = f"{plural(self.threads, 'CPU')}{gpus}{memory}"
         return f"{self.workers} workers with {each} each" if self.workers > 1 else each
-
-
-def amount(n: float, kind: str) -> str:
-    """ "1 CPU", "0.5 GPUs"."""
-    return f"{n:g} {kind if n == 1 else f'{kind}s'}"

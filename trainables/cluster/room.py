@@ -9,8 +9,9 @@ import trainables.cluster.ray_settings  # noqa: F401 (before Ray)
 import ray
 from ray.autoscaler.sdk import request_resources
 
+from spaces.counts import plural
 from spaces.errors import UserError
-from trainables.cluster.crew import Crew, amount
+from trainables.cluster.crew import Crew
 
 AUTOSCALER_PATIENCE = 15 * 60.0
 """Seconds that a cluster given by its address has to bring up the nodes that a training needs.
@@ -72,5 +73,5 @@ def _listed(nodes: list[dict[str, float]], crew: Crew) -> str:
     found = []
     for node in nodes:
         memory = f" and {node.get('memory', 0) / 2**30:.4g} GiB" if crew.memory else ""
-        found.append(f"{amount(node.get('CPU', 0), 'CPU')} and {amount(node.get('GPU', 0), 'GPU')}{memory}")
+        found.append(f"{plural(node.get('CPU', 0), 'CPU')} and {plural(node.get('GPU', 0), 'GPU')}{memory}")
     return ", ".join(found) or "nothing"

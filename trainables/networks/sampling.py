@@ -88,10 +88,10 @@ def images_of(
 
 
 @torch.no_grad()
-def critic_logits(critic: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Logits of uint8 images (n, 3, R, R), n at least 1: float64 (n,), on the critic's device; so many images at a time."""
+def critic_logits(critic: nn.Module, images: Tensor) -> Tensor:
+    """Logits of uint8 images (n, 3, R, R), n at least 1: float64 (n,), on the critic's device."""
     device = device_of(critic)
-    return torch.cat([critic(to_float(part.to(device))).double() for part in torch.split(images, batch)])
+    return torch.cat([critic(to_float(part.to(device))).double() for part in torch.split(images, 256)])
 
 
 class ZSampler:

@@ -1,12 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from search.records.results import SCHEMA, load, row_columns, write_trial
+from search.records.results import SCHEMA, config_of, load, row_columns, write_trial
+from search.records.study import StudySpec
 from spaces.config import TrialConfig
 from spaces.errors import UserError
+from spaces.trials import parse_trial
 
 Make = Callable[..., TrialConfig]
 
@@ -66,3 +69,20 @@ def test_files_are_small_and_self_describing(tmp_path: Path, tiny_config: Make) 
     write(tmp_path, tiny_config(), 0)
     assert pq.read_schema(tmp_path / "00000.parquet").equals(SCHEMA)
     assert (tmp_path / "00000.parquet").stat().st_size < 50_000
+
+
+def test_a_study_is_read_that_was_recorded_with_a_setting_which_its_method_has_no_more(tmp_path: Path) -> None:
+    budget = {"images": 32, "eval_every_images": 16}
+    values = {"method": "dtn", "target": "a", "source": "b", "budget": budget, "training": {"batch": 8}}
+    config = parse_trial(values, "test")
+    assert "pool" not in config.model_dump_json()
+    base = {**values, "training": {"batch": 8, "pool": 50}}
+    facts = {"name": "s", "target": "a", "space": "quickstart", "trials": 1, "sources": [], "train_images": 40}
+    facts |= {"digests": {}, "versions": {}, "created": "2026-01-01"}
+    assert StudySpec.parse({**facts, "base": base}, "test").base == config
+    write(tmp_path, config, 0)
+    (path,) = tmp_path.glob("*.parquet")
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("training/pool")
+    pq.write_table(table.set_column(place, "training/pool", pa.array([50, 50])), path)
+    assert [config_of(row) for row in load(tmp_path).to_pylist()] == [config, config]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.errors import UserError
-from spaces.methods.translation import LearnedTranslationConfig
+from spaces.methods.translation import PooledTranslationConfig
 from spaces.networks import Translator
 from trainables.images.batches import Batch
 from trainables.images.domains import Domain
@@ -52,7 +52,7 @@ class Side:
     pool: ImagePool
 
     @classmethod
-    def of(cls, config: LearnedTranslationConfig, resolution: int, device: torch.device, seed: int) -> "Side":
+    def of(cls, config: PooledTranslationConfig, resolution: int, device: torch.device, seed: int) -> "Side":
         """A fresh one. `seed` is the trial's, or another for each further side. UserError if the critic does not fit."""
         check_critic(config.translator, resolution)
         networks = (build_network(name, config.translator, seed) for name in (GENERATOR, DISCRIMINATOR))
@@ -90,12 +90,12 @@ Objective = Callable[[Sides, Mapping[str, Tensor], Noise], Translated]
 """Of the sides, a worker's images of each side's domain, (n, 3, R, R) in [-1, 1], and noise for those that take some."""
 
 
-class TranslationLearner(AveragedTranslator[LearnedTranslationConfig]):
+class TranslationLearner(AveragedTranslator[PooledTranslationConfig]):
     """Translators and critics in training, with one Adam for each kind, and a moving average of the target's translator."""
 
     def __init__(
         self,
-        config: LearnedTranslationConfig,
+        config: PooledTranslationConfig,
         source: Domain,
         sides: Sides,
         objective: Objective,

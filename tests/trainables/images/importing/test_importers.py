@@ -1,10 +1,6 @@
 import json
 import os
-import shutil
-import signal
 import struct
-import subprocess
-import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from numbered_images import pixels, save
 
 from spaces.errors import UserError
 from trainables.images.domains import IMAGES_FILE, MAX_SKIPPED_FILES, SKIPPED_FILE, open_domain
@@ -30,34 +26,9 @@ from trainables.images.importing.importers import (
 from trainables.metrics.iw import MIN_IMAGES
 from trainables.metrics.manifolds import NEIGHBOURS
 from trainables.metrics.reference import FEWEST
-from trainables.storage.home import Home, StorageError
+from trainables.storage.home import Home
 
 PHOTOS = Path(__file__).parents[5] / "shared" / "domains"
-
-
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path / "home")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """30 different 32-pixel images in two classes."""
-    root = tmp_path / "images"
-    for i in range(30):
-        path = root / ("cat", "dog")[i % 2] / f"{i:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(i, path)
-    return root
-
-
-def save(seed, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels(seed).save(path)
-
-
-def pixels(seed):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8))
 
 
 def test_rows_follow_the_paths(home, folder):
@@ -93,13 +64,6 @@ def test_what_can_not_be_read_is_skipped_and_recorded(home, folder):
     ]
     assert (facts.skipped, facts.train + facts.val) == (2, 30)
     assert not (home.domain("pets") / SKIPPED_FILE).exists()
-
-
-def test_strict_refuses_what_would_be_skipped(home, folder):
-    (folder / "notes.txt").write_text("hello")
-    with pytest.raises(UserError, match=r"1 skipped, the first 'notes.txt': not an image; .*without --strict"):
-        add_domain(home, "pets", str(folder), 32, strict=True)
-    assert home.names("domains") == []
 
 
 def test_the_facts_name_the_first_skipped_files_and_a_list_beside_them_all(home, folder):
@@ -245,79 +209,6 @@ def test_large_images_wait_for_each_other_and_one_of_any_size_goes_through():
     assert sorted(inside) == [40, 50, 10**9]
 
 
-@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz", "SET.7Z"])
-def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
-    (tmp_path / name).write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"is an archive; unpack it, and give the folder"):
-        add_domain(home, "pets", str(tmp_path / name), 32)
-
-
-BEGIN = """
-import sys
-from pathlib import Path
-from spaces.errors import UserError
-from trainables.storage.home import Home
-from trainables.images.importing.importers import add_domain
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    print("made", add_domain(Home(Path(sys.argv[1])), "pets", sys.argv[2], 32).origin)
-except UserError as error:
-    print("refused", error)
-"""
-
-
-@pytest.mark.slow
-def test_of_several_imports_of_one_name_at_a_time_one_is_made(home, folder, tmp_path):
-    origins = [folder, *(tmp_path / f"other{i}" for i in range(3))]
-    for other in origins[1:]:
-        shutil.copytree(folder, other)
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", BEGIN, home.root, origin], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for origin in origins
-    ]
-    for process in started:
-        assert process.stdout.readline() == b"ready\n"
-    for process in started:
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=60)[0].decode().split(" ", 1) for process in started]
-    (made,) = [rest.strip() for word, rest in said if word == "made"]
-    assert made == open_domain(home, "pets").facts.origin
-    refused = [rest for word, rest in said if word == "refused"]
-    assert len(refused) == 3
-    assert all("is being made by another process" in rest or "is there already" in rest for rest in refused)
-
-
-@pytest.mark.parametrize("kibibytes", [16, 110, 130])
-def test_a_full_disk_is_one_line_and_nothing_is_half_written(tmp_path, folder, kibibytes):
-    (tmp_path / "disk").mkdir()
-    mount = [
-        "mount",
-        "-t",
-        "tmpfs",
-        "-o",
-        f"size={kibibytes}k",
-        "tmpfs",
-        tmp_path / "disk",
-    ]  # images take 90 KiB, twice
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not permitted here")
-    try:
-        home = Home.make(tmp_path / "disk")
-        with pytest.raises(
-            StorageError, match=r"pets can't be written \(No space left on device\); make space"
-        ) as caught:
-            add_domain(home, "pets", str(folder), 32)
-        assert "\n" not in str(caught.value)
-        assert home.names("domains") == []
-        assert list((tmp_path / "disk" / "domains").glob("*")) + list((tmp_path / "disk" / "domains").glob(".*")) == []
-    finally:
-        subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
-
-
 def test_a_split_of_the_origin_stays_and_shares_no_image(home, tmp_path):
     for i in range(6):
         save(i, tmp_path / "split" / "train" / f"{i}.png")
@@ -326,73 +217,6 @@ def test_a_split_of_the_origin_stays_and_shares_no_image(home, tmp_path):
     facts = add_domain(home, "split", str(tmp_path / "split"), 32)
     assert (facts.train, facts.val, facts.duplicates) == (6, 3, 2)
     assert open_domain(home, "split").is_val.tolist() == [False] * 6 + [True] * 3
-
-
-def test_an_existing_name_is_refused_unless_replaced(home, folder):
-    add_domain(home, "pets", str(folder), 32)
-    with pytest.raises(UserError, match=r"domain 'pets' is there already.*--replace"):
-        add_domain(home, "pets", str(folder), 64)
-    assert add_domain(home, "pets", str(folder), 64, replace=True).resolution == 64
-    assert open_domain(home, "pets").images.shape[-1] == 64
-
-
-def test_a_failed_replacement_keeps_the_old_domain(home, folder, tmp_path):
-    before = add_domain(home, "pets", str(folder), 32)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no usable image"):
-        add_domain(home, "pets", str(tmp_path / "empty"), 32, replace=True)
-    assert open_domain(home, "pets").facts == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"resolution": 48}, "resolution 48 will not do; known: 32, 64, 128, 256, 512, 1024"),
-        ({"name": "../pets"}, "domain name '../pets' will not do"),
-        ({"val_fraction": 1.0}, "validation fraction 1.0 will not do; give 0 or more, and less than 1"),
-        ({"workers": 0}, "0 workers will not do; give 1 or more"),
-        ({"image_column": "image"}, "image column 'image' needs a Parquet file"),
-        ({"what": "/nowhere"}, "no file or folder '/nowhere'; expected a folder of images, a Parquet file"),
-        ({"what": ""}, "no file or folder ''"),
-        ({"what": "builtin:cats"}, "unknown builtin domain 'cats'; known: glyphs, mdi, mnist, phosphor, phosphor-bold"),
-        ({"what": "torchvision:Faces"}, "unknown torchvision data set 'Faces'; known: CIFAR10, .*CelebA"),
-    ],
-)
-def test_bad_arguments_get_one_clear_line(home, folder, arguments, message):
-    with pytest.raises(UserError, match=message) as caught:
-        add_domain(home, **{"name": "pets", "what": str(folder), "resolution": 32, **arguments})
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ([], "no usable image in .*: it is empty"),
-        (["a.txt", "b.md"], "no usable image in .*: 2 skipped, the first 'a.txt': not an image"),
-    ],
-)
-def test_a_folder_without_images_is_refused(home, tmp_path, files, message):
-    (tmp_path / "texts").mkdir()
-    for name in files:
-        (tmp_path / "texts" / name).write_text("hello")
-    with pytest.raises(UserError, match=message):
-        add_domain(home, "texts", str(tmp_path / "texts"), 32)
-
-
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_import_leaves_nothing_behind(home, stop):
-    code = f"""
-from pathlib import Path
-from trainables.storage.home import Home
-from trainables.images.importing.importers import add_domain
-add_domain(Home(Path({str(home.root)!r})), "mdi", "builtin:mdi", 64, progress=lambda *_: print("on", flush=True))
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"on\n"
-        os.kill(process.pid, stop)
-        process.communicate(timeout=30)
-        assert process.returncode == -stop
-    assert list((home.root / "domains").iterdir()) == []
 
 
 @pytest.mark.photos

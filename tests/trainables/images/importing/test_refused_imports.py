@@ -2,20 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from numbered_images import save
 
 from spaces.errors import UserError
+from trainables.images.domains import open_domain
 from trainables.images.importing.classes_apart import Apart
 from trainables.images.importing.importers import add_domain
 from trainables.storage.home import Home
-
-
-def save(seed: int, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +57,68 @@ def test_a_class_set_apart_with_one_image_to_train_on_leaves_no_domain_of_the_ot
     with pytest.raises(UserError, match="gives domain 'pets-unseen' 1 distinct image to train on"):
         add_domain(home, "pets", str(tmp_path / "pets"), 32, unseen=Apart("owl,", 0))
     assert home.names("domains") == []
+
+
+def test_strict_refuses_what_would_be_skipped(home, folder):
+    (folder / "notes.txt").write_text("hello")
+    with pytest.raises(UserError, match=r"1 skipped, the first 'notes.txt': not an image; .*without --strict"):
+        add_domain(home, "pets", str(folder), 32, strict=True)
+    assert home.names("domains") == []
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz", "SET.7Z"])
+def test_an_archive_is_called_one_with_the_cure(home, tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"is an archive; unpack it, and give the folder"):
+        add_domain(home, "pets", str(tmp_path / name), 32)
+
+
+def test_an_existing_name_is_refused_unless_replaced(home, folder):
+    add_domain(home, "pets", str(folder), 32)
+    with pytest.raises(UserError, match=r"domain 'pets' is there already.*--replace"):
+        add_domain(home, "pets", str(folder), 64)
+    assert add_domain(home, "pets", str(folder), 64, replace=True).resolution == 64
+    assert open_domain(home, "pets").images.shape[-1] == 64
+
+
+def test_a_failed_replacement_keeps_the_old_domain(home, folder, tmp_path):
+    before = add_domain(home, "pets", str(folder), 32)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no usable image"):
+        add_domain(home, "pets", str(tmp_path / "empty"), 32, replace=True)
+    assert open_domain(home, "pets").facts == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resolution": 48}, "resolution 48 will not do; known: 32, 64, 128, 256, 512, 1024"),
+        ({"name": "../pets"}, "domain name '../pets' will not do"),
+        ({"val_fraction": 1.0}, "validation fraction 1.0 will not do; give 0 or more, and less than 1"),
+        ({"workers": 0}, "0 workers will not do; give 1 or more"),
+        ({"image_column": "image"}, "image column 'image' needs a Parquet file"),
+        ({"what": "/nowhere"}, "no file or folder '/nowhere'; expected a folder of images, a Parquet file"),
+        ({"what": ""}, "no file or folder ''"),
+        ({"what": "builtin:cats"}, "unknown builtin domain 'cats'; known: glyphs, mdi, mnist, phosphor, phosphor-bold"),
+        ({"what": "torchvision:Faces"}, "unknown torchvision data set 'Faces'; known: CIFAR10, .*CelebA"),
+    ],
+)
+def test_bad_arguments_get_one_clear_line(home, folder, arguments, message):
+    with pytest.raises(UserError, match=message) as caught:
+        add_domain(home, **{"name": "pets", "what": str(folder), "resolution": 32, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no usable image in .*: it is empty"),
+        (["a.txt", "b.md"], "no usable image in .*: 2 skipped, the first 'a.txt': not an image"),
+    ],
+)
+def test_a_folder_without_images_is_refused(home, tmp_path, files, message):
+    (tmp_path / "texts").mkdir()
+    for name in files:
+        (tmp_path / "texts" / name).write_text("hello")
+    with pytest.raises(UserError, match=message):
+        add_domain(home, "texts", str(tmp_path / "texts"), 32)

@@ -8,15 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from spaces.config import TrialConfig
-from spaces.methods.dtn import DtnWeights
+from spaces.methods.dtn import DtnConfig, DtnWeights
+from spaces.methods.translation import PooledTraining
 from spaces.networks import Translator
+from spaces.trials import parse_trial
 from trainables.methods.registry import method_of
 from trainables.methods.translation.dtn import DtnLearner, decoder_losses, is_of
 from trainables.networks.families import GENERATOR, build_network
 from trainables.networks.translators import ImageTranslator
 from trainables.running.given import gather
+from trainables.running.trial import run_trial
 from trainables.storage.home import Home
+from trainables.training.loop import evaluations
 from trainables.training.parallel import Group
+from trainables.training.trial_files import TrialFiles
 
 CPU = torch.device("cpu")
 
@@ -82,3 +87,22 @@ def test_the_encoder_learns_first_and_is_held_then(translation: Callable[..., Tr
 def test_the_encoder_is_the_same_function_in_training_as_in_sampling() -> None:
     network, images = translator(), torch.rand(2, 3, 32, 32)
     assert torch.equal(network.train().encoder(images), network.eval().encoder(images))
+
+
+class Earlier(DtnConfig):
+    """As earlier versions wrote it: with a pool, which nothing came of."""
+
+    training: PooledTraining = PooledTraining()
+
+
+def test_a_trial_of_an_earlier_version_goes_on(
+    translation: Callable[..., TrialConfig], home: Home, files: TrialFiles
+) -> None:
+    config = translation(method="dtn", training={"batch": 4})
+    earlier = Earlier.parse({**config.model_dump(), "training": {"batch": 4, "pool": 7}}, "test")
+    assert parse_trial(earlier.model_dump(), "test") == config
+    begun = evaluations(run_trial(earlier, home, files, CPU))
+    first = next(begun)
+    begun.close()
+    assert [row.images_seen for row in evaluations(run_trial(config, home, files, CPU))] == [16, 32]
+    assert first.images_seen == 16
