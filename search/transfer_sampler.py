@@ -6,7 +6,7 @@ best score so far (Jones et al. 1998), in logs, is largest per second that such 
 what is to be improved upon is the mean of all candidates, and the level of the target's scores, which nobody knows yet,
 cancels. A trial that was stopped counts with the score that it would have come to by the learning curves of earlier trials, or
 of the search's own where there are none; one that runs with what it has so far, or with what is expected of it, so that trials
-at once differ.
+at once differ. One trial of a search that goes on for so long is from scratch, whatever that promises.
 
 The model knows the arm and the learning rates. Whatever else a space suggests is left to another sampler, as are the
 conditions of a trial, which nobody optimises. A trial that was planned keeps what it was planned with. The proposal is a
@@ -28,7 +28,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
-from search.picking.arms import Arm, Rates
+from search.picking.arms import SCRATCH_ARM, Arm, Rates
 from search.picking.curves import Curve, carried, progress
 from search.picking.evidence import level_of
 from search.picking.transfer_model import Belief, Case, Model
@@ -43,6 +43,9 @@ from spaces.suggest import Space
 
 CANDIDATES, _TRIES = 400, 8
 """Different ones drawn from the space when a study is opened; as many times more draws at most, for one that has no more."""
+
+CONTROL = 8
+"""The trial of that number is from scratch if none before it was: what transfer is compared with, whatever it promises."""
 
 _RATES = ("optim/lr_g", "optim/lr_d")
 _NEAR, _SPREAD = 8, 0.25
@@ -170,6 +173,8 @@ class TransferSampler(BaseSampler):
         seen = self.belief(trials)
         rng = np.random.default_rng([self._seed, number])
         fresh = [one for one in agreeing if one.place not in seen.tried] or agreeing
+        if number >= CONTROL and all(arm != SCRATCH_ARM for arm, _ in seen.tried):
+            fresh = [one for one in fresh if one.case.arm == SCRATCH_ARM] or fresh
         first = np.argsort(-self._promise(seen, fresh), kind="stable")[:_NEAR]
         fresh += [moved for place in first for moved in self._moved(fresh[int(place)], rng, fixed)]
         return fresh[int(np.argmax(self._promise(seen, fresh)))]

@@ -21,7 +21,7 @@ from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, write_spec
 from search.running.ledger import Ledger
 from search.running.suggested import first_trials
-from search.transfer_sampler import TransferSampler
+from search.transfer_sampler import CONTROL, TransferSampler
 from spaces.errors import UserError
 from spaces.presets import small
 from spaces.trials import parse_trial
@@ -119,6 +119,14 @@ def test_rates_that_nobody_varied_are_not_tried_at_the_ends_of_their_range_first
 def test_without_any_trial_it_searches_all_the_same() -> None:
     study = searched(25, lambda: new_sampler(None))
     assert study.best_value < 1.1 * cost({"source": "good", "transfer/parts": "both", "optim/lr_g": 1e-3})
+
+
+@pytest.mark.parametrize("cut", [None, CONTROL])
+def test_one_trial_is_from_scratch_though_it_promises_little_so_that_there_is_what_to_compare_with(
+    cut: int | None,
+) -> None:
+    study = searched(CONTROL + 3, lambda: new_sampler(pool_of()), cut)
+    assert [trial.number for trial in study.trials if trial.params["source"] == "scratch"] == [CONTROL]
 
 
 def begun(study: optuna.Study, values: Mapping[str, Any]) -> optuna.Trial:
