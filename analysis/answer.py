@@ -65,7 +65,8 @@ def curves_of(table: pa.Table, spec: StudySpec) -> list[dict[str, Any]]:
 
 def _against_scratch(answer: Answer) -> str:
     if answer.transfer is None or answer.scratch is None or answer.gain is None:
-        return "no trial of the other kind (scratch or transfer) has a score to compare it with"
+        sides = (("scratch", answer.scratch), ("transfer", answer.transfer))
+        return f"no {' or '.join(name for name, side in sides if side is None)} trial has a score to compare with"
     transfer = "transfer" if answer.transfer.way not in UNTRAINED else f"{origin(answer.transfer)}, untrained,"
     won = f"{transfer if answer.gain > 0 else 'scratch'} wins by {abs(answer.gain):.4g}" if answer.gain else "a tie"
     return (

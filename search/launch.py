@@ -44,6 +44,9 @@ SETTLED_STEPS = 500
 RUNG_IMAGES = 256
 """How many images a trial is judged by at a rung; `benchmarks/judging/rungs.py` shows how well."""
 
+RENAME = "give this one another --name, or go on with that one"
+"""The way out of a name that is taken, where the verb has that option."""
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -266,11 +269,11 @@ def check_judged(home: Home, name: str, methods: Iterable[str], protocol: Protoc
             raise UserError(f"method {method!r} {reason}")
 
 
-def begin(home: Home, spec: StudySpec) -> str:
+def begin(home: Home, spec: StudySpec, way_out: str = RENAME) -> str:
     """Put a new study on disk, with its sources ranked for the target; or find the same one there, to go on with it.
 
-    Returns its name. Raises UserError if a study of that name is there with other settings, if another process begins
-    one, or if the data change meanwhile.
+    Returns its name. Raises UserError if a study of that name is there with other settings, with the `way_out` of whoever
+    named it, if another process begins one, or if the data change meanwhile.
     """
     paths = StudyPaths.of(home, spec.name)
     home.check_writable()
@@ -296,8 +299,8 @@ def begin(home: Home, spec: StudySpec) -> str:
         then, now = getattr(before, field), getattr(spec, field)
         if then != now:
             raise UserError(
-                f"study {spec.name!r} is there already with another {field} ({_shown(then, now)}); give this one another "
-                f"--name, or go on with that one: understock resume {spec.name}"
+                f"study {spec.name!r} is there already with another {field} ({_shown(then, now)}); {way_out}: "
+                f"understock resume {spec.name}"
             )
     return spec.name
 

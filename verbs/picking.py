@@ -166,7 +166,7 @@ def confirm_winner(home: Home, study: str, count: int, threads: int | None = Non
     check_trial(paths, trial)
     table = load(paths.evaluations)
     own = [row for row in table.to_pylist() if row["trial"] == trial]
-    found = confirmed(home, spec, config_of(own[-1]), count, threads)
+    found = confirmed(home, spec, trial, config_of(own[-1]), count, threads)
     print("\n".join(lines(table, spec, trial, [load(each.evaluations) for each in found])))
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from search.launch import begin, check_judged, versions
+from search.launch import RENAME, begin, check_judged, versions
 from search.records.inputs import stopped
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
@@ -23,7 +23,7 @@ from trainables.running.given import ChangedDataError
 from trainables.running.source_training import shown
 from trainables.running.trial import run_trial
 from trainables.sources.shelf import open_source
-from trainables.storage.home import Home
+from trainables.storage.home import Home, fetch
 from trainables.storage.json_files import read_json
 from trainables.training.loop import Evaluation
 from trainables.training.trial_files import TrialFiles
@@ -70,14 +70,16 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     return _train_study(home, config, name, threads)
 
 
-def _train_study(home: Home, config: TrialConfig, name: str, threads: int | None) -> tuple[StudyPaths, StudySpec]:
+def _train_study(
+    home: Home, config: TrialConfig, name: str, threads: int | None, way_out: str = RENAME
+) -> tuple[StudyPaths, StudySpec]:
     protocol, left_out = measurable(config.protocol, open_domain(home, config.target), config.data)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
         config = config.model_copy(update={"protocol": protocol})
     threads = threads or len(os.sched_getaffinity(0))
     use_cores(threads)
-    paths, spec = open_study(home, begin(home, spec_of(home, config, name, threads)))
+    paths, spec = open_study(home, begin(home, spec_of(home, config, name, threads), way_out))
     with only_driver(paths):
         ledger = Ledger(paths, spec)
         asked = ledger.ask()
@@ -97,25 +99,35 @@ def _train_study(home: Home, config: TrialConfig, name: str, threads: int | None
 
 
 def confirm(
-    home: Home, spec: StudySpec, config: TrialConfig, count: int, threads: int | None = None
+    home: Home, spec: StudySpec, trial: int, config: TrialConfig, count: int, threads: int | None = None
 ) -> list[StudyPaths]:
-    """Train a config of study `spec` anew with `count` fresh seeds, scored on fresh z, each as a study of its own.
+    """Train the config of a trial of study `spec` anew with `count` fresh seeds, scored on fresh z, each as a study of its own.
 
     The same call goes on where an earlier one was cut off. One that diverges ends as that.
     """
     rows = load(StudyPaths.of(home, spec.name).evaluations)
     first = max(rows["seed"].to_pylist()) + 1
     protocol = config.protocol.model_copy(update={"seed": config.protocol.seed + 1})
+    fresh = config.model_copy(update={"seed": first, "protocol": protocol})
+    stem = _free_for(home, fresh, f"{spec.name}-confirm", f"{spec.name}-{trial}-confirm")
     found = []
     for number in range(count):
-        fresh = config.model_copy(update={"seed": first + number, "protocol": protocol})
-        name = f"{spec.name}-confirm-{number + 1}"
+        name = f"{stem}-{number + 1}"
+        again = fresh.model_copy(update={"seed": first + number})
         try:
-            paths, _ = _train_study(home, fresh, name, threads)  # by whatever its study goes by
+            paths, _ = _train_study(home, again, name, threads, "go on with that one")  # by whatever its study goes by
         except DivergedError:
             paths = StudyPaths.of(home, name)
         found.append(paths)
     return found
+
+
+def _free_for(home: Home, config: TrialConfig, stem: str, otherwise: str) -> str:
+    """What the confirmations that begin with `config` are called: `otherwise` where those of another trial have the name."""
+    paths = StudyPaths.of(home, f"{stem}-1")
+    fetch(paths.spec)
+    taken = paths.spec.exists() and open_study(home, f"{stem}-1")[1].base != config
+    return otherwise if taken else stem
 
 
 class DivergedError(UserError):

@@ -47,6 +47,14 @@ def test_no_score_is_no_answer(new_study: Any) -> None:
     assert lines(load(folder.paths.evaluations), folder.spec)[-1] == "no trial has a score yet"
 
 
+def test_the_side_that_is_missing_is_named(new_study: Any) -> None:
+    for source, parts, missing in (("mdi", "both", "scratch"), ("scratch", "none", "transfer")):
+        folder = new_study()
+        folder.trial(0, source, parts, [90])
+        said = lines(load(folder.paths.evaluations), folder.spec)
+        assert f"no {missing} trial has a score to compare with" in said
+
+
 def test_a_line_compares_what_was_trained_with_the_source_as_it_is(baseline: Any) -> None:
     assert lines(load(baseline.paths.evaluations), baseline.spec)[-2] == (
         "fine-tuning improves on the source as it is by 20 (25 % of its score): the best configuration from mdi, both networks "

@@ -54,7 +54,8 @@ def open_z_sampler(path: Path) -> ZSampler:
     """As `open_sampler`, of a model whose images are made of z; UserError for one that makes them of images."""
     sampler = open_sampler(path)
     if not isinstance(sampler, ZSampler):
-        raise UserError(f"{path} is a model that translates images, and has no z; give one that makes images of noise")
+        does = "makes more of few images" if isinstance(sampler, ShotSampler) else "translates images"
+        raise UserError(f"{path} is a model that {does}, and has no z; give one that makes images of noise")
     return sampler
 
 

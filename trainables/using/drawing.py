@@ -74,7 +74,7 @@ def draw(
     else:
         inputs = held_out_inputs(open_domain(home, facts.config["source"]), n or DRAWN, seed)
     if shots_from is not None and isinstance(sampler, FunitSampler):
-        return sampler.drawn_of(folder_inputs(shots_from, sampler.shots.network.resolution).images, inputs)
+        return sampler.drawn_of(shots_of(shots_from, sampler.shots.network.resolution).images, inputs)
     return sampler(len(inputs.images), seed, inputs)
 
 
@@ -84,7 +84,16 @@ def _more(sampler: ShotSampler, n: int, seed: int, folder: Path | None, label: s
         return sampler.drawn(n, seed, label=class_number(sampler, label))
     if label is not None:
         raise UserError(f"the images of {folder} are of one class, and label {label!r} would be another; leave it out")
-    return sampler.drawn_of(folder_inputs(folder, sampler.shots.network.resolution).images, n, seed)
+    return sampler.drawn_of(shots_of(folder, sampler.shots.network.resolution).images, n, seed)
+
+
+def shots_of(folder: Path, resolution: int) -> Inputs:
+    """All images of a folder, which are of one class; as `folder_inputs`, and UserError for one of class folders."""
+    if folder.is_dir() and len(classes := folder_origin(folder, None).class_names) > 1:
+        raise UserError(
+            f"{folder} has folders of {len(classes):,} classes, {classes[0]!r} the first; give that of one class"
+        )
+    return folder_inputs(folder, resolution)
 
 
 def write_inputs_grid(home: Home, name: str, protocol: Protocol, output: Path) -> None:

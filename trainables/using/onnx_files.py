@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from spaces.errors import UserError
 from trainables.machine.randomness import random_numbers
+from trainables.methods.fewshot.funit import FunitSampler
+from trainables.methods.fewshot.sampling import ShotSampler
 from trainables.methods.method import Sampler
 from trainables.methods.translation.translating import InputSampler
 from trainables.networks.sampling import ZSampler, draw_inputs
@@ -90,6 +92,10 @@ def _network_of(sampler: Sampler, n: int, side: int | None) -> tuple[nn.Module, 
         assert side, f"{side=} of images to translate"
         images = torch.rand(n, 3, side, side, generator=random_numbers("ONNX inputs", 0))
         return sampler.translator, {"inputs": 2 * images - 1}
+    if isinstance(sampler, (ShotSampler, FunitSampler)):
+        raise UserError(
+            "this model makes more of few images, which an ONNX file can't hold; export it as safetensors or hub"
+        )
     if not isinstance(sampler, ZSampler):
         raise UserError(
             "this model has no network that an ONNX file could hold; its images are the source domain's own"

@@ -154,3 +154,31 @@ def test_a_winner_is_confirmed_with_fresh_seeds_and_fresh_z_and_goes_on_where_it
     assert "chosen: trial 0 of s with FD" in said[-2] and said[-2].endswith(" 5, 5.5 in the mean of 2 seeds")
     mean = sum(table["fd"] for table in tables) / 2
     assert f"{mean:.3g}"[:3] in said[-1] and "2 fresh seeds, scored on fresh z" in said[-1]
+
+
+@pytest.mark.slow
+def test_two_trials_of_a_study_are_confirmed_beside_each_other(
+    home: Home, new_study: Callable[..., tuple[StudyPaths, StudySpec]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, spec = new_study()
+    row = {"images_seen": 32, "iterations": 1, "fd": 5.0, "wall_seconds": 1.0}
+    for trial, rate in enumerate((1e-4, 2e-4)):
+        config = spec.base.model_copy(update={"optim": spec.base.optim.model_copy(update={"lr_g": rate})})
+        write_trial(
+            paths.evaluation(trial),
+            config,
+            study="s",
+            trial=trial,
+            status="completed",
+            evaluations=[row | {"fd": 5 + trial}],
+        )
+    for trial in (0, 1, 0, 1):
+        confirm_winner(home, f"s:{trial}", 1, threads=1)
+    assert open_study(home, "s-confirm-1")[1].base.optim.lr_g == 1e-4
+    assert open_study(home, "s-1-confirm-1")[1].base.optim.lr_g == 2e-4
+    first, second, *again = capsys.readouterr().out.split("chosen: ")[1:]
+    assert [first, second] == again, "what is through is not trained again"
+    with pytest.raises(
+        UserError, match=r"another threads_per_trial .*; go on with that one: understock resume s-confirm-1$"
+    ):
+        confirm_winner(home, "s:0", 1, threads=2)

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from spaces.config import TrialConfig
 from spaces.errors import UserError
 from spaces.trials import parse_trial
 from trainables.images.domains import open_domain, write_domain
+from trainables.methods.registry import open_sampler, open_z_sampler
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home
 from trainables.training.trial_files import TrialFiles
 from trainables.using.drawing import draw
+from trainables.using.onnx_files import write_onnx
 
 
 @pytest.fixture
@@ -52,6 +55,22 @@ def test_a_few_shot_model_makes_more_of_a_folder_of_ones_own(home: Home, model: 
         draw(home, model, 5, 0, label="1", shots_from=shots)
     with pytest.raises(UserError, match="makes more of one folder of images; leave out --inputs"):
         draw(home, model, 5, 0, folder=shots, shots_from=shots)
+
+
+def test_shots_of_several_class_folders_are_not_taken_for_one_class(home: Home, model: Path, shots: Path) -> None:
+    for name in ("cats", "owls"):
+        shutil.copytree(shots, shots.parent / "both" / name)
+    for where in ({"shots_from": shots.parent / "both"}, {"folder": shots.parent / "both"}):
+        with pytest.raises(UserError, match="both has folders of 2 classes, 'cats' the first; give that of one class"):
+            draw(home, model, 5, 0, **where)
+    assert len(draw(home, model, 5, 0, shots_from=shots.parent / "both" / "owls").images) == 5
+
+
+def test_a_few_shot_model_says_what_it_is_where_z_or_one_network_is_asked_for(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a model that makes more of few images, and has no z"):
+        open_z_sampler(model)
+    with pytest.raises(UserError, match="makes more of few images, which an ONNX file can't hold"):
+        write_onnx(open_sampler(model), tmp_path / "x.onnx", {}, None)
 
 
 def test_one_that_translates_into_a_class_takes_its_images_and_inputs(

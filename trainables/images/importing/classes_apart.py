@@ -45,6 +45,13 @@ class Part(NamedTuple):
         return Part(self.rows[here], np.searchsorted(classes, self.labels[here]), names, [*self.notes, *notes])
 
 
+def check_asked(asked: Apart) -> None:
+    """UserError now, rather than after the import, for a count of no classes, and for a file or list that names none."""
+    none = int(asked.classes) == 0 if asked.classes.strip().isdecimal() else not _listed(asked.classes)
+    if none:
+        raise UserError(f"--unseen {asked.classes!r} sets no class apart; {WAY_OUT}")
+
+
 def named(part: Part) -> Part:
     """With the numbers of the classes for names, where the origin has no names."""
     names = part.class_names or [str(number) for number in range(int(part.labels.max()) + 1)]

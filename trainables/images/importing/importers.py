@@ -18,7 +18,7 @@ from spaces.errors import UserError, lookup
 from spaces.networks import RESOLUTIONS
 from trainables.images.domains import DomainFacts, SkippedFile, Split, write_domain
 from trainables.images.importing.builtins import BUILTINS
-from trainables.images.importing.classes_apart import UNSEEN, Apart, Part, apart, named, only_large_classes
+from trainables.images.importing.classes_apart import UNSEEN, Apart, Part, apart, check_asked, named, only_large_classes
 from trainables.images.importing.decoding import MAX_PIXELS, RESIZER, Item, Origin, quiet_pillow, square_rgb, why_not
 from trainables.images.importing.folders import folder_origin
 from trainables.images.importing.fonts import fonts_origin
@@ -92,6 +92,8 @@ def add_domain(
     """
     path = _checked_path(home, name, resolution, val_fraction, workers)
     names = [name] if unseen is None else [name, f"{name}-{UNSEEN}"]
+    if unseen is not None:
+        check_asked(unseen)
     with quiet_pillow(), storage_errors(path), ExitStack() as claims:
         for each in names:
             claims.enter_context(claim(home, "domains", each, replace=replace))

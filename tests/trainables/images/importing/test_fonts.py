@@ -64,6 +64,27 @@ def test_characters_that_faces_draw_alike_are_one_class() -> None:
 
 
 @pytest.mark.parametrize(
+    ("unseen", "why"),
+    [
+        ("0", "'0' sets no class"),
+        ("{}", "sets no class apart"),
+        ("no.txt", "can't be read"),
+        (",", "',' sets no class"),
+    ],
+)
+def test_a_list_of_classes_that_can_not_be_is_refused_before_an_image_is_read(
+    home: Home, fonts: Path, unseen: str, why: str
+) -> None:
+    empty = fonts.parent / "none.txt"
+    empty.write_text("\n")
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(UserError, match=f"--unseen .*{why}"):
+        asked = Apart(unseen.format(empty))
+        add_domain(home, "letters", str(fonts), 32, fonts=True, unseen=asked, progress=lambda *done: seen.append(done))
+    assert seen == []
+
+
+@pytest.mark.parametrize(
     ("unseen", "fewest", "why"),
     [
         (None, 4, "has 3 faces, and no letter in more than 3 of them, 4 asked for; add fonts, or .* --per-class 3"),
