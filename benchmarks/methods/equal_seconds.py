@@ -21,7 +21,7 @@ from benchmarks.results import append_row, read_rows
 from benchmarks.setting_up import learner_of
 from search.launch import begin
 from search.records.results import write_trial
-from search.records.study import StudyPaths, StudySpec, open_study
+from search.records.study import StudyPaths, StudySpec, close, open_study
 from search.running.single import spec_of
 from spaces.config import TrialConfig
 from spaces.protocol import METRICS
@@ -94,7 +94,8 @@ class Comparison:
                 yield f"| `{arm}` | {len(found)} | {iterations} | {cells} |"
 
     def report(self, home: Home, place: Path) -> Path:
-        """Write the report of the study."""
+        """Write the report of the study, which is through as it stands: `resume` has nothing to add to it."""
+        close(StudyPaths.of(home, self.study), "each arm was trained for its seconds")
         with exhibited(read(home, [self.study])) as shown:
             return write_report(shown, place)
 
