@@ -11,7 +11,7 @@ from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
 from search.prior import by_transfer
-from search.proposals import check_shared, grid, load_space, probe
+from search.proposals import check_shared, grid, load_space, probe, varied
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
@@ -136,8 +136,8 @@ def resolve_study(
             f"a batch of {spec.base.batch} can't be shared equally by {spec.workers_per_trial} workers; give a "
             "--workers-per-trial that divides it"
         )
-    example, drawn = probe(spec, space)
-    spec, goes_by = by_transfer(home, spec, drawn.params, given)
+    example, _ = probe(spec, space)
+    spec, goes_by = by_transfer(home, spec, varied(spec, space), given)
     check_sampler(spec)
     check_stopping(spec)
     check_limits(spec)

@@ -4,7 +4,7 @@ import importlib.util
 import traceback
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from trainables.networks.families import GENERATOR
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
+
+PROBES = 32
+"""Random trials that tell what a space varies."""
 
 _RESOLUTION, _PARTS = "network/resolution", "transfer/parts"
 
@@ -217,6 +220,18 @@ def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.Froz
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
     trial = study.ask()
     return trial_config(spec, space, trial), study.trials[-1]
+
+
+def varied(spec: StudySpec, space: Space) -> set[str]:
+    """The names of what the space suggests in PROBES random trials: what one suggests may depend on what it drew before."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    found: set[str] = set()
+    for _ in range(PROBES):
+        trial = study.ask()
+        with suppress(UserError):  # which its trial will say
+            trial_config(spec, space, trial)
+        found |= trial.params.keys()
+    return found
 
 
 def check_shared(spec: StudySpec, space: Space) -> None:

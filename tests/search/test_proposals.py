@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from search.launch import resolve_study
-from search.proposals import grid, load_space, overlaid, probe, trial_config
+from search.proposals import grid, load_space, overlaid, probe, trial_config, varied
 from search.records.study import StudyPaths, StudySpec
 from spaces.errors import UserError
 from spaces.presets import small
@@ -107,6 +107,18 @@ def test_a_continuous_range_is_no_grid(new_study: New) -> None:
 def test_probe_is_random_by_seed_alone(new_study: New) -> None:
     _, spec = new_study()
     assert probe(spec, load_space(spec.space))[0] == probe(spec, load_space(spec.space))[0]
+
+
+def test_what_a_space_varies_is_not_what_one_trial_of_it_has(new_study: New) -> None:
+    code = """
+def space(trial, *, sources, train_images):
+    if trial.suggest_categorical("source", ["seed-7", "scratch"]) == "scratch":
+        trial.suggest_float("optim/lr_g", 1e-4, 1e-2, log=True)
+    else:
+        trial.suggest_categorical("transfer/parts", ["both"])
+"""
+    _, spec = new_study(code)
+    assert varied(spec, load_space(spec.space)) == {"source", "optim/lr_g", "transfer/parts"}
 
 
 def test_a_penalty_that_a_critic_can_not_have_is_refused_before_a_search(
