@@ -40,8 +40,8 @@ class StudySpec(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler; with concurrency 1, the same spec gives the same trials."""
     sampler: Literal["tpe", "nsga2", "random", "grid", "transfer"] = "tpe"
-    """How trials are drawn: by Optuna's TPE, or its NSGA-II for a front, at random, every combination once, or by what earlier
-    trials tell."""
+    """How trials are drawn: by Optuna's TPE, or its NSGA-II for a front, at random, every combination once, or by a model of
+    what transfer comes to."""
     front: tuple[str, ...] = ()
     """The goals of which a front is searched, the protocol's first metric first; none where that is gone by alone."""
     early_stopping: bool = True
