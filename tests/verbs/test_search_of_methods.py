@@ -8,6 +8,7 @@ import pytest
 
 from search.records.results import load
 from search.records.study import open_study
+from search.transfer_sampler import CONTROL
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
 
@@ -21,12 +22,15 @@ def test_a_search_of_methods_runs_and_its_evidence_is_read(
     run: Run, home: Home, tiny_domain: str, new_source: Callable[..., SourceModel], tmp_path: Path
 ) -> None:
     new_source("a", seed=1), new_source("b", seed=2)
-    code, _, complaint = run(f"search dots --space methods --sources a,b --trials 7 --seed 2 {SETTINGS}")
+    code, _, complaint = run(f"search dots --space methods --sources a,b --trials {CONTROL + 1} --seed 2 {SETTINGS}")
     assert code == 0, complaint
     paths, spec = open_study(home, "s")
     rows = load(paths.evaluations).to_pylist()
-    first = {row["trial"]: row["source"] for row in rows if row["trial"] < 5}
-    assert [first[number] for number in range(5)] == [*(each for each in spec.sources for _ in range(2)), "scratch"]
+    first = {row["trial"]: (row["source"], row["method"]) for row in rows if row["trial"] < 2}
+    assert (spec.sampler, [first[number] for number in range(2)]) == (
+        "transfer",
+        [(each, "finetune") for each in spec.sources],
+    )
     as_is = [row for row in rows if row["method"] == "as_is"]
     tuned = [row for row in rows if row["method"] == "finetune"]
     assert {row["source"] for row in as_is} == {"a", "b"}
@@ -34,7 +38,7 @@ def test_a_search_of_methods_runs_and_its_evidence_is_read(
     assert all((row["status"], row["images_seen"], row["optim/lr_g"]) == ("completed", 0, None) for row in as_is)
     assert all(row["optim/lr_g"] and (row["loss_d"] is not None or not row["images_seen"]) for row in tuned)
     trials = json.loads(run("status s --json")[1])["trials"]
-    assert len(trials) == 7
+    assert len(trials) == CONTROL + 1
     code, said, complaint = run("pick dots --json")
     assert code == 0, complaint
     assert json.loads(said)["config"]["method"] in ("finetune", "as_is")
