@@ -36,7 +36,7 @@ Likeness = Mapping[str, Mapping[str, Part]]
 """Sources, and every part of their likeness to a target."""
 
 MODELLED = ("source", "method", "transfer/parts", "optim/lr_g", "optim/lr_d")
-"""The parameters that earlier trials tell of."""
+"""The parameters that the model of transfer knows."""
 
 _UNTRAINED = 0.1
 """What a trial that trains nothing costs beside one that does (3 s of 29 in the recorded table), until some were seen."""
@@ -132,7 +132,7 @@ def write_prior(home: Home, paths: StudyPaths, spec: StudySpec) -> None:
     """Write down what a study begins from, unless that was done or it goes by nothing."""
     fetch(paths.prior)
     if (spec.sampler == "transfer" or spec.until_gain or spec.stopping == "curves") and not paths.prior.is_file():
-        write_table(paths.prior, table_of(_telling(home, spec)[0]))
+        write_table(paths.prior, table_of(_telling(home, spec)))
 
 
 def by_transfer(
@@ -158,7 +158,7 @@ def by_transfer(
         return spec, None
     ways = {"sampler": "transfer"} | ({"stopping": "curves"} if spec.early_stopping else {})
     found = spec.model_copy(update={name: way for name, way in ways.items() if name not in told_to})
-    return found, _known(home, _telling(home, spec)[0])
+    return found, _known(home, _telling(home, spec))
 
 
 def _known(home: Home, telling: Sequence[tuple[Told, Names]]) -> str | None:
@@ -175,13 +175,12 @@ def _known(home: Home, telling: Sequence[tuple[Told, Names]]) -> str | None:
     )
 
 
-def _telling(home: Home, spec: StudySpec) -> tuple[list[tuple[Told, Names]], Sequence[Curve]]:
-    """The studies, of the home and recorded, that have trials of the study's bench, and these trials' curves."""
+def _telling(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:
+    """The studies, of the home and recorded, that have trials of the study's bench."""
     studies = _all_told(home, spec)
     pool = _fitting(spec, pools(studies))
-    curves = pool.curves if pool else []
-    names = {curve.study for curve in curves}
-    return [(study, own) for study, own in studies if study.study in names], curves
+    names = {curve.study for curve in pool.curves} if pool else set()
+    return [(study, own) for study, own in studies if study.study in names]
 
 
 def _all_told(home: Home, spec: StudySpec) -> list[tuple[Told, Names]]:

@@ -30,7 +30,7 @@ _NORMAL_MEDIAN, _EFFICIENCY = 0.6745, 0.37
 """Of a normal variable's absolute value, in standard deviations; and how much of a sample's information a median has."""
 
 _CARRIED = 0.03
-"""How far, in logs, a distance that is carried on from a rung's images may lie above that of all: README, "Rungs"."""
+"""How far, in logs, a distance that is carried on from a rung's images may lie above that of all: docs/measuring.md, "Rungs"."""
 
 
 @dataclass(frozen=True)

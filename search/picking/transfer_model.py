@@ -273,11 +273,10 @@ class _Fit:
     def of(cls, data: _Sums, design: "_Design", tau: float, upsilon: float) -> "_Fit":
         sd = design.prior_sd(tau, upsilon)
         precision = data.xx.copy()
-        precision.ravel()[:: len(sd) + 1] += 1 / sd**2  # its diagonal
+        precision[np.diag_indices_from(precision)] += 1 / sd**2
         factor = np.linalg.cholesky(precision).astype(np.float64, copy=False)
-        half, _ = dtrtrs(
-            factor.T, data.xr, lower=0, trans=1
-        )  # thousands of times; `solve_triangular` takes twice as long
+        # thousands of times, for which `solve_triangular` takes twice as long
+        half, _ = dtrtrs(factor.T, data.xr, lower=0, trans=1)
         log_evidence = (
             -0.5 * data.log_det - np.log(sd).sum() - np.log(np.diag(factor)).sum() - 0.5 * (data.rr - half @ half)
         )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from report_sections import ANCHORS
 
 from analysis.report import render, write_report
 from analysis.study_data import StudyData
@@ -21,18 +22,6 @@ from search.records.study import StudyPaths
 from spaces.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = [
-    "answer",
-    "cost",
-    "agreement",
-    "matrix",
-    "networks",
-    "sizes",
-    "parameters",
-    "search",
-    "samples",
-    "protocol",
-]
 EVIL = "<script>alert(1)</script>"
 PLOTS = 12
 """Figures of a report on the study that the tests share."""
@@ -169,7 +158,7 @@ def test_any_state_of_a_study_gives_a_page(new_study, fill):
         study.trial(0, "mdi", "both", [90], status="running")
     if fill == "failed":
         study.trial(0, "mdi", "both", [], status="failed")
-    assert set(SECTIONS) <= set(Page(render([study.data])).ids)
+    assert set(ANCHORS) <= set(Page(render([study.data])).ids)
 
 
 @pytest.mark.slow
@@ -205,7 +194,7 @@ def test_a_browser_draws_every_section_without_errors_or_sideways_scrolling(stud
     looker = tmp_path / "look.html"
     looker.write_text(LOOK.format(url=write(study).as_uri(), width=width))
     seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', browse(looker.as_uri()), re.DOTALL)[1]))
-    assert seen["sections"] == SECTIONS
+    assert seen["sections"] == ANCHORS
     assert width - 20 <= seen["width"] >= seen["needed"], seen
     assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
     assert len(seen["plots"]) == PLOTS
@@ -217,6 +206,6 @@ def test_a_browser_draws_the_figures_of_a_study_with_sources_as_they_are(baselin
     looker = tmp_path / "look.html"
     looker.write_text(LOOK.format(url=write(baseline).as_uri(), width=1200))
     seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', browse(looker.as_uri()), re.DOTALL)[1]))
-    assert seen["sections"] == SECTIONS
+    assert seen["sections"] == ANCHORS
     assert [place for place, _ in seen["plots"]] == [drawn for _, drawn in seen["plots"]], seen
     assert len(seen["plots"]) == PLOTS

@@ -14,6 +14,8 @@ def test_a_noun_may_have_a_plural_of_its_own() -> None:
     assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
 
 
-@pytest.mark.parametrize(("n", "said"), [(0.0, "0 GPUs"), (1.0, "1 GPU"), (0.5, "0.5 GPUs"), (16.0, "16 GPUs")])
+@pytest.mark.parametrize(
+    ("n", "said"), [(0.0, "0 GPUs"), (1.0, "1 GPU"), (0.5, "0.5 GPUs"), (0.1 + 0.2, "0.3 GPUs"), (16.0, "16 GPUs")]
+)
 def test_what_is_held_in_part_is_counted_too(n: float, said: str) -> None:
     assert plural(n, "GPU") == said
