@@ -120,6 +120,11 @@ class TrialConfig(Config):
         return None
 
     @property
+    def mirrors(self) -> bool:
+        """Whether training mirrors half of the images: then mirror images of the training images are trained on too."""
+        return False
+
+    @property
     def sources_beside(self) -> tuple[str, ...]:
         """Sources of the shelf that the method takes beside `source`."""
         return ()

@@ -131,7 +131,7 @@ RECORD: Mapping[str, Fact] = {
     "kd_subset": Fact(int, "images in a subset of KD"),
     "iw_protocol": Fact(str, "protocol of IW", must_agree=True, of="iw"),
     "iw_n": Fact(int, "held-out images for IW and copy rate", of="iw"),
-    "copy_n": Fact(int, "training images that copies are looked for among", of="copy_rate"),
+    "copy_n": Fact(int, "training images, and mirror images of them, that copies are looked for among", of="copy_rate"),
     "pair_n": Fact(int, "held-out pictures with a true pair", of="pair_error"),
     "content_n": Fact(int, "translations whose content is compared", of="content_shift"),
     "floor_n": Fact(int, "real images for the floor"),

@@ -44,7 +44,8 @@ def scored(home: Home, studies: Sequence[str], metrics: tuple[str, ...]) -> Iter
             samples = open_sampler(model)(protocol.n_fake, protocol.seed)
             rows = domain.chosen(config.data)
             left_out = rows if config.data.shots else None
-            measured = measure(EvalContext(samples, domain, domain.path, protocol, extractor, rows, left_out))
+            about = domain, domain.path, protocol, extractor
+            measured = measure(EvalContext(samples, *about, rows, left_out, config.mirrors))
             yield {key: row[key] for key in ABOUT} | dict(measured.values) | dict(measured.record)
 
 

@@ -45,3 +45,7 @@ class CoganConfig(DomainConfig):
     @property
     def batch(self) -> int:
         return self.training.batch
+
+    @property
+    def mirrors(self) -> bool:
+        return self.training.flip

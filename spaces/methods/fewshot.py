@@ -79,6 +79,10 @@ class LearnedFewshotConfig(FewshotConfig):
     def batch(self) -> int:
         return self.training.rows
 
+    @property
+    def mirrors(self) -> bool:
+        return self.training.flip
+
     @model_validator(mode="after")
     def _learns_from_classes(self) -> Self:
         if self.source == SCRATCH:

@@ -185,6 +185,10 @@ class GanConfig(TrialConfig):
     def batch(self) -> int:
         return self.optim.batch
 
+    @property
+    def mirrors(self) -> bool:
+        return self.augment.flip
+
 
 class FinetuneConfig(GanConfig):
     """A GAN that starts from a source model's networks, or from random ones, and trains on the target."""

@@ -52,3 +52,7 @@ class StarGanConfig(SeveralDomainsConfig):
     @property
     def batch(self) -> int:
         return self.training.batch
+
+    @property
+    def mirrors(self) -> bool:
+        return self.training.flip

@@ -83,6 +83,10 @@ class LearnedTranslationConfig(TranslationConfig):
     def batch(self) -> int:
         return self.training.batch
 
+    @property
+    def mirrors(self) -> bool:
+        return self.training.flip
+
 
 class PooledTranslationConfig(LearnedTranslationConfig):
     """One whose critics see earlier translations too."""

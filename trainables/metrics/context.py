@@ -19,7 +19,16 @@ from trainables.metrics.by_class import Labelled, classes_compared
 from trainables.metrics.diversity import CENTRES, Diversity, Embed, embedding, intra_cluster, within_classes
 from trainables.metrics.features import Extractor, content_maps
 from trainables.metrics.iw import Estimate
-from trainables.metrics.reference import Reference, extract, features_of, once, reference, remembered, rows_compared
+from trainables.metrics.reference import (
+    Reference,
+    extract,
+    features_of,
+    once,
+    reference,
+    remembered,
+    rows_compared,
+    trained_features,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +47,8 @@ class EvalContext:
     """Rows of the domain that the samples' trial trained on; None for its whole training split."""
     left_out: NDArray[np.int64] | None = None
     """Rows that are among no real images that samples are compared with: of a trial that is given K images of each class."""
+    mirrors: bool = False
+    """Whether the samples' trial mirrors images, and so has trained on the mirror images of what it trained on."""
 
     @cached_property
     def generated(self) -> NDArray[np.uint8]:
@@ -163,6 +174,12 @@ class EvalContext:
         """Of images that the trial trained on, `protocol.n_real` at most."""
         rows = self.rows("train") if self.trained_on is None else self.trained_on
         return rows[: self.protocol.n_real]
+
+    @cached_property
+    def trained_features(self) -> NDArray[np.float32]:
+        """Of these images, and of their mirror images where the trial saw those too."""
+        protocol, where = self.protocol, (self.domain, self.domain_folder, self._extractor)
+        return trained_features(*where, self.trained_rows, protocol.n_real, protocol.seed, mirrors=self.mirrors)
 
     @cached_property
     def diversities(self) -> tuple[Diversity, Diversity]:

@@ -25,8 +25,8 @@ def copy_rate(
 
     All are features. For each fold, a sample or held-out image counts if it lies nearer to its nearest training image than
     the 1st percentile of the held-out images of all other folds: the floor is the share of held-out images themselves,
-    about 0.01, and more where they are few (about 1 / n). Copies alone give 1. Distances are Euclidean, in float64. A mirrored
-    copy is no copy here but as far as features take it for one, whether or not the trial mirrored its images.
+    about 0.01, and more where they are few (about 1 / n). Copies alone give 1. Distances are Euclidean, in float64. For a
+    trial that mirrors images `trained` must have their mirror images too: features tell many photos from their own.
 
     The standard errors are the delete-a-fold jackknife's over folds of both: of draws of samples and held-out images, the
     training images as they are. UserError for fewer than 4 samples or held-out images, or for no training image.

@@ -72,8 +72,9 @@ def iw(context: EvalContext) -> dict[str, float]:
 
 def copy_rate(context: EvalContext) -> dict[str, float]:
     """The share of generated images that lie nearer to an image trained on than unseen real images do; see `copies`."""
-    trained = context.features_of(context.trained_rows)
-    value, floor = rate_of_copies(context.features, context.held_out_features, trained, context.protocol.iw)
+    value, floor = rate_of_copies(
+        context.features, context.held_out_features, context.trained_features, context.protocol.iw
+    )
     return _estimated("copy_rate", value, floor)
 
 
@@ -225,7 +226,7 @@ def _record(context: EvalContext) -> dict[str, Any]:
     if "content_shift" in protocol.metrics:
         record["content_n"] = context.content_shift.n
     if "copy_rate" in protocol.metrics:
-        record["copy_n"] = len(context.trained_rows)
+        record["copy_n"] = len(context.trained_features)
     if "intra_diversity" in protocol.metrics:
         record["intra_n"] = len(context.trained_rows[:CENTRES])
         record["empty_clusters"] = context.diversities[0].empty

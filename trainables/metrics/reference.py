@@ -69,11 +69,18 @@ def _short_digest(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def extract(extractor: Extractor, domain: Domain, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Compute the features of a domain's images at `rows` (n,): float32 (n, d), without a copy of all the images."""
-    starts = range(0, len(rows), IMAGES_AT_ONCE)
-    parts = [extractor(domain.images[rows[start : start + IMAGES_AT_ONCE]]) for start in starts]
-    return np.concatenate([np.empty((0, extractor.dims), np.float32), *parts])
+def extract(
+    extractor: Extractor, domain: Domain, rows: NDArray[np.int64], *, mirrored: bool = False
+) -> NDArray[np.float32]:
+    """Compute the features of a domain's images at `rows` (n,), or of their mirror images: float32 (n, d).
+
+    No copy of all the images is made.
+    """
+    parts = [np.empty((0, extractor.dims), np.float32)]
+    for start in range(0, len(rows), IMAGES_AT_ONCE):
+        images = domain.images[rows[start : start + IMAGES_AT_ONCE]]
+        parts.append(extractor(np.ascontiguousarray(images[..., ::-1]) if mirrored else images))
+    return np.concatenate(parts)
 
 
 def rows_compared(
@@ -152,6 +159,34 @@ def features_of(
         missing &= ~here
     features[missing] = extract(extractor, domain, rows[missing])
     return features
+
+
+def trained_features(
+    domain: Domain,
+    folder: Path,
+    extractor: Extractor,
+    rows: NDArray[np.int64],
+    n_real: int,
+    seed: int,
+    *,
+    mirrors: bool,
+) -> NDArray[np.float32]:
+    """Compute the features of images at `rows` that a trial trained on, as `features_of`; one that `mirrors` images trained
+    on their mirror images too, which then follow in the same order and are kept likewise: (n, d) or (2 n, d).
+    """
+    features = features_of(domain, folder, extractor, rows, n_real, seed)
+    if not mirrors:
+        return features
+    key = _short_digest([domain.facts.digest, extractor.digest, extractor.resizer, rows.tolist()])
+    path = folder / "moments" / f"{extractor.name}-{extractor.input_size}-mirrored-{len(rows)}-{key}.npy"
+    with suppress(OSError, ValueError, EOFError, zipfile.BadZipFile):  # none yet, or damaged
+        stored = np.load(path, allow_pickle=False)
+        if stored.shape == features.shape:
+            return np.concatenate([features, stored.astype(np.float32)])
+    others = extract(extractor, domain, rows, mirrored=True)
+    with suppress(StorageError), writing(path) as beside, beside.open("wb") as file:
+        np.save(file, others)
+    return np.concatenate([features, others])
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Reference | None:

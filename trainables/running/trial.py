@@ -103,6 +103,7 @@ class Evaluator:
         self._protocol, self._domain, self._folder = config.protocol, domain, home.domain(domain.facts.name)
         self._trained_on = domain.chosen(config.data)
         self._left_out = self._trained_on if config.data.shots else None
+        self._mirrors = config.mirrors
         self._files, protocol = files, config.protocol
         self._extractor = (
             load_extractor(protocol.extractor, protocol.input_size, home, device) if group.rank == 0 else None
@@ -124,8 +125,6 @@ class Evaluator:
         if last and samples.labels is not None:
             with writing(self._files.samples / f"{BY_CLASS}{images_seen(learner):09d}.png") as beside:
                 class_grid(samples.images.numpy(), samples.labels.numpy()).save(beside, format="png")
-        context = EvalContext(
-            samples, self._domain, self._folder, protocol, self._extractor, self._trained_on, self._left_out
-        )
-        measured = measure(context)
+        about = self._domain, self._folder, protocol, self._extractor
+        measured = measure(EvalContext(samples, *about, self._trained_on, self._left_out, self._mirrors))
         return dict(measured.values), {**measured.record, "origin": learner.origin}

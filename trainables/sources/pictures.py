@@ -1,7 +1,6 @@
 """Pictures for a report: a source model's answer to the z of a study's trials, and the nearest training images of samples."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from trainables.images.grids import GAP, GRID_IMAGES, image_grid
 from trainables.machine.devices import best_device
 from trainables.metrics.features import load_extractor
 from trainables.metrics.manifolds import squared_distances
-from trainables.metrics.reference import features_of
+from trainables.metrics.reference import features_of, trained_features
 from trainables.networks.sampling import ZSampler
 from trainables.sources.shelf import SourceModel, open_source
 from trainables.storage.home import Home, writing
@@ -46,7 +45,8 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
 
     `output` gets a picture: on top the 8 samples nearest to a training image, below each its 3 nearest ones. A JSON of the
     same name gets each sample's distance to its nearest training image ("samples"), the same of held-out images
-    ("held_out"), "train_images" and "extractor". Of more training images than the protocol's `n_real`, so many are looked at.
+    ("held_out"), "train_images" and "extractor". Of more training images than the protocol's `n_real`, so many are looked at;
+    for a trial that mirrors images, their mirror images too.
     UserError if the domain is not there, is another one than was trained on, or has no held-out images.
     """
     domain, protocol = open_domain(home, config.target), config.protocol
@@ -57,7 +57,9 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
     samples = tiles(grid, domain.facts.resolution)
     folder = home.domain(config.target)
-    train = features_of(domain, folder, extractor, rows, protocol.n_real, protocol.seed)
+    train = trained_features(
+        domain, folder, extractor, rows, protocol.n_real, protocol.seed, mirrors=config.mirrors
+    )
     distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
     unseen = features_of(domain, folder, extractor, held_out, protocol.n_real, protocol.seed)
     expected = np.sqrt(squared_distances(unseen, train)).min(axis=1)
@@ -88,10 +90,18 @@ def tiles(grid: Path, size: int) -> NDArray[np.uint8]:
     return np.stack(found)
 
 
+def _trained(domain: Domain, rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The images at these places of the training images, (n, 3, R, R): those from `len(rows)` on are mirror images."""
+    images: NDArray[np.uint8] = domain.images[rows[places % len(rows)]]
+    mirrored = places >= len(rows)
+    images[mirrored] = images[mirrored][..., ::-1]
+    return images
+
+
 def _picture(
-    samples: NDArray[np.uint8], distances: NDArray[np.float64], domain: Domain, rows: Sequence[int] | NDArray[np.int64]
+    samples: NDArray[np.uint8], distances: NDArray[np.float64], domain: Domain, rows: NDArray[np.int64]
 ) -> Image.Image:
     shown = np.argsort(distances.min(axis=1), kind="stable")[:SHOWN]
     nearest = np.argsort(distances[shown], axis=1, kind="stable")[:, :NEAREST]  # (shown, nearest)
-    below = [domain.images[np.asarray(rows)[nearest[:, place]]] for place in range(nearest.shape[1])]
+    below = [_trained(domain, rows, nearest[:, place]) for place in range(nearest.shape[1])]
     return image_grid(np.concatenate([samples[shown], *below]), columns=len(shown))

@@ -229,3 +229,22 @@ def test_images_that_a_trial_is_given_of_each_class_are_among_no_real_ones(conte
     assert [measure(each).record["split"] for each in (context, few)] == ["train", "shot-free train"]
     other = dataclasses.replace(few, left_out=train[6:12])
     assert not np.array_equal(other.reference.features, few.reference.features)
+
+
+def test_mirrored_copies_are_copies_of_a_trial_that_mirrors(context):
+    trained = context.trained_rows
+    copies = with_generated(context, np.ascontiguousarray(context.domain.images[trained][..., ::-1]))
+    plain, mirroring = (dataclasses.replace(copies, mirrors=mirrors) for mirrors in (False, True))
+    found = [measure(with_protocol(each, metrics=("copy_rate",))) for each in (plain, mirroring, mirroring)]
+    assert found[0].values["copy_rate"] < 0.5
+    assert [each.values["copy_rate"] for each in found[1:]] == [1, 1]  # computed, and read again
+    assert [each.record["copy_n"] for each in found] == [80, 160, 160]
+
+
+def test_damaged_features_of_mirror_images_are_computed_anew(context):
+    mirroring = with_protocol(dataclasses.replace(context, mirrors=True), metrics=("copy_rate",))
+    before = measure(mirroring).values
+    (kept,) = (context.domain_folder / "moments").glob("*mirrored*.npy")
+    for damage in (kept.read_bytes()[:-4], b"", b"PK\x03\x04"):
+        kept.write_bytes(damage)
+        assert measure(dataclasses.replace(mirroring)).values == before

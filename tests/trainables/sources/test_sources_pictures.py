@@ -82,3 +82,15 @@ def test_a_source_models_grid_has_the_z_of_a_trials_grid(home, tiny_source, tiny
     expected = sample(generator, n_fake, 3).numpy()[:64]  # what a trial's Evaluator draws, and keeps of it
     assert np.abs(tiles(tmp_path / "source.png", 32).astype(int) - expected).max() <= 1
     assert Image.open(tmp_path / "source.png").size == (8 * 34 - 2, 8 * 34 - 2)
+
+
+def test_mirror_images_are_shown_and_near_where_the_trial_mirrored(home, tiny_config, tmp_path):
+    domain = open_domain(home, "dots")
+    mirrored = domain.images[domain.subset(20, 0)[:5]][..., ::-1]
+    config = tiny_config(data={"target_images": 20}, augment={"flip": True})
+    found, shown = neighbours(home, config, mirrored, tmp_path)
+    assert found["samples"] == pytest.approx([0] * 5, abs=0.05)
+    assert np.array_equal(np.sort(shown[:5], 0), np.sort(shown[5:10], 0))  # below each, itself
+    plain, _ = neighbours(home, tiny_config(data={"target_images": 20}), mirrored, tmp_path)
+    assert min(plain["samples"]) > 0.05
+    assert plain["train_images"] == found["train_images"] == 20
