@@ -9,7 +9,7 @@ its score less the best arm's, and their ratio: 0 and 1 for the oracle.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -98,7 +98,12 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
         )
     notes += [other.left_out() for other in found if other is not pool]
     notes += _rank_where_none_was(home, evidence)
-    return evidence, leave_one_out(evidence), notes
+
+    def without(target: str) -> Evidence:
+        """Nor do this target's curves say how far others' trials would have come."""
+        return replace(pool.without(target).at(evidence.images), likeness=evidence.likeness)
+
+    return evidence, leave_one_out(evidence, without), notes
 
 
 def _budget(pool: Pool) -> int:
@@ -131,17 +136,24 @@ def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
     return {target: arms for target in evidence.targets if len(arms := truth(evidence.of(target))) > 1}
 
 
-def leave_one_out(evidence: Evidence) -> list[Way]:
-    """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked."""
+def leave_one_out(evidence: Evidence, without: Callable[[str], Evidence] | None = None) -> list[Way]:
+    """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked.
+
+    `without` gives what is known with a target left out, by default the evidence less that target's trials.
+    """
     truths = _truths(evidence)
+    known = {target: (without or evidence.without)(target) for target in truths}
     found = []
-    for name, choose in _ways(evidence, truths).items():
+    for name, choose in _ways(evidence, truths, known).items():
         found.append(Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items())))
     return found
 
 
-def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
-    """Ways of choosing by name: each takes a target and gives an arm that was tried there, or None for any source."""
+def _ways(evidence: Evidence, truths: Mapping[str, Truth], known: Mapping[str, Evidence]) -> dict[str, Choose]:
+    """Ways of choosing by name: each takes a target and gives an arm that was tried there, or None for any source.
+
+    `known` is, of each target, what the others tell.
+    """
 
     def lowest(of: Mapping[str, float], target: str) -> Arm | None:
         there = [source for source in of if _with_parts(source, truths[target])]
@@ -152,13 +164,13 @@ def _ways(evidence: Evidence, truths: Mapping[str, Truth]) -> dict[str, Choose]:
 
     ways: dict[str, Choose] = {
         "oracle": lambda target: min(truths[target], key=lambda arm: truths[target][arm]),
-        "pick, from the other targets": lambda target: _picked(evidence, target, truths[target]),
+        "pick, from the other targets": lambda target: _picked(known[target], target, truths[target]),
     }
     if all(evidence.likeness.get(target) for target in truths):
-        ways["rank"] = lambda target: lowest(_ranked(evidence, target), target)
+        ways["rank"] = lambda target: lowest(_ranked(known[target], evidence, target), target)
     ways |= {
         "the paper's selector": lambda target: lowest(evidence.rankings.get(target, {}), target),
-        "best source of the other targets": lambda target: lowest(_elsewhere(truths, target), target),
+        "best source of the other targets": lambda target: lowest(_elsewhere(_truths(known[target])), target),
     }
     sources = sorted({arm.source for arms in truths.values() for arm in arms if arm.source})
     ways |= {f"always {source}": partial(always, source) for source in sources}
@@ -186,28 +198,28 @@ def _with_parts(source: str, arms: Truth) -> Arm | None:
     return both if both in tried else min(tried, key=lambda arm: tried[arm], default=None)
 
 
-def _picked(evidence: Evidence, target: str, arms: Truth) -> Arm | None:
-    """What `pick` takes without this target's trials, of the arms whose truth is known."""
+def _picked(known: Evidence, target: str, arms: Truth) -> Arm | None:
+    """What `pick` takes by the other targets' trials, of the arms whose truth is known."""
     domains: dict[str, list[str]] = defaultdict(list)
     for arm in arms:
         if arm.source and takes_domains(arm.method):
             domains[arm.method].append(arm.source)
-    judged = judge(evidence.without(target), target, _sources(arms), domains=domains, with_shots=True)
+    judged = judge(known, target, _sources(arms), domains=domains, with_shots=True)
     return next((judged.arms[i] for i in judged.order if judged.arms[i] in arms), None)
 
 
-def _ranked(evidence: Evidence, target: str) -> dict[str, float]:
-    """What `rank` expects of each source without this target's trials, as a log score."""
+def _ranked(known: Evidence, evidence: Evidence, target: str) -> dict[str, float]:
+    """What `rank` expects of each source by its likeness and the other targets' trials, as a log score."""
     names = distance_names(evidence.tried[0].config.protocol)
     found = evidence.likeness[target]
-    return expected(found, names, shipped(), on_others(evidence, target, names)) if found else {}
+    return expected(found, names, shipped(), on_others(known, target, names)) if found else {}
 
 
-def _elsewhere(truths: Mapping[str, Truth], target: str) -> dict[str, float]:
-    """Of each source, how far above the best it comes out on the other targets, as a mean log ratio."""
+def _elsewhere(truths: Mapping[str, Truth]) -> dict[str, float]:
+    """Of each source, how far above the best it comes out on these targets, as a mean log ratio."""
     gaps: dict[str, list[float]] = defaultdict(list)
-    for other, arms in truths.items():
-        for source in _sources(arms) if other != target else ():
+    for arms in truths.values():
+        for source in _sources(arms):
             arm = _with_parts(source, arms)
             gaps[source].append(float(np.log(arms[arm] / min(arms.values()))) if arm else 0.0)
     return {source: float(np.mean(values)) for source, values in gaps.items()}

@@ -139,6 +139,7 @@ RECORD: Mapping[str, Fact] = {
     "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
+    "class_judged": Fact(int, "samples of classes that held-out images have too", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),
     "diversity_classes": Fact(int, "classes in the mean of feature diversity", of="feature_diversity"),
 }

@@ -174,6 +174,12 @@ class Pool:
                 evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error, curve.is_trial))
         return evidence
 
+    def without(self, target: str) -> "Pool":
+        """All that the other targets say, and this one's ranking, which needs no trial."""
+        curves = [curve for curve in self.curves if curve.target != target]
+        dead = [one for one in self.dead if one.target != target]
+        return Pool(self.bench, curves, self.seeds, dead, self.rankings, self.likeness)
+
     def add(self, other: "Pool") -> None:
         """Take in what another one has."""
         self.curves += other.curves

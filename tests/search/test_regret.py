@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from runpy import run_path
@@ -7,7 +8,8 @@ import pytest
 
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.elsewhere import truth
-from search.picking.evidence import Evidence
+from search.picking.curves import Curve
+from search.picking.evidence import Evidence, Pool
 from search.regret import Way, leave_one_out, of_home
 from spaces.errors import UserError
 from trainables.sources.likeness import Part
@@ -94,6 +96,23 @@ def test_pick_knows_nothing_of_the_target_that_is_left_out(two_targets: Evidence
     without = of.without("t")
     assert not without.of("t") and without.of("u") == of.of("u")
     assert before == "b (both)"  # all that target u shows
+
+
+def test_a_target_that_is_left_out_does_not_say_how_far_stopped_trials_of_others_would_have_come(evidence_of: Make) -> None:
+    """On t trials halve their score from 6,000 to 12,000 images; on u, where one was stopped half-way, they stay as they are."""
+    of = evidence_of({"t": {A: [100], B: [100]}, "u": {A: [200], B: [300]}})
+    pool = Pool(of.bench)
+    for one in of.tried:
+        last = math.log(one.score)
+        scores = {6_000: last + (math.log(2) if one.target == "t" else 0), 12_000: last}
+        if stopped := (one.target, one.arm) == ("u", B):
+            del scores[12_000]
+        where = one.study, one.trial, one.target, one.level, one.arm
+        pool.curves.append(Curve(*where, scores, stopped, 60.0, one.config))
+    with_t, known = pool.at(12_000), pool.without("t").at(12_000)
+    assert truth(with_t.of("u"))[B] < 250
+    assert truth(known.of("u")) == {A: pytest.approx(200), B: pytest.approx(300)}
+    assert known.targets == ["u"]
 
 
 def test_rank_knows_nothing_of_what_came_of_sources_on_the_target_that_is_left_out(evidence_of: Make) -> None:

@@ -40,8 +40,8 @@ def class_accuracy(samples: Labelled | None, held_out: Labelled, protocol: IwPro
 
     The classifier is the kernel ridge regression of classes on features, with the Gaussian kernel of IW, trained on real
     images that no generator saw. It is fitted to all folds of them but one: real images are judged by the one that has not
-    seen them, samples by each. Standard errors are the jackknife's over folds of both. nan without samples. UserError for
-    fewer than 4 held-out images.
+    seen them, samples by each. Samples of classes that no held-out image is of can't be judged and don't count. Standard errors
+    are the jackknife's over folds of both. nan without samples. UserError for fewer than 4 held-out images.
     """
     n = len(held_out.labels)
     if n < MIN_IMAGES:
@@ -50,7 +50,7 @@ def class_accuracy(samples: Labelled | None, held_out: Labelled, protocol: IwPro
         )
     count = min(protocol.folds, n)
     fold = folds(n, count, protocol.seed)
-    classes = np.unique(held_out.labels)
+    classes, samples = np.unique(held_out.labels), judged(samples, held_out)
     targets = (held_out.labels[:, None] == classes).astype(np.float64)
     width = 2 * held_out.features.astype(np.float64).var(0).sum() or 1.0  # twice h squared
     with threadpool_limits(1, user_api="blas"):  # the last bits of a product depend on how many threads share it
@@ -67,6 +67,12 @@ def class_accuracy(samples: Labelled | None, held_out: Labelled, protocol: IwPro
                 generated.append(classes[(beside[:, rest] @ weights + mean).argmax(1)] == samples.labels)
     ceiling = Estimate(float(real.mean()), jackknife_error([real[fold != k].mean() for k in range(count)]))
     return _of_samples(np.array(generated), count, protocol.seed), ceiling
+
+
+def judged(samples: Labelled | None, held_out: Labelled) -> Labelled | None:
+    """The samples of classes that held-out images are of too; None without samples, or where none is of such a class."""
+    known = np.isin(samples.labels, held_out.labels) if samples is not None else np.zeros(0, bool)
+    return Labelled(samples.features[known], samples.labels[known]) if samples is not None and known.any() else None
 
 
 def _of_samples(right: NDArray[np.bool_], count: int, seed: int) -> Estimate:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import UserError, lookup
 from spaces.protocol import METRICS, RECORD
-from trainables.metrics.by_class import Labelled, chance, mean_kernel_distance
+from trainables.metrics.by_class import Labelled, chance, judged, mean_kernel_distance
 from trainables.metrics.by_class import class_accuracy as accuracy_of
 from trainables.metrics.context import EvalContext
 from trainables.metrics.copies import copy_rate as rate_of_copies
@@ -215,8 +215,8 @@ def _record(context: EvalContext) -> dict[str, Any]:
     if any(METRICS[name].held_out for name in protocol.metrics):
         record["iw_n"] = len(context.held_out_rows)
     if "class_accuracy" in protocol.metrics:
-        labels = context.labelled_held_out.labels
-        record |= {"class_n": len(labels), "class_chance": chance(labels)}
+        labels, asked = context.labelled_held_out.labels, judged(context.labelled, context.labelled_held_out)
+        record |= {"class_n": len(labels), "class_chance": chance(labels), "class_judged": len(asked.labels) if asked else 0}
     if "mkd" in protocol.metrics:
         record["mkd_classes"] = 0 if context.labelled is None else len(context.classes_compared)
     if "feature_diversity" in protocol.metrics:

@@ -50,10 +50,18 @@ def test_real_images_are_judged_by_a_classifier_that_has_not_seen_them() -> None
     assert abs(ceiling.value - 0.5) < 0.15
 
 
-def test_a_class_that_no_held_out_image_has_is_never_right_and_no_samples_are_nan() -> None:
+def test_samples_of_a_class_that_no_held_out_image_has_do_not_count() -> None:
+    held_out, own = clouds(100, 0, prior=(0.5, 0.5, 0.0)), clouds(90, 1)
+    known = own.labels < 2
+    of_known = Labelled(own.features[known], own.labels[known])
+    assert class_accuracy(own, held_out, IW) == class_accuracy(of_known, held_out, IW)
+    assert class_accuracy(own, held_out, IW)[0].value > 0.98
+
+
+@pytest.mark.parametrize("none", [None, clouds(50, 1, prior=(0.0, 0.0, 1.0))])
+def test_without_samples_that_can_be_judged_class_accuracy_is_nan(none) -> None:
     held_out = clouds(100, 0, prior=(0.5, 0.5, 0.0))
-    assert class_accuracy(clouds(50, 1, prior=(0.0, 0.0, 1.0)), held_out, IW)[0].value == 0
-    value, ceiling = class_accuracy(None, held_out, IW)
+    value, ceiling = class_accuracy(none, held_out, IW)
     assert math.isnan(value.value) and ceiling.value > 0.98
     with pytest.raises(UserError, match="class_accuracy: 3 held-out images; it needs 4"):
         class_accuracy(None, clouds(3, 0), IW)
@@ -92,13 +100,14 @@ def test_a_measurement_has_class_scores_with_ceiling_and_chance(context) -> None
     measured = measure(context)
     assert measured.values["class_accuracy"] == measured.values["class_accuracy_floor"] == 1
     assert measured.record["class_n"] == 20 and measured.record["mkd_classes"] == 2
+    assert measured.record["class_judged"] == 30
     assert measured.record["class_chance"] == chance(context.domain.labels[40:])
     wrong = dataclasses.replace(context, samples=Samples(context.samples.images, 1 - context.samples.labels))
     assert measure(wrong).values["class_accuracy"] == 0
     assert measure(wrong).values["mkd"] > 100 * abs(measured.values["mkd"])
     none = measure(dataclasses.replace(context, samples=Samples(context.samples.images)))
     assert math.isnan(none.values["class_accuracy"]) and math.isnan(none.values["mkd"])
-    assert none.values["class_accuracy_floor"] == 1 and none.record["mkd_classes"] == 0
+    assert none.values["class_accuracy_floor"] == 1 and none.record["mkd_classes"] == none.record["class_judged"] == 0
 
 
 def test_mkd_and_its_floor_are_means_over_the_same_classes(context) -> None:
