@@ -90,7 +90,7 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
     found, notes = gather(home, studies)
     pairs = [(pool, pool.at(_budget(pool))) for pool in found]
     pool, evidence = max(pairs, key=lambda pair: (len(_truths(pair[1])), len(pair[1].tried)), default=(None, None))
-    if evidence is None or len(_truths(evidence)) < 2:
+    if pool is None or evidence is None or len(_truths(evidence)) < 2:
         there = ", ".join(sorted({target for _, e in pairs for target in e.targets})) or "none"
         raise UserError(
             f"leaving out a target takes studies of two targets at least, measured alike; there: {there}; search another "
@@ -99,11 +99,12 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
     notes += [other.left_out() for other in found if other is not pool]
     notes += _rank_where_none_was(home, evidence)
 
-    def without(target: str) -> Evidence:
-        """Nor do this target's curves say how far others' trials would have come."""
-        return replace(pool.without(target).at(evidence.images), likeness=evidence.likeness)
+    return evidence, leave_one_out(evidence, partial(_without, pool, evidence)), notes
 
-    return evidence, leave_one_out(evidence, without), notes
+
+def _without(pool: Pool, evidence: Evidence, target: str) -> Evidence:
+    """What the other targets say: nor do this one's curves tell how far their trials would have come."""
+    return replace(pool.without(target).at(evidence.images), likeness=evidence.likeness)
 
 
 def _budget(pool: Pool) -> int:

@@ -7,8 +7,8 @@ from runpy import run_path
 import pytest
 
 from search.picking.arms import SCRATCH_ARM, Arm
-from search.picking.elsewhere import truth
 from search.picking.curves import Curve
+from search.picking.elsewhere import truth
 from search.picking.evidence import Evidence, Pool
 from search.regret import Way, leave_one_out, of_home
 from spaces.errors import UserError
@@ -98,7 +98,9 @@ def test_pick_knows_nothing_of_the_target_that_is_left_out(two_targets: Evidence
     assert before == "b (both)"  # all that target u shows
 
 
-def test_a_target_that_is_left_out_does_not_say_how_far_stopped_trials_of_others_would_have_come(evidence_of: Make) -> None:
+def test_a_target_that_is_left_out_does_not_say_how_far_stopped_trials_of_others_would_have_come(
+    evidence_of: Make,
+) -> None:
     """On t trials halve their score from 6,000 to 12,000 images; on u, where one was stopped half-way, they stay as they are."""
     of = evidence_of({"t": {A: [100], B: [100]}, "u": {A: [200], B: [300]}})
     pool = Pool(of.bench)

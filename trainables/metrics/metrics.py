@@ -216,7 +216,11 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record["iw_n"] = len(context.held_out_rows)
     if "class_accuracy" in protocol.metrics:
         labels, asked = context.labelled_held_out.labels, judged(context.labelled, context.labelled_held_out)
-        record |= {"class_n": len(labels), "class_chance": chance(labels), "class_judged": len(asked.labels) if asked else 0}
+        record |= {
+            "class_n": len(labels),
+            "class_chance": chance(labels),
+            "class_judged": len(asked.labels) if asked else 0,
+        }
     if "mkd" in protocol.metrics:
         record["mkd_classes"] = 0 if context.labelled is None else len(context.classes_compared)
     if "feature_diversity" in protocol.metrics:

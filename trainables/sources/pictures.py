@@ -57,9 +57,7 @@ def write_neighbours(home: Home, config: TrialConfig, grid: Path, output: Path) 
         raise UserError(f"domain {domain.facts.name!r} has no val images to compare distances with")
     samples = tiles(grid, domain.facts.resolution)
     folder = home.domain(config.target)
-    train = trained_features(
-        domain, folder, extractor, rows, protocol.n_real, protocol.seed, mirrors=config.mirrors
-    )
+    train = trained_features(domain, folder, extractor, rows, protocol.n_real, protocol.seed, mirrors=config.mirrors)
     distances = np.sqrt(squared_distances(extractor(samples), train))  # (samples, rows)
     unseen = features_of(domain, folder, extractor, held_out, protocol.n_real, protocol.seed)
     expected = np.sqrt(squared_distances(unseen, train)).min(axis=1)
