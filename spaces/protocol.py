@@ -136,6 +136,7 @@ RECORD: Mapping[str, Fact] = {
     "content_n": Fact(int, "translations whose content is compared", of="content_shift"),
     "floor_n": Fact(int, "real images for the floor"),
     "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
+    "intra_floor_n": Fact(int, "unseen real images for its floor", of="intra_diversity"),
     "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),

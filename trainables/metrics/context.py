@@ -182,16 +182,32 @@ class EvalContext:
         return trained_features(*where, self.trained_rows, protocol.n_real, protocol.seed, mirrors=self.mirrors)
 
     @cached_property
-    def diversities(self) -> tuple[Diversity, Diversity]:
-        """Of generated images around those trained on, and of real images in their place that the trial never saw.
+    def diversity(self) -> Diversity:
+        """Of generated images around those trained on."""
+        return intra_cluster(self._embed(self.generated), self._embed(self.domain.images[self._centre_rows]))
 
-        These are `iw.held_out` at most: of fewer than were generated, more clusters are empty, and their diversity is too low.
+    @property
+    def diversity_floor(self) -> float:
+        """Of real images in their place; nan of none."""
+        rows, around, images = self.diversity_floor_rows, self._centre_rows, self.domain.images
+
+        def floor() -> float:
+            return (
+                intra_cluster(self._embed(images[rows]), self._embed(images[around])).value if len(rows) else math.nan
+            )
+
+        return self.once("intra-diversity-floor", floor, rows.tolist(), around.tolist())
+
+    @property
+    def diversity_floor_rows(self) -> NDArray[np.int64]:
+        """Of images that the trial never saw, as many as were generated, or as there are: then more clusters are empty, and their
+        diversity is too low beside that of the generated.
         """
-        embed = self._embed
-        centres = embed(self.domain.images[self.trained_rows[:CENTRES]])
-        real = self.domain.images[self.held_out_rows]
-        unseen = intra_cluster(embed(real), centres) if len(real) else Diversity(math.nan, len(centres))
-        return intra_cluster(embed(self.generated), centres), unseen
+        return self._unseen_rows[: len(self.generated)]
+
+    @property
+    def _centre_rows(self) -> NDArray[np.int64]:
+        return self.trained_rows[:CENTRES]
 
     @cached_property
     def class_diversity(self) -> tuple[float, int]:

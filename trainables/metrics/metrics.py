@@ -80,8 +80,8 @@ def copy_rate(context: EvalContext) -> dict[str, float]:
 
 def intra_diversity(context: EvalContext) -> dict[str, float]:
     """How different samples are that lie nearest to the same image trained on; see `diversity`."""
-    value, floor = context.diversities
-    return dict(zip(METRICS["intra_diversity"].columns, (value.value, floor.value), strict=True))
+    both = context.diversity.value, context.diversity_floor
+    return dict(zip(METRICS["intra_diversity"].columns, both, strict=True))
 
 
 def feature_diversity(context: EvalContext) -> dict[str, float]:
@@ -233,7 +233,8 @@ def _record(context: EvalContext) -> dict[str, Any]:
         record["copy_n"] = len(context.trained_features)
     if "intra_diversity" in protocol.metrics:
         record["intra_n"] = len(context.trained_rows[:CENTRES])
-        record["empty_clusters"] = context.diversities[0].empty
+        record["intra_floor_n"] = len(context.diversity_floor_rows)
+        record["empty_clusters"] = context.diversity.empty
     return dict.fromkeys(RECORD) | record
 
 

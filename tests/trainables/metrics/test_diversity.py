@@ -80,6 +80,14 @@ def test_copies_of_one_image_are_not_diverse_and_the_empty_clusters_are_recorded
     assert (measured.record["intra_n"], measured.record["empty_clusters"]) == (4, 3)
 
 
+def test_the_floor_is_of_as_many_unseen_images_as_were_generated_or_as_there_are(context):
+    many = dataclasses.replace(context, samples=Samples(context.samples.images.repeat(3, 1, 1, 1)))
+    assert [measure(each).record["intra_floor_n"] for each in (context, many)] == [30, 56]
+    own = Samples(torch.tensor(context.domain.images[context.diversity_floor_rows]))
+    values = measure(dataclasses.replace(context, samples=own)).values
+    assert values["intra_diversity"] == pytest.approx(values["intra_diversity_floor"], rel=1e-5)
+
+
 def test_other_images_are_more_diverse_than_copies(context):
     others = dataclasses.replace(context, samples=Samples(torch.from_numpy(blots(200, 5))))
     measured = measure(others)

@@ -166,7 +166,9 @@ def test_a_measurement_names_what_its_numbers_depend_on(context):
         **{"extractor": "colours", "input_size": 32, "resizer": "none", "split": "train", "n_real": 80},
         **{"n_fake": 60, "n_drawn": None, "metric_seed": 0, "kd_subset": 60, "floor_n": 60},
         **{"iw_n": 40, "copy_n": 80, "iw_protocol": "critics on features, 3 x 5 folds, ridge 1, seed 0"},
-        **dict.fromkeys(("intra_n", "empty_clusters", "class_n", "class_chance", "class_judged", "mkd_classes")),
+        **dict.fromkeys(
+            ("intra_n", "intra_floor_n", "empty_clusters", "class_n", "class_chance", "class_judged", "mkd_classes")
+        ),
         **dict.fromkeys(("pair_n", "content_n", "diversity_classes")),
     }
 
