@@ -4,6 +4,8 @@ The command line's front door; each verb is one thin function of `verbs/`. Torch
 so that help is instant.
 """
 
+import atexit
+import gc
 import sys
 from pathlib import Path
 
@@ -47,6 +49,7 @@ app.add_typer(sources, name="sources")
 
 def main() -> None:
     """Run the command line. A user's mistake, in values or in usage, is one line on stderr and exit code 2."""
+    atexit.register(gc.freeze)  # or Python looks for garbage at its end: of all that torch and Ray hold, for seconds
     open_streams()
     try:
         code = app(prog_name="understock", standalone_mode=False) or 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
 from search.prior import by_transfer
-from search.proposals import check_shared, grid, load_space, probe, varied
+from search.proposals import check_shared, check_varied, grid, load_space, probe, varied
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
@@ -145,9 +145,16 @@ def resolve_study(
         cells = len(grid(spec, space))
         spec = spec.model_copy(update={"trials": min(trials or cells, cells)})
     check_shared(spec, space)
-    check_judged(home, spec.name, (*space.methods, example.method), spec.base.protocol)
+    _check_new(home, spec, space, example)
     surprises = (left_out, _early_rung(spec, example), goes_by)
     return Resolved(spec, example, (*notes, *(line for line in surprises if line)))
+
+
+def _check_new(home: Home, spec: StudySpec, space: Space, example: TrialConfig) -> None:
+    """UserError for a study that is not worth beginning; those that earlier versions began go on."""
+    if not _is_begun(home, spec.name):
+        check_varied(spec, space)
+    check_judged(home, spec.name, (*space.methods, example.method), spec.base.protocol)
 
 
 def images_given(domain: Domain, target_images: int | None, shots: int | None) -> Data:
@@ -260,13 +267,17 @@ def check_judged(home: Home, name: str, methods: Iterable[str], protocol: Protoc
 
     Those that earlier versions began, by iw, go on.
     """
-    paths = StudyPaths.of(home, name)
-    fetch(paths.spec)
-    if paths.spec.exists():
+    if _is_begun(home, name):
         return
     for method in methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(protocol):
             raise UserError(f"method {method!r} {reason}")
+
+
+def _is_begun(home: Home, name: str) -> bool:
+    paths = StudyPaths.of(home, name)
+    fetch(paths.spec)
+    return paths.spec.exists()
 
 
 def begin(home: Home, spec: StudySpec, way_out: str = RENAME) -> str:

@@ -234,6 +234,27 @@ def varied(spec: StudySpec, space: Space) -> set[str]:
     return found
 
 
+def check_varied(spec: StudySpec, space: Space) -> None:
+    """Raise UserError if a second trial would only repeat the first one: in PROBES random trials nothing had a choice.
+
+    All trials of a study have one seed, unless its space suggests others.
+    """
+    if spec.most_trials == 1:
+        return
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    for _ in range(PROBES):
+        trial = study.ask()
+        with suppress(UserError):  # which its trial will say
+            trial_config(spec, space, trial)
+        if not all(distribution.single() for distribution in trial.distributions.values()):
+            return
+    count = "" if spec.trials is None else f"{spec.trials:,} "
+    raise UserError(
+        f"space {spec.space!r} varies nothing, so that all {count}trials would be the same; give --trials 1, or let it suggest "
+        "something that has several values, if only trial.suggest_int('seed', 0, 9)"
+    )
+
+
 def check_shared(spec: StudySpec, space: Space) -> None:
     """Raise UserError if the workers of a trial could not share what the space begins with: before it does."""
     for values in space.transfer_first if spec.workers_per_trial > 1 else ():

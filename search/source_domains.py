@@ -10,7 +10,7 @@ from trainables.images.domains import Domain, open_domain, read_facts
 from trainables.images.importing.builtin_names import add_command
 from trainables.images.pairs import pairs
 from trainables.methods.fewshot.episodes import SeenClasses
-from trainables.methods.method import Given, unfit
+from trainables.methods.method import Given, unfit, unfit_target
 from trainables.methods.registry import method_of
 from trainables.methods.translation.translating import source_rows
 from trainables.storage.home import Home
@@ -24,8 +24,11 @@ def find_domains(
     `data` says which of the target's images trials are given.
 
     With them comes a line for each that was named, or can't be read, and is left out. UserError if one that is named is
-    not there, or if none is left: with the reason of each.
+    not there, if the target is none for a method, or if no domain is left: with the reason of each.
     """
+    needing = [name for name in methods if unfit_target(method_of(name), target)]
+    if needing:  # which each domain would be left out for
+        raise UserError(f"methods {', '.join(needing)} go by classes: {unfit_target(method_of(needing[0]), target)}")
     notes: list[str] = []
     found: list[Domain] = []
     for name in names or _others_of_resolution(home, target):

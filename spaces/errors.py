@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from spaces.natural_order import natural
+
 T = TypeVar("T")
 
 
@@ -19,5 +21,5 @@ def lookup(registry: Mapping[str, T], kind: str, name: str) -> T:
     Raises UserError, with the known names, if there is none.
     """
     if name not in registry:
-        raise UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(registry)) or 'none yet'}")
+        raise UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(registry, key=natural)) or 'none yet'}")
     return registry[name]

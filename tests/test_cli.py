@@ -168,6 +168,18 @@ def test_what_only_reads_works_in_a_home_that_can_not_be_written_and_the_rest_is
         subprocess.run(["umount", "-l", home.root], check=True)
 
 
+def test_a_process_does_not_look_for_garbage_at_its_end(home: Home) -> None:
+    """With torch and Ray that takes a second, and many after Ctrl-C where memory is short."""
+    code = (
+        "import atexit, gc, understock\n"
+        "atexit.register(lambda: print(len(gc.get_objects()) < 1_000))  # registered first, called last\n"
+        "understock.main()"
+    )
+    command = [sys.executable, "-c", code, "status", "--home", str(home)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "True"
+
+
 def test_strangers_in_the_home_s_folders_stop_no_verb(
     run: Run, home: Home, tiny_domain: str, tiny_source: SourceModel
 ) -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from verbs.endings import if_interrupted
 from verbs.options import AsJson, ExistingName, Force, HomeOption, given
 from verbs.printing import note_no_home, print_json, print_table, readable
 from verbs.replacing import end_studies
+
+if TYPE_CHECKING:
+    from trainables.images.domains import Domain
 
 domains = typer.Typer(no_args_is_help=True, help="Image sets: a target to make images of, or what source models learn.")
 
@@ -102,38 +105,44 @@ def add(
                 unseen=None if unseen is None else Apart(unseen, unseen_faces),
                 progress=report,
             )
-    for each in names:
-        _print_added(where.domain(each), flip)
+    _print_added(where, names, flip)
 
 
-def _print_added(folder: Path, flip: bool | None) -> None:
-    """What came of an import, and what the user should know of it."""
-    from trainables.images.domains import read_facts
+def _print_added(home: Home, names: Sequence[str], flip: bool | None) -> None:
+    """What came of an import, and what the user should know of it: once, where it is so of all domains that it made."""
+    from trainables.images.domains import open_domain
 
-    facts = read_facts(folder)
-    print(
-        f"domain {facts.name}: {facts.train:,} train and {facts.val:,} val images of {facts.resolution} pixels, "
-        f"{_classes(facts.classes, facts.class_names)}; "
-        f"{plural(facts.duplicates, 'duplicate')} dropped, {plural(facts.skipped, 'file')} skipped"
-    )
+    said: set[str] = set()
+    for name in names:
+        domain = open_domain(home, name)
+        facts = domain.facts
+        print(
+            f"domain {name}: {facts.train:,} train and {facts.val:,} val images of {facts.resolution} pixels, "
+            f"{_classes(domain)}; {plural(facts.duplicates, 'duplicate')} dropped, {plural(facts.skipped, 'file')} skipped"
+        )
+        for note in facts.notes:
+            if note not in said:
+                print(f"  note: {note}")
+        said |= {*facts.notes}
     if flip is None and facts.flip:
         print(
             "  taken for photos: searches mirror half of them; for letters, digits or signs add it again with --no-flip"
         )
-    for note in facts.notes:
-        print(f"  note: {note}")
     for skipped in facts.skipped_files[:SKIPPED_SHOWN]:
         print(f"  skipped {skipped.file}: {skipped.reason}")
     if facts.skipped > SKIPPED_SHOWN:
-        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {printable(str(_skipped_list(folder)))}")
+        print(f"  and {facts.skipped - SKIPPED_SHOWN:,} more, in {printable(str(_skipped_list(domain.path)))}")
 
 
-def _classes(number: int, names: Sequence[str]) -> str:
-    """How many classes there are, and what the first are called."""
-    if not names:
-        return plural(number, "class", "classes")
+def _classes(domain: "Domain") -> str:
+    """How many classes there are, what the first are called, and how many images have none."""
+    names, without = domain.facts.class_names, int((domain.labels < 0).sum())
+    if without == len(domain.labels):
+        return "no classes"
     more = ", ..." if len(names) > CLASSES_SHOWN else ""
-    return f"{plural(number, 'class', 'classes')} ({', '.join(names[:CLASSES_SHOWN])}{more})"
+    called = f" ({', '.join(names[:CLASSES_SHOWN])}{more})" if names else ""
+    others = f" and {plural(without, 'image')} without one" if without else ""
+    return f"{plural(domain.facts.classes, 'class', 'classes')}{called}{others}"
 
 
 def _skipped_list(folder: Path) -> Path:
@@ -153,7 +162,12 @@ def list_(as_json: AsJson = False, home: HomeOption = None) -> None:
     facts = list(readable(where.names("domains"), lambda name: read_facts(where.domain(name))))
     if as_json:
         return print_json([item.model_dump() for item in facts])
-    rows = [[f.name, f.resolution, f.train, f.val, f.classes, f.images_per_class, f.origin] for f in facts]
+    # One class without a name is what facts say of images without any.
+    classes = [f.classes if f.classes > 1 or f.class_names else "none" for f in facts]
+    rows = [
+        [f.name, f.resolution, f.train, f.val, number, f.images_per_class, f.origin]
+        for f, number in zip(facts, classes, strict=True)
+    ]
     return print_table(["domain", "pixels", "train", "val", "classes", "images per class", "from"], rows)
 
 

@@ -12,7 +12,7 @@ import typer
 from trainables.storage.home import Home, bytes_below
 from verbs.commands import Headed
 from verbs.endings import if_interrupted
-from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, WorkingDir, given, share
+from verbs.options import AsJson, HomeOption, StudyName, Submit, Target, Track, Tracker, WorkingDir, given, share
 from verbs.picking import confirm_winner
 from verbs.printing import in_a_line, note_no_home, print_json, print_table, readable
 from verbs.submission import submit_search
@@ -207,6 +207,7 @@ def search(
     with if_interrupted("interrupted; the same command goes on"):
         from search.launch import begin, resolve_study
 
+        _tracked(track)
         where = Home.find(home)
         resolved = resolve_study(
             where,
@@ -263,7 +264,17 @@ def resume(
     _run(Home.find(home), study, address, dashboard, track)
 
 
-def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[str] | None) -> bool:
+def _tracked(track: Sequence[Tracker] | None) -> list[str]:
+    """The names of these trackers; UserError if one can't be had here."""
+    names = [each.value for each in track or ()]
+    if names:  # else nothing of it needs Ray, which takes seconds to import
+        from search.running.tracking import check_trackers
+
+        check_trackers(names)
+    return names
+
+
+def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[Tracker] | None) -> bool:
     """Run what is left of a study, and print how it ended: its answer and the report's path, or how to go on.
 
     Tells whether it is complete.
@@ -278,8 +289,9 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from search.running.tune import run_study
         from verbs.reports import exhibited, read
 
+        trackers = _tracked(track)
         paths, spec = open_study(home, study)
-        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=track or ())
+        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=trackers)
         if outcome == "interrupted":
             raise KeyboardInterrupt  # which Ray took, to end its trials in order
         if outcome == "time is up":

@@ -48,6 +48,9 @@ _ROW_FIELDS = {
 
 _MEASURED = [name for name in _ROW_FIELDS if name not in ("study", "trial", "status", "error", "retries")]
 
+_MACHINE = ("device", "threads", "node")
+"""Columns that tell where a row was measured."""
+
 LOSSES = "losses"
 """Where an evaluation holds its losses by the method's own names; in the table each is a column of its name."""
 
@@ -112,6 +115,19 @@ def is_final(status: Status) -> bool:
 def is_evaluation(row: Mapping[str, Any]) -> bool:
     """Whether a row is of an evaluation; a trial that has none yet has one row all the same."""
     return bool(row["images_seen"]) or row["iterations"] is not None
+
+
+def is_repeated(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a report tells what is `known` of an evaluation already. Where it comes from says nothing: a trial that is taken
+    up on another machine repeats what it did on the first one."""
+    return all(_same(known.get(name), value) for name, value in row.items() if name not in _MACHINE)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two cells, or two mappings of them, are equal, where a number that is none equals itself."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    return bool(one == other or (one != one and other != other))
 
 
 def row_columns(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,11 +243,13 @@ def load(folder: Path) -> pa.Table:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of one trial's file, with the losses in a mapping of their own; UserError if it is missing or damaged."""
+    """The rows of one trial's file as they were given to `write_trial`: each with the losses that it has, and no others, in a
+    mapping of their own. UserError if the file is missing or damaged.
+    """
     rows = []
     for row in _read(path).to_pylist():
         losses = {name: row.pop(name) for name in list(row) if name not in SCHEMA.names}
-        rows.append({**row, LOSSES: losses} if losses else row)
+        rows.append({**row, LOSSES: {name: loss for name, loss in losses.items() if loss is not None}})
     return rows
 
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.proposals import load_space, overlaid
 from search.records.journal import Journal, is_score
-from search.records.results import Status, is_evaluation, row_columns, score_of, write_trial
+from search.records.results import Status, is_evaluation, is_repeated, row_columns, score_of, write_trial
 from search.records.study import StudyPaths, StudySpec, close, closed
 from search.running.damage import mend_journal
 from search.running.recovery import read_finished, rows_on_disk, tell_what_ended
@@ -153,7 +153,7 @@ class Ledger:
         """
         trial, new = self._open[number], row_columns(row)
         known = trial.rows.get(row["images_seen"])
-        if known is not None and all(known.get(name) == value for name, value in new.items()):
+        if known is not None and is_repeated(new, known):
             return False
         trial.rows[row["images_seen"]] = new
         self._enter(number, config, "running", None)

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ _UPLOAD_SECONDS = 60
 """That the end of a search waits for what Weights & Biases has not yet uploaded."""
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """UserError for a tracker that is unknown or whose package is not installed: before anything that takes time."""
+    for name in names:
+        lookup(TRACKERS, "tracker", name)
+        if find_spec(_PACKAGES[name]) is None:
+            raise _uninstalled(name, f"No module named {_PACKAGES[name]!r}")
+
+
 def trackers(names: Sequence[str], paths: StudyPaths, spec: StudySpec) -> list[tune.Callback]:
     """The callbacks for Tune that feed the trackers `names`; UserError for one that can't be had, or does not answer."""
     return [_Tracker(name, _made(name, paths, spec), paths.root / "tensorboard") for name in dict.fromkeys(names)]
@@ -38,12 +47,18 @@ def _made(name: str, paths: StudyPaths, spec: StudySpec) -> LoggerCallback:
         logger = make(paths, spec)
         logger.setup()
     except ImportError as error:
-        raise UserError(f"tracker {name!r} needs a package ({error}); pip install 'understock[{name}]'") from None
+        raise _uninstalled(name, str(error)) from None
     except Exception as error:  # of whatever kind a tracker's own are
         raise UserError(
             f"tracker {name!r} can't be had: {_in_a_line(error)}; mend that, or leave out --track"
         ) from None
     return logger
+
+
+def _uninstalled(name: str, why: str) -> UserError:
+    return UserError(
+        f"tracker {name!r} needs a package ({why}); pip install 'understock[{name}]', or leave out --track"
+    )
 
 
 def _in_a_line(error: Exception) -> str:
@@ -160,3 +175,6 @@ TRACKERS: Mapping[str, Callable[[StudyPaths, StudySpec], LoggerCallback]] = {
     "mlflow": _mlflow,
     "wandb": _wandb,
 }
+
+_PACKAGES: Mapping[str, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
+"""What each tracker is imported from."""

@@ -64,7 +64,7 @@ def test_the_space_that_says_so_varies_the_form_and_the_classifiers_weight(
 
 
 def test_a_domain_without_labels_is_refused_in_a_line(home: Home, bare: str) -> None:
-    reason = "domain 'bare' has images without a class; import it from class folders"
+    reason = "domain 'bare' has no classes; import it from class folders, two at least"
     ways = [
         lambda: resolved(home, bare, conditional=True),
         lambda: train_source(home, bare, "x", "small", conditional=True),

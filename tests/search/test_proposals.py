@@ -173,3 +173,43 @@ def test_a_study_from_before_a_choice_was_added_keeps_to_those_that_it_had(new_s
     assert trial_config(spec, offering(4, 8, 16), again).batch == found[-1]
     with pytest.raises(UserError, match="CategoricalDistribution does not support dynamic value space"):
         trial_config(spec, offering(4, 32), study.ask())  # which is another space
+
+
+CONSTANT = """
+def space(trial, *, sources, train_images):
+    trial.suggest_categorical("source", ["seed-7"])
+    trial.suggest_categorical("optim/lr_g", [1e-3])
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "many"),
+    [({"trials": 3}, "3 trials"), ({"trials": None}, "24 trials"), ({"trials": None, "hours": 1}, "trials")],
+)
+def test_a_space_that_varies_nothing_is_refused_where_trials_would_repeat_each_other(
+    new_study: New, settings: dict[str, int | None], many: str
+) -> None:
+    with pytest.raises(
+        UserError, match=rf"mine.py:space' varies nothing, so that all {many} would be the same; give --trials 1, or"
+    ):
+        new_study(CONSTANT, **settings)
+    assert [new_study(CONSTANT, name=name, **own)[1].trials for name, own in ONE_TRIAL.items()] == [1, 1]
+
+
+ONE_TRIAL: dict[str, dict[str, object]] = {"one": {"trials": 1}, "grid": {"trials": None, "sampler": "grid"}}
+
+
+@pytest.mark.parametrize(
+    "line", ["trial.suggest_int('seed', 0, 1)", "trial.suggest_categorical('loss/n_critic', [1, 2])"]
+)
+def test_a_seed_or_one_choice_is_enough_to_vary(new_study: New, line: str) -> None:
+    assert new_study(f"{CONSTANT}    {line}\n", trials=3)[1].trials == 3
+
+
+def test_a_study_that_varies_nothing_and_was_begun_by_an_earlier_version_goes_on(
+    new_study: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.launch.check_varied", lambda *_: None)
+    before = new_study(CONSTANT, trials=3)
+    monkeypatch.undo()
+    assert new_study(CONSTANT, trials=3) == before

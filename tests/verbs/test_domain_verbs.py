@@ -35,6 +35,63 @@ def test_add_names_classes_skipped_files_and_what_few_images_will_not_do_for(hom
     assert skipped == "  skipped wrapper/val/\\x1b[31mdog/\\x1b]0;title\\x07.txt: not an image"
 
 
+@pytest.fixture
+def greys(tmp_path: Path) -> Callable[..., Path]:
+    """A folder of so many grey images in each of its folders, no two alike; "" is itself."""
+
+    def write(**folders: int) -> Path:
+        greys = iter(range(256))
+        for folder, count in folders.items():
+            (tmp_path / "greys" / folder.strip("_")).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                path = tmp_path / "greys" / folder.strip("_") / f"{number}.png"
+                Image.new("L", (8, 8), next(greys)).save(path)
+        return tmp_path / "greys"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("folders", "said", "listed"),
+    [
+        ({"cat": 30}, "no classes; 0 duplicates", "none"),
+        ({"_": 30}, "no classes; 0 duplicates", "none"),
+        ({"cat": 29, "_": 1}, "1 class (cat) and 1 image without one; 0 duplicates", "1"),
+        ({"cat": 15, "dog": 13, "_": 2}, "2 classes (cat, dog) and 2 images without one; 0 duplicates", "2"),
+    ],
+)
+def test_add_says_how_many_classes_there_are_and_which_images_have_none(
+    run: Run, greys: Callable[..., Path], folders: dict[str, int], said: str, listed: str
+) -> None:
+    first, *more = run(f"domains add greys {greys(**folders)} --resolution 32 --no-flip")[1].splitlines()
+    assert said in first and len(more) == (1 if folders == {"cat": 30} else 0)
+    assert run("domains list")[1].splitlines()[1].split()[4] == listed
+
+
+def test_one_class_folder_is_no_class_wherever_classes_are_asked_for(run: Run, greys: Callable[..., Path]) -> None:
+    folder = greys(cat=30)
+    run(f"domains add greys {folder} --resolution 32")
+    run(f"domains add other {folder} --resolution 32")
+    none = "domain 'greys' has no classes; import it from class folders, two at least"
+    assert run("search greys --conditional")[2] == f"understock: --conditional: {none}\n"
+    said = run("search greys --space fewshot")[2]
+    assert said.endswith(f" go by classes: {none}\n") and said.count("'greys'") == 1
+    assert "--unseen sets classes apart, and there are none" in run(f"domains add new {folder} --unseen 1")[2]
+    assert "--per-class leaves classes out, and there are none" in run(f"domains add new {folder} --per-class 2")[2]
+
+
+def test_what_is_so_of_both_domains_of_an_import_is_said_once(run: Run, greys: Callable[..., Path]) -> None:
+    folder = greys(ant=30, bee=30, cat=30, dog=1)
+    (folder / "ant" / "a.txt").write_text("no image")
+    said = run(f"domains add greys {folder} --resolution 32 --unseen 1")[1].splitlines()
+    assert [line.split(":")[0] for line in said] == [
+        "domain greys",
+        "  note",
+        "domain greys-unseen",
+        "  skipped ant/a.txt",
+    ]
+
+
 def test_a_home_that_is_not_utf_8_is_told_of(pets: Path, tmp_path: Path) -> None:
     where = str(tmp_path / os.fsdecode(b"home\xe9"))
     for number in range(12):

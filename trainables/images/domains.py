@@ -46,6 +46,8 @@ NAMES_FILE = "names.json"
 """Each image's name, in the order of the rows; it is there only if other domains have images of the same names."""
 MAX_SKIPPED_FILES = 100
 """How many skipped files the facts name."""
+CLASS_FOLDERS = "import it from class folders, two at least"
+"""The way out for a domain that is to have classes."""
 STALE_SECONDS = 3600
 """Age at which a half-written folder must belong to a process that was killed: writing takes seconds."""
 
@@ -140,7 +142,16 @@ class Domain:
     @cached_property
     def is_labelled(self) -> bool:
         """Whether every image has a class."""
-        return bool((self.labels >= 0).all())
+        return self.unlabelled is None
+
+    @cached_property
+    def unlabelled(self) -> str | None:
+        """What speaks against going by its images' classes: there are none, or not each has one. None where each has."""
+        without = int((self.labels < 0).sum())
+        if not without:
+            return None
+        lack = "no classes" if without == len(self.labels) else f"{plural(without, 'image')} without a class"
+        return f"domain {self.facts.name!r} has {lack}"
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -193,10 +204,8 @@ class Domain:
             return self.subset(data.target_images, data.seed)
         rows = self.subset(None, data.seed)
         labels = self.labels[rows]
-        if (labels < 0).any():
-            raise UserError(
-                f"domain {self.facts.name!r} has images without a class, and --shots counts those of each; give --target-images"
-            )
+        if self.unlabelled:
+            raise UserError(f"{self.unlabelled}, and --shots counts the images of each class; give --target-images")
         counts = np.bincount(labels)
         if (fewest := counts[counts > 0].min()) < data.shots:
             raise UserError(

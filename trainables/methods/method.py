@@ -9,7 +9,7 @@ import torch
 from spaces.config import SCRATCH, TrialConfig
 from spaces.records import Config
 from trainables.images.batches import Batch
-from trainables.images.domains import Domain, DomainFacts
+from trainables.images.domains import CLASS_FOLDERS, Domain, DomainFacts
 from trainables.images.samples import Inputs, Samples
 from trainables.networks.models import Model
 from trainables.sources.shelf import SourceFacts, SourceModel
@@ -88,11 +88,16 @@ class Method:
     sampler: Callable[[Model], Sampler]
 
 
+def unfit_target(method: Method, target: Domain) -> str | None:
+    """Why the method can't work on that target, whatever else is given, in a line; None if it can."""
+    return f"{target.unlabelled}; {CLASS_FOLDERS}" if method.needs.labels and target.unlabelled else None
+
+
 def unfit(method: Method, given: Given) -> str | None:
     """Why the method can't work with what is given, in a line; None if it can."""
     needs, target = method.needs, given.target.facts
-    if needs.labels and not given.target.is_labelled:
-        return f"domain {target.name!r} has images without a class; import it from class folders"
+    if reason := unfit_target(method, given.target):
+        return reason
     if needs.domains:
         return _unfit_domains(needs, given.domains, target)
     if given.source is None:
@@ -116,8 +121,8 @@ def _unfit_domains(needs: Needs, domains: Sequence[Domain], target: DomainFacts)
                 f"domain {facts.name!r} has {len(both):,} of the target's classes, such as {min(both)!r}, and they are to be "
                 "unseen; set them apart with: understock domains add NAME WHAT --unseen"
             )
-        if needs.source_labels and not domain.is_labelled:
-            return f"domain {facts.name!r} has images without a class; import it from class folders"
+        if needs.source_labels and domain.unlabelled:
+            return f"{domain.unlabelled}; {CLASS_FOLDERS}"
         if facts.resolution != target.resolution:
             return (
                 f"domain {facts.name!r} has {facts.resolution} pixels, domain {target.name!r} {target.resolution}; add one of "

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from spaces.config import Data
 from spaces.errors import UserError
 from spaces.protocol import METRICS, IwProtocol, Protocol
-from trainables.images.domains import Domain, DomainFacts
+from trainables.images.domains import CLASS_FOLDERS, Domain, DomainFacts
 from trainables.machine.randomness import random_numbers
 from trainables.metrics.manifolds import squared_distances
 from trainables.metrics.reference import check_compared
@@ -61,7 +61,7 @@ def _without_classes(protocol: Protocol, domain: DomainFacts) -> tuple[Protocol,
     if domain.classes > 1 or without == protocol:
         return protocol, None
     by_class = [name for name in protocol.metrics if name not in without.metrics]
-    why = f"{' and '.join(by_class)} left out: domain {domain.name!r} has no classes; import it from class folders"
+    why = f"{' and '.join(by_class)} left out: domain {domain.name!r} has no classes; {CLASS_FOLDERS}"
     return without, why
 
 

@@ -188,11 +188,8 @@ def measure(context: EvalContext) -> Measurement:
     """Run the metrics of the context's protocol. UserError if the domain has too few images for one of them."""
     values: dict[str, float] = {}
     for name in context.protocol.metrics:
-        if METRICS[name].by_class and not context.domain.is_labelled:
-            raise UserError(
-                f"metric {name!r}: domain {context.domain.facts.name!r} has images without a class; leave it out of "
-                "protocol/metrics"
-            )
+        if METRICS[name].by_class and (lack := context.domain.unlabelled):
+            raise UserError(f"metric {name!r}: {lack}; leave it out of protocol/metrics")
         values |= lookup(METRIC_FUNCTIONS, "metric", name)(context)
     return Measurement(
         {name: value if math.isfinite(value) else math.nan for name, value in values.items()}, _record(context)

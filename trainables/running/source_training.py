@@ -94,9 +94,12 @@ def _items(
 
 
 def shown(
-    items: Iterable[Progress | Evaluation], what: str, record: Callable[[Evaluation], object] = lambda _: None
+    items: Iterable[Progress | Evaluation], what: str, record: Callable[[Evaluation], bool] = lambda _: True
 ) -> Evaluation:
-    """Show the progress of a training as a bar, and a line an evaluation, which `record` gets first; gives the last one."""
+    """Show the progress of a training as a bar, and a line an evaluation; gives the last one.
+
+    `record` gets each first, and says whether it is news: one that is taken up again repeats those of before.
+    """
     last: Evaluation | None = None
     with progress(what, "iterations") as report:
         for item in items:
@@ -104,9 +107,9 @@ def shown(
                 report(item.begun, item.iterations)
                 continue
             last = item
-            record(last)
-            scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
-            print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
+            if record(last):
+                scores = ", ".join(f"{metric} {value:.4g}" for metric, value in last.metrics.items())
+                print(f"{last.images_seen:,} images: {scores or last.status}", file=sys.stderr)
     assert last is not None, "a trial has at least one evaluation"
     return last
 

@@ -71,6 +71,28 @@ def test_a_taken_up_trial_is_told_how_far_it_was_and_what_it_repeats_is_not_news
     assert rows(again) == [(8, "running", 3.0), (16, "running", 3.0)]
 
 
+UNTRAINED = report(0, 9.0) | {"iterations": 0, "losses": {}, "node": "10.0.0.1-abc"}
+TRAINED = report(8, 3.0) | {"losses": {"loss_d": 1.0, "loss_g": 2.0}, "node": "10.0.0.1-abc"}
+BROKEN = report(16, float("nan"), "diverged") | {"losses": {"loss_d": float("nan"), "loss_g": 2.0}}
+
+
+@pytest.mark.parametrize("reported", [[UNTRAINED], [UNTRAINED, TRAINED], [UNTRAINED, TRAINED, BROKEN]], ids=len)
+def test_what_a_taken_up_trial_repeats_is_no_news_whatever_it_lacks_and_wherever_it_is_now(
+    new_run: Callable[..., Run], screen: io.StringIO, reported: list[dict[str, object]]
+) -> None:
+    """It has no losses at 0 images, its last may be no numbers, and a new Ray calls even the same node something else."""
+    run = new_run()
+    run.start("a")
+    assert all(run.note("a", each) for each in reported)
+    said = screen.getvalue()
+    again = Run(run._home, Ledger(run.ledger.paths, run.ledger.spec), run._view)
+    again.start("b")
+    assert not any(again.note("b", each | {"node": "10.0.0.2-def"}) for each in reported)
+    assert "0 images, fd 9" in said and "0 images, fd 9" not in screen.getvalue().removeprefix(said)
+    assert load(again.ledger.paths.evaluations)["node"].to_pylist()[0] == "10.0.0.1-abc"
+    assert again.note("b", report(8, 2.5) | {"losses": {"loss_d": 1.0, "loss_g": 3.0}})  # trained again otherwise
+
+
 @pytest.mark.parametrize(
     ("last", "status"),
     [

@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from spaces.errors import UserError
 from trainables.methods.registry import open_sampler
 from trainables.sources.shelf import SourceModel
 from trainables.storage.home import Home
-from trainables.training.loop import evaluations
+from trainables.training.loop import Evaluation, evaluations
 from verbs.picking import confirm_winner
 
 Config = Callable[..., TrialConfig]
@@ -94,27 +95,39 @@ def test_one_configuration_becomes_a_finished_study_with_a_generator(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 2])
 def test_one_that_was_cut_off_goes_on_and_ends_like_an_unbroken_one(
-    home: Home, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+    home: Home, tiny_config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], after: int
 ) -> None:
+    """Row for row, in its table and in the lines of both processes together; it begins with the untrained networks."""
     import search.running.single
 
-    config, real = tiny_config(), search.running.single.run_trial
+    budget = {"images": 32, "eval_every_images": 16, "eval_start": True}
+    config, real = tiny_config(budget=budget), search.running.single.run_trial
 
-    def interrupted(*given: object):
-        yield next(evaluations(real(*given)))
+    def interrupted(*given: object) -> Iterator[Evaluation]:
+        yield from islice(evaluations(real(*given)), after)
         raise KeyboardInterrupt
 
+    whole = without_seconds(train_one(home, config, "whole", threads=1)[0])
+    lines = evaluations_shown(capsys)
     monkeypatch.setattr(search.running.single, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_one(home, config, "broken", threads=1)
-    assert len(load(StudyPaths.of(home, "broken").evaluations)) == 1
+    assert len(load(StudyPaths.of(home, "broken").evaluations)) == after
     monkeypatch.setattr(search.running.single, "run_trial", real)
-    ends = [
-        load(train_one(home, config, name, threads=1)[0].evaluations).to_pylist()[-1] for name in ("broken", "whole")
-    ]
-    assert [end["status"] for end in ends] == ["completed", "completed"]
-    assert (ends[0]["fd"], ends[0]["iw"], ends[0]["loss_d"]) == (ends[1]["fd"], ends[1]["iw"], ends[1]["loss_d"])
+    assert without_seconds(train_one(home, config, "broken", threads=1)[0]) == whole
+    assert [row["images_seen"] for row in whole] == [0, 16, 32]
+    assert evaluations_shown(capsys) == lines and len(lines) == 3
+
+
+def without_seconds(paths: StudyPaths) -> list[dict[str, object]]:
+    rows = load(paths.evaluations).to_pylist()
+    return [{name: row[name] for name in row if name != "study" and not name.endswith("_seconds")} for row in rows]
+
+
+def evaluations_shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if " images: " in line]
 
 
 def test_another_config_under_the_same_name_is_refused(home: Home, tiny_config: Config) -> None:

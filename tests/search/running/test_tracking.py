@@ -9,10 +9,12 @@ import pytest
 from ray.tune.experiment import Trial
 
 from search.records.study import StudyPaths, StudySpec
-from search.running.tracking import trackers
+from search.running.tracking import TRACKERS, check_trackers, trackers
 from spaces.errors import UserError
+from trainables.storage.home import Home
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
+Run = Callable[..., tuple[int, str, str]]
 
 
 def test_an_mlflow_server_that_does_not_answer_is_a_line(new_study: New, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +44,29 @@ def test_a_tracker_that_fails_is_told_nothing_more_and_ends_no_search(
     assert said.count("\n") == 1
 
 
-@pytest.mark.skipif(find_spec("wandb") is not None, reason="the package is there")
+NO_WANDB = pytest.mark.skipif(find_spec("wandb") is not None, reason="the package is there")
+
+
+def test_trackers_whose_packages_are_there_pass_the_check() -> None:
+    check_trackers([name for name in TRACKERS if name != "wandb"])
+
+
+@NO_WANDB
+@pytest.mark.parametrize(
+    "command",
+    ["search dots --sources seed-7 --track wandb", "search nope --track wandb --dry-run", "resume nope --track wandb"],
+)
+def test_a_tracker_without_its_package_is_told_of_before_anything_else(run: Run, home: Home, command: str) -> None:
+    code, _, said = run(command)
+    assert (code, said.count("\n")) == (2, 1)
+    assert (
+        "tracker 'wandb' needs a package (No module named 'wandb'); pip install 'understock[wandb]', or leave out"
+        in said
+    )
+    assert home.names("studies") == []
+
+
+@NO_WANDB
 def test_a_tracker_without_its_package_is_a_line(new_study: New) -> None:
     paths, spec = new_study()
     with pytest.raises(UserError, match=r"pip install 'understock\[wandb\]'"):

@@ -142,8 +142,9 @@ def test_shots_that_are_not_there_are_a_line(home: Home) -> None:
     scarce = labelled(home, [0] * 20 + [1] * 4)
     with pytest.raises(UserError, match="'many' has 4 training images of its smallest class, --shots 5 asks for more"):
         scarce.chosen(Data(shots=5))
-    with pytest.raises(UserError, match="has images without a class, and --shots counts those of each"):
-        labelled(home, [0] * 5 + [-1] * 5).chosen(Data(shots=1))
+    for labels, lack in (([0] * 5 + [-1] * 5, "5 images without a class"), ([-1] * 10, "no classes")):
+        with pytest.raises(UserError, match=f"'many' has {lack}, and --shots counts the images of each class"):
+            labelled(home, labels).chosen(Data(shots=1))
     with pytest.raises(UserError, match="are two counts; give one"):
         Data.parse({"shots": 3, "target_images": 5}, "here")
 

@@ -62,6 +62,10 @@ def only_large_classes(part: Part, fewest: int) -> Part:
     """Without the classes of fewer than `fewest` images, and without images that have no class. UserError if none is left."""
     numbers, counts = np.unique(part.labels[part.labels >= 0], return_counts=True)
     kept = numbers[counts >= fewest]
+    if len(numbers) == 0:
+        raise UserError(
+            "--per-class leaves classes out, and there are none; import them from class folders, or leave it out"
+        )
     if len(kept) == 0:
         most = int(counts.max(initial=0))
         raise UserError(f"no class has {plural(fewest, 'image')}, the largest {most:,}; ask for fewer with --per-class")
@@ -77,7 +81,8 @@ def apart(part: Part, faces: Sequence[str], asked: Apart, fewest: int | None) ->
     class, for a class that is not there, and if nothing would be left on either side.
     """
     if (part.labels < 0).any():
-        raise UserError("--unseen sets classes apart, and some images have none; import them from class folders")
+        some = "there are none" if (part.labels < 0).all() else "some images have none"
+        raise UserError(f"--unseen sets classes apart, and {some}; import them from class folders, two at least")
     fewest = max(FEWEST, fewest or FEWEST)
     part = only_large_classes(part, fewest)
     theirs = mine = np.ones(len(part.rows), bool)

@@ -50,7 +50,18 @@ def _images_origin(root: Path, paths: Sequence[Path], images: Sequence[Path], sk
         return Item(str(path), partial(open_file, root / path, labels.get(path, -1)), found.splits.get(path))
 
     kept = [path for path in paths if path not in outside]
-    return Origin(map(item, kept), len(kept), skipped, names)
+    notes = [] if listed or names else _in_one_folder(images, found.split_folders)
+    return Origin(map(item, kept), len(kept), skipped, names, notes)
+
+
+def _in_one_folder(images: Sequence[Path], split_folders: Sequence[str]) -> list[str]:
+    """A word on the folder that holds all images, which may have been meant for a class."""
+    folders = {path.parent.name for path in images} - {"", *split_folders}
+    if len(folders) != 1:
+        return []
+    return [
+        f"all images lie in folder {folders.pop()!r}, and one alone makes no classes: those are two class folders at least"
+    ]
 
 
 def _visible_files(root: Path) -> tuple[list[Path], list[SkippedFile]]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from spaces.errors import UserError
 from spaces.networks import AnyNetwork, classes_of
-from trainables.images.domains import Domain
+from trainables.images.domains import CLASS_FOLDERS, Domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,10 @@ class Classes:
 
 def without_classes(domain: Domain) -> str | None:
     """Why a domain's images can't train a conditional GAN, in a line; None if they can."""
-    name = domain.facts.name
-    if not domain.is_labelled:
-        return f"domain {name!r} has images without a class; import it from class folders"
+    if domain.unlabelled:
+        return f"{domain.unlabelled}; {CLASS_FOLDERS}"
     if domain.facts.classes < 2:
-        return f"domain {name!r} has images of one class alone; import it from class folders"
+        return f"domain {domain.facts.name!r} has images of one class alone; {CLASS_FOLDERS}"
     return None
 
 

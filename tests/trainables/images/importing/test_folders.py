@@ -24,6 +24,27 @@ def test_class_folders_are_labels_in_alphabetical_order(tmp_path):
     assert listed(tmp_path) == [("ant/3", 0, None), ("cat/deep/2", 1, None), ("dog/1", 2, None), ("loose", -1, None)]
 
 
+ONE_FOLDER = "all images lie in folder 'cat', and one alone makes no classes: those are two class folders at least"
+
+
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (["cat/1", "cat/2"], [ONE_FOLDER]),
+        (["pets/train/cat/1", "pets/val/cat/2"], [ONE_FOLDER]),
+        (["cat/train/1", "cat/val/2"], []),  # a data set of that name
+        (["1", "2"], []),
+        (["cat/1", "dog/2"], []),
+        (["cat/1", "2"], []),
+        (["00000/1", "01000/1001"], []),
+    ],
+)
+def test_a_folder_that_holds_all_images_is_no_class_and_a_note_says_so(tmp_path, names, notes):
+    place(tmp_path / "pets", *names)
+    assert list(folder_origin(tmp_path / "pets").notes) == notes
+    assert {label for _, label, _ in listed(tmp_path / "pets")} == {-1} or not notes
+
+
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Test"])
 def test_train_and_val_folders_are_the_split(tmp_path, validation):
     place(tmp_path, "train/b/1", "train/a/2", f"{validation}/b/3", f"{validation}/4")

@@ -120,7 +120,7 @@ def test_digits_split_by_class_without_names(home: Home, tmp_path: Path) -> None
 
 
 def test_images_without_classes_can_not_be_set_apart(home: Home) -> None:
-    with pytest.raises(UserError, match="--unseen sets classes apart, and some images have none"):
+    with pytest.raises(UserError, match="--unseen sets classes apart, and there are none"):
         add_domain(home, "emoji", "builtin:twemoji-dark", 32, unseen=Apart("3"))
 
 

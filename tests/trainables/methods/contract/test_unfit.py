@@ -70,7 +70,7 @@ def test_a_method_that_needs_labels_is_unfit_for_a_domain_without(home: Home) ->
     images, none = np.zeros((8, 3, 32, 32), np.uint8), np.full(8, -1)
     write_domain(home.domain("bare"), images, none, np.arange(8) < 2, origin="test", resizer="none")
     reason = unfit(needs_labels, Given(open_domain(home, "bare")))
-    assert reason == "domain 'bare' has images without a class; import it from class folders"
+    assert reason == "domain 'bare' has no classes; import it from class folders, two at least"
 
 
 def test_a_trial_of_an_unfit_method_is_refused_in_a_line(

@@ -142,11 +142,11 @@ def test_what_can_not_be_conditional_is_refused_in_a_line(tiny_config: Make, hom
     assert said == "network/classes=3, but domain 'dots' has 2 classes; set it to that"
     images = np.zeros((8, 3, 32, 32), np.uint8)
     for name, labels, what in (
-        ("bare", np.full(8, -1), "without a class"),
-        ("one", np.zeros(8, int), "of one class alone"),
+        ("bare", np.full(8, -1), "no classes"),
+        ("one", np.zeros(8, int), "images of one class alone"),
     ):
         write_domain(home.domain(name), images, labels, np.arange(8) < 2, origin="test", resizer="none")
-        assert f"domain '{name}' has images {what}" in refused(tiny_config(target=name, network=CONDITIONAL))
+        assert f"domain '{name}' has {what}" in refused(tiny_config(target=name, network=CONDITIONAL))
     with pytest.raises(UserError, match="classifier means nothing without network/classes"):
         tiny_config(classifier={"critic": 2.0})
     with pytest.raises(UserError, match="classifier/critic=0 does not train"):
