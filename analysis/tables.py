@@ -24,7 +24,7 @@ from search.records.study import StudySpec
 from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import lookup
 from spaces.protocol import EARLIER_IW, METRICS, RECORD, Metric
-from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_more, trains
+from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_images, makes_more, trains
 
 ARM = ("source", "method", "transfer/parts")
 """The config columns that say which arm a trial belongs to."""
@@ -34,6 +34,8 @@ AS_IS = Arm("as_is", None, "none").way
 """The way of the baseline that every method must beat: the source model sampled untouched, which takes no training."""
 UNTRAINED = frozenset(Arm(method, None, "none").way for method in CONFIGS if not trains(method))
 """The ways of all baselines that train nothing: a source as it is, its images untranslated, mixtures of the target's few."""
+HANDED_ON = frozenset(Arm(method, None, "none").way for method in CONFIGS if not makes_images(method))
+"""The ways of those among them that make no images: whatever their score, they are no answer."""
 NO_SOURCE = "no source"
 """The source of a trial that learns nothing and takes images from nowhere else, as baselines of few-shot generation: its config
 says scratch, but nothing is trained, from scratch or otherwise."""
@@ -199,10 +201,10 @@ def arms(table: pa.Table) -> list[dict[str, str | None]]:
 
 
 def ranking(trials: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """The trials that have a score, best first; of equals, the earlier one."""
+    """The trials that have a score, best first; of equals, the earlier one. Those that make no images come last."""
     scored = trials[~trials["status"].isin(NO_SCORE) & trials[metric.name].notna()]
-    order = (metric.sign * scored[metric.name]).sort_values(kind="stable").index
-    return scored.loc[order]
+    keys = pd.DataFrame({"handed_on": scored[WAY].isin(HANDED_ON), "score": metric.sign * scored[metric.name]})
+    return scored.loc[keys.sort_values(["handed_on", "score"], kind="stable").index]
 
 
 def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:

@@ -275,13 +275,14 @@ class TransferSampler(BaseSampler):
         return found
 
     def _distinct(self, trials: Sequence[FrozenTrial]) -> list[Candidate]:
-        """Candidates that the model tells apart, with the parameters that are proposed alone."""
+        """Candidates that make images and that the model tells apart, with the parameters that are proposed alone."""
         found: dict[tuple[Arm, Rates | None], Candidate] = {}
         for trial in trials:
             kinds = {name: kind for name, kind in trial.distributions.items() if name in MODELLED}
             with suppress(UserError):  # which its trial will say
                 one = self._candidate(trial.params, kinds)
-                found.setdefault(one.place, one)
+                if one.case.arm.makes_images:
+                    found.setdefault(one.place, one)
         return list(found.values())
 
     def _candidate(self, parameters: Parameters, kinds: Mapping[str, BaseDistribution]) -> Candidate:
@@ -291,8 +292,8 @@ class TransferSampler(BaseSampler):
         return Candidate(shown, kinds, self._prior.case(Arm.of(config), config.rates), beside)
 
     def _case_of(self, trial: FrozenTrial) -> Case | None:
-        """What the model knows of a trial; None of one that waits, or whose suggestions come to no config. Of one that ended it
-        is kept.
+        """What the model knows of a trial; None of one that waits, whose suggestions come to no config, or that makes no images:
+        how near its source's own ones are tells nothing of any way. Of one that ended it is kept.
         """
         if trial.state is TrialState.WAITING:
             return None
@@ -305,8 +306,10 @@ class TransferSampler(BaseSampler):
             config = overlaid(self._base, trial.params, "the study's space", self._without_critic)
         except UserError:
             return None
-        case = self._prior.case(Arm.of(config), config.rates)
-        return case._replace(level=self._level_of(trial), study="this one")
+        arm = Arm.of(config)
+        if not arm.makes_images:
+            return None
+        return self._prior.case(arm, config.rates)._replace(level=self._level_of(trial), study="this one")
 
     def _level_of(self, trial: FrozenTrial) -> str:
         size = trial.params.get("data/target_images")

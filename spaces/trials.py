@@ -112,6 +112,15 @@ def trains(method: str) -> bool:
     return not issubclass(lookup(CONFIGS, "method", method), untrained)
 
 
+def makes_images(method: str) -> bool:
+    """Whether trials of that method make images. One that hands on its source's, as they are, is there to be beaten: whatever its
+    score, it is no answer.
+
+    True of an unknown method, as those of later versions are.
+    """
+    return method not in CONFIGS or not issubclass(CONFIGS[method], UntranslatedConfig)
+
+
 def takes_models(method: str) -> bool:
     """Whether trials of that method can start from a source model."""
     return not issubclass(lookup(CONFIGS, "method", method), DomainConfig | FewshotConfig)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from spaces.config import SCRATCH, TrialConfig
 from spaces.methods.finetune import fitting_transfer
-from spaces.trials import CONFIGS, DEFAULT_METHOD, trains
+from spaces.trials import CONFIGS, DEFAULT_METHOD, makes_images, trains
 
 Rates = tuple[float, float]
 """Learning rates of generator and critic."""
@@ -64,6 +64,11 @@ class Arm(NamedTuple):
         if self.source is None:
             return f"from scratch by {self.way}" if self.is_trained else self.way
         return f"from {self.source} by {self.way}" if self.is_trained else f"{self.source} {self.way}"
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether it makes images; leaving the source's untranslated does not, and is there to be beaten."""
+        return makes_images(self.method)
 
     @property
     def is_trained(self) -> bool:

@@ -83,6 +83,8 @@ class Evidence:
     tried: list[Tried] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     """Trials that diverged or failed; they have no score."""
+    untranslated: list[Tried] = field(default_factory=list)
+    """Images of source domains as they are, which no way makes: what ways are held against, and no evidence of any."""
     rankings: dict[str, dict[str, float]] = field(default_factory=dict)
     """Of each target: sources and the distance of their samples to it, before training."""
     likeness: dict[str, dict[str, Mapping[str, Part]]] = field(default_factory=dict)
@@ -105,8 +107,10 @@ class Evidence:
     def without(self, target: str) -> "Evidence":
         """All that the other targets say, and this one's ranking, which needs no trial."""
         dead = [one for one in self.dead if one.target != target]
-        tried = [one for one in self.tried if one.target != target]
-        return Evidence(self.bench, self.images, tried, dead, self.rankings, self.likeness)
+        tried, untranslated = (
+            [one for one in found if one.target != target] for found in (self.tried, self.untranslated)
+        )
+        return Evidence(self.bench, self.images, tried, dead, untranslated, self.rankings, self.likeness)
 
     def about(self) -> str:
         """How scores were measured, in a line."""
@@ -166,12 +170,13 @@ class Pool:
 
     def at(self, images: int) -> Evidence:
         """The scores at a budget, one of each training; trials that nothing carries there have none."""
-        evidence = Evidence(self.bench, images, [], self.dead, self.rankings, self.likeness)
+        evidence = Evidence(self.bench, images, [], self.dead, [], self.rankings, self.likeness)
         for curve in distinct(self.curves, images):
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
                 where = curve.study, curve.trial, curve.target, curve.level, curve.arm
-                evidence.tried.append(Tried(*where, score, curve.spent(images), curve.config, error, curve.is_trial))
+                one = Tried(*where, score, curve.spent(images), curve.config, error, curve.is_trial)
+                (evidence.tried if one.arm.makes_images else evidence.untranslated).append(one)
         return evidence
 
     def without(self, target: str) -> "Pool":

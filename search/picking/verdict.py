@@ -33,6 +33,7 @@ def verdict(
         yield f"what {metric} that comes to is not known: no trial on as many images of target {target!r} was measured so"
     yield _against_scratch(arm, to_scratch, rivals)
     yield _against_as_it_is(arm, target, rivals)
+    yield from _beside_untranslated(evidence, target)
     if arm != SCRATCH_ARM:
         yield from _against("source", _best_of_each_source(arm, rivals))
         same = [rival for rival in rivals if rival.source == (arm.source or SCRATCH) and rival.arm != SCRATCH_ARM]
@@ -125,6 +126,15 @@ def _against_as_it_is(arm: Arm, target: str, rivals: Sequence[Rival]) -> str:
     if untrained.separated:
         return f"training gains over the source as it is: {said}"
     return f"the evidence does not tell whether training gains over the source as it is: {said}"
+
+
+def _beside_untranslated(evidence: Evidence, target: str) -> Iterator[str]:
+    """The score of the images that other domains have, which is no way's, where it was measured on the target: the best one."""
+    found = [one for one in evidence.untranslated if one.target == target]
+    if found:
+        best = min(found, key=lambda one: one.score)
+        metric = evidence.bench.metric.upper()
+        yield f"held against it: images of {best.source} as they are, which nobody makes, have {metric} {best.score:.4g}"
 
 
 def _best_of_each_source(picked: Arm, rivals: Sequence[Rival]) -> list[Rival]:

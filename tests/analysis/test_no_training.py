@@ -1,8 +1,11 @@
 """What trains nothing is told as such, by whichever method: it is no transfer that was trained."""
 
+import pandas as pd
+
 from analysis.findings.gains import Gain, Side
-from analysis.tables import UNTRAINED
+from analysis.tables import HANDED_ON, UNTRAINED, WAY, ranking
 from analysis.words import origin, over_scratch, over_the_source
+from spaces.protocol import METRICS
 
 
 def gain(ours: Side, theirs: Side) -> Gain:
@@ -28,3 +31,10 @@ def test_what_won_untrained_is_named_and_not_called_transfer() -> None:
 def test_training_is_held_against_the_baseline_by_its_name() -> None:
     assert over_the_source(gain(TUNED, TRANSLATED)).startswith("fine-tuning is worse than dogs untranslated by 100")
     assert over_the_source(gain(TUNED, AS_IS)).startswith("fine-tuning is worse than the source as it is by 200")
+
+
+def test_what_makes_no_images_comes_behind_all_that_do_whatever_its_score() -> None:
+    ways = ["both", "untranslated", "as is", "cyclegan", "untranslated"]
+    scores = {"trial": range(5), WAY: ways, "fd": [300.0, 20.0, 200.0, 900.0, 10.0], "status": "completed"}
+    assert ranking(pd.DataFrame(scores), METRICS["fd"])["trial"].tolist() == [2, 0, 3, 4, 1]
+    assert {"untranslated"} == HANDED_ON

@@ -82,6 +82,9 @@ def test_a_hopeless_trial_is_stopped_and_one_that_may_win_goes_on() -> None:
     for number, final in enumerate(finals):
         for images, score in curve(number, DOGS, rng, final).scores.items():
             judge.see(number, DOGS, images, math.exp(score), images / 10)
+    judge.see(
+        7, Arm("untranslated", "dogs", "none"), 0, 1.0, 1.0
+    )  # near, but nothing that a trial could be stopped for
     late = judge.see(8, DOGS, 4_000, math.exp(6.6), 400.0)
     good = judge.see(9, DOGS, 4_000, math.exp(4.7), 400.0)
     assert late is not None and good is not None

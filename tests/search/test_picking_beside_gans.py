@@ -54,13 +54,23 @@ def test_of_translators_alone_the_better_one_is_picked_and_trains(home: Home, ri
     assert (picked.method, picked.source, picked.lr_g) == ("cyclegan", "rings", None)
     assert picked.score is not None and picked.score.low < 150 < picked.score.high
     assert picked.says[0] == "train from rings by cyclegan"
-    assert {(rival.method, rival.source) for rival in picked.rivals} == {
-        ("untranslated", "rings"),
-        ("finetune", "scratch"),
-    }
+    assert {(rival.method, rival.source) for rival in picked.rivals} == {("finetune", "scratch")}
     assert picked.measured is not None and picked.measured.endswith("after 900 images, 32 pixels")
     write_recommendation(tmp_path / "pick.json", picked)
     assert read_config(tmp_path / "pick.json", "dots") == picked.config
+
+
+def test_images_as_they_are_are_no_pick_however_near_they_lie_and_stand_beside_it(home: Home, rings: str) -> None:
+    study(home, "translation", [(UNIT, [150.0, 152.0, 148.0]), (AS_THEY_ARE, [20.0])], sources="rings")
+    picked, _ = recommend(home, "dots")
+    assert (picked.method, picked.source) == ("cyclegan", "rings")
+    assert picked.score is not None and picked.score.low < 150 < picked.score.high
+    assert "held against it: images of rings as they are, which nobody makes, have FD 20" in picked.says
+    assert {rival.method for rival in picked.rivals} == {"finetune"}
+    (pool,), _ = gather(home)
+    known = pool.at(900)
+    assert [one.score for one in known.untranslated] == pytest.approx([20]) and len(known.tried) == 3
+    assert not known.without("dots").untranslated
 
 
 @pytest.mark.parametrize("translated", [60.0, 2_000.0])

@@ -129,6 +129,25 @@ def test_one_trial_is_from_scratch_though_it_promises_little_so_that_there_is_wh
     assert [trial.number for trial in study.trials if trial.params["source"] == "scratch"] == [CONTROL]
 
 
+def test_images_as_they_are_are_not_proposed_and_the_best_so_far_is_none_of_them() -> None:
+    def ways(trial: optuna.Trial) -> None:
+        trial.suggest_categorical("source", ["good", "fair"])
+        if trial.suggest_categorical("method", ["untranslated", "as_is", "finetune"]) == "finetune":
+            trial.suggest_float("optim/lr_g", 1e-4, 1e-2, log=True)
+
+    prior = Prior.of(pool_of(), "mine", "mine", 400, RANKING)
+    sampler = TransferSampler(prior, BASE, ways, (), 0, lambda number: RandomSampler(seed=number))
+    study = optuna.create_study(sampler=sampler)
+    study.enqueue_trial({"source": "fair", "method": "untranslated"})
+    for score in (1.0, 900.0, 950.0, 990.0):
+        trial = study.ask()
+        ways(trial)
+        study.tell(trial, score)
+    assert [trial.params["method"] for trial in study.trials].count("untranslated") == 1
+    best = sampler.belief(study.trials).best
+    assert best is not None and best == pytest.approx(np.log(900.0))
+
+
 def begun(study: optuna.Study, values: Mapping[str, Any]) -> optuna.Trial:
     study.enqueue_trial(dict(values))
     trial = study.ask()
