@@ -68,7 +68,10 @@ def test_searches_go_by_it_where_their_space_does_not_say(
     base = resolve_study(home, "x", f"{space}:plain", sources="mdi", trials=1).spec.base
     assert base.model_dump()["augment"]["flip"] is flip
     space.write_text(space.read_text() + "    trial.suggest_categorical('augment/flip', [False])\n")
-    assert resolve_study(home, "x", f"{space}:plain", sources="mdi", trials=1).example.model_dump()["augment"]["flip"] is False
+    assert (
+        resolve_study(home, "x", f"{space}:plain", sources="mdi", trials=1).example.model_dump()["augment"]["flip"]
+        is False
+    )
 
 
 def test_facts_of_earlier_versions_say_nothing_of_it(home: Home) -> None:
