@@ -136,11 +136,11 @@ RECORD: Mapping[str, Fact] = {
     "content_n": Fact(int, "translations whose content is compared", of="content_shift"),
     "floor_n": Fact(int, "real images for the floor"),
     "intra_n": Fact(int, "training images that clusters lie around", must_agree=True, of="intra_diversity"),
-    "intra_floor_n": Fact(int, "unseen real images for its floor", of="intra_diversity"),
+    "intra_floor_n": Fact(int, "unseen real images for the floor of intra-cluster diversity", of="intra_diversity"),
     "empty_clusters": Fact(int, "clusters with fewer than two samples", of="intra_diversity"),
     "class_n": Fact(int, "held-out images for class accuracy", of="class_accuracy"),
     "class_chance": Fact(float, "class accuracy of guessing", of="class_accuracy"),
-    "class_judged": Fact(int, "samples of classes that held-out images have too", of="class_accuracy"),
+    "class_judged": Fact(int, "samples judged for class accuracy: of classes of held-out images", of="class_accuracy"),
     "mkd_classes": Fact(int, "classes in the mean of KD", of="mkd"),
     "diversity_classes": Fact(int, "classes in the mean of feature diversity", of="feature_diversity"),
 }
