@@ -66,7 +66,7 @@ def test_two_checkpoints_are_kept_however_long_a_trial_is(home: Home, tiny_confi
         "model",
         ".training",
     }
-    assert sizes[1] - sizes[0] < 6_000  # the histories, no tensors
+    assert sizes[1] - sizes[0] < 9_000  # the histories, some 1 kB an evaluation in each; tensors are over 100 kB
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, overwrite])
