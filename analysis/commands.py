@@ -42,7 +42,7 @@ def search_command(spec: StudySpec, *, name: str | None = None, trials: int | No
         "trials": trials or spec.trials,
         "seed": spec.seed,
         "sampler": spec.sampler,
-        "stop": spec.stopping,
+        "stop": spec.stopping if spec.early_stopping else None,
         "metric": ",".join(spec.goals),
         "extractor": spec.base.protocol.extractor,
         "target-images": spec.base.data.target_images,
@@ -70,7 +70,7 @@ def short_command(spec: StudySpec, *, name: str) -> str:
     options = {
         "space": spec.space,
         "sampler": spec.sampler if spec.sampler != "tpe" else None,
-        "stop": spec.stopping if spec.stopping != "asha" else None,
+        "stop": spec.stopping if spec.early_stopping and spec.stopping != "asha" else None,
         "metric": ",".join(spec.goals) if spec.goals != ("fd",) else None,
         "extractor": spec.base.protocol.extractor if spec.base.protocol.extractor != LITE0 else None,
         "target-images": spec.base.data.target_images,

@@ -4,7 +4,7 @@ import shlex
 import typer
 
 import understock
-from analysis.commands import again, longer, search_command
+from analysis.commands import again, longer, search_command, short_command
 from search.launch import resolve_study
 from search.records.study import StudySpec
 from spaces.networks import conditional
@@ -22,7 +22,7 @@ def test_every_option_that_defines_a_study_is_in_its_command(new_study):
     base = study.spec.base
     fewer, by_class = base.data.model_copy(update={"target_images": 50}), conditional(base.network, 10)
     base = base.model_copy(update={"data": fewer, "network": by_class})
-    given = shlex.split(search_command(study.spec.model_copy(update={"base": base})))
+    given = shlex.split(search_command(study.spec.model_copy(update={"base": base, "early_stopping": True})))
     flags = {max(option.opts, key=len) for option in COMMANDS.commands["search"].params} - PLACE
     by_count = {"data": base.data.model_copy(update={"target_images": None, "shots": 3})}
     shots = shlex.split(search_command(study.spec.model_copy(update={"base": base.model_copy(update=by_count)})))
@@ -96,3 +96,15 @@ def test_other_studies_are_searched_again(new_study):
 def test_a_longer_study_of_few_trials_has_enough_for_an_importance_and_repeats_none_of_them(new_study):
     spec = new_study(trials=3, seed=4).spec
     assert "--trials 16 --seed 5 " in longer(spec)
+
+
+def test_a_command_for_a_study_without_early_stopping_names_no_way_of_it_and_can_be_run(
+    home, tiny_domain, tiny_source, capsys
+):
+    spec = resolve_study(home, "dots", "quickstart", name="a", sources="seed-7", max_images=900).spec
+    assert (spec.sampler, spec.stopping) == ("transfer", "curves")
+    whole = spec.model_copy(update={"space": "source_by_parts", "sampler": "grid", "early_stopping": False})
+    for command in (short_command(whole, name="b"), search_command(whole, name="b", trials=3)):
+        COMMANDS.main([*shlex.split(command)[1:], "--dry-run", "--home", str(home.root)], standalone_mode=False)
+        found = StudySpec.parse(json.loads(capsys.readouterr().out)["study"], "test")
+        assert (found.early_stopping, found.sampler) == (False, "grid") and "--stop" not in command.split()
