@@ -129,7 +129,8 @@ def card(table: pa.Table, size: int) -> str:
         f"| learning rates | {_rates()} (generator, critic, in millionths) |",
         f"| budget | {IMAGES:,} images, {EVALUATIONS} evaluations and one before; {LONGER} times that where `n` says so |",
         f"| scores | {', '.join(_metrics(example))}; {example['extractor']} at {example['input_size']} pixels, "
-        f"{example['n_fake']} samples at the end, fewer at rungs (`n_drawn`), split {example['split']} |",
+        f"{example['n_fake']} samples at the end, fewer at rungs (`n_drawn`), split {example['split']}; copies looked "
+        f"for among {' or '.join(map(str, sorted({row['copy_n'] for row in rows} - {None})))} images (1000 with mirror images) |",
         "| recipe | WGAN-GP, batch 32, 2 critic steps, moving average's half-life 1,000 images: docs/recipe.md |",
         f"| machine | {', '.join(sorted({str(row['device']) for row in rows}))}, one thread a trial |",
         f"| versions | {_versions(studies)} |",
