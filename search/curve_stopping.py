@@ -103,8 +103,8 @@ class CurveStopping:
             self._told = Extrapolation([*self.earlier, *self._through], self.images)
         outcome = self._outcome(trial)
         others = [found for other in self._scores if other != trial and (found := self._outcome(other))]
-        rivals = (each for each in self._scores if self._ended(each) and self._arms[each].makes_images)
-        best = min((self._scores[each][max(self._scores[each])] for each in rivals), default=None)
+        through = (self._scores[each] for each, arm in self._arms.items() if self._ended(each) and arm.makes_images)
+        best = min((scores[max(scores)] for scores in through), default=None)
         if outcome is None or best is None or len(others) < ENOUGH:
             return None
         pace = float(np.median(list(self._pace.values()))) or 1.0

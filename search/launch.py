@@ -15,7 +15,7 @@ from search.proposals import check_shared, check_varied, grid, load_space, probe
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
-from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, open_study, write_spec
+from search.records.study import DEFAULT_TRIALS, LIMITS, StudyPaths, StudySpec, is_begun, open_study, write_spec
 from search.resources import check_limits, check_sampler, check_stopping, shares
 from search.source_domains import find_domains, measuring, missing
 from search.source_models import common_network, fitting_models, named_models
@@ -36,7 +36,7 @@ from trainables.metrics.features import EXTRACTORS
 from trainables.metrics.iw import measurable
 from trainables.networks.families import DISCRIMINATOR, FAMILIES, family_of
 from trainables.sources.shelf import SourceModel, open_source
-from trainables.storage.home import Home, claim, fetch, file_digest
+from trainables.storage.home import Home, claim, file_digest
 
 SETTLED_STEPS = 500
 """Generator steps before which a rung is called early."""
@@ -152,9 +152,9 @@ def resolve_study(
 
 def _check_new(home: Home, spec: StudySpec, space: Space, example: TrialConfig) -> None:
     """UserError for a study that is not worth beginning; those that earlier versions began go on."""
-    if not _is_begun(home, spec.name):
+    if not is_begun(StudyPaths.of(home, spec.name)):
         check_varied(spec, space)
-    check_judged(home, spec.name, (*space.methods, example.method), spec.base.protocol)
+        _check_judged((*space.methods, example.method), spec.base.protocol)
 
 
 def images_given(domain: Domain, target_images: int | None, shots: int | None) -> Data:
@@ -267,17 +267,14 @@ def check_judged(home: Home, name: str, methods: Iterable[str], protocol: Protoc
 
     Those that earlier versions began, by iw, go on.
     """
-    if _is_begun(home, name):
-        return
+    if not is_begun(StudyPaths.of(home, name)):
+        _check_judged(methods, protocol)
+
+
+def _check_judged(methods: Iterable[str], protocol: Protocol) -> None:
     for method in methods:
         if reason := lookup(CONFIGS, "method", method).unjudged(protocol):
             raise UserError(f"method {method!r} {reason}")
-
-
-def _is_begun(home: Home, name: str) -> bool:
-    paths = StudyPaths.of(home, name)
-    fetch(paths.spec)
-    return paths.spec.exists()
 
 
 def begin(home: Home, spec: StudySpec, way_out: str = RENAME) -> str:
@@ -288,8 +285,7 @@ def begin(home: Home, spec: StudySpec, way_out: str = RENAME) -> str:
     """
     paths = StudyPaths.of(home, spec.name)
     home.check_writable()
-    fetch(paths.spec)
-    if not paths.spec.exists():
+    if not is_begun(paths):
         with claim(home, "studies", spec.name):
             models = [open_source(home, name) for name in spec.sources]
             ranking = rank_sources(home, open_domain(home, spec.target), models, spec.base.protocol)

@@ -25,7 +25,7 @@ from search.picking.transfer_model import SLOPE, Case, few_scales
 from search.prediction import expected
 from search.prediction import shipped as weights
 from search.records.results import flat_config
-from search.records.study import StudyPaths, StudySpec, open_study
+from search.records.study import StudyPaths, StudySpec, is_begun, open_study
 from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.trials import DEFAULT_METHOD, trains
@@ -145,8 +145,7 @@ def by_transfer(
     user gave. A study that has begun stays as it is.
     """
     paths = StudyPaths.of(home, spec.name)
-    fetch(paths.spec)
-    if paths.spec.exists():
+    if is_begun(paths):
         before = open_study(home, spec.name)[1]
         own = {name: getattr(before, name) for name in ("sampler", "stopping") if name not in told_to}
         return spec.model_copy(update=own), None

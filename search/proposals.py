@@ -223,36 +223,35 @@ def probe(spec: StudySpec, space: Space) -> tuple[TrialConfig, optuna.trial.Froz
 
 
 def varied(spec: StudySpec, space: Space) -> set[str]:
-    """The names of what the space suggests in PROBES random trials: what one suggests may depend on what it drew before."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
-    found: set[str] = set()
-    for _ in range(PROBES):
-        trial = study.ask()
-        with suppress(UserError):  # which its trial will say
-            trial_config(spec, space, trial)
-        found |= trial.params.keys()
-    return found
+    """The names of what the space suggests in random trials: what one suggests may depend on what it drew before."""
+    return {name for trial in _random_trials(spec, space) for name in trial.params}
 
 
 def check_varied(spec: StudySpec, space: Space) -> None:
-    """Raise UserError if a second trial would only repeat the first one: in PROBES random trials nothing had a choice.
+    """Raise UserError if a second trial would only repeat the first one: in random trials nothing had a choice.
 
     All trials of a study have one seed, unless its space suggests others.
     """
     if spec.most_trials == 1:
         return
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
-    for _ in range(PROBES):
-        trial = study.ask()
-        with suppress(UserError):  # which its trial will say
-            trial_config(spec, space, trial)
-        if not all(distribution.single() for distribution in trial.distributions.values()):
-            return
+    kinds = (kind for trial in _random_trials(spec, space) for kind in trial.distributions.values())
+    if any(not kind.single() for kind in kinds):
+        return
     count = "" if spec.trials is None else f"{spec.trials:,} "
     raise UserError(
         f"space {spec.space!r} varies nothing, so that all {count}trials would be the same; give --trials 1, or let it suggest "
         "something that has several values, if only trial.suggest_int('seed', 0, 9)"
     )
+
+
+def _random_trials(spec: StudySpec, space: Space) -> Iterator[optuna.Trial]:
+    """PROBES trials, told to nobody, each drawn when it is asked for and as far as the space suggests it."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    for _ in range(PROBES):
+        trial = study.ask()
+        with suppress(UserError):  # which its trial will say
+            trial_config(spec, space, trial)
+        yield trial
 
 
 def check_shared(spec: StudySpec, space: Space) -> None:

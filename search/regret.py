@@ -98,13 +98,12 @@ def of_home(home: Home, studies: Sequence[str] | None) -> tuple[Evidence, list[W
         )
     notes += [other.left_out() for other in found if other is not pool]
     notes += _rank_where_none_was(home, evidence)
-
     return evidence, leave_one_out(evidence, partial(_without, pool, evidence)), notes
 
 
 def _without(pool: Pool, evidence: Evidence, target: str) -> Evidence:
     """What the other targets say: nor do this one's curves tell how far their trials would have come."""
-    return replace(pool.without(target).at(evidence.images), likeness=evidence.likeness)
+    return replace(evidence.without(target), tried=pool.without(target).at(evidence.images).tried)
 
 
 def _budget(pool: Pool) -> int:

@@ -218,10 +218,10 @@ def fewer_images() -> Iterator[Finding]:
         yield Finding(f"{knob} helps few images", numbers, "undecided")
 
 
-def whole_waves(table: pa.Table) -> list[Wave]:
-    """Those of the table's first seed and budget that all targets have, one a pair of rates."""
+def whole_waves(table: pa.Table, seed: int = WAVES[0].seed) -> list[Wave]:
+    """Those of a seed and the table's first budget that all targets have, one a pair of rates."""
     there = set(table["study"].unique().to_pylist())
-    alike = [wave for wave in WAVES if (wave.seed, wave.images) == (WAVES[0].seed, WAVES[0].images)]
+    alike = [wave for wave in WAVES if (wave.seed, wave.images) == (seed, WAVES[0].images)]
     return [wave for wave in alike if there.issuperset(wave.study(target) for target in TARGETS)]
 
 

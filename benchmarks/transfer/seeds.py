@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from scipy.stats import spearmanr
 
 from benchmarks.recorded_transfer.export import TABLE
-from benchmarks.recorded_transfer.plan import TARGETS, WAVES
-from benchmarks.transfer.findings import recorded, scores
+from benchmarks.recorded_transfer.plan import WAVES
+from benchmarks.transfer.findings import recorded, scores, whole_waves
 from search.picking.arms import SCRATCH_ARM, Arm
 
 
@@ -47,12 +47,11 @@ class Twice:
 
 def trained_twice() -> list[Twice]:
     """Of each target the pair of waves at the first learning rates, as far as both were recorded whole."""
-    studies = set(pq.read_table(TABLE, columns=["study"])["study"].unique().to_pylist())
-    first, second = WAVES[0], next(wave for wave in WAVES if wave.seed and wave.lr_g == WAVES[0].lr_g)
-    if not studies.issuperset(wave.study(target) for wave in (first, second) for target in TARGETS):
-        return []
-    by_seed = [{target.name: scores(target) for target in recorded([wave])} for wave in (first, second)]
-    return [Twice(target, by_seed[0][target], by_seed[1][target]) for target in TARGETS]
+    table, rates = pq.read_table(TABLE), (WAVES[0].lr_g, WAVES[0].lr_d)
+    first, second = (
+        recorded([wave for wave in whole_waves(table, seed) if (wave.lr_g, wave.lr_d) == rates]) for seed in (0, 1)
+    )
+    return [Twice(one.name, scores(one), scores(other)) for one, other in zip(first, second, strict=False)]
 
 
 def spread(logs: Sequence[float]) -> float:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,7 +110,7 @@ class Evidence:
         tried, untranslated = (
             [one for one in found if one.target != target] for found in (self.tried, self.untranslated)
         )
-        return Evidence(self.bench, self.images, tried, dead, untranslated, self.rankings, self.likeness)
+        return replace(self, tried=tried, dead=dead, untranslated=untranslated)
 
     def about(self) -> str:
         """How scores were measured, in a line."""
@@ -170,7 +170,7 @@ class Pool:
 
     def at(self, images: int) -> Evidence:
         """The scores at a budget, one of each training; trials that nothing carries there have none."""
-        evidence = Evidence(self.bench, images, [], self.dead, [], self.rankings, self.likeness)
+        evidence = Evidence(self.bench, images, dead=self.dead, rankings=self.rankings, likeness=self.likeness)
         for curve in distinct(self.curves, images):
             if found := carried(curve, images, self.curves):
                 score, error = math.exp(found[0]), found[1]
@@ -183,7 +183,7 @@ class Pool:
         """All that the other targets say, and this one's ranking, which needs no trial."""
         curves = [curve for curve in self.curves if curve.target != target]
         dead = [one for one in self.dead if one.target != target]
-        return Pool(self.bench, curves, self.seeds, dead, self.rankings, self.likeness)
+        return replace(self, curves=curves, dead=dead)
 
     def add(self, other: "Pool") -> None:
         """Take in what another one has."""

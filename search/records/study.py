@@ -269,6 +269,12 @@ def write_spec(paths: StudyPaths, spec: StudySpec) -> None:
         beside.write_text(spec.model_dump_json(indent=1) + "\n")
 
 
+def is_begun(paths: StudyPaths) -> bool:
+    """Whether there is a study, of this version or an earlier one, whatever became of it."""
+    fetch(paths.spec)
+    return paths.spec.exists()
+
+
 def open_study(home: Home, name: str) -> tuple[StudyPaths, StudySpec]:
     """Open an existing study: give its paths and its spec. Raises UserError as `read_spec` does."""
     paths, spec = read_spec(home, name)
