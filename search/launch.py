@@ -305,9 +305,10 @@ def begin(home: Home, spec: StudySpec, way_out: str = RENAME) -> str:
             continue
         then, now = getattr(before, field), getattr(spec, field)
         if then != now:
+            more = f" --trials {now}" if field == "trials" and then and now and now > then else ""
             raise UserError(
                 f"study {spec.name!r} is there already with another {field} ({_shown(then, now)}); {way_out}: "
-                f"understock resume {spec.name}"
+                f"understock resume {spec.name}{more}"
             )
     return spec.name
 

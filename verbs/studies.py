@@ -253,6 +253,12 @@ def search(
 @studies.command()
 def resume(
     study: StudyName,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT", help="It should have in all, more than it has. [default: what it was begun with]"
+        ),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", callback=given, help="A running Ray cluster.")
     ] = None,
@@ -260,8 +266,8 @@ def resume(
     track: Track = None,
     home: HomeOption = None,
 ) -> None:
-    """Go on with an interrupted study. Example: understock resume cats-quickstart"""
-    _run(Home.find(home), study, address, dashboard, track)
+    """Go on with an interrupted study, or to more trials. Example: understock resume cats-quickstart --trials 48"""
+    _run(Home.find(home), study, address, dashboard, track, trials)
 
 
 def _tracked(track: Sequence[Tracker] | None) -> list[str]:
@@ -274,10 +280,17 @@ def _tracked(track: Sequence[Tracker] | None) -> list[str]:
     return names
 
 
-def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Sequence[Tracker] | None) -> bool:
+def _run(
+    home: Home,
+    study: str,
+    address: str | None,
+    dashboard: bool,
+    track: Sequence[Tracker] | None,
+    trials: int | None = None,
+) -> bool:
     """Run what is left of a study, and print how it ended: its answer and the report's path, or how to go on.
 
-    Tells whether it is complete.
+    With `trials` it has so many in all from now on. Tells whether it is complete.
     """
     go_on = _go_on(home, study)
     with if_interrupted(f"interrupted; {go_on}"):
@@ -285,13 +298,14 @@ def _run(home: Home, study: str, address: str | None, dashboard: bool, track: Se
         from analysis.report import write_report
         from analysis.tables import summary
         from search.records.results import load
-        from search.records.study import closed, open_study
+        from search.records.study import closed, open_study, read_spec
         from search.running.tune import run_study
         from verbs.reports import exhibited, read
 
         trackers = _tracked(track)
         paths, spec = open_study(home, study)
-        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=trackers)
+        outcome = run_study(home, paths, spec, address=address, dashboard=dashboard, track=trackers, trials=trials)
+        spec = read_spec(home, study)[1]  # which may have more trials now
         if outcome == "interrupted":
             raise KeyboardInterrupt  # which Ray took, to end its trials in order
         if outcome == "time is up":

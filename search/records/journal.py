@@ -56,15 +56,22 @@ class Journal:
         self._study_id = self._storage.get_study_id_from_name(name)
 
     @property
-    def planned(self) -> bool:
-        """Whether the study's first trials have been laid down."""
-        return bool(self.study.user_attrs.get("planned"))
+    def planned(self) -> int:
+        """Of a study of how many trials the first ones have been laid down; 0 before that.
 
-    def plan(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Lay down the parameters, or some of them, of the trials that are asked for first."""
+        No number is noted by earlier versions and where a journal was made anew: there it is as many as there are trials.
+        """
+        noted = self.study.user_attrs.get("planned", 0)
+        return max(1, len(self.trials())) if noted is True else int(noted)
+
+    def plan(self, trials: Sequence[Mapping[str, Any]], of: int) -> None:
+        """Lay down the parameters, or some of them, of the trials that are asked for first in a study `of` so many.
+
+        Those that are laid down already are not again.
+        """
         for parameters in trials:
             self.study.enqueue_trial(dict(parameters), skip_if_exists=True)
-        self.study.set_user_attr("planned", True)
+        self.study.set_user_attr("planned", of)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in any of these states, in the order of their numbers; all trials, if no state is given."""

@@ -28,7 +28,7 @@ AtOnce = Annotated[int, Field(gt=0, le=10_000)]
 
 
 class StudySpec(Config):
-    """Everything that defines a search; it is written before anything runs, and never changed."""
+    """Everything that defines a search; it is written before anything runs, and nothing of it changed but more trials."""
 
     name: Name
     target: Name

@@ -49,8 +49,7 @@ class Ledger:
         self._journal = Journal(paths.journal, spec.name, spec.directions)
         self.study = self._journal.study
         self.study.sampler = self._sampler()
-        if not self._journal.planned:
-            self._journal.plan(first_trials(spec, self.space))
+        self._plan()
         tell_what_ended(self._journal, paths, spec)
         self.earlier = read_finished(self._journal, paths, spec, self.space)
         """The evaluations of every trial that was through when the ledger was opened: status, arm, images seen and scores."""
@@ -64,6 +63,13 @@ class Ledger:
         self._journal.push()
         if why := closed(paths):  # the process that closed it may have been killed right after that
             self.close(why)
+
+    def _plan(self) -> None:
+        """Lay down the first trials: of a new study, and what of them was beyond the number that it had before `raised`."""
+        before, now = self._journal.planned, self.spec.most_trials
+        first = first_trials(self.spec, self.space) if before < now else []
+        if not before or before < len(first):
+            self._journal.plan(first, of=now)
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.spec.sampler == "transfer":

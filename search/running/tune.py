@@ -35,6 +35,7 @@ from search.records.inputs import check_unchanged, stopped
 from search.records.study import StudyPaths, StudySpec, only_driver
 from search.running.ledger import Ledger
 from search.running.live import View
+from search.running.more_trials import raised
 from search.running.run import Run
 from search.running.stopping import scheduler_of
 from search.running.tracking import trackers
@@ -79,16 +80,18 @@ def run_study(
     address: str | None = None,
     dashboard: bool = False,
     track: Sequence[str] = (),
+    trials: int | None = None,
     trainable: Trainable = tune_trial,
 ) -> Outcome:
-    """Run what is left of a study: all of a new one, nothing of a finished one.
+    """Run what is left of a study: all of a new one, nothing of a finished one, unless it is to have more `trials` in all.
 
     UserError if another process runs it, its data, source models or space have changed or change meanwhile, there is no
-    Ray at `address`, the disk is full, or the object store is out of reach.
+    Ray at `address`, the disk is full, the object store is out of reach, or it can't have so many trials.
     """
     check_unchanged(home, spec)
     with _halting_errors(paths), only_driver(paths):
         write_prior(home, paths, spec)
+        spec = raised(paths, spec, trials) if trials is not None else spec
         ledger = Ledger(paths, spec)
         if not ledger.to_do:
             return "complete already"

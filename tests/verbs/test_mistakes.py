@@ -119,6 +119,7 @@ MISTAKES = {
     "train nope --config {tmp}/pickle.pt": "is not JSON",
     "train dots --config {tmp}/nowhere.json": "can't be read (No such file or directory); make one with: understock pick dots",
     "resume nope": "unknown study 'nope'",
+    "resume begun --trials 0": "--trials 0: study 'begun' has ",
     "status nope": "unknown study 'nope'",
     "status begun:1": "'begun:1' is one trial, and a whole study is asked for here; give begun",
     "resume begun:1": "'begun:1' is one trial, and a whole study",

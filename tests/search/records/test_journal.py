@@ -21,8 +21,8 @@ def reopened(journal: Journal) -> Journal:
 
 def test_planned_trials_are_asked_for_first_and_planned_once(journal: Journal) -> None:
     assert not journal.planned
-    journal.plan([{"x": 1}, {"x": 3}])
-    assert reopened(journal).planned
+    journal.plan([{"x": 1}, {"x": 3}], of=4)
+    assert reopened(journal).planned == 4
     assert [journal.ask().suggest_int("x", 0, 5) for _ in range(2)] == [1, 3]
     assert len(journal.trials()) == 2
 

@@ -14,7 +14,7 @@ from search.curve_stopping import beliefs_of
 from search.prior import prior_of
 from search.proposals import overlaid
 from search.records.results import load
-from search.records.study import StudyPaths, StudySpec
+from search.records.study import StudyPaths, StudySpec, open_study
 from search.running.ledger import Ledger
 from search.running.tune import run_study
 from spaces.errors import UserError
@@ -76,6 +76,9 @@ def test_a_search_runs_to_its_end_and_a_second_run_changes_nothing(home: Home, n
     before = mtimes(paths)
     assert run_study(home, paths, spec) == "complete already"
     assert mtimes(paths) == before
+    assert run_study(home, paths, spec, trials=8) == "complete"
+    check_records(*open_study(home, "s"))
+    assert mtimes(paths).items() > before.items()
 
 
 def test_a_search_that_goes_by_earlier_ones_runs_and_keeps_what_it_began_from(home: Home, new_study: New) -> None:
