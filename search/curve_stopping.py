@@ -88,11 +88,14 @@ class CurveStopping:
     _pace: dict[int, float] = field(default_factory=dict)
     """Seconds for each image of a trial."""
     _told: Extrapolation | None = None
+    _outcomes: dict[int, Outcome | None] = field(default_factory=dict)
+    """What the trials come to, as far as it was asked since anything was told."""
 
     def see(self, trial: int, arm: Arm, images: int, score: float, seconds: float) -> Believed | None:
         """An evaluation of a trial; gives what is believed of it, None where that is nothing."""
         self._arms[trial] = arm
         self._scores.setdefault(trial, {})[images] = math.log(score)
+        self._outcomes.pop(trial, None)
         if not images:
             return None
         self._pace[trial] = seconds / images
@@ -101,6 +104,7 @@ class CurveStopping:
             return None
         if self._told is None:
             self._told = Extrapolation([*self.earlier, *self._through], self.images)
+            self._outcomes.clear()
         outcome = self._outcome(trial)
         others = [found for other in self._scores if other != trial and (found := self._outcome(other))]
         through = (self._scores[each] for each, arm in self._arms.items() if self._ended(each) and arm.makes_images)
@@ -129,6 +133,11 @@ class CurveStopping:
         return max(self._scores[trial]) >= self.images or not self._arms[trial].is_trained
 
     def _outcome(self, trial: int) -> Outcome | None:
+        if trial not in self._outcomes:
+            self._outcomes[trial] = self._carried_on(trial)
+        return self._outcomes[trial]
+
+    def _carried_on(self, trial: int) -> Outcome | None:
         scores, arm = self._scores[trial], self._arms[trial]
         if self._ended(trial):
             return Outcome(np.ones(1), np.array([scores[max(scores)]]), np.full(1, 1e-6))

@@ -119,6 +119,28 @@ class _Part:
         return cls(slopes.power, sigma, omega, tau, mean, covariance, float(log_weight))
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """Those parts that have weight, each value by part, so that all are asked at once."""
+
+    weight: Floats
+    power: Floats
+    sigma: Floats
+    omega: Floats
+    tau: Floats
+    """(parts,) each."""
+    mean: Floats
+    """(parts, columns)"""
+    covariance: Floats
+    """(parts, columns, columns)"""
+
+    @classmethod
+    def of(cls, parts: Sequence[_Part], weights: Floats) -> "_Parts":
+        values = np.array([(part.power, part.sigma, part.omega, part.tau) for part in parts])
+        means, covariances = np.stack([part.mean for part in parts]), np.stack([part.covariance for part in parts])
+        return cls(weights / weights.sum(), *values.T, means, covariances)
+
+
 class Extrapolation:
     """What curves tell of curves at one budget."""
 
@@ -135,7 +157,7 @@ class Extrapolation:
         weights /= weights.sum()
         order = np.argsort(-weights, kind="stable")
         kept = order[: int(np.searchsorted(np.cumsum(weights[order]), _KEPT)) + 1]
-        self._parts = [(float(weights[place]), found[int(place)]) for place in kept]
+        self._parts = _Parts.of([found[int(place)] for place in kept], weights[kept])
         self._drift = 0.0
         self._drift = self._drifted(own)
 
@@ -144,21 +166,20 @@ class Extrapolation:
         points = _points(scores)
         if not points:
             return None
-        y, row = np.array(list(points.values())), self._row(arm, target)
+        y, parts, terms = np.array(list(points.values())), self._parts, _terms(arm, target)
+        x = self._x(points, parts.power[:, None])
+        own = [0, *(self._columns[name] for name in terms if name in self._columns)]
+        strange = len(terms) + 1 - len(own)
+        spread = parts.covariance[:, own][:, :, own].sum((1, 2)) + parts.omega**2 + strange * parts.tau**2
+        # the slope: what is known of its kind, times what its own points say, whose level is free
+        middle = x.mean(1)
+        apart = x - middle[:, None]
+        sum_xx, sum_xy = (apart**2).sum(1), apart @ y
+        precision = 1 / spread + sum_xx / parts.sigma**2
+        slope = (parts.mean[:, own].sum(1) / spread + sum_xy / parts.sigma**2) / precision
         wandered = self._drift * max(0.0, math.log(self._images / max(points)))
-        strange = sum(name not in self._columns for name in _terms(arm, target))
-        found = []
-        for weight, part in self._parts:
-            x = self._x(points, part.power)
-            own = float(row @ part.covariance @ row) + part.omega**2 + strange * part.tau**2
-            # the slope: what is known of its kind, times what its own points say, whose level is free
-            sum_xx, sum_xy = float(((x - x.mean()) ** 2).sum()), float((x - x.mean()) @ y)
-            precision = 1 / own + sum_xx / part.sigma**2
-            b = (float(row @ part.mean) / own + sum_xy / part.sigma**2) / precision
-            variance = part.sigma**2 * (1 + 1 / len(y)) + x.mean() ** 2 / precision + wandered
-            found.append((weight, y.mean() - b * x.mean(), math.sqrt(variance)))
-        weights, means, spreads = np.array(found).T
-        return Outcome(weights / weights.sum(), means, spreads)
+        variance = parts.sigma**2 * (1 + 1 / len(y)) + middle**2 / precision + wandered
+        return Outcome(parts.weight, y.mean() - slope * middle, np.sqrt(variance))
 
     def _drifted(self, curves: Sequence[Curve]) -> float:
         """Variance for each unit of log images: of what curves came to beyond what was expected of them."""
@@ -173,7 +194,7 @@ class Extrapolation:
                     far += ahead
         return max(excess / far, _LEAST**2)
 
-    def _x(self, points: Mapping[int, float], power: float) -> Floats:
+    def _x(self, points: Mapping[int, float], power: float | Floats) -> Floats:
         x: Floats = (np.array(list(points), float) / self._images) ** -power - 1
         return x
 

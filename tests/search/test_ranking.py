@@ -191,6 +191,17 @@ def test_samples_of_another_size_are_resized_as_images_of_domains_are(
     assert found["fd"].value == pytest.approx(compared(context)["fd"].value, rel=1e-6)
 
 
+@pytest.mark.parametrize("family", ["resnet", "dcgan", "stylegan2"])
+def test_a_conditional_source_of_any_family_is_ranked(
+    home: Home, tiny_domain: str, new_source: Callable[..., SourceModel], family: str
+) -> None:
+    source = new_source("classes", family=family, classes=3)
+    found = likeness(home, open_domain(home, tiny_domain), source, PROTOCOL)
+    assert found["fd"].value is not None
+    assert (found["critic"].value is None) == (family == "stylegan2")
+    assert found["critic"].note or family != "stylegan2"
+
+
 def test_a_search_leaves_other_sizes_and_families_out_with_a_line_each(
     home: Home, tiny_domain: str, new_source: Callable[..., SourceModel]
 ) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.metrics.features import lite0, lite0_inputs, lite0_maps
+from trainables.metrics.features import exact_inference, lite0, lite0_inputs, lite0_maps
 from trainables.metrics.manifolds import squared_distances
 
 CENTRES = 100
@@ -47,7 +47,7 @@ def embedding(device: torch.device) -> Embed:
     """The embedding by EfficientNet-Lite0's maps, loaded onto `device`."""
     network, _ = lite0(_SIZE, device)
 
-    @torch.inference_mode()
+    @exact_inference()
     def embed(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(images), 64):

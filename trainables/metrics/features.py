@@ -11,7 +11,8 @@ import os
 import pickle
 import shutil
 import urllib.request
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -44,6 +45,13 @@ DOWNLOAD_TIMEOUT_SECONDS = 30
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def exact_inference() -> Iterator[None]:
+    """In the block a GPU computes features as a CPU does: in TensorFloat-32 they would differ in the fourth digit."""
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
 @dataclass(frozen=True, eq=False)
 class Extractor:
     """A network that turns images into features, with all that its numbers depend on."""
@@ -67,8 +75,7 @@ class Extractor:
         `batch` is how many go through the network at once, which sets speed and memory alone.
         """
         features = torch.empty(len(images), self.dims)
-        # TensorFloat-32 would make a GPU's features differ from a CPU's in the fourth digit
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_inference():
             for start in range(0, len(images), batch):
                 part = torch.asarray(images[start : start + batch], device=self.device, copy=True)
                 features[start : start + batch] = self.network(part)
@@ -219,7 +226,7 @@ _CONTENT_BLOCK = 10
 def content_maps(images: NDArray[np.uint8], device: torch.device, batch: int = 64) -> Tensor:
     """Feature maps in the middle of EfficientNet-Lite0, float32 (N, 112, 8, 8) on the CPU, of uint8 images (N, 3, H, W)."""
     network, found = lite0(CONTENT_SIZE, device)[0], []
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with exact_inference():
         for start in range(0, len(images), batch):
             part = torch.asarray(images[start : start + batch], device=device, copy=True)
             found += [maps.cpu() for maps in lite0_maps(network, lite0_inputs(part, CONTENT_SIZE), [_CONTENT_BLOCK])]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spaces.counts import plural
+from spaces.networks import StyleGAN2Config, classes_of
 from spaces.protocol import Protocol
 from spaces.records import Config
 from trainables.images.domains import Domain, open_domain
@@ -107,6 +108,8 @@ class _Comparison:
             return parts | {"critic": Part(value=None, note="it has no critic")}
         if drawn.shape[-1] != size:
             return parts | {"critic": Part(value=None, note=why_no_domain)}
+        if isinstance(self.source.facts.network, StyleGAN2Config) and classes_of(self.source.facts.network):
+            return parts | {"critic": Part(value=None, note="its critic is told an image's class, and knows no other")}
         return parts | {"critic": self._critic(model.network(DISCRIMINATOR).to(device), context, why_no_domain)}
 
     def _domain_distance(self, context: EvalContext, why_not: str | None, floor: float | None) -> Part:

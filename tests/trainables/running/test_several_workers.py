@@ -22,6 +22,7 @@ from trainables.images.domains import write_domain
 from trainables.methods.finetuning.finetune import Finetune
 from trainables.running import trial
 from trainables.storage.home import Home
+from trainables.training.augmentation.ada import BATCHES, Strength
 from trainables.training.checkpoints import last_state
 from trainables.training.loop import Evaluation, evaluations, train
 from trainables.training.parallel import Group
@@ -98,12 +99,22 @@ def poisoned(learner: Finetune, rank: int) -> str:
     return f"{last.status} after {last.images_seen}"
 
 
+def check_ada(group: Group, device: torch.device) -> None:
+    """Workers agree on the strength: one's critic is sure of all real images, the other's of three in four, 0.75 in all."""
+    strength = Strength(0.7, images=80, rows=8, group=group)
+    signs = torch.tensor([1.0, 1, 1, 1 - 2 * group.rank], device=device)
+    for _ in range(BATCHES):
+        strength.learn(signs)
+    assert strength.p.item() == pytest.approx(BATCHES * 8 / 80)
+
+
 def worker(rank: int, folder: Path, backend: str) -> None:
     torch.set_num_threads(1)
     device = torch.device("cuda", rank) if backend == "nccl" else torch.device("cpu")
     dist.init_process_group(backend, f"file://{folder}/store", rank=rank, world_size=2)
     place, group = Place(folder), Group.current()
     follow(place, f"two-{rank}", group, device)
+    check_ada(group, device)
     if backend == "gloo":
         # The second worker's files lie elsewhere: it has to do without them, and to leave none.
         unbroken, broken = (place.files(f"{kind}-{rank}") for kind in ("unbroken", "broken"))

@@ -79,7 +79,7 @@ class Cdc(Finetune):
         self.source = averaging(self.average)  # which is the source's generator so far
         self.discriminator: PatchCritic = PatchCritic(self.discriminator, config.seed)
         self.discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d)
+        self.adam_d = self._adam(trained(self.discriminator), config.optim.lr_d, self._lazy_d)
         self._distance = torch.zeros((), device=device)
         if self.correspondence.weight:
             self.loss = replace(self.loss, generator=self._with_distance(self.loss.generator))

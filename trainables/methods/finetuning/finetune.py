@@ -99,7 +99,8 @@ class Finetune:
         """What pulls the weights that this network has from the source back to them."""
         transfer, network = self.config.transfer, self._networks[part]
         named = [(f"{part}.{name}", weight) for name, weight in network.named_parameters() if weight.requires_grad]
-        weights = [weight for name, weight in named if name in self.grafted.copied]
+        idle = () if self.config.classifier.critic else (f"{DISCRIMINATOR}.to_class.",)  # no loss moves it then
+        weights = [weight for name, weight in named if name in self.grafted.copied and not name.startswith(idle)]
         anchors = [Anchor(weights, transfer.l2_sp)] if transfer.l2_sp and weights else []
         if transfer.ewc and part == GENERATOR and weights:
             importance = fisher(self.generator, self.discriminator, weights, self.config.seed)
@@ -248,10 +249,11 @@ class Finetune:
         """A step on what the whole batch asks for; `real` images of the same number are for losses that judge in pairs."""
         asked_here = [self._place(part) for part in asked]
         with self._precision(), held_fixed(trained(self.discriminator)):
-            fake = self.sight(self._generated(asked_here))
+            fake = self._seen(self._generated(asked_here), len(asked_here[0]))
             logits, entropy = self._judged_fakes(fake, asked_here)
             if self.loss.paired:
-                logits = logits - self.discriminator(self.sight(self._place(real))).float()
+                beside = self.discriminator(self.sight(self._place(real))).float()
+                logits = logits - beside.repeat(len(logits) // len(beside))
             loss = self.loss.generator(logits)
             if entropy is not None:
                 loss = loss + entropy
@@ -259,6 +261,11 @@ class Finetune:
             loss.backward()
         self._descend(self.adam_g)
         return {"loss_g": loss.detach()} | ({} if entropy is None else {"class_g": entropy.detach()})
+
+    def _seen(self, images: Tensor, asked: int) -> Tensor:
+        """Generated images as the critic sees them; of several generators each set of so many is a batch of its own."""
+        sets = [self.sight(each) for each in images.split(asked)]
+        return sets[0] if len(sets) == 1 else torch.cat(sets)
 
     def _judged_fakes(self, fake: Tensor, asked: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits of generated images, float32 (n,), and what the critic's classifier adds to the generator's loss."""

@@ -121,9 +121,10 @@ class KernelModulation(Finetune):
         random = random_numbers(f"modulation in the {stage}", self.config.seed)
         for filters, each in zip(self._all_filters, held, strict=True):
             filters.begin(each, self.modulation.start, random)
-        generator, critic = self.generator.parameters(), trained(self.discriminator)
-        self.adam_g = self._adam([*generator, *self.filters[GENERATOR].parameters()], self.config.optim.lr_g)
-        self.adam_d = self._adam([*critic, *self.filters[DISCRIMINATOR].parameters()], self.config.optim.lr_d)
+        generator = [*self.generator.parameters(), *self.filters[GENERATOR].parameters()]
+        critic = [*trained(self.discriminator), *self.filters[DISCRIMINATOR].parameters()]
+        self.adam_g = self._adam(generator, self.config.optim.lr_g, self._lazy_g)
+        self.adam_d = self._adam(critic, self.config.optim.lr_d, self._lazy_d)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One iteration, as of fine-tuning; of the measure of importance, one that trains nothing."""

@@ -46,7 +46,7 @@ class Minegan(Finetune):
         self.generator: MinedGenerator = MinedGenerator(miners, [self.generator, *others])
         for network in (self.average, self.generator):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.adam_g = self._adam(self.generator.parameters(), config.optim.lr_g)
+        self.adam_g = self._adam(self.generator.parameters(), config.optim.lr_g, self._lazy_g)
         if others:
             self.loss = replace(self.loss, generator=self._expected_loss(self.loss.generator))
 

@@ -45,9 +45,9 @@ class Strength(nn.Module):
         self.batches += 1
         if self.batches < BATCHES:
             return
-        mean = self.signs / BATCHES
+        mean = (self.signs / BATCHES).to(real_logits.device)  # workers on GPUs reach each other from there alone
         self._group.average_([mean])
-        self.p.add_(torch.sign(mean - self._target) * self._step).clamp_(min=0)
+        self.p.add_(torch.sign(mean.cpu() - self._target) * self._step).clamp_(min=0)
         self.signs.zero_()
         self.batches.zero_()
 
@@ -94,7 +94,8 @@ def _warps(p: float, n: int, resolution: int, random: torch.Generator) -> tuple[
 
     # a shift by a share of the side is twice as much of [-1, 1]
     mirrored, quarters = 1 - 2 * chosen() * (uniform() < 0.5), chosen() * (4 * uniform()).floor()
-    whole = [chosen() * (0.25 * resolution * uniform() - 0.125 * resolution).round() for _ in range(2)]
+    moves = chosen()  # along both axes, or not at all
+    whole = [moves * (0.25 * resolution * uniform() - 0.125 * resolution).round() for _ in range(2)]
     scale = torch.exp2(chosen() * 0.2 * normal())
     turned = 1 - math.sqrt(max(0.0, 1 - min(p, 1)))  # before and after the anisotropic scale: p together
     before, stretch = chosen(turned) * (2 * uniform() - 1) * math.pi, torch.exp2(chosen() * 0.2 * normal())

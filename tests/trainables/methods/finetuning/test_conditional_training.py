@@ -1,6 +1,7 @@
 """Conditional GANs in training: the traps that AC-GAN's code is known for, each against what it must be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,22 @@ def test_samples_and_model_have_the_datas_prior_and_names(
     assert shares.tolist() == pytest.approx([0.9, 0.1, 0.0], abs=0.05)
     assert learner.model().classes == ("a", "b", "c")
     assert "0 of 3 classes as in the source, 3 new at the mean of its 3" in learner.origin
+
+
+@pytest.mark.parametrize("classifier", [{}, {"critic": 0.0, "generator": 0.0}])
+def test_all_that_trains_of_a_source_of_the_same_classes_is_anchored(
+    tiny_config: Make, new_source: Callable[..., SourceModel], classifier: dict[str, float]
+) -> None:
+    unnamed = new_source("other", classes=3)
+    source = replace(unnamed, facts=unnamed.facts.model_copy(update={"class_names": ("a", "b", "c")}))
+    transfer = {"l2_sp": 0.1}
+    config = tiny_config(network=CONDITIONAL, source="other", transfer=transfer, classifier=classifier)
+    learner = learner_of(config, [1 / 3] * 3, source)
+    assert "3 of 3 classes as in the source" in learner.origin
+    head = learner.discriminator.get_parameter("to_class.weight")
+    before = head.detach().clone()
+    learner.step(batch_of(config, 0))
+    assert torch.equal(head, before) == bool(classifier)
 
 
 def test_the_prior_is_that_of_the_images_trained_on(tiny_config: Make, home: Home) -> None:

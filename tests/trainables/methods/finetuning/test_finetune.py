@@ -5,10 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from spaces.methods.cdc import CdcConfig
 from spaces.methods.finetune import FinetuneConfig
+from spaces.methods.from_source import FromSourceConfig
+from spaces.methods.kernel_modulation import KernelModulationConfig
+from spaces.methods.minegan import MineganConfig
 from trainables.images.batches import Batch
 from trainables.methods.finetuning.finetune import Finetune
+from trainables.methods.registry import method_of
+from trainables.running.given import gather
 from trainables.sources.shelf import SourceModel
+from trainables.storage.home import Home
 from trainables.training.learner import images_seen
 from trainables.training.losses import LOSSES
 from trainables.training.parallel import Group
@@ -205,3 +212,20 @@ def test_augmentation_is_of_float32_under_bfloat16_too(tiny_config: Make, augmen
     exact, rough = (shown(precision)[0].chunk(2)[0] for precision in ("float32", "bfloat16"))  # of real images
     assert exact.dtype == rough.dtype == torch.float32
     assert torch.equal(exact, rough)
+
+
+LONG = {"images": 100_000, "eval_every_images": 100_000}
+
+
+@pytest.mark.parametrize("kind", [CdcConfig, KernelModulationConfig, MineganConfig])
+def test_every_method_makes_up_for_a_lazy_penalty_as_finetuning_does(
+    from_seed_7: Callable[..., Any], home: Home, kind: type[FromSourceConfig]
+) -> None:
+    lazy = {"name": "hinge", "penalty": 1.0, "penalty_every": 4, "n_critic": 2}
+    config = from_seed_7(kind, loss=lazy, data={"target_images": 8}, budget=LONG)
+    plain = config.finetuning
+    theirs = method_of(config.method).build(config, gather(config, home), CPU, Group())
+    ours = Finetune(plain, gather(plain, home).source, CPU, Group())
+    groups = [learner.adam_d.param_groups[0] for learner in (ours, theirs)]
+    assert groups[0]["lr"] == groups[1]["lr"] == pytest.approx(config.optim.lr_d * 4 / 5)
+    assert groups[0]["betas"] == groups[1]["betas"]

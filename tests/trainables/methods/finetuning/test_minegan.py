@@ -117,6 +117,33 @@ def test_probabilities_learn_by_the_losses_that_they_weigh(config: Make, home: H
     assert first.get_parameter("preference").grad.item() < 0 < second.get_parameter("preference").grad.item()  # type: ignore[union-attr]
 
 
+KNOBS = {
+    "policy": {"augment": {"policy": "color,translation"}},
+    "ada": {"augment": {"ada_target": 0.6}, "loss": {"name": "hinge", "penalty": 0.0, "n_critic": 2}},
+    "relativistic": {"loss": {"name": "relativistic", "n_critic": 2}},
+}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_several_generators_train_with_what_shows_or_pairs_a_batch(config: Make, home: Home, knob: str) -> None:
+    learner = learner_of(config(mining={"beside": "seed-8"}, **KNOBS[knob]), home)
+    if learner.ada is not None:
+        learner.ada.p.fill_(1.0)
+    before = [weight.clone() for weight in learner.generator.miners.parameters()]
+    losses = [learner.step(images(step))["loss_g"] for step in range(2)]
+    assert torch.isfinite(torch.stack(losses)).all()
+    assert any(not torch.equal(a, b) for a, b in zip(before, learner.generator.miners.parameters(), strict=True))
+
+
+def test_the_critic_sees_each_generators_images_changed_anew(config: Make, home: Home) -> None:
+    learner = learner_of(config(mining={"beside": "seed-8"}, **KNOBS["policy"]), home)
+    both = torch.rand(8, 3, 32, 32)
+    learner.sight.at(0)
+    seen = learner._seen(both, asked=4)
+    learner.sight.at(0)
+    assert torch.equal(seen, torch.cat([learner.sight(both[:4]), learner.sight(both[4:])]))
+
+
 def test_a_model_of_several_has_each_generator_with_its_miner(config: Make, home: Home) -> None:
     learner = learner_of(config(mining={"steps_alone": 0, "beside": "seed-8"}), home)
     learner.step(images(0))

@@ -39,6 +39,13 @@ def test_a_quarter_of_the_strength_leaves_each_change_out_of_three_quarters_of_i
     assert brightened.item() == pytest.approx(0.25, abs=0.01)
 
 
+def test_an_image_is_shifted_by_whole_pixels_along_both_axes_or_along_none() -> None:
+    p, n = 0.25, 20_000
+    shifts = 1 - (1 / 8) ** 2  # of those chosen; the others are moved by 0 pixels, of at most 4
+    stays = (1 - p / 2) * (1 - p * 3 / 4) * (1 - p * shifts) * (1 - p) ** 4
+    assert draw(p, n, SIDE, numbers())["moved"].float().mean().item() == pytest.approx(1 - stays, abs=0.01)
+
+
 def test_quarter_turns_and_whole_shifts_keep_pixels_as_they_are() -> None:
     images = noise(3)
     turned = warped(images, _rotation(torch.full((1,), torch.pi / 2)))
