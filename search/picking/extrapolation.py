@@ -136,9 +136,9 @@ class _Parts:
 
     @classmethod
     def of(cls, parts: Sequence[_Part], weights: Floats) -> "_Parts":
-        values = np.array([(part.power, part.sigma, part.omega, part.tau) for part in parts])
+        power, sigma, omega, tau = np.array([(part.power, part.sigma, part.omega, part.tau) for part in parts]).T
         means, covariances = np.stack([part.mean for part in parts]), np.stack([part.covariance for part in parts])
-        return cls(weights / weights.sum(), *values.T, means, covariances)
+        return cls(weights / weights.sum(), power, sigma, omega, tau, means, covariances)
 
 
 class Extrapolation:
