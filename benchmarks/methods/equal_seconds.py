@@ -1,7 +1,7 @@
 """A study whose trials are given ways, each trained for the same processor seconds of one thread; none is searched for.
 
-A budget counts images, so seconds become images by what an iteration of the arm takes: the least processor time of a few,
-measured once a home and kept there. Trials run one after another, and go on where an earlier call was killed; each is appended
+A budget counts images, so seconds become images by what an iteration of the arm takes, by processor time (`cost`), measured
+once a home and kept there. Trials run one after another, and go on where an earlier call was killed; each is appended
 to a CSV of results as it ends, and what stands there is not trained again.
 """
 
@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,6 +35,8 @@ from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialFiles
 from verbs.reports import exhibited, read
 
+_QUARTERS, _STEPS = 4, 4
+"""Of the short training that an arm's iteration is timed by: quarters, and iterations of each."""
 CPU = torch.device("cpu")
 Row = Mapping[str, str]
 
@@ -120,7 +123,7 @@ class Comparison:
         costs = read_json(file) if file.exists() else {}
         arm = self.costs_as.get(arm, arm)
         if arm not in costs:
-            costs[arm] = _cost(home, self.config_of(arm, 0, 10**6))
+            costs[arm] = cost(home, partial(self.config_of, arm, 0))
             file.write_text(json.dumps(costs))
         taken, images = costs[arm]
         return max(1, round(seconds / taken)) * int(images)
@@ -158,15 +161,23 @@ def _trained(home: Home, config: TrialConfig, paths: StudyPaths, spec: StudySpec
     return found[-1]
 
 
-def _cost(home: Home, config: TrialConfig, steps: int = 8) -> tuple[float, int]:
-    """Processor seconds of an iteration, and the images that it takes."""
-    learner, batches = learner_of(config, home)
-    taken = []
-    for _ in range(steps):
-        start = time.process_time()
-        learner.step(next(batches))
-        taken.append(time.process_time() - start)
-    return min(taken), learner.images_per_iteration
+def cost(home: Home, config_of: Callable[[int], TrialConfig]) -> tuple[float, int]:
+    """Processor seconds of an iteration, and the images that it takes, of a config whose budget is so many images.
+
+    Timed over all of a short training, as some methods train in stages that take longer or shorter: the mean over quarters of
+    the fastest step of each.
+    """
+    images = learner_of(config_of(10**6), home)[0].images_per_iteration
+    learner, batches = learner_of(config_of(_QUARTERS * _STEPS * images), home)
+    quarters = []
+    for _ in range(_QUARTERS):
+        taken = []
+        for _ in range(_STEPS):
+            start = time.process_time()
+            learner.step(next(batches))
+            taken.append(time.process_time() - start)
+        quarters.append(min(taken))
+    return statistics.mean(quarters), images
 
 
 def _values(rows: Sequence[Row], name: str) -> list[float]:

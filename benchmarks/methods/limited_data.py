@@ -89,7 +89,7 @@ PHOTOS: Mapping[str, Arm] = {
     "transfer + FreezeD": Arm({**DOGS, "transfer/freeze_d": 1}, "transfer"),
     "scratch + DiffAugment": Arm({**DOGS, "source": "scratch", **DIFFAUGMENT}, "transfer"),
 }
-PHOTO_IMAGES, PHOTO_SIZES = 4_096, (100, 1_000, 300)
+PHOTO_IMAGES, PHOTO_SIZES = 9_216, (100, 1_000, 300)
 """What the plain arm is shown of photos, and how many different ones there are, in the order of running."""
 SHARE: Mapping[str, float] = {"transfer + DiffAugment": 1.03, "transfer + FreezeD": 0.84, "scratch + DiffAugment": 1.03}
 """How long an arm's iteration takes beside the plain one's (`cost`)."""
