@@ -22,8 +22,8 @@ from search.picking.recorded import Names, shipped, table_of, told, write_table
 from search.picking.scales import Axes
 from search.picking.told import Told, ranked_of, told_of
 from search.picking.transfer_model import SLOPE, Case, few_scales
-from search.prediction import expected
-from search.prediction import shipped as weights
+from search.prediction import Weights, expected
+from search.prediction import shipped as shipped_weights
 from search.records.results import flat_config
 from search.records.study import StudyPaths, StudySpec, is_begun, open_study
 from spaces.counts import plural
@@ -57,6 +57,8 @@ class Prior:
     """Of `evidence.tried`, as the model knows them."""
     log_scores: NDArray[np.float64]
     seconds_by_method: Mapping[str, float]
+    weights: Weights
+    """How the parts of a source's likeness count."""
 
     @classmethod
     def of(
@@ -67,13 +69,20 @@ class Prior:
         images: int,
         ranking: Mapping[str, float],
         likeness: Likeness = MappingProxyType({}),
+        weights: Weights | None = None,
     ) -> "Prior":
-        """What a pool tells of a target whose sources are at these distances, and like it in these parts; None tells nothing."""
+        """What a pool tells of a target whose sources are at these distances, and like it in these parts; None tells nothing.
+
+        Without `weights` the parts count as the package's do.
+        """
+        weights = weights or shipped_weights()
         evidence = pool.at(images) if pool else Evidence(_NO_BENCH, images)
         evidence.rankings = evidence.rankings | {target: {**evidence.rankings.get(target, {}), **ranking}}
         evidence.likeness = evidence.likeness | {target: {**evidence.likeness.get(target, {}), **likeness}}
         cases = [
-            nearest_case(evidence, one.target, one.level, one.arm, one.rates)._replace(study=one.study, error=one.error)
+            nearest_case(evidence, one.target, one.level, one.arm, one.rates, weights)._replace(
+                study=one.study, error=one.error
+            )
             for one in evidence.tried
         ]
         by_method: dict[str, list[float]] = {}
@@ -81,7 +90,7 @@ class Prior:
             by_method.setdefault(one.arm.method, []).append(one.seconds)
         seconds = {method: float(np.median(found)) for method, found in by_method.items() if max(found) > 0}
         logs = np.log(np.array([one.score for one in evidence.tried]))
-        return cls(target, level, images, evidence, pool.curves if pool else (), cases, logs, seconds)
+        return cls(target, level, images, evidence, pool.curves if pool else (), cases, logs, seconds, weights)
 
     @cached_property
     def scales(self) -> Axes:
@@ -90,7 +99,7 @@ class Prior:
 
     def case(self, arm: Arm, rates: Rates | None) -> Case:
         """A trial of the study, as the model knows it."""
-        return nearest_case(self.evidence, self.target, self.level, arm, rates)
+        return nearest_case(self.evidence, self.target, self.level, arm, rates, self.weights)
 
     def seconds(self, method: str) -> float:
         """What a trial of that method takes, by its like; one that nobody tried is taken for the dearest, if it trains."""
@@ -98,7 +107,7 @@ class Prior:
         return self.seconds_by_method.get(method) or (dearest if trains(method) else _UNTRAINED * dearest)
 
 
-def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None) -> Case:
+def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: Rates | None, weights: Weights) -> Case:
     """What the model knows of a trial; what is fine-tuned is as near as all parts of its source's likeness let expect.
 
     In units of the log distance, which is what nearness is where a target's sources were not all ranked, and for other methods:
@@ -113,7 +122,7 @@ def nearest_case(evidence: Evidence, target: str, level: str, arm: Arm, rates: R
     ):
         return case
     names = ("fid", "kid") if evidence.bench.metric == "fid" else ("fd", "kd")
-    return case._replace(nearness=expected(found, names, weights())[arm.source] / SLOPE)
+    return case._replace(nearness=expected(found, names, weights)[arm.source] / SLOPE)
 
 
 _NO_BENCH = Bench("", (), Network(0, 0, 0))

@@ -44,7 +44,8 @@ def calibration(targets: Sequence[Target], seeds: int) -> Table:
     for told in TOLD:
         counted = Counted()
         for target in targets:
-            prior = prior_of(target, tuple(other for other in targets if other is not target))[0]
+            others = tuple(other for other in targets if other is not target)
+            prior = prior_of(target, others, others)[0]
             for seed in range(seeds if told else 1):
                 _count(counted, target, prior, told, seed)
         cells = (counted.intervals, _share(counted.held, counted.intervals), counted.claims)

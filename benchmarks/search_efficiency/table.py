@@ -17,10 +17,11 @@ import numpy as np
 from search.picking.arms import SCRATCH_ARM, Arm, Rates, trial_values
 from search.picking.evidence import PICKED_BY, level_of
 from search.picking.told import Told
+from search.prediction import Seen, scaled
 from search.records.results import config_of, is_evaluation
 from spaces.config import Data, TrialConfig
 from spaces.trials import parse_trial
-from trainables.sources.likeness import Part
+from trainables.sources.likeness import Part, distance_names
 
 _Trial = tuple[TrialConfig, list[Mapping[str, Any]]]
 """Its configuration, and its rows."""
@@ -95,6 +96,21 @@ class Target:
     def likeness(self) -> Mapping[str, Mapping[str, Part]]:
         """Of its sources, every part, as they were ranked."""
         return {source: parts for study in self.told for source, parts in study.likeness.items()}
+
+    @property
+    def seen(self) -> Seen | None:
+        """What came of its sources, by the mean log score of fine-tuning both networks; None if not all parts were measured."""
+        logs: dict[str, list[float]] = {}
+        for cell in self.cells:
+            if cell.arm.source and cell.arm.parts == "both" and math.isfinite(cell.true):
+                logs.setdefault(cell.arm.source, []).append(math.log(cell.true))
+        if not logs or logs.keys() - self.likeness.keys():
+            return None
+        names = distance_names(self.base.protocol)
+        rows = np.array([scaled(self.likeness[source], names) for source in logs])
+        if np.isnan(rows).all(0).any():
+            return None
+        return Seen(tuple(logs), rows, np.array([np.mean(each) for each in logs.values()]))
 
     @cached_property
     def best(self) -> float:

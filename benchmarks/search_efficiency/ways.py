@@ -18,11 +18,13 @@ from benchmarks.search_efficiency.table import Cell, Target
 from search.curve_stopping import CurveStopping
 from search.picking.arms import SCRATCH_ARM, Arm, Rates
 from search.picking.evidence import pools
+from search.prediction import Weights, expected, fit
 from search.prior import Prior
 from search.running.suggested import NEAREST
 from search.sampling import RecentTPESampler
 from search.transfer_sampler import TransferSampler
 from spaces.errors import UserError
+from trainables.sources.likeness import distance_names
 
 Others = Sequence[Target]
 """The targets whose trials may be known."""
@@ -135,7 +137,7 @@ def understock_before(replay: Replay, others: Others) -> None:
     replay.clock += target.ranking_seconds
     rates = {"rates": str(DEFAULT_RATES)}
     both = {"method": "finetune", "transfer/parts": "both"}
-    first = tuple({"source": source, **both, **rates} for source in target.sources)
+    first = tuple({"source": source, **both, **rates} for source in ranked(target, tuple(others)))
     planned = (*first, {"source": "scratch", **rates})
     by_optuna(replay, _ours_before(replay.seed), conditional(target), _asha(replay), planned, spares_scratch=True)
 
@@ -176,7 +178,7 @@ def papers_selector(replay: Replay, others: Others) -> None:
 
 def by_curves(target: Target, others: Others) -> CurveStopping:
     """What stops trials by their curves, told of the other targets'."""
-    return CurveStopping(target.name, target.images, prior_of(target, tuple(others))[0].curves, target.base)
+    return CurveStopping(target.name, target.images, prior_of(target, tuple(others), ())[0].curves, target.base)
 
 
 def random_by_curves(replay: Replay, others: Others) -> None:
@@ -196,27 +198,47 @@ def ours(
     """The sampler `transfer`, from what the other targets' trials tell, behind the nearest sources as the space begins with
     them; or from its own trials alone, if nothing is `known`.
     """
-    target, others = replay.target, others if known else ()
-    prior, seconds = prior_of(target, tuple(others))
+    target, told = replay.target, tuple(others) if known else ()
+    prior, seconds = prior_of(target, told, tuple(others))
     replay.clock += target.ranking_seconds + seconds
     suggest = conditional(target, apart=True)
     with replay.thinking():
         sampler = TransferSampler(prior, target.base, suggest, (), replay.seed, _random)
     rates = dict(zip(("optim/lr_g", "optim/lr_d"), DEFAULT_RATES, strict=True))
     both = {"method": "finetune", "transfer/parts": "both", **rates}
-    first = tuple({"source": source, **both} for source in target.sources[:NEAREST])
-    judge = by_curves(target, others) if curves else None
+    first = tuple({"source": source, **both} for source in ranked(target, tuple(others))[:NEAREST])
+    judge = by_curves(target, told) if curves else None
     by_optuna(replay, sampler, suggest, pruner and pruner(replay), first, judge, spares_scratch=True)
 
 
 @cache
-def prior_of(target: Target, others: tuple[Target, ...]) -> tuple[Prior, float]:
-    """What the others tell, and the seconds that it takes to read that."""
+def prior_of(target: Target, told: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Prior, float]:
+    """What the trials that are told tell, and the seconds that it takes to read that; likeness counts as on the others."""
     begun = time.process_time()
-    found = pools((study, AsTheyAre()) for other in others for study in other.told)
+    found = pools((study, AsTheyAre()) for other in told for study in other.told)
     of_target = target.name, target.level, target.images, target.distances, target.likeness
-    prior = Prior.of(found[0] if found else None, *of_target)
+    prior = Prior.of(found[0] if found else None, *of_target, weights=weights_of(others))
     return prior, time.process_time() - begun
+
+
+@cache
+def weights_of(targets: tuple[Target, ...]) -> Weights | None:
+    """How parts of likeness count on these targets, as the weights that ship were learnt on all of the table; None if none of
+    them tells.
+    """
+    seen = [found for target in targets if (found := target.seen)]
+    return fit(seen, "other targets") if seen else None
+
+
+def ranked(target: Target, others: tuple[Target, ...]) -> list[str]:
+    """The target's sources, the best first, as they rank by what came of sources on the others."""
+    weights, likeness = weights_of(others), target.likeness
+    if weights is None or set(target.sources) - likeness.keys():
+        return target.sources
+    order = expected(
+        {source: likeness[source] for source in target.sources}, distance_names(target.base.protocol), weights
+    )
+    return sorted(target.sources, key=lambda source: order[source])
 
 
 class AsTheyAre(dict[str, str]):

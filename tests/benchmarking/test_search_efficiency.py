@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pyarrow.parquet as pq
 import pytest
 from optuna.trial import TrialState
 
+from benchmarks.recorded_transfer.export import TABLE
 from benchmarks.search_efficiency import calibration, stops, ways
 from benchmarks.search_efficiency.made_up import made_up
 from benchmarks.search_efficiency.outcomes import outcome, worse_than
@@ -22,6 +24,7 @@ from benchmarks.search_efficiency.ways import WAYS, conditional, flat, grid, pap
 from search.picking.arms import SCRATCH_ARM, Arm
 from search.picking.recorded import told
 from search.picking.transfer_model import Case, Posterior
+from search.prediction import shipped
 from search.running.suggested import NEAREST
 from spaces.presets import small
 
@@ -31,6 +34,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def targets() -> list[Target]:
     return targets_of(study for study, _ in told(made_up(seeds=2), None))
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[Target]:
+    return targets_of(study for study, _ in told(pq.read_table(TABLE), None))
 
 
 def cell(scores: list[list[float]], arm: Arm = SCRATCH_ARM, rates: tuple[float, float] = (1e-3, 1e-3)) -> Cell:
@@ -137,6 +145,16 @@ def test_a_search_by_what_is_known_begins_with_the_three_nearest_sources(targets
     assert {cell.rates for cell in begun} == {(1e-3, 1e-3)}
 
 
+def test_sources_rank_by_what_came_of_them_on_the_targets_that_are_not_left_out(recorded: list[Target]) -> None:
+    target, *others = recorded
+    order = ways.ranked(target, tuple(others))
+    assert sorted(order) == sorted(target.sources)
+    weights = ways.weights_of(tuple(others))
+    assert weights is not None and weights != shipped()
+    assert ways.prior_of(target, tuple(others), tuple(others))[0].weights == weights
+    assert ways.ranked(target, ()) == target.sources
+
+
 def test_what_is_ours_spares_the_first_trial_from_scratch_and_peers_do_not(
     targets: list[Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +193,7 @@ def test_a_cell_is_told_by_each_of_its_trainings(monkeypatch: pytest.MonkeyPatch
         cell([[9.0, 9.0, 4.0], [9.0, 9.0, 1.0]]),
         cell([[9.0, 9.0, 4.0], [9.0, 9.0, 1.0]], rates=(3e-3, 3e-3)),
     )
-    prior, counted = ways.prior_of(targets[0], tuple(targets[1:]))[0], calibration.Counted()
+    prior, counted = ways.prior_of(targets[0], tuple(targets[1:]), ())[0], calibration.Counted()
     calibration._count(counted, target_of(twice, other), prior, 1, 0)
     assert asked == [(len(prior.cases) + 2, [math.log(4), 0.0])] and counted.intervals == 2
 
