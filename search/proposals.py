@@ -22,6 +22,8 @@ from spaces.trials import takes_domains as takes_domains_of
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
 from trainables.networks.families import GENERATOR
+from trainables.storage.home import StorageError
+from trainables.storage.store import StoreError
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
@@ -62,11 +64,14 @@ def load_space(space: str) -> Space:
 def _users_own(what: str, path: str) -> Iterator[None]:
     """Whatever the user's code in the block raises, SystemExit and KeyboardInterrupt too, becomes a UserError.
 
-    Ctrl-C in the block takes effect at its end, so that it is not taken for the code's own.
+    Ctrl-C in the block takes effect at its end, so that it is not taken for the code's own. An error of the disk in what Optuna
+    writes there is not the code's own either, and stays what it is.
     """
     with kept_interrupts():
         try:
             yield
+        except (StorageError, StoreError):
+            raise
         except BaseException as error:
             raise UserError(f"{what}: {_line_of(error, path)}") from error
 
