@@ -249,11 +249,30 @@ def check_varied(spec: StudySpec, space: Space) -> None:
     )
 
 
+def check_choices(spec: StudySpec, space: Space) -> None:
+    """Raise UserError if random trials are offered different choices of one parameter, as where they depend on another one.
+
+    Optuna knows one list of choices for a parameter of a study, so some of them would never be tried.
+    """
+    offered: dict[str, tuple[Any, ...]] = {}
+    for trial in _random_trials(spec, space):
+        for name, kind in trial.distributions.items():
+            if isinstance(kind, CategoricalDistribution):
+                first = offered.setdefault(name, kind.choices)
+                if any((choice in first) != (choice in kind.choices) for choice in (*first, *kind.choices)):
+                    one, other = (", ".join(map(str, choices)) for choices in (first, kind.choices))
+                    raise UserError(
+                        f"space {spec.space!r} offers {name} {one} in one trial and {other} in another, and a study has one list "
+                        "of choices for it; offer the same ones in all trials, or make two spaces and search by each"
+                    )
+
+
 def _random_trials(spec: StudySpec, space: Space) -> Iterator[optuna.Trial]:
     """PROBES trials, told to nobody, each drawn when it is asked for and as far as the space suggests it."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    sampler = optuna.samplers.RandomSampler(seed=spec.seed)
     for _ in range(PROBES):
-        trial = study.ask()
+        # in a study of its own, where no trial before it says what the choices are
+        trial = optuna.create_study(sampler=sampler).ask()
         with suppress(UserError):  # which its trial will say
             trial_config(spec, space, trial)
         yield trial

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from optuna.trial import TrialState
 
+from search.proposals import check_choices
 from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
 from spaces.config import Data
@@ -48,6 +49,7 @@ def test_a_study_goes_on_after_trials_of_every_method_of_its_space(
     new_study: New, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths, spec = study_of(new_study, name)
+    check_choices(spec, SPACES[name])
     assert each_method_tried(Ledger(paths, spec)) == {*SPACES[name].methods}
     before = paths.journal.read_bytes()
     Ledger(paths, spec)
