@@ -93,3 +93,12 @@ def test_a_damaged_journal_is_named_with_the_way_to_mend_it(home: Home, new_stud
     paths.journal.write_bytes(b"{\n" + paths.journal.read_bytes())
     with pytest.raises(UserError, match=r"optuna.journal is damaged \(.*\); mend it with: understock resume s"):
         standing(home, "s")
+
+
+@pytest.mark.parametrize("written", ["{", "[]", "{}", "7"])
+def test_a_damaged_closing_is_named(home: Home, new_study: New, written: str) -> None:
+    paths, _ = new_study()
+    paths.closing.write_text(written)
+    with pytest.raises(UserError, match=r"closing.json is damaged \(.*\); the study is over") as refused:
+        standing(home, "s")
+    assert "\n" not in str(refused.value)
