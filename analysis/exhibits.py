@@ -56,7 +56,7 @@ def neighbours(paths: StudyPaths, trial: int) -> Neighbours | None:
     try:
         found = read_json(picture.with_suffix(".json"))
         return Neighbours(picture, found["samples"], found["held_out"], found["train_images"], found["extractor"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -95,12 +95,15 @@ def costs_of(values: Iterable[Mapping[str, float]], goals: Sequence[str]) -> Flo
 
 
 def scored(rows: Iterable[Mapping[str, Any]], goals: Sequence[str]) -> list[Member]:
-    """The trials that spent their budget and have a score of every goal, by rows of the evaluations table."""
+    """The trials that spent their budget and have a score of every goal, by rows of the evaluations table.
+
+    Those that make no images are left out: whatever their scores, they are no answer.
+    """
     last = {row["trial"]: row for row in rows if row["status"] == "completed"}
     found = []
     for trial, row in sorted(last.items()):
         values = {name: score_of(row, name) for name in goals}
-        if all(map(is_score, values.values())):
+        if all(map(is_score, values.values())) and Arm.of_row(row).makes_images:
             known = {name: value for name, value in values.items() if value is not None}
             found.append(Member(trial, str(Arm.of_row(row)), known))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from search.goals import check_measured, goals_of, protocol_for
 from search.prior import by_transfer
-from search.proposals import check_shared, check_varied, grid, load_space, probe, varied
+from search.proposals import check_choices, check_shared, check_varied, grid, load_space, probe, varied
 from search.ranking import rank_sources, write_ranking
 from search.records.inputs import check_unchanged
 from search.records.results import merged
@@ -154,6 +154,7 @@ def _check_new(home: Home, spec: StudySpec, space: Space, example: TrialConfig) 
     """UserError for a study that is not worth beginning; those that earlier versions began go on."""
     if not is_begun(StudyPaths.of(home, spec.name)):
         check_varied(spec, space)
+        check_choices(spec, space)
         _check_judged((*space.methods, example.method), spec.base.protocol)
 
 

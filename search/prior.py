@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -129,9 +130,15 @@ _NO_BENCH = Bench("", (), Network(0, 0, 0))
 
 
 def prior_of(spec: StudySpec, paths: StudyPaths) -> Prior:
-    """What a study began from, as it was written down then; nothing of one that began without."""
+    """What a study began from, as it was written down then; nothing of one that began without. UserError if it is damaged."""
     fetch(paths.prior)
-    found = pools(told(pq.read_table(paths.prior), None)) if paths.prior.is_file() else []
+    try:
+        found = pools(told(pq.read_table(paths.prior), None)) if paths.prior.is_file() else []
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{paths.prior} is not a readable Parquet file ({error}); remove it, and `resume` writes down anew what the studies "
+            "of the home tell now"
+        ) from None
     level = level_of(spec.target, spec.base.data)
     likeness, _ = ranked_of(paths)
     return Prior.of(_fitting(spec, found), spec.target, level, spec.base.budget.images, spec.ranking, likeness)

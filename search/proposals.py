@@ -22,6 +22,8 @@ from spaces.trials import takes_domains as takes_domains_of
 from trainables.machine.interrupts import kept_interrupts
 from trainables.methods.finetuning.finetune import check_penalty
 from trainables.networks.families import GENERATOR
+from trainables.storage.home import StorageError
+from trainables.storage.store import StoreError
 
 GRID_LIMIT = 10_000
 """Combinations above which a space is refused as a grid."""
@@ -62,11 +64,14 @@ def load_space(space: str) -> Space:
 def _users_own(what: str, path: str) -> Iterator[None]:
     """Whatever the user's code in the block raises, SystemExit and KeyboardInterrupt too, becomes a UserError.
 
-    Ctrl-C in the block takes effect at its end, so that it is not taken for the code's own.
+    Ctrl-C in the block takes effect at its end, so that it is not taken for the code's own. An error of the disk in what Optuna
+    writes there is not the code's own either, and stays what it is.
     """
     with kept_interrupts():
         try:
             yield
+        except (StorageError, StoreError):
+            raise
         except BaseException as error:
             raise UserError(f"{what}: {_line_of(error, path)}") from error
 
@@ -244,11 +249,30 @@ def check_varied(spec: StudySpec, space: Space) -> None:
     )
 
 
+def check_choices(spec: StudySpec, space: Space) -> None:
+    """Raise UserError if random trials are offered different choices of one parameter, as where they depend on another one.
+
+    Optuna knows one list of choices for a parameter of a study, so some of them would never be tried.
+    """
+    offered: dict[str, tuple[Any, ...]] = {}
+    for trial in _random_trials(spec, space):
+        for name, kind in trial.distributions.items():
+            if isinstance(kind, CategoricalDistribution):
+                first = offered.setdefault(name, kind.choices)
+                if any((choice in first) != (choice in kind.choices) for choice in (*first, *kind.choices)):
+                    one, other = (", ".join(map(str, choices)) for choices in (first, kind.choices))
+                    raise UserError(
+                        f"space {spec.space!r} offers {name} {one} in one trial and {other} in another, and a study has one list "
+                        "of choices for it; offer the same ones in all trials, or make two spaces and search by each"
+                    )
+
+
 def _random_trials(spec: StudySpec, space: Space) -> Iterator[optuna.Trial]:
     """PROBES trials, told to nobody, each drawn when it is asked for and as far as the space suggests it."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=spec.seed))
+    sampler = optuna.samplers.RandomSampler(seed=spec.seed)
     for _ in range(PROBES):
-        trial = study.ask()
+        # in a study of its own, where no trial before it says what the choices are
+        trial = optuna.create_study(sampler=sampler).ask()
         with suppress(UserError):  # which its trial will say
             trial_config(spec, space, trial)
         yield trial

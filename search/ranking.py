@@ -94,9 +94,14 @@ class Ranking(Config):
             return f"{first.source} is told apart from the others: the best with probability {first.predicted.best:.2f}"
         behind = [row.source for row in others if row.predicted and row.predicted.separated]
         near = [row.source for row in others if row.source not in behind]
+        rivals = (
+            f"{', '.join(near)} may be as good"
+            if near
+            else "of the others, each surely behind it, any may yet be better"
+        )
         return (
-            f"not separated: {first.source} is the best with probability {first.predicted.best:.2f}, and {', '.join(near)} may "
-            "be as good; only training tells"
+            f"not separated: {first.source} is the best with probability {first.predicted.best:.2f}, and {rivals}; only training "
+            "tells"
         )
 
     @property

@@ -139,13 +139,17 @@ def _truths(evidence: Evidence) -> dict[str, dict[Arm, float]]:
 def leave_one_out(evidence: Evidence, without: Callable[[str], Evidence] | None = None) -> list[Way]:
     """Every way of choosing, on every target that has trials of two arms at least; "rank" only where all were ranked.
 
+    A way that came to a source drawn at random on a target where none was tried is left out.
+
     `without` gives what is known with a target left out, by default the evidence less that target's trials.
     """
     truths = _truths(evidence)
     known = {target: (without or evidence.without)(target) for target in truths}
     found = []
     for name, choose in _ways(evidence, truths, known).items():
-        found.append(Way(name, tuple(_choice(target, choose(target), arms) for target, arms in truths.items())))
+        choices = [_choice(target, choose(target), arms) for target, arms in truths.items()]
+        if all(choices):
+            found.append(Way(name, tuple(choice for choice in choices if choice)))
     return found
 
 
@@ -177,14 +181,17 @@ def _ways(evidence: Evidence, truths: Mapping[str, Truth], known: Mapping[str, E
     return ways | {"random source": lambda _: None, "always scratch": lambda _: SCRATCH_ARM}
 
 
-def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice:
-    """What taking `arm` comes to; None, or one that was not tried on this target, stands for a source drawn at random."""
+def _choice(target: str, arm: Arm | None, arms: Truth) -> Choice | None:
+    """What taking `arm` comes to; None, or one that was not tried on this target, stands for a source drawn at random.
+
+    None if there is none to draw.
+    """
     best = min(arms.values())
     if arm in arms:
         assert arm is not None, "None is no arm"
         return Choice(target, str(arm), arms[arm], best)
-    one_each = {arm.source: _with_parts(arm.source, arms) for arm in arms if arm.source}
-    return Choice(target, "any", float(np.mean([arms[arm] for arm in one_each.values() if arm])), best)
+    one_each = [arm for source in _sources(arms) if (arm := _with_parts(source, arms))]
+    return Choice(target, "any", float(np.mean([arms[arm] for arm in one_each])), best) if one_each else None
 
 
 def _sources(arms: Truth) -> list[str]:

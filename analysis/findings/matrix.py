@@ -45,7 +45,7 @@ def before(file: Path, spec: StudySpec) -> Before:
             for name, part in row["parts"].items():
                 if part["value"] is not None:
                     parts.setdefault(name, {})[str(row["source"])] = float(part["value"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} can't be read ({type(error).__name__}: {error}); remove it to go on without") from None
     told = {
         str(row["source"]): f"{row.get('network')}; licence {row['licence']}; {row.get('origin')}"

@@ -61,7 +61,7 @@ def ranked_of(paths: StudyPaths) -> Ranked:
     """What a study began with; nothing of a study from before there was any."""
     try:
         return ranked(read_json(paths.ranking)["rows"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, {}
 
 

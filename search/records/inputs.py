@@ -64,10 +64,11 @@ def _unfinished(home: Home, kind: Kind, name: str) -> Iterator[tuple[StudySpec, 
     for study in home.names("studies"):
         try:
             paths, spec = open_study(home, study)
+            over = closed(paths)
         except UserError:
             continue
         named = (spec.target, *spec.domains) if kind == "domain" else spec.sources
-        if name in named and not closed(paths) and (through := _through(paths)) < spec.most_trials:
+        if name in named and not over and (through := _through(paths)) < spec.most_trials:
             yield spec, through
 
 

@@ -21,7 +21,7 @@ from spaces.errors import UserError
 from spaces.plain_json import parse_json
 from spaces.protocol import Direction
 from trainables.machine.interrupts import kept_interrupts
-from trainables.storage.home import fetch, push, writing
+from trainables.storage.home import fetch, push, storage_errors, writing
 
 STATES: Mapping[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -205,10 +205,10 @@ class _Artifacts(FileSystemArtifactStore):
 
 
 class _File(JournalFileBackend):
-    """Optuna's file, whose lock can't bear an interrupt while it is given back."""
+    """Optuna's file, whose lock can't bear an interrupt while it is given back. An error of the disk is told as that."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with kept_interrupts():
+        with storage_errors(Path(self._file_path)), kept_interrupts():
             super().append_logs(logs)
 
 

@@ -17,6 +17,7 @@ from search.records.results import NO_SCORE, load
 from search.records.study import StudyPaths, StudySpec, closed, is_running, read_spec
 from spaces.errors import UserError
 from spaces.protocol import GOALS
+from spaces.trials import makes_images
 from trainables.storage.home import Home, content
 
 State = Literal["running", "interrupted", "completed"]
@@ -37,7 +38,7 @@ class Standing:
     trials_wanted: int | None
     """None where their number has no limit."""
     best: float | None
-    """The best last evaluation of all trials; of a front, by the first of its goals."""
+    """The best last evaluation of all trials that make images; of a front, by the first of its goals."""
     metric: str
     """What that is measured by, as readers meet it."""
 
@@ -68,7 +69,7 @@ def standing_rows(paths: StudyPaths) -> tuple[bool, pa.Table]:
 def standing(home: Home, name: str) -> Standing:
     """How a study stands, off its spec and its journal: a file for all trials, where the evaluations are one each.
 
-    UserError if one of the two can't be read.
+    UserError if one of the two can't be read, or what says that no more trials are wanted.
     """
     paths, spec = read_spec(home, name)
     running = is_running(paths)  # first, as above
@@ -81,14 +82,15 @@ def standing(home: Home, name: str) -> Standing:
     through = sum(trial.state.is_finished() for trial in trials)
     state = state_of(paths, spec, through, running=running)
     metric = GOALS[spec.metric].labelled(spec.base.protocol.extractor)
-    return Standing(name, spec.target, state, through, spec.trials, _best(trials, metric.sign), metric.label)
+    return Standing(name, spec.target, state, through, spec.trials, _best(trials, spec, metric.sign), metric.label)
 
 
-def _best(trials: Sequence[FrozenTrial], sign: int) -> float | None:
+def _best(trials: Sequence[FrozenTrial], spec: StudySpec, sign: int) -> float | None:
     """The best last score; Optuna has it as a trial's value, where that spent its budget, else as its last step's."""
     found = []
     for trial in trials:
-        if trial.user_attrs.get("status") in NO_SCORE:
+        makes_any = makes_images(trial.params.get("method", spec.base.method))
+        if trial.user_attrs.get("status") in NO_SCORE or not makes_any:
             continue
         steps = trial.intermediate_values
         found += [trial.values[0]] if trial.values else [steps[max(steps)]] if steps else []

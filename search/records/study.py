@@ -258,9 +258,17 @@ def close(paths: StudyPaths, why: str) -> None:
 
 
 def closed(paths: StudyPaths) -> str | None:
-    """Why no more trials are wanted, though not all may be through; None while they are."""
+    """Why no more trials are wanted, though not all may be through; None while they are. UserError if its file is damaged."""
     fetch(paths.closing)
-    return str(read_json(paths.closing)["why"]) if paths.closing.is_file() else None
+    if not paths.closing.is_file():
+        return None
+    try:
+        return str(read_json(paths.closing)["why"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{paths.closing} is damaged ({type(error).__name__}: {error}); the study is over, so put back a file that says "
+            'why, as {"why": "enough"}, or remove it to go on'
+        ) from None
 
 
 def write_spec(paths: StudyPaths, spec: StudySpec) -> None:

@@ -20,6 +20,7 @@ from spaces.config import TrialConfig
 from spaces.counts import plural
 from spaces.errors import UserError
 from spaces.suggest import Space
+from spaces.trials import DEFAULT_METHOD, takes_source
 from trainables.storage.home import writing
 from trainables.training.checkpoints import recorded_config
 from trainables.training.trial_files import TrialFiles
@@ -100,10 +101,11 @@ def check_parameters(trials: Sequence[FrozenTrial], table: Table) -> None:
             continue
         if number >= len(trials):
             raise DamagedJournalError(f"it lacks trial {number}, which has been evaluated")
-        params = (
-            trials[number].params if is_evaluation(found.row) else {}
-        )  # a suggestion that was no config has the base's row
+        # a suggestion that was no config has the base's row
+        params = trials[number].params if is_evaluation(found.row) else {}
         for name, value in params.items():
+            if name == "source" and not takes_source(found.row.get("method") or DEFAULT_METHOD):
+                continue  # it means nothing there, and no config has it
             if name in found.row and found.row[name] != value:
                 raise DamagedJournalError(f"trial {number} has {name}={value} there, {found.row[name]} in its rows")
 
@@ -178,10 +180,7 @@ def _trials_of(
 def _trial_of(found: Recorded, spec: StudySpec, space: Space) -> FrozenTrial:
     """The trial that left these rows; UserError if the space can't have suggested its config."""
     row, config = found.row, config_of(found.row)
-    fixed = FixedTrial(flat_config(config))
-    suggested, error = suggested_config(spec, space, fixed)
-    if suggested != config:
-        raise UserError(error or "it suggests another configuration for those parameters")
+    fixed, error = _parameters_of(config, spec, space)
     status = row["status"]
     known = {"status": status if is_final(status) else None, "error": row["error"], "retries": row.get("retries")}
     state = STATES.get(status, TrialState.RUNNING)
@@ -193,6 +192,22 @@ def _trial_of(found: Recorded, spec: StudySpec, space: Space) -> FrozenTrial:
         user_attrs={name: value for name, value in known.items() if value},
         intermediate_values=dict(found.scores),
     )
+
+
+def _parameters_of(config: TrialConfig, spec: StudySpec, space: Space) -> tuple[FixedTrial, str | None]:
+    """What the space suggested for a config, and what was wrong with that, if the config is the base for want of another.
+
+    Of a method that takes no source, which one was suggested is told by no row: the first one that leads to it is taken.
+    """
+    others = () if takes_source(config.method) else (*spec.domains, *spec.sources)
+    refused: str | None = None
+    for source in (config.source, *others):
+        fixed = FixedTrial(flat_config(config) | {"source": source})
+        suggested, error = suggested_config(spec, space, fixed)
+        if suggested == config:
+            return fixed, error
+        refused = refused or error
+    raise UserError(refused or "it suggests another configuration for those parameters")
 
 
 def _told(state: TrialState, found: Recorded) -> list[float] | None:

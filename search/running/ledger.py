@@ -7,14 +7,13 @@ journal is told after: a trial that is RUNNING in the journal, whatever its file
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from search.proposals import load_space, overlaid
+from search.proposals import load_space
 from search.records.journal import Journal, is_score
 from search.records.results import Status, is_evaluation, is_repeated, row_columns, score_of, write_trial
 from search.records.study import StudyPaths, StudySpec, close, closed
@@ -24,7 +23,6 @@ from search.running.suggested import first_trials, planned, suggested_config
 from search.sampling import sampler
 from search.transfer_sampler import Outlook, TransferSampler, sampler_of
 from spaces.config import SCRATCH, TrialConfig
-from spaces.errors import UserError
 from spaces.trials import DEFAULT_METHOD
 from trainables.storage.home import fetch
 from trainables.training.checkpoints import forget_fallback
@@ -58,8 +56,8 @@ class Ledger:
         self._open: dict[int, _Open] = {}
         self._closed: str | None = None
         self._foresight: TransferSampler | None = None
-        asked = ((trial.number, self._config_of(trial)) for trial in self._journal.trials())
-        self._reference = next((number for number, config in asked if config and _is_from_scratch(config)), None)
+        asked = (trial.number for trial in self._journal.trials() if self._began_from_scratch(trial))
+        self._reference = next(asked, None)
         self._journal.push()
         if why := closed(paths):  # the process that closed it may have been killed right after that
             self.close(why)
@@ -137,12 +135,16 @@ class Ledger:
         self._open[trial.number] = _Open(rows, retries, self.spec.base)
         return trial
 
-    def _config_of(self, trial: FrozenTrial) -> TrialConfig | None:
-        """That of a trial of an earlier run; None of one that waits, or for which nothing was suggested that could be trained."""
-        if trial.state is not TrialState.WAITING:
-            with suppress(UserError):
-                return overlaid(self.spec.base, trial.params, "the journal", self.spec.without_critic)
-        return None
+    def _began_from_scratch(self, trial: FrozenTrial) -> bool:
+        """Whether a trial of an earlier run trained from scratch, or was about to.
+
+        Not one that waits, or for which nothing was suggested that could be trained. Nor one for which not all was suggested yet,
+        as the process was killed meanwhile: it is taken up first, and `ask` then knows.
+        """
+        if trial.state is TrialState.WAITING:
+            return False
+        config, error = suggested_config(self.spec, self.space, FixedTrial(trial.params))
+        return error is None and _is_from_scratch(config)
 
     def is_reference(self, number: int) -> bool:
         """Whether this is the first trial from scratch: what transfer is compared with, at whole budget."""

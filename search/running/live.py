@@ -14,7 +14,7 @@ from rich.text import Text
 from search.fronts import Member, front_of, labelled
 from search.picking.arms import Arm
 from search.records.journal import is_score
-from search.records.results import score_of
+from search.records.results import NO_SCORE, score_of
 from search.records.study import StudySpec, rung_images
 from spaces.config import TrialConfig
 from spaces.protocol import GOALS
@@ -38,17 +38,19 @@ class View:
         self._start = time.monotonic()
         self._trials: dict[int, dict[str, Any]] = {}
         self._failures: list[str] = []
-        self._best: tuple[float, str] | None = None
+        self._bests: dict[int, tuple[float, str]] = {}
+        """The best score of each trial that makes images, and where it was; of none that has no score in the end."""
         self._complete: list[Member] = []
-        """Trials that spent their budget, of a search for a front."""
+        """Trials that spent their budget and make images, of a search for a front."""
         self.spent: str | None = None
         """How much is spent of what the search may cost, if there is such a limit."""
         self._ahead = ""
         for number, rows in earlier.items():
             for row in rows:
-                self._compare(number, row["source"], row)
+                if row["status"] not in NO_SCORE:
+                    self._compare(number, Arm.of_row(row), row)
                 if row["status"] == "completed" and row is rows[-1]:
-                    self._enter(number, str(Arm.of_row(row)), _values(spec, row))
+                    self._enter(number, Arm.of_row(row), _values(spec, row))
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=2, transient=False)
 
     def __enter__(self) -> Self:
@@ -62,15 +64,15 @@ class View:
 
     def started(self, number: int, config: TrialConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
         """Show that a trial was handed to Tune; `rows` are its evaluations of an earlier run."""
-        what = str(Arm.of(config))
-        self._trials[number] = {"what": what, "status": "running", "images": 0, "values": {}}
+        arm = Arm.of(config)
+        self._trials[number] = {"what": arm, "status": "running", "images": 0, "values": {}}
         for row in rows:
-            if self._compare(number, what, row):
+            if self._compare(number, arm, row):
                 self._trials[number] |= {"images": row["images_seen"], "values": _values(self._spec, row)}
         images = self._trials[number]["images"]
         how = f"goes on at {images:,} images" if images else "started"
         rates = f", lr_g {config.rates[0]:.1e}, lr_d {config.rates[1]:.1e}" if config.rates else ""
-        self._say(f"trial {number}: {how}, {what}{rates}")
+        self._say(f"trial {number}: {how}, {arm}{rates}")
 
     def evaluated(self, number: int, row: Mapping[str, Any]) -> None:
         """Show an evaluation that a trial reported."""
@@ -82,20 +84,27 @@ class View:
             scores = ", ".join(f"{name} {value:.4g}" for name, value in trial["values"].items())
             self._say(f"trial {number}: {row['images_seen']:,} images, {scores}")
 
-    def _compare(self, number: int, what: str, row: Mapping[str, Any]) -> bool:
-        """Keep the best score; False if the row has none."""
+    def _compare(self, number: int, arm: Arm, row: Mapping[str, Any]) -> bool:
+        """Keep the trial's best score, if it makes images; False if the row has none."""
         value = row.get(self._spec.metric)
         if not is_score(value):
             return False
-        sign = 1 if self._spec.direction == "minimize" else -1
-        if self._best is None or sign * value < sign * self._best[0]:
-            self._best = (value, f"trial {number}, {what}, {row['images_seen']:,} images")
+        if arm.makes_images:
+            here = (value, f"trial {number}, {arm}, {row['images_seen']:,} images")
+            self._bests[number] = min(self._bests.get(number, here), here, key=self._cost)
         return True
 
-    def _enter(self, number: int, what: str, values: Mapping[str, float]) -> None:
-        """Count a trial that spent its budget among those that a front may have."""
-        if self._spec.front and len(values) == len(self._spec.goals):
-            self._complete.append(Member(number, what, values))
+    def _cost(self, found: tuple[float, str]) -> float:
+        return found[0] if self._spec.direction == "minimize" else -found[0]
+
+    @property
+    def _best(self) -> tuple[float, str] | None:
+        return min(self._bests.values(), key=self._cost, default=None)
+
+    def _enter(self, number: int, arm: Arm, values: Mapping[str, float]) -> None:
+        """Count a trial that spent its budget among those that a front may have, if it makes images."""
+        if self._spec.front and len(values) == len(self._spec.goals) and arm.makes_images:
+            self._complete.append(Member(number, str(arm), values))
 
     def _leading(self) -> str:
         """The best so far, or the front."""
@@ -123,6 +132,8 @@ class View:
         """Show that a trial is through, and why."""
         self._trials[number]["status"] = status
         self._done += 1
+        if status in NO_SCORE:
+            self._bests.pop(number, None)
         if status == "completed":
             self._enter(number, self._trials[number]["what"], self._trials[number]["values"])
         reason = f", {error}" if error else ""
@@ -163,7 +174,7 @@ class View:
             values = [f"{trial['values'][name]:.4g}" if name in trial["values"] else "" for name in spec.goals]
             progress = f"{trial['images']:,} / {spec.base.budget.images:,}"
             table.add_row(
-                str(number), Text(trial["what"]), progress, self._rung(trial["images"]), *values, trial["status"]
+                str(number), Text(str(trial["what"])), progress, self._rung(trial["images"]), *values, trial["status"]
             )
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=spec.trials, completed=self._done, width=40))

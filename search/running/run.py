@@ -5,7 +5,7 @@ What Tune says comes through `search.running.tune`; nothing here starts or stops
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,8 @@ class Run:
 
     def _job(self, number: int, config: TrialConfig, evaluated: int) -> TrialJob:
         spec, paths = self.ledger.spec, self.ledger.paths
-        needed = [f"domain:{config.target}", *(f"source:{name}" for name in (config.source, *config.sources_beside))]
+        domains, sources = (config.target, *config.domains), (config.source, *config.sources_beside)
+        needed = [*(f"domain:{name}" for name in domains), *(f"source:{name}" for name in sources)]
         return TrialJob(
             number=number,
             reference=self.ledger.is_reference(number),
@@ -187,6 +188,12 @@ class Run:
     def _close(self, why: str) -> None:
         if not self.halted:
             self.halted, self.enough = "closed", why
+
+    def keep(self, write: Callable[[], None]) -> None:
+        """Let whoever decides on trials write down why, as long as the run goes on; an error of the disk halts it."""
+        if not self.halted:
+            with self._disk():
+                write()
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -6,10 +6,11 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from search.launch import RENAME, begin, check_judged, versions
 from search.records.inputs import stopped
-from search.records.results import load
+from search.records.results import load, read_rows
 from search.records.study import StudyPaths, StudySpec, only_driver, open_study
 from search.running.ledger import Ledger
 from spaces.config import SCRATCH, TrialConfig
@@ -43,9 +44,12 @@ def read_config(path: Path, target: str, max_images: int | None = None) -> Trial
         raise UserError(f"config {path} can't be read ({error.strerror}); {way_out}") from None
     except ValueError as error:
         raise UserError(f"config {path} is not JSON ({error}); {way_out}") from None
+    where = f"config {path} holds"
+    if isinstance(data, Mapping) and (name := next((each for each in ("config", "base") if each in data), None)):
+        data, where = data[name], f'the "{name}" of config {path} is'
     if not isinstance(data, Mapping):
-        raise UserError(f"config {path} holds {type(data).__name__}, expected the fields of a trial's configuration")
-    config = parse_trial(data.get("config", data.get("base", data)), f"config {path}")
+        raise UserError(f"{where} {type(data).__name__}, expected the fields of a trial's configuration; {way_out}")
+    config = parse_trial(data, f"config {path}")
     if config.target != target:
         raise UserError(f"config {path} is for target {config.target!r}, not {target!r}; {way_out}")
     if max_images is None:
@@ -64,7 +68,8 @@ def train_one(home: Home, config: TrialConfig, name: str, threads: int | None = 
     """Train `config` as study `name`, or go on with it where an earlier call was cut off; shows its progress.
 
     UserError if the config does not fit what is there, if it would go by features that it trains on, if that is not what an
-    earlier call began with, if a study of that name is another one, if another process trains it, or if the training diverged.
+    earlier call began with, if a study of that name is another one, if another process trains it, or if the training
+    diverged or failed.
     """
     check_judged(home, name, [config.method], config.protocol)
     return _train_study(home, config, name, threads)
@@ -90,12 +95,19 @@ def _train_study(
             except ChangedDataError as error:
                 raise stopped(name, error) from error
             ledger.finish(number, config, "completed" if last.status == "completed" else "diverged")
-            if last.status == "diverged":
-                raise DivergedError(
-                    f"study {name!r} diverged after {last.images_seen:,} images; lower optim/lr_g and optim/lr_d, or change "
-                    "the seed in the config, and give another --name"
-                )
+        _check_ending(name, read_rows(paths.evaluation(0))[-1])  # which may be of an earlier call
     return paths, spec
+
+
+def _check_ending(name: str, last: Mapping[str, Any]) -> None:
+    """Raise NoScoreError if a study's one trial, whose last row is given, has no score in the end."""
+    if last["status"] == "diverged":
+        raise NoScoreError(
+            f"study {name!r} diverged after {last['images_seen']:,} images; lower optim/lr_g and optim/lr_d, or change the seed "
+            "in the config, and give another --name"
+        )
+    if last["status"] == "failed":
+        raise NoScoreError(f"study {name!r} failed: {last['error']}; change the config, and give another --name")
 
 
 def confirm(
@@ -103,7 +115,7 @@ def confirm(
 ) -> list[StudyPaths]:
     """Train the config of a trial of study `spec` anew with `count` fresh seeds, scored on fresh z, each as a study of its own.
 
-    The same call goes on where an earlier one was cut off. One that diverges ends as that.
+    The same call goes on where an earlier one was cut off. One that diverges or fails ends as that.
     """
     rows = load(StudyPaths.of(home, spec.name).evaluations)
     first = max(rows["seed"].to_pylist()) + 1
@@ -116,7 +128,7 @@ def confirm(
         again = fresh.model_copy(update={"seed": first + number})
         try:
             paths, _ = _train_study(home, again, name, threads, "go on with that one")  # by whatever its study goes by
-        except DivergedError:
+        except NoScoreError:
             paths = StudyPaths.of(home, name)
         found.append(paths)
     return found
@@ -130,8 +142,8 @@ def _free_for(home: Home, config: TrialConfig, stem: str, otherwise: str) -> str
     return otherwise if taken else stem
 
 
-class DivergedError(UserError):
-    """The one training of a study that diverged."""
+class NoScoreError(UserError):
+    """The one training of a study that diverged or failed."""
 
 
 def spec_of(home: Home, config: TrialConfig, name: str, threads: int) -> StudySpec:

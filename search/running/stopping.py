@@ -5,8 +5,9 @@ is compared with it, and no trial is stopped at an evaluation that an earlier ru
 better.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,17 +24,26 @@ from search.picking.arms import Arm
 from search.prior import prior_of
 from search.records.journal import is_score
 from search.records.results import score_of
-from search.records.study import StudyPaths, StudySpec, rung_images
+from search.records.study import StudySpec, rung_images
 from search.running.ledger import Ledger
 from spaces.trials import parse_trial_json
 
+Keep = Callable[[Callable[[], None]], None]
+"""What calls a function that writes something down, unless the run is over, and sees to it that an error of the disk ends it."""
 
-def scheduler_of(ledger: Ledger) -> TrialScheduler:
-    """The scheduler of a study, told of the trials that an earlier run finished."""
+
+def _at_once(write: Callable[[], None]) -> None:
+    write()
+
+
+def scheduler_of(ledger: Ledger, keep: Keep = _at_once) -> TrialScheduler:
+    """The scheduler of a study, told of the trials that an earlier run finished; it writes through `keep` alone."""
     spec = ledger.spec
     if not spec.early_stopping:
         return FIFOScheduler()
-    scheduler = _curves(ledger) if spec.stopping == "curves" else FrontHalving(spec) if spec.front else _asha(spec)
+    scheduler = (
+        _curves(ledger, keep) if spec.stopping == "curves" else FrontHalving(spec) if spec.front else _asha(spec)
+    )
     for number, rows in ledger.earlier.items():
         known = {"number": number, "evaluated": spec.base.budget.images}  # all that a scheduler looks at
         trial: Any = SimpleNamespace(trial_id=f"earlier-{number}", config=known)
@@ -46,10 +56,11 @@ def scheduler_of(ledger: Ledger) -> TrialScheduler:
     return scheduler
 
 
-def _curves(ledger: Ledger) -> "Curves":
+def _curves(ledger: Ledger, keep: Keep) -> "Curves":
     spec, paths = ledger.spec, ledger.paths
     earlier = prior_of(spec, paths).curves
-    return Curves(CurveStopping(spec.target, spec.base.budget.images, earlier, spec.base), spec.metric, paths)
+    judge = CurveStopping(spec.target, spec.base.budget.images, earlier, spec.base)
+    return Curves(judge, spec.metric, Beliefs(paths), keep)
 
 
 def _spared(trial: Any, images: int) -> bool:
@@ -109,9 +120,9 @@ class FrontHalving(FIFOScheduler):
 class Curves(FIFOScheduler):
     """Stops a trial at whatever evaluation its learning curve promises too little, and writes down what was believed."""
 
-    def __init__(self, judge: CurveStopping, metric: str, paths: StudyPaths) -> None:
+    def __init__(self, judge: CurveStopping, metric: str, beliefs: Beliefs, keep: Keep) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._judge, self._goal, self._beliefs = judge, metric, Beliefs(paths)
+        self._judge, self._goal, self._beliefs, self._keep = judge, metric, beliefs, keep
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         images, score = result.get("images_seen"), score_of(result, self._goal)
@@ -124,5 +135,5 @@ class Curves(FIFOScheduler):
         if believed is None or images <= trial.config.get("evaluated", 0):
             return TrialScheduler.CONTINUE
         believed = replace(believed, stopped=believed.stopped and not _spared(trial, images))
-        self._beliefs.note(believed)
+        self._keep(partial(self._beliefs.note, believed))  # Tune would end by what is raised here
         return TrialScheduler.STOP if believed.stopped else TrialScheduler.CONTINUE

@@ -9,6 +9,8 @@ from spaces.config import SCRATCH, TrialConfig
 from spaces.errors import UserError
 from spaces.suggest import Space
 from spaces.trials import DEFAULT_METHOD, takes_domains, takes_source
+from trainables.storage.home import StorageError
+from trainables.storage.store import StoreError
 
 NEAREST = 3
 """Sources that a search by what is known of transfer tries before it proposes (benchmarks.search_efficiency has why)."""
@@ -51,8 +53,13 @@ def planned(spec: StudySpec, space: Space) -> list[dict[str, Any]]:
 
 
 def suggested_config(spec: StudySpec, space: Space, trial: Any) -> tuple[TrialConfig, str | None]:
-    """An Optuna trial's config; or the study's base, to have something to write, and what is wrong with the suggestion."""
+    """An Optuna trial's config; or the study's base, to have something to write, and what is wrong with the suggestion.
+
+    StorageError if what is suggested can't be noted: nothing is wrong with it then.
+    """
     try:
         return trial_config(spec, space, trial), None
+    except (StorageError, StoreError):
+        raise
     except UserError as error:
         return spec.base, str(error)

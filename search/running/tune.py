@@ -186,7 +186,7 @@ def _tuner(run: Run, room: Room, trainable: Trainable, also: list[tune.Callback]
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(run),
-            scheduler=scheduler_of(run.ledger),
+            scheduler=scheduler_of(run.ledger, run.keep),
             num_samples=run.ledger.to_do,
             max_concurrent_trials=spec.concurrency,
             reuse_actors=spec.workers_per_trial == 1,

@@ -236,8 +236,9 @@ class FinetuneConfig(GanConfig):
     @model_validator(mode="before")
     @classmethod
     def _scratch_transfers_nothing(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("source") == SCRATCH:
-            transfer = dict(data.get("transfer") or {})
+        given = data.get("transfer") or {} if isinstance(data, Mapping) else None
+        if isinstance(given, Mapping | Transfer) and data.get("source") == SCRATCH:  # else it is refused as what it is
+            transfer = dict(given)
             own = (transfer.get("parts", "none") != "none", transfer.get("train", "all") != "all")
             if any(own) or any(transfer.get(name) for name in ("freeze_d", "freeze_layers", "l2_sp", "ewc")):
                 raise ValueError(f"source 'scratch' has nothing to transfer or freeze, got transfer {transfer}")

@@ -1,6 +1,8 @@
 """Curves carried on to a budget, and trials that are stopped by what theirs promises."""
 
+import errno
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,10 +19,12 @@ from search.picking.curves import Curve
 from search.picking.extrapolation import Extrapolation
 from search.records.study import StudyPaths, StudySpec, rung_images
 from search.running.ledger import Ledger
+from search.running.live import View
+from search.running.run import Run
 from search.running.stopping import scheduler_of
 from spaces.errors import UserError
 from spaces.presets import small
-from trainables.storage.home import Home
+from trainables.storage.home import Home, StorageError
 
 New = Callable[..., tuple[StudyPaths, StudySpec]]
 IMAGES = (1_000, 2_000, 4_000, 8_000)
@@ -122,6 +126,28 @@ def test_decisions_are_written_down_once_and_shown_beside_what_came(new_study: N
     assert believed(paths, spent)["came"].fillna(0).tolist() == [120, 0, 0]
     paths.beliefs.write_bytes(paths.beliefs.read_bytes()[:-20])
     assert [each.trial for each in beliefs_of(paths)] == [2, 5]
+
+
+def test_a_disk_that_is_full_when_a_decision_is_written_down_halts_the_run_and_nothing_is_written_after_that(
+    new_study: New, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, spec = searched(new_study)
+    run = Run(home, Ledger(paths, spec), View(spec))
+    scheduler, config = scheduler_of(run.ledger, run.keep), spec.base.model_dump_json()
+
+    def tell(number: int) -> None:
+        trial = SimpleNamespace(trial_id=str(number), config={"number": number, "config": config})
+        scheduler.on_trial_result(None, trial, {"images_seen": 16, "fd": 9_000.0, "wall_seconds": 16.0})
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    tell(5)
+    monkeypatch.undo()
+    assert isinstance(run.halted, StorageError) and "beliefs.jsonl can't be written" in str(run.halted)
+    tell(6)
+    assert beliefs_of(paths) == []
 
 
 def test_curves_decide_at_every_evaluation(new_study: New) -> None:

@@ -47,6 +47,7 @@ def test_members_of_a_front_and_what_one_pays_from_each_to_the_next() -> None:
         for i, (fd, iw) in enumerate(scores)
     ]
     rows += [{**rows[0], "trial": 3, "status": "stopped", "fd": 1.0}, {**rows[0], "trial": 4, "iw": None}]
+    rows += [{**rows[0], "trial": 5, "method": "untranslated", "fd": 1.0}]  # which is no answer
     goals = ("fd", "iw")
     through = scored(rows, goals)
     assert [each.trial for each in through] == [0, 1, 2]

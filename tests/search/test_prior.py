@@ -126,3 +126,15 @@ def test_a_ledger_that_is_opened_again_asks_for_what_it_would_have_asked_for(hom
         found.append([trial.params for trial in ledger.study.trials])
     assert len(found[0]) == 4 and found[0] == found[1]
     assert found[0][0]["source"] == "seed-7"  # all else equal, the model expects transfer to help
+
+
+@pytest.mark.usefixtures("tiny_domain", "tiny_source")
+def test_what_is_damaged_of_what_a_study_began_from_is_named_or_left_out(home: Home) -> None:
+    spec, paths = study_of(home, "one", 0), StudyPaths.of(home, "one")
+    paths.ranking.write_text('{"rows": [{"source": "seed-7", "parts": []}]}')
+    assert prior_of(spec, paths)
+    paths.prior.write_bytes(b"no parquet")
+    with pytest.raises(
+        UserError, match=r"prior.parquet is not a readable Parquet file \(.*\); remove it, and `resume`"
+    ):
+        prior_of(spec, paths)

@@ -213,3 +213,27 @@ def test_a_study_that_varies_nothing_and_was_begun_by_an_earlier_version_goes_on
     before = new_study(CONSTANT, trials=3)
     monkeypatch.undo()
     assert new_study(CONSTANT, trials=3) == before
+
+
+DEPENDENT = """
+def space(trial, *, sources, train_images):
+    source = trial.suggest_categorical("source", ["seed-7", "scratch"])
+    trial.suggest_categorical("optim/batch", [4, 8] if source == "scratch" else [4, 8, 16])
+"""
+
+
+@pytest.mark.parametrize("sampler", ["grid", "tpe"])
+def test_a_new_study_is_refused_where_a_parameter_s_choices_depend_on_another(
+    new_study: New, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    with pytest.raises(UserError, match=r"optim/batch 4, 8(, 16)? in one trial and 4, 8(, 16)? in another") as refused:
+        new_study(DEPENDENT, sampler=sampler)
+    assert "\n" not in str(refused.value)
+    monkeypatch.setattr("search.launch.check_choices", lambda *_: None)
+    before = new_study(DEPENDENT, sampler=sampler)
+    monkeypatch.undo()
+    assert new_study(DEPENDENT, sampler=sampler) == before  # which an earlier version began
+
+
+def test_choices_in_another_order_are_the_same_ones(new_study: New) -> None:
+    assert new_study(DEPENDENT.replace("[4, 8, 16]", "[8, 4]"))

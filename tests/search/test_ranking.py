@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from search.launch import begin, resolve_study
-from search.ranking import Ranking, places_by, rank_shelf, rank_sources, ranked_rows
+from search.prediction import Prediction
+from search.ranking import RankedSource, Ranking, places_by, rank_shelf, rank_sources, ranked_rows
 from search.records.results import write_trial
 from search.records.study import StudyPaths, StudySpec, open_study
 from spaces.networks import Resnet
@@ -258,3 +259,25 @@ def test_by_their_own_images_the_expected_domain_is_nearest(home: Home, target: 
         found[name] = compared(context)
     rows = list(ranked_rows(found, ("fd", "kd")))
     assert rows[0].source == NEAREST[target], [(row.source, row.rank) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ([(0.5, 1.5), (0.6, 2.0), (1.1, 2.0)], "and b may be as good; only"),
+        (
+            [(0.5, 1.02), (1.1, 2.0), (1.2, 2.0)],
+            "and of the others, each surely behind it, any may yet be better; only",
+        ),
+    ],
+)
+def test_a_first_that_is_not_told_apart_is_said_with_those_that_may_be_as_good(
+    bounds: list[tuple[float, float]], said: str
+) -> None:
+    expected = [Prediction(ratio=1.0, low=low, high=high, best=0.92) for low, high in bounds]
+    rows = [
+        RankedSource(source=name, rank=place, predicted=each, parts={})
+        for place, (name, each) in enumerate(zip("abc", expected, strict=True), 1)
+    ]
+    separation = Ranking(target="t", protocol={}, counted=("fd",), rows=tuple(rows)).separation or ""
+    assert separation.startswith("not separated: a is the best with probability 0.92, ") and said in separation

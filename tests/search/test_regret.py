@@ -128,3 +128,13 @@ def test_rank_knows_nothing_of_what_came_of_sources_on_the_target_that_is_left_o
 def test_a_home_without_two_targets_is_a_users_mistake(home: Home) -> None:
     with pytest.raises(UserError, match="studies of two targets at least, measured alike"):
         of_home(home, None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_source_is_drawn_at_random_where_none_was_tried(evidence_of: Make) -> None:
+    mixture = Arm("mixture", None, "none")
+    of = evidence_of({"t": {SCRATCH_ARM: [100], mixture: [90]}, "u": {SCRATCH_ARM: [100], A: [90], B: [120]}})
+    ways = {way.name: way for way in leave_one_out(of)}
+    assert {"oracle", "always scratch"} <= ways.keys()
+    assert not {"random source", "always a", "the paper's selector"} & ways.keys()
+    assert all(math.isfinite(way.mean_ratio) for way in ways.values())

@@ -67,7 +67,7 @@ class TrialJob:
     memory: int | None = None
     """Bytes that the trial's process may take."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Of the target and the source that the trial was planned with, as in the study's spec."""
+    """Of the target, the source domains and the source models that the trial was planned with, as in the study's spec."""
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters to give to Tune."""

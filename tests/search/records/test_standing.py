@@ -5,7 +5,7 @@ import pytest
 from analysis.tables import summary
 from search.records.results import Status, load
 from search.records.standing import standing, standing_rows
-from search.records.study import StudyPaths, StudySpec, close, only_driver
+from search.records.study import StudyPaths, StudySpec, close, only_driver, write_spec
 from search.running.ledger import Ledger
 from spaces.errors import UserError
 from trainables.storage.home import Home
@@ -57,6 +57,17 @@ def test_the_best_score_is_the_one_that_the_table_has_too(home: Home, new_study:
     assert best is not None and best.value == standing(home, "s").best == (3.0 if metric == "fd" else -3.0)
 
 
+def test_images_that_are_left_untranslated_are_never_called_best(home: Home, new_study: New) -> None:
+    paths, spec = new_study()
+    spec = spec.model_copy(
+        update={"space": "methods", "sources": ("rings",), "domains": ("rings",), "sampler": "random"}
+    )
+    write_spec(paths, spec)
+    tried((paths, spec), {5.0: "completed", 6.0: "completed", 7.0: "completed", 1.0: "completed"})
+    assert load(paths.evaluations).to_pylist()[-1]["method"] == "untranslated"
+    assert standing(home, "s").best == 5.0
+
+
 def test_a_study_that_was_cut_off_before_its_first_trial_has_no_score(home: Home, new_study: New) -> None:
     new_study()
     found = standing(home, "s")
@@ -82,3 +93,12 @@ def test_a_damaged_journal_is_named_with_the_way_to_mend_it(home: Home, new_stud
     paths.journal.write_bytes(b"{\n" + paths.journal.read_bytes())
     with pytest.raises(UserError, match=r"optuna.journal is damaged \(.*\); mend it with: understock resume s"):
         standing(home, "s")
+
+
+@pytest.mark.parametrize("written", ["{", "[]", "{}", "7"])
+def test_a_damaged_closing_is_named(home: Home, new_study: New, written: str) -> None:
+    paths, _ = new_study()
+    paths.closing.write_text(written)
+    with pytest.raises(UserError, match=r"closing.json is damaged \(.*\); the study is over") as refused:
+        standing(home, "s")
+    assert "\n" not in str(refused.value)

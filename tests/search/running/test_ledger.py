@@ -278,3 +278,26 @@ def test_the_first_trial_from_scratch_is_the_reference(new_study: New) -> None:
     asked = [ledger.ask() or pytest.fail("nothing to do") for _ in range(4)]
     scratch = [number for number, config in asked if config.source == "scratch"]
     assert [number for number, _ in asked if ledger.is_reference(number)] == scratch[:1]
+
+
+@pytest.mark.parametrize("suggested", [0, 1])
+def test_a_kill_while_a_trial_is_suggested_changes_no_reference(new_study: New, suggested: int) -> None:
+    """Of the space's parameters the source, which comes last, was not noted yet."""
+    study = new_study(LAST)
+    begun = reopened(study)._journal.ask()
+    for _ in range(suggested):
+        begun.suggest_float("optim/lr_g", 1e-4, 1e-3, log=True)
+    ledger = reopened(study)
+    asked = [ledger.ask() or pytest.fail("nothing to do") for _ in range(2)]
+    assert [config.source for _, config in asked] == ["seed-7", "scratch"]
+    assert [number for number, _ in asked if ledger.is_reference(number)] == [1]
+    again = reopened(study)
+    assert [number for number, _ in asked if again.is_reference(number)] == [1]
+
+
+LAST = """
+def space(trial, *, sources, train_images):
+    trial.suggest_float("optim/lr_g", 1e-4, 1e-3, log=True)
+    trial.suggest_categorical("optim/batch", [4])
+    trial.suggest_categorical("source", [*sources, "scratch"])
+"""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from search.proposals import load_space, probe
+from search.proposals import load_space, overlaid, probe
 from search.records.study import StudyPaths, StudySpec
 from search.running.live import View
 from spaces.config import Budget
@@ -86,3 +86,33 @@ def test_no_cell_loses_a_letter_on_a_narrow_terminal(new_study: New, width: int)
     for whole in ("160,000 / 160,000", "3 of 3" if "3 of 3" in said else "2 of 2", "1234"):
         assert whole in said
     assert all(word in said for word in ("lost,", "retry", "trial", "status", "rung"))
+
+
+def test_neither_untranslated_images_nor_a_trial_that_diverged_are_the_best(new_study: New) -> None:
+    _, spec = new_study()
+    handed_on = overlaid(spec.base, {"method": "untranslated", "source": "rings"}, "test")
+    arm = {"source": "rings", "transfer/parts": None, "images_seen": 8}
+    earlier = {
+        0: [{**arm, "method": "untranslated", "fd": 1.0, "status": "completed"}],
+        1: [{**arm, "method": "cyclegan", "fd": 2.0, "status": "diverged"}],
+    }
+    view = View(spec, earlier, Console(file=io.StringIO()))
+    for number, (config, fd) in enumerate([(handed_on, 3.0), (spec.base, 20.0), (spec.base, 4.0)], 2):
+        view.started(number, config)
+        view.evaluated(number, {"images_seen": 8, "fd": fd})
+    view.ended(4, "diverged", None)
+    assert view._best == (20.0, "trial 3, scratch, 8 images")
+
+
+def test_untranslated_images_are_on_no_front(new_study: New) -> None:
+    _, spec = new_study(metric="fd,iw")
+    arm = {"source": "rings", "transfer/parts": None, "images_seen": 32, "status": "completed"}
+    earlier = {
+        0: [{**arm, "method": "untranslated", "fd": 1.0, "iw": 0.0}],
+        1: [{**arm, "method": "cyclegan", "fd": 2.0, "iw": -1.0}],
+    }
+    assert (
+        View(spec, earlier, Console(file=io.StringIO()))
+        ._leading()
+        .startswith("front so far, of 1 to the end: trial 1,")
+    )

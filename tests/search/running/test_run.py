@@ -1,13 +1,17 @@
 """What a run enters and shows of what Tune tells it, without Tune."""
 
+import errno
 import io
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 from rich.console import Console
 
+from search.proposals import overlaid
 from search.records.results import load
 from search.records.study import StudyPaths, StudySpec
 from search.running.ledger import Ledger
@@ -58,6 +62,35 @@ def test_a_job_says_which_trial_it_is_and_where_its_files_go(home: Home, new_run
     ]
     assert parse_trial_json(jobs[1].config, "a job").source == "scratch"
     assert home.root / jobs[1].folder == run.ledger.paths.trial(1)
+
+
+def test_a_job_holds_its_trial_to_the_source_domains_that_it_was_planned_with(new_run: Callable[..., Run]) -> None:
+    run = new_run()
+    spec = run.ledger.spec
+    run.ledger.spec = spec.model_copy(update={"digests": {"domain:dots": "a", "domain:rings": "b", "domain:bars": "c"}})
+    config = overlaid(spec.base, {"method": "untranslated", "source": "rings"}, "test")
+    assert run._job(0, config, 0).digests == {"domain:dots": "a", "domain:rings": "b"}
+
+
+def test_a_disk_that_is_full_while_the_space_suggests_halts_the_run_and_fails_no_trial(
+    new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, fsync = new_run(), os.fsync
+    journal = run.ledger.paths.journal
+
+    def full(file: int) -> None:
+        if b'"param_name"' in journal.read_bytes():  # the first parameter is being noted
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert run.start("a") is None
+    monkeypatch.undo()
+    assert isinstance(run.halted, StorageError)
+    assert "optuna.journal can't be written (No space left on device); make space there" in str(run.halted)
+    again = Run(run._home, Ledger(run.ledger.paths, run.ledger.spec), run._view)
+    job = again.start("b") or pytest.fail("nothing to do")
+    assert (job.number, again.ledger.study.get_trials()[0].state) == (0, TrialState.RUNNING)
 
 
 def test_a_taken_up_trial_is_told_how_far_it_was_and_what_it_repeats_is_not_news(new_run: Callable[..., Run]) -> None:

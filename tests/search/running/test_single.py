@@ -48,6 +48,15 @@ def test_a_config_is_read_bare_and_out_of_a_pick(tiny_config: Config, written: C
             "pick.json: source: Field required; budget: Field required; network: Field required",
         ),
         ({}, "target: Field required"),
+        (
+            {"config": "abc"},
+            "pick.json is str, expected the fields of a trial's configuration; make one with: understock",
+        ),
+        ({"config": None}, 'the "config" of config '),
+        ({"base": [1]}, "pick.json is list, expected"),
+        (None, "holds NoneType, expected"),
+        ({"target": "dots", "source": "scratch", "transfer": 5}, "transfer: Input should be a valid dictionary"),
+        ({"target": "dots", "source": "scratch", "transfer": [["parts", "both"]]}, "transfer: Input should be a valid"),
     ],
 )
 def test_a_file_that_holds_no_config_is_refused(
@@ -138,8 +147,9 @@ def test_another_config_under_the_same_name_is_refused(home: Home, tiny_config: 
 
 def test_a_training_that_diverges_says_so_and_is_recorded(home: Home, tiny_config: Config) -> None:
     config = tiny_config(optim={"batch": 4, "lr_g": 1e30, "lr_d": 1e30})
-    with pytest.raises(UserError, match="study 'wild' diverged after"):
-        train_one(home, config, "wild", threads=1)
+    for _ in range(2):  # the second call finds it
+        with pytest.raises(UserError, match="study 'wild' diverged after"):
+            train_one(home, config, "wild", threads=1)
     assert load(open_study(home, "wild")[0].evaluations).to_pylist()[-1]["status"] == "diverged"
 
 
