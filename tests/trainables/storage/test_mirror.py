@@ -157,6 +157,19 @@ def test_a_trials_model_is_had_on_another_machine_and_replaced_there(machine: Ma
         assert all(torch.equal(found.weights["generator"][name], tensor) for name, tensor in expected.items())
 
 
+@pytest.mark.parametrize("folder", ["sources/.training-one/model", "sources/.hidden", "domains/dots/moments"])
+def test_only_a_domain_and_a_source_model_themselves_change_under_a_version(machine: Machine, folder: str) -> None:
+    here, there = machine("a"), machine("b")
+    for content in "12":
+        with writing_folder(here.root / folder) as beside:
+            (beside / "a").write_text(content)
+        assert objects(here) == {f"{folder}/a": 1}
+        fetch(there.root / folder)
+        assert (there.root / folder / "a").read_text() == content
+    remove(here.root / folder)
+    assert objects(here) == {}
+
+
 def tiny_model(seed: int) -> Model:
     network = Resnet(resolution=32, width=2, z_dim=8)
     return Model({"generator": network}, {"generator": build_generator(network, seed).state_dict()})
