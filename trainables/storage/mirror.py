@@ -175,7 +175,8 @@ class Mirror:
             digests = {str(file): bytes.fromhex(digest).hex() for file, digest in about["files"].items()}
             version = str(about["version"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise StoreError(f"{self.store.url}/{entry}.manifest is damaged; add {entry.rpartition('/')[2]!r} again") from None
+            name = entry.rpartition("/")[2]
+            raise StoreError(f"{self.store.url}/{entry}.manifest is damaged; add {name!r} again") from None
         return {
             f"{entry}/{file}": _File(f"{entry}@{version}/{file}", f"sha256:{digest}", digest)
             for file, digest in digests.items()
