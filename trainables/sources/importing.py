@@ -19,6 +19,7 @@ from trainables.images.grids import GRID_IMAGES, image_grid
 from trainables.networks.families import FAMILIES, GENERATOR, IN_TRAINING, empty_network
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
+from trainables.sources.foreign.files import refusing
 from trainables.sources.foreign.recognition import recognised
 from trainables.sources.naming import by_network, named, read_key_map
 from trainables.sources.shelf import (
@@ -116,14 +117,17 @@ def _read_model(
 ) -> _Read:
     """The model in the files, whole and finite, with statistics of its batch norm."""
     where = f"source model {name!r} from {', '.join(map(str, files))}"
-    if key_map is None and len(files) == 1 and (own := own_model(files[0])):
+    with refusing(where):
+        own = own_model(files[0]) if key_map is None and len(files) == 1 else None
+    if own:
         check_fits(own.model, where)
         check_finite(own.model, where)
         return _Read(own.model, "an export of understock", own.about, ())
     contents = named(files, read_key_map(key_map))
-    known = recognised(contents, where)
-    weights = known.weights if known else by_network(contents, where)
-    seen = dict(known.config) if known else _read_off(weights[GENERATOR])
+    with refusing(where):  # their names may tell of other tensors than they are
+        known = recognised(contents, where)
+        weights = known.weights if known else by_network(contents, where)
+        seen = dict(known.config) if known else _read_off(weights[GENERATOR])
     config = _network(seen, given, where + _in_words(seen), contents.strangers)
     if class_names and len(class_names) != classes_of(config):
         asked = classes_of(config) or "none"
