@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,8 @@ import pytest
 import ray
 import typer
 import yaml
+from packaging.specifiers import SpecifierSet
+from ray.autoscaler._private.aws.config import _check_ami
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import understock
@@ -75,6 +78,17 @@ def test_cluster_yaml_fits_rays_own_schema() -> None:
 def test_the_schema_would_refuse_an_unknown_key() -> None:
     with pytest.raises(Exception, match="max_wrokers"):
         validate_config(prepared() | {"max_wrokers": 3})
+
+
+def test_every_node_starts_from_an_image_with_a_python_that_the_package_takes() -> None:
+    """An image that is not named is filled in by Ray: one of Ubuntu 18.04, whose Python is 3.6."""
+    config = prepared()
+    _check_ami(config)
+    images = {node["node_config"]["ImageId"] for node in config["available_node_types"].values()}
+    family = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04"
+    assert images == {f"resolve:ssm:{family}/latest/ami-id"}
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert SpecifierSet(required).contains("3.12"), "Ubuntu 24.04's"
 
 
 def test_workers_are_spot_and_scale_from_none() -> None:

@@ -175,6 +175,7 @@ def _shelve(
     home: Home, name: str, config: TrialConfig, domain: DomainFacts, files: TrialFiles, last: Evaluation
 ) -> SourceFacts:
     """The model of a finished training, on the shelf, with the facts of the domain that it was trained on."""
+    fetch(files.folder)  # workers on other nodes have mirrors of their own
     latest = max(files.samples.glob("[0-9]*.png"), key=lambda path: path.name)
     return save_source(
         home.source(name),

@@ -31,12 +31,13 @@ from trainables.machine.memory import MemoryLimit
 from trainables.running.given import ChangedDataError
 from trainables.running.trial import run_trial
 from trainables.storage.home import Home, StorageError, writing
-from trainables.storage.store import UnreachableError
+from trainables.storage.store import StoreError, UnreachableError
 from trainables.training.loop import Evaluation
 from trainables.training.trial_files import TrialBusyError, TrialFiles
 
 OUT_OF_STORAGE = "out of storage"
-"""Status that a trial reports when the disk let it down: no fault of the trial's, and it can go on later."""
+"""Status that a trial reports when the disk or the object store let it down, as one that its node has no credentials for: no
+fault of the trial's, and it can go on later."""
 
 DATA_CHANGED = "data changed"
 """Status that a trial reports when the home has other data than it was planned with: with those it can go on later."""
@@ -98,14 +99,14 @@ class TrialJob:
                     memory.check()
 
     def ending(self, error: Exception) -> dict[str, Any]:
-        """The row that ends a trial with an error of its own, of the disk, for changed data or for want of a package; one of
+        """The row that ends a trial with an error of its own, of disk or store, for changed data or for want of a package; one of
         the infrastructure is raised again.
 
         A bug's traceback goes into a file.
         """
         if isinstance(error, CrewLostError | TrialBusyError | UnreachableError):
             raise error  # busy: an earlier process of this trial still lives
-        if isinstance(error, StorageError):
+        if isinstance(error, StorageError | StoreError):
             return {"status": OUT_OF_STORAGE, "error": str(error)}
         if isinstance(error, ChangedDataError):
             return {"status": DATA_CHANGED, "error": str(error)}

@@ -8,6 +8,7 @@ from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from pydantic import NonNegativeInt, PositiveInt, StringConstraints
 from torch import Tensor
 
@@ -15,9 +16,10 @@ from spaces.counts import plural
 from spaces.networks import AnyNetwork, classes_of, parse_network
 from spaces.records import Config
 from trainables.images.grids import GRID_IMAGES, image_grid
-from trainables.networks.families import FAMILIES, GENERATOR, IN_TRAINING, build_generator
+from trainables.networks.families import FAMILIES, GENERATOR, IN_TRAINING, empty_network
 from trainables.networks.models import Model
 from trainables.networks.sampling import sample, set_standing_statistics
+from trainables.sources.foreign.files import refusing
 from trainables.sources.foreign.recognition import recognised
 from trainables.sources.naming import by_network, named, read_key_map
 from trainables.sources.shelf import (
@@ -115,14 +117,17 @@ def _read_model(
 ) -> _Read:
     """The model in the files, whole and finite, with statistics of its batch norm."""
     where = f"source model {name!r} from {', '.join(map(str, files))}"
-    if key_map is None and len(files) == 1 and (own := own_model(files[0])):
+    with refusing(where):
+        own = own_model(files[0]) if key_map is None and len(files) == 1 else None
+    if own:
         check_fits(own.model, where)
         check_finite(own.model, where)
         return _Read(own.model, "an export of understock", own.about, ())
     contents = named(files, read_key_map(key_map))
-    known = recognised(contents, where)
-    weights = known.weights if known else by_network(contents, where)
-    seen = dict(known.config) if known else _read_off(weights[GENERATOR])
+    with refusing(where):  # their names may tell of other tensors than they are
+        known = recognised(contents, where)
+        weights = known.weights if known else by_network(contents, where)
+        seen = dict(known.config) if known else _read_off(weights[GENERATOR])
     config = _network(seen, given, where + _in_words(seen), contents.strangers)
     if class_names and len(class_names) != classes_of(config):
         asked = classes_of(config) or "none"
@@ -130,7 +135,8 @@ def _read_model(
             f"{where}: {plural(len(class_names), 'name')} of classes, for {asked} that it can be asked for"
         )
     model = Model(dict.fromkeys(weights, config), _completed(weights, config), tuple(class_names))
-    check_fits(model, where + _in_words(seen))
+    check_fits(model, where + _in_words(seen))  # before anything is made: a few tensors may tell of a huge network
+    model = replace_in(model, weights={part: _filled(tensors) for part, tensors in model.weights.items()})
     check_finite(model, where)
     generator = model.network(GENERATOR)
     set_standing_statistics(generator)
@@ -140,11 +146,23 @@ def _read_model(
 
 
 def _completed(weights: Mapping[str, Mapping[str, Tensor]], config: AnyNetwork) -> dict[str, Mapping[str, Tensor]]:
-    """The weights with what a file may leave out of a generator: statistics of batch norm, and equal shares of classes."""
-    fresh = build_generator(config, 0).state_dict()
-    missing = {key: tensor for key, tensor in fresh.items() if _is_statistic(key) or key == "prior"}
+    """The weights with what a file may leave out of a generator: statistics of batch norm, and shares of classes.
+
+    Those take no memory yet: `_filled` gives them their numbers.
+    """
+    empty = empty_network(GENERATOR, config).state_dict()
+    missing = {key: tensor for key, tensor in empty.items() if _is_statistic(key) or key == "prior"}
     generators = {name: missing | dict(weights[name]) for name in (GENERATOR, IN_TRAINING) if name in weights}
     return {**weights, **generators}
+
+
+def _filled(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those without memory as a fresh network has them: norms that change nothing, equal shares of classes."""
+    values = {"running_var": 1.0, "prior": 1 / max(1, len(tensors.get("prior", ())))}
+    return {
+        key: torch.full(tensor.shape, values.get(_leaf(key), 0), dtype=tensor.dtype) if tensor.is_meta else tensor
+        for key, tensor in tensors.items()
+    }
 
 
 def _read_off(generator: Mapping[str, Tensor]) -> dict[str, object]:
@@ -191,4 +209,8 @@ def _named(strangers: Mapping[str, int]) -> str:
 
 
 def _is_statistic(key: str) -> bool:
-    return key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
+    return _leaf(key) in ("running_mean", "running_var", "num_batches_tracked")
+
+
+def _leaf(key: str) -> str:
+    return key.rpartition(".")[2]

@@ -196,7 +196,10 @@ def own_model(path: Path) -> OwnModel | None:
     UserError if its files are not whole. Of a study's export nothing is known of the images: its target's name alone.
     """
     if (path / FACTS).is_file():
-        facts = SourceFacts.parse(read_json(path / FACTS), str(path / FACTS))
+        try:
+            facts = SourceFacts.parse(read_json(path / FACTS), str(path / FACTS))
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{path / FACTS} can't be read ({error}); export the source model again") from None
         kept = {"domain", "images", "classes", "images_seen", "licence"}
         return OwnModel(SourceModel(facts, path).model(), facts.model_dump(include=kept))
     if not (path / MODEL_FACTS).is_file():

@@ -63,8 +63,24 @@ class Lease:
             beating.join(_END_SECONDS)
             if self._lost:
                 raise self._lost
-            with suppress(ChangedError, StoreError):  # once: the next time it might be another process's
-                self._hurried.delete([self._name])
+            with suppress(StoreError):  # out of reach: once it is not written any more, it is dead
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Remove the lease; UserError if it is another's: this process gave no sign of life for too long, and is told now.
+
+        It is renewed first, on condition that it is ours: then nobody else takes it while it is removed. Not every store knows
+        a removal on condition.
+        """
+        try:
+            if not self._renew():
+                self._renew()
+        except ChangedError:
+            raise self._taken() from None
+        self._hurried.delete([self._name])
+
+    def _taken(self) -> UserError:
+        return UserError(f"this process lost its hold, and stopped: {self._otherwise}")
 
     def _claim(self) -> str:
         """Write the lease as its new holder, and give its ETag; UserError if another process holds it or was faster."""
@@ -118,7 +134,7 @@ class Lease:
                 if self._renew():
                     last = sent
             except ChangedError:
-                self._lost = UserError(f"this process lost its hold, and stopped: {self._otherwise}")
+                self._lost = self._taken()
             except Exception as error:  # whatever it is: a thread that ends without a word would let two processes work
                 if time.monotonic() - last > DEAD_SECONDS:
                     self._lost = UnreachableError(

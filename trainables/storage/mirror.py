@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from spaces.plain_json import parse_json
 from trainables.storage.json_files import read_json
@@ -167,8 +167,7 @@ class Mirror:
 
         StoreError if the manifest is damaged.
         """
-        kind, _, name = entry.partition("/")
-        found = self.store.read(f"{entry}.manifest") if kind in WHOLE and name and name[0] != "." else None
+        found = self.store.read(f"{entry}.manifest") if _is_whole(entry) else None
         if found is None:
             return {}
         try:
@@ -176,6 +175,7 @@ class Mirror:
             digests = {str(file): bytes.fromhex(digest).hex() for file, digest in about["files"].items()}
             version = str(about["version"])
         except (ValueError, KeyError, TypeError, AttributeError):
+            name = entry.rpartition("/")[2]
             raise StoreError(f"{self.store.url}/{entry}.manifest is damaged; add {name!r} again") from None
         return {
             f"{entry}/{file}": _File(f"{entry}@{version}/{file}", f"sha256:{digest}", digest)
@@ -250,16 +250,15 @@ class Mirror:
         """Upload all of `beside`, a folder that is about to replace `path`.
 
         Those of a domain or source model go up first, under a new version; the manifest that names them makes them count. Those
-        of any other folder, as a trial's model, go up one by one in the order of their names: what is read there has to tell
-        by itself whether it is whole.
+        of any other folder, as the model of a trial or of a source in training, go up one by one in the order of their names:
+        what is read there has to tell by itself whether it is whole.
         """
         entry = self.name(path)
         files = sorted(file for file in beside.rglob("*") if file.is_file())
-        if PurePosixPath(entry).parts[0] not in WHOLE:
+        if not _is_whole(entry):
             for file in files:
                 self.put(file, path / file.relative_to(beside))
             return
-        assert entry.count("/") == 1, f"{entry} is no domain and no source model"
         digests = {file.relative_to(beside).as_posix(): _digest(file) for file in files}
         version = secrets.token_hex(6)
         for file in files:
@@ -277,7 +276,7 @@ class Mirror:
     def remove(self, path: Path) -> None:
         """Remove a folder from the store; a domain or a source model loses its manifest first, so is gone at once."""
         name = self.name(path)
-        if PurePosixPath(name).parts[0] in WHOLE:
+        if _is_whole(name):
             self.store.delete([f"{name}.manifest"])
         keys = [key for start in (f"{name}/", f"{name}@") for key in self.store.objects(start)]
         self.store.delete([key for key in keys if not _hidden(key.removeprefix(name))])  # a lease is its holder's
@@ -333,6 +332,12 @@ class _File:
 def _state(mark: str, stat: os.stat_result) -> str:
     """Give what is noted of a file: the store's mark, and what changes when a process here writes to the file."""
     return f"{mark} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
+
+
+def _is_whole(name: str) -> bool:
+    """Tell whether a name is a domain's or a source model's own: not of what lies in one, nor hidden beside them."""
+    kind, _, entry = name.partition("/")
+    return kind in WHOLE and entry != "" and "/" not in entry and not _hidden(entry)
 
 
 def _hidden(name: str) -> bool:

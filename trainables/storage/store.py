@@ -41,7 +41,7 @@ _PASSING = ("RequestTimeout", "RequestTimeoutException", "ConditionalRequestConf
 
 
 class StoreError(UserError):
-    """The bucket refuses: it is not there, or we may not read or write it."""
+    """The bucket refuses, or can't be asked from here: it is not there, we may not read or write it, or boto3 is missing."""
 
 
 class UnreachableError(StoreError):
@@ -245,13 +245,13 @@ class ObjectStore:
 def _client(attempts: int, seconds: float) -> Any:
     """Give this process's boto3 client that sends a request so often, and waits so long for an answer.
 
-    UserError if boto3 is not installed.
+    StoreError if boto3 is not installed.
     """
     try:
         import boto3
         from botocore.config import Config
     except ImportError:
-        raise UserError("a home on S3 needs boto3: pip install 'understock[s3]'") from None
+        raise StoreError("a home on S3 needs boto3: pip install 'understock[s3]'") from None
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(retries=retries, connect_timeout=min(10.0, seconds), read_timeout=seconds)
     # a session of its own: two threads may not make clients of one

@@ -20,9 +20,11 @@ from trainables.methods.registry import open_sampler
 from trainables.networks.models import Model
 from trainables.running import trial
 from trainables.running.given import ChangedDataError
-from trainables.running.tune_trial import DATA_CHANGED, TrialJob
+from trainables.running.tune_trial import DATA_CHANGED, OUT_OF_STORAGE, TrialJob
 from trainables.sources.shelf import SourceModel, open_source, remove_source, save_source
+from trainables.storage import store
 from trainables.storage.home import Home
+from trainables.storage.store import ObjectStore, StoreError, UnreachableError
 from trainables.training.checkpoints import last_state
 from trainables.training.loop import Evaluation, evaluations
 from trainables.training.trial_files import TrialBusyError, TrialFiles
@@ -221,6 +223,21 @@ def changed(home: Home, what: str) -> None:
         save_source(old.path, facts, Model(old.facts.networks, weights), b"png")
     else:
         remove_source(home, "seed-7")
+
+
+def test_a_node_that_the_store_refuses_ends_no_trial_for_good(
+    home: Home, tiny_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = TrialJob(0, False, 0, tiny_config().model_dump_json(), str(home), "t", "s", 1, 1, 0.0)
+    refused = StoreError("home s3://cats/home: Unable to locate credentials")
+    assert job.ending(refused) == {"status": OUT_OF_STORAGE, "error": str(refused)}
+    with pytest.raises(UnreachableError):
+        job.ending(UnreachableError("home s3://cats/home is out of reach"))
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    store._client.cache_clear()
+    with pytest.raises(StoreError, match="needs boto3") as missing:
+        ObjectStore.at("s3://cats/home").objects("")
+    assert job.ending(missing.value)["status"] == OUT_OF_STORAGE
 
 
 @pytest.mark.parametrize(

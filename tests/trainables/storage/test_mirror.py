@@ -157,6 +157,19 @@ def test_a_trials_model_is_had_on_another_machine_and_replaced_there(machine: Ma
         assert all(torch.equal(found.weights["generator"][name], tensor) for name, tensor in expected.items())
 
 
+@pytest.mark.parametrize("folder", ["sources/.training-one/model", "sources/.hidden", "domains/dots/moments"])
+def test_only_a_domain_and_a_source_model_themselves_change_under_a_version(machine: Machine, folder: str) -> None:
+    here, there = machine("a"), machine("b")
+    for text in "12":
+        with writing_folder(here.root / folder) as beside:
+            (beside / "a").write_text(text)
+        assert objects(here) == {f"{folder}/a": 1}
+        fetch(there.root / folder)
+        assert (there.root / folder / "a").read_text() == text
+    remove(here.root / folder)
+    assert objects(here) == {}
+
+
 def tiny_model(seed: int) -> Model:
     network = Resnet(resolution=32, width=2, z_dim=8)
     return Model({"generator": network}, {"generator": build_generator(network, seed).state_dict()})
@@ -329,6 +342,15 @@ def test_a_holder_whose_lease_was_taken_is_interrupted(machine: Machine, monkeyp
         except KeyboardInterrupt:
             interrupted = True
     assert interrupted
+
+
+def test_a_holder_that_slept_through_the_loss_of_its_lease_leaves_it_to_who_has_it(machine: Machine) -> None:
+    folder = machine("a").study("s")
+    store = ObjectStore.at(str(machine("a")))
+    with pytest.raises(UserError, match=r"lost its hold.*busy"), only_process(folder, "busy"):
+        store.put("studies/s/.lease", json.dumps({"holder": "somebody else"}).encode())  # before the next sign of life
+    kept = store.read("studies/s/.lease") or pytest.fail("its lease was removed")
+    assert json.loads(kept[0])["holder"] == "somebody else"
 
 
 def test_a_home_without_anything_in_the_store_is_none_to_read(machine: Machine) -> None:

@@ -31,6 +31,9 @@ CONFIG = "config.json"
 Tree = tuple[Any, Mapping[str, int]]
 """What a pickle made, and the names in it that mean nothing here, with how many objects each made."""
 
+_CAUSED = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, struct.error, zipfile.BadZipFile)
+"""What Python, NumPy and torch raise over data that are not what they say."""
+
 _LOCAL_HEADER = struct.Struct("<26xHH")
 """Of a zip's entry, as far as the lengths of its name and extra field."""
 
@@ -66,19 +69,22 @@ def read_contents(path: Path) -> Contents:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """In the block, whatever a damaged or hostile file causes is a UserError in one line that names the file."""
+def refusing(path: Path | str) -> Iterator[None]:
+    """In the block, whatever a damaged or hostile file causes is a UserError in one line that names the file.
+
+    For what a file's own data go through alone: a mistake of ours in there would be taken for the file's.
+    """
     try:
         yield
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror or error})") from None
-    except (ValueError, IndexError, KeyError, OverflowError, struct.error, zipfile.BadZipFile) as error:
-        said = " ".join(str(error).split())[:300]
-        raise UserError(f"{path} is damaged, or made to do harm: {said}; nothing of it was run") from None
     except (RecursionError, MemoryError) as error:
         raise UserError(
             f"{path} is damaged, or made to do harm ({type(error).__name__}); nothing of it was run"
         ) from None
+    except _CAUSED as error:
+        said = " ".join(str(error).split())[:300]
+        raise UserError(f"{path} is damaged, or made to do harm: {said}; nothing of it was run") from None
 
 
 @contextmanager

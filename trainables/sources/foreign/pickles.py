@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from trainables.sources.foreign.tensors import Allowance, Array, Dtype, UnreadableError
 
 MAX_MEMO = 10_000_000
+MAX_NAME = 1_000
 _HASHED_AS_THEY_ARE = 2**60
 """Below this, no two whole numbers have one hash."""
 
@@ -25,10 +26,12 @@ class Name:
 
     module: str
     name: str
+    whole: str
+    """ "torch.nn.modules.linear.Linear": one text for all the records that it makes."""
 
     def __str__(self) -> str:
-        """ "torch.nn.modules.linear.Linear"."""
-        return f"{self.module}.{self.name}"
+        """The whole name."""
+        return self.whole
 
 
 @dataclass(eq=False)
@@ -59,6 +62,7 @@ class Interpreter:
         self, meanings: Mapping[tuple[str, str], Meaning], persistent: Persistent, allowance: Allowance
     ) -> None:
         self._meanings, self._persistent, self._allowance = meanings, persistent, allowance
+        self._names: dict[tuple[str, str], Name] = {}
         self.strangers: dict[str, int] = {}
         """The names that made records, and how many."""
 
@@ -143,7 +147,16 @@ class Interpreter:
         name, module = self._pop(), self._pop()
         if not (isinstance(name, str) and isinstance(module, str)):
             raise UnreadableError("its pickle names something by no name")
-        self._push(Name(module, name))
+        self._name(module, name)
+
+    def _name(self, module: str, name: str) -> None:
+        """One name for each that the file writes, however often: a few bytes may ask for a long one again and again."""
+        if len(module) + len(name) > MAX_NAME:
+            raise UnreadableError(f"its pickle names something by more than {MAX_NAME:,} letters")
+        if (module, name) not in self._names:
+            self._allowance.make_bytes(len(module) + len(name))
+            self._names[module, name] = Name(module, name, f"{module}.{name}")
+        self._push(self._names[module, name])
 
     def _call(self, what: Any, args: Any, keywords: Any = None) -> Any:
         """What a function of a few makes; a record of any other."""
@@ -164,8 +177,9 @@ class Interpreter:
         self._push(self._call(what, args, keywords))
 
     def _instance(self, name: str) -> None:
-        module, _, own = name.partition(" ")
-        self._push(self._call(Name(module, own), tuple(self._marked())))
+        args = tuple(self._marked())
+        self._name(*name.split(" ", 1))
+        self._push(self._call(self._pop(), args))
 
     def _object(self) -> None:
         what, *args = self._marked() or [None]
@@ -249,7 +263,7 @@ _STEPS: Mapping[str, Step] = {
     "SETITEMS": lambda m, _: m._put_marked(pairs=True),
     "APPEND": lambda m, _: m._put_one(),
     "SETITEM": lambda m, _: m._put_pair(),
-    "GLOBAL": lambda m, name: m._push(Name(*name.split(" ", 1))),
+    "GLOBAL": lambda m, name: m._name(*name.split(" ", 1)),
     "STACK_GLOBAL": lambda m, _: m._name_of_stack(),
     **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda m, _: m._reduce()),
     "NEWOBJ_EX": lambda m, _: m._new_with_keywords(),

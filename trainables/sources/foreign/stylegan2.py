@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spaces.networks import parse_network
 from trainables.machine.randomness import random_numbers
-from trainables.networks.families import GENERATOR, build_network
+from trainables.networks.families import GENERATOR, empty_network
 from trainables.networks.stylegan2 import fields
 from trainables.sources.foreign.contents import Contents, Plain
 from trainables.sources.foreign.description import (
@@ -148,13 +148,14 @@ def domain_of(path: Plain | None) -> dict[str, object]:
 def _mean_w(config: Mapping[str, object], weights: Mapping[str, Tensor]) -> Tensor:
     """The mean of w over `AVERAGED` z, and over all classes alike."""
     network = parse_network(config, "a StyleGAN2")
-    generator = build_network(GENERATOR, network, 0)
-    mapping = generator.get_submodule("mapping")
+    mapping = empty_network(GENERATOR, network).get_submodule("mapping")
     of_mapping = {name.removeprefix("mapping."): t for name, t in weights.items() if name.startswith("mapping.")}
     own = mapping.state_dict()
     if strange := [name for name, t in of_mapping.items() if name not in own or own[name].shape != t.shape]:
         raise UnreadableError(f"its mapping.{strange[0]} is none that the mapping network of such a StyleGAN2 has")
-    mapping.load_state_dict(of_mapping, strict=False)
+    if lacking := sorted(own.keys() - of_mapping.keys() - {"w_avg"}):
+        raise UnreadableError(f"its mapping network has no {lacking[0]}")
+    mapping.to_empty(device="cpu").load_state_dict(of_mapping, strict=False)
     z = torch.randn(AVERAGED, network.z_dim, generator=random_numbers("z of a mean w", 0))
     classes = getattr(network, "classes", None)
     labels = torch.arange(AVERAGED) % classes if classes else None

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 MAX_DIMS = 8
+MAX_NUMBERS = 2**48
+"""No size and no stride is larger, nor are sizes together, those of 0 left out: far beyond any file, far below an overflow."""
 
 STORAGES: Mapping[str, torch.dtype] = {
     "FloatStorage": torch.float32,
@@ -23,6 +25,10 @@ STORAGES: Mapping[str, torch.dtype] = {
     "BoolStorage": torch.bool,
 }
 """What the names of torch's storages mean."""
+
+
+_WIDEST = 8
+"""Bytes of torch's widest floating-point numbers."""
 
 
 class UnreadableError(ValueError):
@@ -100,6 +106,8 @@ class View:
         sizes, steps = _whole(shape), _whole(strides)
         if len(sizes) > MAX_DIMS:
             raise UnreadableError(f"a tensor of {len(sizes)} dimensions, more than {MAX_DIMS}")
+        if not _sane(sizes) or max(steps, default=0) > MAX_NUMBERS:
+            raise UnreadableError("a tensor's sizes or strides are larger than those of any file")
         last = offset + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
         if prod(sizes) and (last >= storage.count or prod(sizes) > storage.count):
             raise UnreadableError(
@@ -161,7 +169,9 @@ class Array:
         if not (_naturals(shape) and isinstance(dtype, Dtype) and isinstance(data, bytes | bytearray)):
             raise UnreadableError("an array's state is none that NumPy writes")
         sizes, kind = _whole(shape), dtype.found()
-        if len(sizes) > MAX_DIMS or prod(sizes) * kind.itemsize != len(data):
+        if kind.kind == "f" and kind.itemsize > _WIDEST:
+            raise UnreadableError(f"an array of {kind}, which torch does not have")
+        if len(sizes) > MAX_DIMS or not _sane(sizes) or prod(sizes) * kind.itemsize != len(data):
             raise UnreadableError(f"an array of shape {sizes[:MAX_DIMS]} and {kind} has {len(data):,} bytes")
         self.shape, self.dtype, self.fortran, self.data = sizes, kind, fortran is True, bytes(data)
 
@@ -187,6 +197,11 @@ Lazy = View | Array | Tensor
 def copied(tensor: Lazy) -> Tensor:
     """The tensor itself."""
     return tensor if isinstance(tensor, Tensor) else tensor.tensor()
+
+
+def _sane(sizes: tuple[int, ...]) -> bool:
+    """Whether a tensor can be of these sizes at all; each is looked at first, for their product may have no end."""
+    return max(sizes, default=0) <= MAX_NUMBERS and prod(size or 1 for size in sizes) <= MAX_NUMBERS
 
 
 def _whole(numbers: object) -> tuple[int, ...]:

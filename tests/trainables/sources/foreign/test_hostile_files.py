@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -129,6 +130,33 @@ def beyond_the_file() -> bytes:
     return bytes(data)
 
 
+def of_version(number: int) -> bytes:
+    """A zip that says that it takes such a version to read it."""
+    data = bytearray(zipped({"a": torch.zeros(4)}))
+    place = data.index(b"PK\x01\x02")
+    data[place + 6 : place + 8] = struct.pack("<H", number)
+    return bytes(data)
+
+
+def tiny_kernels() -> bytes:
+    """A DCGAN of 128 pixels and width 1,024, of 3 billion weights, as far as one side of each kernel tells."""
+    channels = (1, 1, 1, 1, 1, 1024, 3)
+    return zipped({f"main.{3 * i}.weight": torch.zeros(*channels[i : i + 2], 4, 4) for i in range(6)})
+
+
+def tiny_styles() -> bytes:
+    """A StyleGAN2 of 1,024 pixels without a mean of w, as far as a side of some of its tensors tells."""
+    sides = [2**i for i in range(2, 11)]
+    tensors = {f"synthesis.b{side}.conv1.weight": torch.zeros(2**12 // side, 1, 1, 1) for side in sides}
+    tensors |= {"synthesis.b4.const": torch.zeros(1), "synthesis.b4.conv1.affine.weight": torch.zeros(1, 8)}
+    return zipped(tensors | {"mapping.fc0.weight": torch.zeros(8, 8)})
+
+
+def records(name: str, count: int) -> bytes:
+    """So many objects of a class that is named but once."""
+    return P2 + b"]c" + name.encode() + b"\nX\nq\x000(" + b"h\x00)\x81" * count + b"e."
+
+
 def module_source(path: Path) -> bytes:
     tensors = {"layer.weight": torch.zeros(2, 2)}
     return write_nvlabs(
@@ -230,6 +258,30 @@ FILES: dict[str, Callable[[], bytes]] = {
     "a place in the memo far away": lambda: P2 + b"Nr" + struct.pack("<I", 2**32 - 1) + b"0.",
     "more from the stack than there is": lambda: P2 + b"000R.",
     "half a pickle": lambda: dumped({"a": [1, 2, 3]})[:-6],
+    "a class of a name without end": lambda: records("a" * 10**5, 10),
+    "a tensor with a stride beyond all numbers": lambda: of_floats(view(4, 0, "I1\n", f"I{2**70}\n")),
+    "an empty tensor of a size beyond all numbers": lambda: of_floats(view(4, 0, f"I0\nI{2**70}\n", "I1\nI1\n")),
+    "an empty tensor of sizes beyond all numbers": lambda: of_floats(
+        view(4, 0, "I0\n" + f"I{2**40}\n" * 3, "I1\n" * 4)
+    ),
+    "an empty array of a size beyond all numbers": lambda: dumped(np.zeros((0, 97))).replace(
+        b"Ka", b"\x8a\x09" + b"\x7f" * 9
+    ),
+    "an array of numbers wider than torch's": lambda: dumped({"main.0.weight": np.zeros((1, 1, 4, 4), np.longdouble)}),
+    "a zip of a version to come": lambda: of_version(99),
+    "a constant of no dimension": lambda: zipped(
+        {"synthesis.b4.const": torch.zeros(()), "synthesis.b4.conv1.affine.weight": torch.zeros(())}
+    ),
+    "a StyleGAN2 of one tensor": lambda: zipped({"synthesis.b4.const": torch.zeros(1, 4, 4)}),
+    "a critic of no dimension": lambda: zipped(
+        {"b4.out.weight": torch.zeros(()), "b4.conv.weight": torch.zeros(()), "synthesis.b4.const": torch.zeros(1)}
+    ),
+    "a StyleGAN2 of TensorFlow whose noise has no dimension": lambda: dumped(
+        {f"synthesis.{name}": np.zeros(()) for name in ("4x4/Const/const", "4x4/Conv/mod_weight", "noise0")}
+    ),
+    "a ResNet of no dimension": lambda: zipped({"generator.from_z.weight": torch.zeros(4)}),
+    "a DCGAN of a few tiny kernels": tiny_kernels,
+    "a StyleGAN2 of a few tiny tensors": tiny_styles,
     "a compressed zip": lambda: archive(dumped({"a": "b" * 10**6}, 2), zipfile.ZIP_DEFLATED),
     "a zip's entry beyond the file": beyond_the_file,
     "a protocol without a beginning": lambda: pickle.dumps(Harm(), 0),
@@ -285,6 +337,31 @@ def test_the_files_do_harm_where_they_are_unpickled(tmp_path: Path) -> None:
         environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parents[4]}:{Path(__file__).parent}"}
         subprocess.run([sys.executable, "-c", code, "file.pkl"], cwd=tmp_path, env=environment, check=True)
         assert (tmp_path / RAN).exists(), what
+
+
+@pytest.mark.parametrize("file", [tiny_kernels, tiny_styles])
+def test_nothing_is_made_of_a_network_that_its_tensors_only_hint_at(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Callable[[], bytes]
+) -> None:
+    (tmp_path / "faces.pt").write_bytes(file())
+    monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *_, **__: pytest.fail("memory is taken for all of it"))
+    with pytest.raises(UserError, match=r"in the file, |mapping network has no"):
+        add_source(home, "faces", [tmp_path / "faces.pt"], {}, {})
+
+
+def test_objects_of_one_class_share_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file.pkl").write_bytes(records("a" * 900, 20_000))
+    tracemalloc.start()
+    read_contents(tmp_path / "file.pkl")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20_000 * 900, f"{most:,} bytes"
+
+
+def test_an_export_with_damaged_facts_is_refused_in_a_line(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "source.json").write_text('{"name": ')
+    with pytest.raises(UserError, match=r"source\.json can't be read .*; export the source model again$"):
+        add_source(home, "faces", [tmp_path], {}, {})
 
 
 def test_what_one_file_did_to_a_function_is_not_there_for_the_next(tmp_path: Path) -> None:
