@@ -70,7 +70,7 @@ class Answer:
     budget: int | None
     """Equal budget, in images seen: the most that a trial of each side has reached and has a score at."""
     transfer: Score | None
-    """The best of its side at equal budget; where there is none, the best trial stands alone, at its own budget."""
+    """The best of its side at equal budget; where there is none, the best of both stands alone, at its own budget."""
     scratch: Score | None
     transfer_trials: int
     """How many trials the side has, whatever came of them, that compare with the best trial (see `comparable`)."""
@@ -128,6 +128,16 @@ def _with_one_iw(rows: pd.DataFrame) -> pd.DataFrame:
 def makes_more_of_few(rows: pd.DataFrame) -> pd.Series:
     """Whether each row is of a few-shot method; a later version's methods are not known here."""
     return rows["method"].isin([method for method in CONFIGS if makes_more(method)])
+
+
+def making_images(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trials that make images; the others are there to be beaten, and no answer."""
+    return rows[~rows[WAY].isin(HANDED_ON)]
+
+
+def of_a_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of transfer and of scratch: what has no source is neither, and what makes no images no answer."""
+    return making_images(rows[rows["source"] != NO_SOURCE])
 
 
 def trained_nothing(rows: pd.DataFrame) -> pd.Series:
@@ -230,8 +240,7 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
     rows = rows.assign(scratch=rows["source"] == SCRATCH)
     last = last_rows(rows)
     ranked = ranking(last, metric)
-    peers = comparable(last, ranked)
-    peers = peers[peers["source"] != NO_SOURCE]
+    peers = of_a_side(comparable(last, ranked))
     budget, sides = _both_sides(rows, ranked, peers, metric)
     return Answer(
         metric=metric,
@@ -249,9 +258,9 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
 def _both_sides(
     rows: pd.DataFrame, ranked: pd.DataFrame, peers: pd.DataFrame, metric: Metric
 ) -> tuple[int | None, dict[bool, Score]]:
-    """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best trial."""
-    scored = rows[rows["trial"].isin(ranked["trial"]) & rows["trial"].isin(peers["trial"])]
-    budget, level = meeting(scored, metric, "scratch")
+    """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best of both."""
+    ranked = ranked[ranked["trial"].isin(peers["trial"])]
+    budget, level = meeting(rows[rows["trial"].isin(ranked["trial"])], metric, "scratch")
     shown = ranked.head(1) if level.empty else level.drop_duplicates("scratch")
     return budget, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
 
