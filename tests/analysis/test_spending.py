@@ -20,6 +20,13 @@ def test_the_best_so_far_never_gets_worse(new_study):
     assert best_so_far(e.rows, e.spec, e.metric)["best"].tolist() == [90, 90, 70, 70, 70]
 
 
+def test_images_that_are_handed_on_are_never_the_best_so_far(handed_on):
+    e = handed_on.data
+    found = best_so_far(e.rows, e.spec, e.metric)
+    assert found["value"].tolist() == [90, 220, 50, 10, 30]
+    assert found["best"].tolist() == [90, 90, 50, 50, 30]
+
+
 def test_rungs_say_how_many_came_and_were_stopped_there(study):
     found = rungs(study.data.rows, study.spec)
     assert found.values.tolist() == [[100, 7, 1, 0], [300, 5, 1, 1], [400, 3, 0, 0]]
