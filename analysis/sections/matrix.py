@@ -19,7 +19,7 @@ def section(studies: Sequence[StudyData]) -> Section:
     found = [(study, column(study.rows, study.spec, study.metric, study.before.ranks)) for study in studies]
     scored = [(study, frame) for study, frame in found if frame["mean"].notna().any()]
     title = "Sources by targets"
-    if not scored:
+    if all(study.ranked.empty for study in studies):
         return Section("matrix", title, [Block(f"Not enough data: no trial has a score yet; {studies[0].cure}.")])
     if not any(frame["after"].notna().any() for _, frame in scored):
         lead = f"Not enough data: no source model has a score; {studies[0].grid}."
