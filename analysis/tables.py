@@ -223,9 +223,10 @@ def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
     return last_rows(rows[(reached | trained_nothing(rows)) & (rows["images_seen"] <= images)])
 
 
-def stopped_before(rows: pd.DataFrame, images: int) -> int:
-    """How many trials were stopped early before so many images, and so have no score there."""
+def stopped_before(rows: pd.DataFrame, images: int, metric: Metric) -> int:
+    """How many of the trials that compare were stopped early before so many images, and so have no score there."""
     last = last_rows(rows)
+    last = comparable(last, ranking(last, metric))
     return int((last["status"].eq("stopped") & last["images_seen"].lt(images)).sum())
 
 
@@ -296,14 +297,14 @@ def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[
 def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """Sources by the ways they were used, at the largest number of images seen at which every cell with a score has one.
 
-    A row a cell: source, way, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
-    best trial's settings ran with), mean, low and high (of all scores of the cell there, as many as they are; a trial that
-    diverged counts as the worst score of all cells). Cells without a score have NaN and 0.
+    A row a cell of trials that compare with the best one: source, way, images_seen, best (score), trial (whose), scored and
+    trials (how many), seeds (that the best trial's settings ran with), mean, low and high (of all scores of the cell there, as
+    many as they are; a trial that diverged counts as the worst of all cells). Cells without a score have NaN and 0.
     """
     metric = metric_of(spec.metric, spec)
     last = last_rows(rows)
     ranked = ranking(last, metric)
-    ranked = comparable(ranked, ranked)
+    last, ranked = comparable(last, ranked), comparable(ranked, ranked)
     budget, level = equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", WAY])
     chosen = choices(rows)
     order = {name: place for place, name in enumerate((SCRATCH, *spec.sources))}

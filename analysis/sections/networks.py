@@ -52,9 +52,10 @@ def _block(study: StudyData) -> Block:
         f"every cell with a score reached; how many of its trials got that far and have a score; with how many seeds the "
         f"best one's settings ran, and between which scores its trials lie. Cells compare by the mean over their trials, "
         "where one that diverged counts as "
-        f"the worst of all: the best of many is no match for the best of few. {colours} Where nothing stands, nothing was run."
+        f"the worst of all: the best of many is no match for the best of few. {colours} "
+        "Where nothing stands, nothing that compares was run."
     ]
-    if lost := tables.stopped_before(study.rows, budget):
+    if lost := tables.stopped_before(study.rows, budget, study.metric):
         notes.append(of_survivors(lost))
     if study.has_untrained:
         notes.append(
