@@ -44,10 +44,12 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
 def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """A row a rung of early stopping, ascending: images, reached, stopped (there), diverged_or_failed (before the next).
 
-    The last one is the budget. Without early stopping it is the only one. Trials that trained nothing come to none.
+    The first is where trials begin, at 0 images, so that all who did are counted; the last one is the budget. Without early
+    stopping there is none between. Trials that trained nothing come to none.
     """
     last = last_rows(rows)
-    marks = rung_images(spec)
+    last = last[~trained_nothing(last)]
+    marks = [0, *rung_images(spec)]
     reached = np.searchsorted(marks, last["images_seen"].to_numpy(), side="right")  # how many rungs a trial has passed
     status = last["status"].to_numpy()
     return pd.DataFrame(
