@@ -12,7 +12,18 @@ from analysis.findings.selection import left
 from analysis.page import text
 from analysis.sections.protocol import unequal
 from analysis.study_data import StudyData
-from analysis.tables import ARM, UNTRAINED, at_budget, choices, config_values, last_rows, ranking
+from analysis.tables import (
+    ARM,
+    AS_IS,
+    HANDED_ON,
+    UNTRAINED,
+    at_budget,
+    choices,
+    config_values,
+    last_rows,
+    making_images,
+    ranking,
+)
 from analysis.words import origin, percent
 
 
@@ -62,10 +73,11 @@ def _rows(pair: Sequence[StudyData]) -> list[tuple[str, str, str]]:
     for name, cost in (("images", "images_seen"), ("seconds", "seconds")):
         gains = (next((gain for gain in study.gains if gain.cost == cost), None) for study in pair)
         found.append(row(f"gain over scratch at equal {name}", *map(_gain, gains)))
-    if any(study.gain_of_training for study in pair):
-        found.append(
-            row("gain of training over the source as it is", *(_gain(study.gain_of_training) for study in pair))
-        )
+    of_training = [study.gain_of_training for study in pair]
+    if known := [gain for gain in of_training if gain]:
+        others = any(gain.baseline.way != AS_IS for gain in known)
+        over = "the best that trains nothing" if others else "the source as it is"
+        found.append(row(f"gain of training over {over}", *map(_gain, of_training)))
     return [*found, *(row(name, *values) for name, values in _settings(pair))]
 
 
@@ -102,7 +114,7 @@ def _verdict(one: StudyData, other: StudyData) -> str:
     budget = 0 if min(reaches) == math.inf else int(min(reaches))
     levels = [_at(study, budget) for study in (one, other)]
     if any(level.empty for level in levels):
-        return "not enough data: both studies need a trial with a score at equal images"
+        return "not enough data: both studies need a trial that makes images, with a score at equal images"
     together = pd.concat([level.assign(study=place) for place, level in enumerate(levels)])
     drawn = [part for part in equally_drawn(together, one.metric) if part["study"].nunique() == 2]
     if not drawn:
@@ -122,6 +134,8 @@ def _verdict(one: StudyData, other: StudyData) -> str:
     winner, loser = names if ahead > 0 else names[::-1]
     best, worse = sorted(means, key=lambda value: one.metric.sign * value)
     said = f"at {budget:,} images seen {winner} is ahead of {loser} by {text(abs(ahead))} ({text(best)} against {text(worse)})"
+    if all(side[0].is_untrained for side in sides):
+        return f"{said}; neither was trained, so there are no seeds of a training to tell it from chance by"
     ours, theirs = (scores(side) for side in (sides if ahead > 0 else sides[::-1]))
     found = left(ours, theirs, one.metric.sign, is_ratio=one.metric.is_ratio)
     if found is None:
@@ -131,14 +145,17 @@ def _verdict(one: StudyData, other: StudyData) -> str:
 
 
 def _reach(study: StudyData) -> float:
-    """The images until which a study's best trial has a score: a source as it is has its own at any number; -1 for none."""
+    """The images until which a study's best trial has a score: a source as it is has its own at any number; -1 for none.
+
+    Images that are handed on untranslated are best only where there is nothing else, and then none.
+    """
     best = study.answer.best
-    if best is None:
+    if best is None or best.way in HANDED_ON:
         return -1
     return math.inf if best.way in UNTRAINED else best.images_seen
 
 
 def _at(study: StudyData, budget: int) -> pd.DataFrame:
-    """The trials that reached `budget`, by their scores there, the best first."""
+    """The trials that reached `budget` and make images, by their scores there, the best first."""
     rows = study.rows[study.rows["trial"].isin(ranking(last_rows(study.rows), study.metric)["trial"])]
-    return ranking(at_budget(rows, budget), study.metric)
+    return ranking(at_budget(making_images(rows), budget), study.metric)

@@ -70,7 +70,7 @@ class Answer:
     budget: int | None
     """Equal budget, in images seen: the most that a trial of each side has reached and has a score at."""
     transfer: Score | None
-    """The best of its side at equal budget; where there is none, the best trial stands alone, at its own budget."""
+    """The best of its side at equal budget; where there is none, the best of both stands alone, at its own budget."""
     scratch: Score | None
     transfer_trials: int
     """How many trials the side has, whatever came of them, that compare with the best trial (see `comparable`)."""
@@ -128,6 +128,16 @@ def _with_one_iw(rows: pd.DataFrame) -> pd.DataFrame:
 def makes_more_of_few(rows: pd.DataFrame) -> pd.Series:
     """Whether each row is of a few-shot method; a later version's methods are not known here."""
     return rows["method"].isin([method for method in CONFIGS if makes_more(method)])
+
+
+def making_images(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trials that make images; the others are there to be beaten, and no answer."""
+    return rows[~rows[WAY].isin(HANDED_ON)]
+
+
+def of_a_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of transfer and of scratch: what has no source is neither, and what makes no images no answer."""
+    return making_images(rows[rows["source"] != NO_SOURCE])
 
 
 def trained_nothing(rows: pd.DataFrame) -> pd.Series:
@@ -213,9 +223,10 @@ def at_budget(rows: pd.DataFrame, images: int) -> pd.DataFrame:
     return last_rows(rows[(reached | trained_nothing(rows)) & (rows["images_seen"] <= images)])
 
 
-def stopped_before(rows: pd.DataFrame, images: int) -> int:
-    """How many trials were stopped early before so many images, and so have no score there."""
+def stopped_before(rows: pd.DataFrame, images: int, metric: Metric) -> int:
+    """How many of the trials that compare were stopped early before so many images, and so have no score there."""
     last = last_rows(rows)
+    last = comparable(last, ranking(last, metric))
     return int((last["status"].eq("stopped") & last["images_seen"].lt(images)).sum())
 
 
@@ -230,8 +241,7 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
     rows = rows.assign(scratch=rows["source"] == SCRATCH)
     last = last_rows(rows)
     ranked = ranking(last, metric)
-    peers = comparable(last, ranked)
-    peers = peers[peers["source"] != NO_SOURCE]
+    peers = of_a_side(comparable(last, ranked))
     budget, sides = _both_sides(rows, ranked, peers, metric)
     return Answer(
         metric=metric,
@@ -249,9 +259,9 @@ def summary_of(rows: pd.DataFrame, spec: StudySpec) -> Answer:
 def _both_sides(
     rows: pd.DataFrame, ranked: pd.DataFrame, peers: pd.DataFrame, metric: Metric
 ) -> tuple[int | None, dict[bool, Score]]:
-    """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best trial."""
-    scored = rows[rows["trial"].isin(ranked["trial"]) & rows["trial"].isin(peers["trial"])]
-    budget, level = meeting(scored, metric, "scratch")
+    """The equal budget and the best of each side there, by whether it is scratch; else no budget, and the best of both."""
+    ranked = ranked[ranked["trial"].isin(peers["trial"])]
+    budget, level = meeting(rows[rows["trial"].isin(ranked["trial"])], metric, "scratch")
     shown = ranked.head(1) if level.empty else level.drop_duplicates("scratch")
     return budget, {bool(row["scratch"]): _score(row, metric) for _, row in shown.iterrows()}
 
@@ -287,14 +297,14 @@ def equal_budget(rows: pd.DataFrame, metric: Metric, sides: list[str]) -> tuple[
 def cells(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """Sources by the ways they were used, at the largest number of images seen at which every cell with a score has one.
 
-    A row a cell: source, way, images_seen, best (score), trial (whose), scored and trials (how many), seeds (that the
-    best trial's settings ran with), mean, low and high (of all scores of the cell there, as many as they are; a trial that
-    diverged counts as the worst score of all cells). Cells without a score have NaN and 0.
+    A row a cell of trials that compare with the best one: source, way, images_seen, best (score), trial (whose), scored and
+    trials (how many), seeds (that the best trial's settings ran with), mean, low and high (of all scores of the cell there, as
+    many as they are; a trial that diverged counts as the worst of all cells). Cells without a score have NaN and 0.
     """
     metric = metric_of(spec.metric, spec)
     last = last_rows(rows)
     ranked = ranking(last, metric)
-    ranked = comparable(ranked, ranked)
+    last, ranked = comparable(last, ranked), comparable(ranked, ranked)
     budget, level = equal_budget(rows[rows["trial"].isin(ranked["trial"])], metric, ["source", WAY])
     chosen = choices(rows)
     order = {name: place for place, name in enumerate((SCRATCH, *spec.sources))}

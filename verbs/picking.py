@@ -157,7 +157,7 @@ def confirm(
 
 def confirm_winner(home: Home, study: str, count: int, threads: int | None = None) -> None:
     """Train the winner of STUDY, or STUDY:TRIAL, anew with fresh seeds, and print both scores."""
-    from analysis.confirming import lines
+    from analysis.confirming import check_scored, lines
     from analysis.using.winner import check_trial, chosen
     from search.records.results import config_of, load
     from search.running.single import confirm as confirmed
@@ -165,6 +165,7 @@ def confirm_winner(home: Home, study: str, count: int, threads: int | None = Non
     paths, spec, trial = chosen(home, study)
     check_trial(paths, trial)
     table = load(paths.evaluations)
+    check_scored(table, spec, trial)
     own = [row for row in table.to_pylist() if row["trial"] == trial]
     found = confirmed(home, spec, trial, config_of(own[-1]), count, threads)
     print("\n".join(lines(table, spec, trial, [load(each.evaluations) for each in found])))

@@ -24,6 +24,7 @@ from analysis.tables import (
     comparable,
     last_rows,
     meeting,
+    of_a_side,
     ranking,
     trained_nothing,
 )
@@ -87,9 +88,9 @@ def gains(rows: pd.DataFrame, metric: Metric) -> list[Gain]:
 
     Equal images: the most that a trial of each side has reached and has a score at. Equal seconds, of training and
     evaluation: the most that all trials of the two configurations have taken; scores lie linearly between evaluations. A source
-    as it is has its score at any cost. Empty without both sides.
+    as it is has its score at any cost. Images that are handed on untranslated are no transfer. Empty without both sides.
     """
-    scored = _comparable_evaluations(rows, metric)
+    scored = of_a_side(_comparable_evaluations(rows, metric))
     found = _at_equal_images(scored.assign(baseline=scored["source"] == SCRATCH), choices(rows), metric)
     if found is None:
         return []

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.gains import configurations
-from analysis.tables import WAY, choices, comparable, equal_budget, last_rows, ranking, spread
+from analysis.tables import WAY, choices, comparable, equal_budget, last_rows, of_a_side, ranking, spread
 from search.records.study import StudySpec
 from spaces.config import SCRATCH
 from spaces.errors import UserError
@@ -58,11 +58,13 @@ def before(file: Path, spec: StudySpec) -> Before:
 def column(rows: pd.DataFrame, spec: StudySpec, metric: Metric, ranks: dict[str, float]) -> pd.DataFrame:
     """One study's column: a row a source, scratch first, then as they were ranked before training.
 
+    What has no source is no row, and images that are handed on untranslated are no way of using one.
     Columns: source, images_seen (equal budget: the most at which every source with a score has one), way (of using
     it that has the best mean), mean, low, high (of all its trials there, where one that diverged counts as the worst of
     all), seeds (of their best configuration), trials, share (how much better than scratch, of scratch's score), before (rank, NaN
     for scratch) and after (rank among sources by mean).
     """
+    rows = of_a_side(rows)
     ranked = ranking(last_rows(rows), metric)
     scored = rows[rows["trial"].isin(comparable(ranked, ranked)["trial"])]
     budget, level = equal_budget(scored, metric, ["source"])

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
-from analysis.tables import last_rows, trained_nothing
+from analysis.tables import HANDED_ON, WAY, last_rows, trained_nothing
 from search.curve_stopping import Believed, beliefs_of
 from search.records.results import NO_SCORE
 from search.records.study import StudyPaths, StudySpec, rung_images
@@ -22,11 +22,12 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
     """A row a trial, in the order of their numbers: trial, source, status, hours (spent until then), value, best.
 
     Hours are device-hours of wall time, evaluation included, as if trials came one after another. `value` is the score, NaN
-    without one; `best` the best score until then.
+    without one; `best` the best score until then, which images that are handed on untranslated never are.
     """
     last = last_rows(rows).sort_values("trial")
     scored = ~last["status"].isin(NO_SCORE)
     value = last[metric.name].astype(float).where(scored)
+    candidates = value.mask(last[WAY].isin(HANDED_ON))
     return pd.DataFrame(
         {
             "trial": last["trial"],
@@ -35,7 +36,7 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
             "images_seen": last["images_seen"],
             "hours": (last["seconds"].fillna(0.0) * device_hours(spec)[1]).cumsum(),
             "value": value,
-            "best": metric.sign * (metric.sign * value).cummin().ffill(),
+            "best": metric.sign * (metric.sign * candidates).cummin().ffill(),
         }
     ).reset_index(drop=True)
 
@@ -43,10 +44,12 @@ def best_so_far(rows: pd.DataFrame, spec: StudySpec, metric: Metric) -> pd.DataF
 def rungs(rows: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
     """A row a rung of early stopping, ascending: images, reached, stopped (there), diverged_or_failed (before the next).
 
-    The last one is the budget. Without early stopping it is the only one. Trials that trained nothing come to none.
+    The first is where trials begin, at 0 images, so that all who did are counted; the last one is the budget. Without early
+    stopping there is none between. Trials that trained nothing come to none.
     """
     last = last_rows(rows)
-    marks = rung_images(spec)
+    last = last[~trained_nothing(last)]
+    marks = [0, *rung_images(spec)]
     reached = np.searchsorted(marks, last["images_seen"].to_numpy(), side="right")  # how many rungs a trial has passed
     status = last["status"].to_numpy()
     return pd.DataFrame(

@@ -113,7 +113,7 @@ def verdict(study: StudyData) -> str:
 def _against_scratch(study: StudyData) -> str:
     """What transfer gains at equal images and at equal seconds, in a sentence each; or what is missing for it."""
     if not study.gains:
-        scratch = study.ranked["source"] == SCRATCH
+        scratch = tables.of_a_side(study.ranked)["source"] == SCRATCH
         missing = (
             "scratch" if not scratch.any() else "transfer" if scratch.all() else "pair of evaluations of either side"
         )

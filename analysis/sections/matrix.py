@@ -19,7 +19,7 @@ def section(studies: Sequence[StudyData]) -> Section:
     found = [(study, column(study.rows, study.spec, study.metric, study.before.ranks)) for study in studies]
     scored = [(study, frame) for study, frame in found if frame["mean"].notna().any()]
     title = "Sources by targets"
-    if not scored:
+    if all(study.ranked.empty for study in studies):
         return Section("matrix", title, [Block(f"Not enough data: no trial has a score yet; {studies[0].cure}.")])
     if not any(frame["after"].notna().any() for _, frame in scored):
         lead = f"Not enough data: no source model has a score; {studies[0].grid}."
@@ -35,10 +35,14 @@ def section(studies: Sequence[StudyData]) -> Section:
         "and the rank that it was told before any training. Blue is better than scratch in that study, orange is worse, by "
         "the share of scratch's score. Columns compare by ranks and colours only: scores of different targets don't."
     ]
-    if lost := sum(stopped_before(study.rows, int(frame["images_seen"].iloc[0])) for study, frame in scored):
+    if lost := sum(_stopped_before(*pair) for pair in scored):
         notes.append(of_survivors(lost))
     block = Block(" ".join(map(_said, scored)), notes=notes, plots=[plot], sheets=[_sheet(scored), *_parts(scored)])
     return Section("matrix", title, [block])
+
+
+def _stopped_before(study: StudyData, found: pd.DataFrame) -> int:
+    return stopped_before(study.rows, int(found["images_seen"].iloc[0]), study.metric)
 
 
 def _said(pair: tuple[StudyData, pd.DataFrame]) -> str:

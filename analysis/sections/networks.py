@@ -32,7 +32,7 @@ def _overview(studies: Sequence[StudyData]) -> str:
 
 
 def _best_way(cells: pd.DataFrame, study: StudyData) -> str | None:
-    scored = cells.dropna(subset=["mean"])
+    scored = tables.making_images(cells.dropna(subset=["mean"]))
     return None if scored.empty else str(scored.loc[(study.metric.sign * scored["mean"]).idxmin(), WAY])
 
 
@@ -52,9 +52,10 @@ def _block(study: StudyData) -> Block:
         f"every cell with a score reached; how many of its trials got that far and have a score; with how many seeds the "
         f"best one's settings ran, and between which scores its trials lie. Cells compare by the mean over their trials, "
         "where one that diverged counts as "
-        f"the worst of all: the best of many is no match for the best of few. {colours} Where nothing stands, nothing was run."
+        f"the worst of all: the best of many is no match for the best of few. {colours} "
+        "Where nothing stands, nothing that compares was run."
     ]
-    if lost := tables.stopped_before(study.rows, budget):
+    if lost := tables.stopped_before(study.rows, budget, study.metric):
         notes.append(of_survivors(lost))
     if study.has_untrained:
         notes.append(
@@ -93,17 +94,27 @@ def _level(study: StudyData, budget: int) -> pd.DataFrame:
 
 
 def _said(study: StudyData, scored: pd.DataFrame) -> str:
-    """The order of the networks, each by the median over the sources that have it."""
-    costs = (study.metric.sign * scored["mean"]).groupby(scored[WAY]).median().sort_values()
+    """The order of the networks, each by the median over the sources that have it; images handed on stand beside it."""
+    made = tables.making_images(scored)
+    costs = (study.metric.sign * made["mean"]).groupby(made[WAY]).median().sort_values()
+    if costs.empty:
+        return f"Not enough data: no trial that makes images has a score; {study.grid}."
     if len(costs) < 2:
         only = "is a source as it is" if costs.index[0] == AS_IS else f"has {used(str(costs.index[0]))}"
-        return f"Not enough data: every trial with a score {only}; {study.grid}."
+        who = "trial with a score" if len(made) == len(scored) else "trial that makes images and has a score"
+        return f"Not enough data: every {who} {only}; {study.grid}."
     order = ", ".join(f"{used(str(name))} ({text(float(study.metric.sign * cost))})" for name, cost in costs.items())
-    said = f"From best to worst, by the median over sources of the mean over trials: {order}"
+    said = f"From best to worst, by the median over sources of the mean over trials: {order}{_beside(scored.drop(made.index))}"
     reference = scored.loc[scored["source"] == SCRATCH, "mean"]
-    grafted = scored[scored["source"] != SCRATCH]
+    grafted = tables.of_a_side(scored[scored["source"] != SCRATCH])
     if reference.empty or grafted.empty:
         return f"{said}; not enough data to compare with scratch: {study.grid}."
     ahead = int((study.metric.sign * (grafted["mean"] - reference.iloc[0]) < 0).sum())
     whole = f"{plural(len(grafted), 'cell')} with {'transfer' if study.is_all_finetuning else 'a source'}"
     return f"{said}; {ahead} of {whole} beat scratch ({text(float(reference.iloc[0]))})."
+
+
+def _beside(handed_on: pd.DataFrame) -> str:
+    """What is no way of using a source, and to be beaten: images of other domains as they are."""
+    said = [f"{cell['source']} {used(cell[WAY])} ({text(float(cell['mean']))})" for _, cell in handed_on.iterrows()]
+    return f"; beside them, making no images: {', '.join(said)}" if said else ""

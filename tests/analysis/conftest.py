@@ -106,10 +106,25 @@ class StudyFolder:
         **settings: Any,
     ) -> None:
         """Add a trial of a source as it is: one evaluation, before any image, at once."""
+        network = self.spec.base.model_dump()["network"]
+        self.untrained(number, "as_is", source, fd, iw=iw, grid=grid, **{"network": network, **settings})
+
+    def untrained(
+        self,
+        number: int,
+        method: str,
+        source: str,
+        fd: float | None,
+        *,
+        iw: float | None = None,
+        grid: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Add a trial of a method that trains nothing: one evaluation, before any image, at once."""
         base = self.spec.base.model_dump()
-        common = {name: base[name] for name in ("target", "data", "budget", "protocol", "network", "seed")}
+        common = {name: base[name] for name in ("target", "data", "budget", "protocol", "seed")}
         row = {"images_seen": 0, "iterations": 0, "train_seconds": 2e-6, "wall_seconds": 6.0, "fd": fd, "iw": iw}
-        self._write(number, {**common, "method": "as_is", "source": source, **settings}, "completed", [row], grid)
+        self._write(number, {**common, "method": method, "source": source, **settings}, "completed", [row], grid)
 
     def _write(
         self, number: int, config: dict[str, Any], status: Status, rows: Sequence[dict[str, Any]], grid: bool
@@ -187,6 +202,18 @@ def unbeaten(new_study: Callable[..., StudyFolder]) -> StudyFolder:
     folder.trial(0, "mdi", "both", [150, 90], iw=[-5, -4], grid=True)
     folder.trial(1, "scratch", "none", [400, 220], iw=[-9, -7])
     folder.as_is(2, "mdi", 50, iw=-2, grid=True)
+    return folder
+
+
+@pytest.fixture
+def handed_on(new_study: Callable[..., StudyFolder]) -> StudyFolder:
+    """Images of mnist untranslated have FD 10, copies of the target's few 30; mdi as it is has 50, and trained 90."""
+    folder = new_study(name="handed-on")
+    folder.trial(0, "mdi", "both", [150, 90], iw=[-5, -4])
+    folder.trial(1, "scratch", "none", [400, 220], iw=[-9, -7])
+    folder.as_is(2, "mdi", 50, iw=-2)
+    folder.untrained(3, "untranslated", "mnist", 10, iw=-1)
+    folder.untrained(4, "augmented", "scratch", 30, iw=-1.5, data={"shots": 3})
     return folder
 
 

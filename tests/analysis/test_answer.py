@@ -89,3 +89,21 @@ def test_a_study_without_a_trial_says_so(new_study: Any) -> None:
     folder = new_study()
     said = lines(load(folder.paths.evaluations), folder.spec, "interrupted")
     assert said[0] == "study phosphor-1, interrupted: 0 trials (none has started), 0.0 min in all"
+
+
+def test_images_that_are_handed_on_and_copies_of_the_few_are_counted_on_no_side(handed_on: Any) -> None:
+    said = lines(load(handed_on.paths.evaluations), handed_on.spec)
+    assert said[3] == (
+        "at equal budget (200 images): best of 2 transfer trials 50, the one scratch trial 220: mdi as it is, untrained, wins by "
+        "170"
+    )
+
+
+def test_nothing_of_neither_side_stands_for_a_side_that_has_no_trial(new_study: Any) -> None:
+    folder = new_study()
+    folder.trial(0, "scratch", "none", [90])
+    folder.untrained(1, "untranslated", "mdi", 10)
+    folder.untrained(2, "augmented", "scratch", 30, data={"shots": 3})
+    said = lines(load(folder.paths.evaluations), folder.spec)
+    assert said[1].startswith("best: trial 2, augmented")
+    assert "no transfer trial has a score to compare with" in said

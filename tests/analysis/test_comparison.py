@@ -91,7 +91,10 @@ def test_sources_as_they_are_compare_before_any_image(new_study):
     studies = [new_study(name=f"s-{n}") for n in (0, 1)]
     for place, study in enumerate(studies):
         study.as_is(0, "mdi", 50 + place)
-    assert both(*studies).verdict.startswith("at 0 images seen s-0 is ahead of s-1 by 1 (50 against 51)")
+    assert both(*studies).verdict == (
+        "at 0 images seen s-0 is ahead of s-1 by 1 (50 against 51); neither was trained, so there are no seeds of a training to "
+        "tell it from chance by"
+    )
 
 
 def test_without_scores_on_one_side_nobody_is_ahead(unbeaten, new_study):
@@ -104,4 +107,24 @@ def test_no_winner_is_named_between_unequally_many_drawn_images_where_that_matte
     long.trial(0, "mdi", "both", [None] * 3, iw=[-5.0, -3.0, -1.0], drawn=[256, 256, 1000])
     assert both(short, long).verdict.startswith(
         "no comparison at 200 images seen: IW depends on how many images are drawn"
+    )
+
+
+def test_images_that_are_handed_on_are_ahead_of_nothing(handed_on, new_study):
+    other = new_study(name="phosphor-2")
+    other.trial(0, "twemoji", "both", [100, 20])
+    found = both(handed_on, other)
+    assert found.verdict.startswith(
+        "at 200 images seen phosphor-2 is ahead of handed-on by 10 (20 against 30); one seed"
+    )
+    rows = {what: cells for what, *cells in found.rows}
+    assert rows["best score"] == ["30", "20"]
+    assert rows["gain of training over the best that trains nothing"] == ["-80, -800 % (one seed)", "–"]
+
+
+def test_a_study_that_only_hands_images_on_has_nothing_to_compare(study, new_study):
+    other = new_study(name="phosphor-2")
+    other.untrained(0, "untranslated", "mdi", 10)
+    assert both(study, other).verdict == (
+        "not enough data: both studies need a trial that makes images, with a score at equal images"
     )

@@ -169,3 +169,18 @@ def test_distances_that_are_carried_on_compare_whatever_was_drawn(new_study):
     study.trial(0, "mdi", "both", [60], drawn=[1000])
     study.trial(1, "scratch", "none", [90], drawn=[256])
     assert study.data.gains[0].value == 30
+
+
+def test_images_that_are_handed_on_are_no_transfer_and_what_training_is_held_against(handed_on):
+    images, seconds = handed_on.data.gains
+    assert (images.transfer.way, images.value, seconds.transfer.way) == ("as is", 170, "as is")
+    assert (images.chosen_of, images.baseline.trials) == (2, (1,))
+    gain = handed_on.data.gain_of_training
+    assert (gain.baseline.way, gain.value) == ("untranslated", -80)
+
+
+def test_where_nothing_but_images_handed_on_stands_against_scratch_there_is_no_gain(new_study):
+    study = new_study()
+    study.untrained(0, "untranslated", "mnist", 10)
+    study.trial(1, "scratch", "none", [100])
+    assert study.data.gains == []

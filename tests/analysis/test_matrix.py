@@ -120,3 +120,11 @@ def test_sections_that_compare_means_say_how_many_trials_these_are_without(new_s
     assert "stopped early" not in " ".join(
         next(p for p in contents([study.data]) if p.anchor == "matrix").blocks[0].notes
     )
+
+
+def test_what_has_no_source_is_none_and_images_handed_on_are_no_way_of_using_one(handed_on):
+    handed_on.untrained(5, "untranslated", "mdi", 5)
+    found = column(handed_on.data.rows, handed_on.spec, FD, {}).set_index("source")
+    assert list(found.index) == ["scratch", "mdi", "mnist", "twemoji"]
+    assert found["way"].fillna("").to_dict() == {"scratch": "none", "mdi": "as is", "mnist": "", "twemoji": ""}
+    assert found["mean"].dropna().to_dict() == {"scratch": 220, "mdi": 50}

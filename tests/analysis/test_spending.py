@@ -20,9 +20,27 @@ def test_the_best_so_far_never_gets_worse(new_study):
     assert best_so_far(e.rows, e.spec, e.metric)["best"].tolist() == [90, 90, 70, 70, 70]
 
 
+def test_images_that_are_handed_on_are_never_the_best_so_far(handed_on):
+    e = handed_on.data
+    found = best_so_far(e.rows, e.spec, e.metric)
+    assert found["value"].tolist() == [90, 220, 50, 10, 30]
+    assert found["best"].tolist() == [90, 90, 50, 50, 30]
+
+
 def test_rungs_say_how_many_came_and_were_stopped_there(study):
     found = rungs(study.data.rows, study.spec)
-    assert found.values.tolist() == [[100, 7, 1, 0], [300, 5, 1, 1], [400, 3, 0, 0]]
+    assert found.values.tolist() == [[0, 8, 0, 1], [100, 7, 1, 0], [300, 5, 1, 1], [400, 3, 0, 0]]
+
+
+def test_the_rungs_count_every_trial_that_diverged_or_failed(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [], status="failed")
+    study.trial(1, "mdi", "both", [90, None], status="diverged", every=50)
+    study.trial(2, "mdi", "both", [None], status="diverged", every=50)
+    study.as_is(3, "mdi", 80)
+    found = rungs(study.data.rows, study.spec)
+    assert found["reached"].tolist() == [3, 1, 0, 0]
+    assert found["diverged_or_failed"].tolist() == [2, 1, 0, 0]
 
 
 def test_without_early_stopping_the_budget_is_the_only_rung(new_study):
@@ -41,7 +59,7 @@ def test_the_whole_cost_is_that_of_every_trial_to_the_end(study):
 
 
 def test_a_source_as_it_is_comes_to_no_rung(baseline):
-    assert rungs(baseline.data.rows, baseline.spec)["reached"].tolist() == [3, 3, 2]
+    assert rungs(baseline.data.rows, baseline.spec)["reached"].tolist() == [3, 3, 3, 2]
 
 
 def test_a_source_as_it_is_costs_what_it_cost_whatever_the_budget(baseline):

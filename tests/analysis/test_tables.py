@@ -240,3 +240,26 @@ def test_iw_of_an_earlier_version_is_named_and_never_stands_beside_todays(new_st
     rows = evaluations(load(study.paths.evaluations))
     assert rows["iw"].isna().tolist() == [True, False]
     assert rows["fd"].tolist() == [90, 80]
+
+
+def test_a_cell_counts_only_trials_with_as_many_target_images_as_the_best(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [50])
+    study.trial(1, "twemoji", "both", [60])
+    study.trial(2, "scratch", "none", [100])
+    study.trial(3, "twemoji", "both", [None], status="diverged", data={"target_images": 100})
+    study.trial(4, "mnist", "both", [70], data={"target_images": 100})
+    frame = cells(frame_of(study), study.spec)
+    assert frame[["source", "mean", "scored", "trials"]].values.tolist() == [
+        ["scratch", 100, 1, 1],
+        ["mdi", 50, 1, 1],
+        ["twemoji", 60, 1, 1],
+    ]
+
+
+def test_a_trial_that_was_stopped_at_another_size_is_missing_from_no_mean(new_study):
+    study = new_study()
+    study.trial(0, "mdi", "both", [80, 50])
+    study.trial(1, "mdi", "both", [90], status="stopped")
+    study.trial(2, "mdi", "both", [95], status="stopped", data={"target_images": 100})
+    assert tables.stopped_before(frame_of(study), 200, metric_of("fd", study)) == 1

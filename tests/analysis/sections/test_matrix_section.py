@@ -4,6 +4,7 @@ import pytest
 from report_sections import read
 
 from analysis.contents import contents
+from analysis.sections import matrix
 from analysis.study_data import StudyData
 
 
@@ -26,3 +27,12 @@ def test_the_matrix_and_the_networks_say_which_were_not_trained(baseline, unbeat
         "From best to worst, by the median over sources of the mean over trials: both networks (75), as it is (100), nothing "
         "transferred (110); 2 of 3 cells with a source beat scratch (110)."
     )
+
+
+def test_the_matrix_counts_only_sources(handed_on, new_study):
+    (found,) = matrix.section([handed_on.data]).blocks
+    assert "mdi, as it is, is best of 1 source, and 1 beat scratch" in found.lead
+    study = new_study(name="few")
+    study.untrained(0, "augmented", "scratch", 30, data={"shots": 3})
+    (found,) = matrix.section([study.data]).blocks
+    assert found.lead.startswith("Not enough data: no source model has a score; ")
