@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--made-up", action="store_true", help="a made-up table instead")
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--share", type=float, default=0.3, help="of the grid's cost that a search may spend")
-    parser.add_argument("--ways", help="names with commas between [all]")
+    parser.add_argument("--ways", help="names, ';' between them [all]")
     parser.add_argument("--jobs", type=int, default=1, help="replays at once")
     parser.add_argument("--out", type=Path, default=OUT, help="where results.json and results.html go")
     parser.add_argument("--png", type=Path, help="where the figure goes too, by Chromium")
@@ -131,7 +131,7 @@ def main() -> int:
     if given.about != "searches":
         Console(width=180).print(ABOUT[given.about](targets, given.seeds))
         return 0
-    ways = given.ways.split(",") if given.ways else list(ways_there())
+    ways = given.ways.split(";") if given.ways else list(ways_there())
     if unknown := [way for way in ways if way not in ways_there()]:
         parser.error(f"--ways: unknown way {unknown[0]!r}; known: {', '.join(ways_there())}")
     outcomes = all_replayed(targets, ways, given.seeds, given.share, given.jobs)

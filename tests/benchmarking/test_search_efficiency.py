@@ -255,7 +255,7 @@ def test_outcomes_are_read_at_the_same_times_for_all() -> None:
 @pytest.mark.slow
 def test_the_command_writes_what_it_found_and_says_where_there_is_no_table(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.search_efficiency", "--out", str(tmp_path), "--seeds", "2"]
-    ways = ["--ways", "grid in random order,random search"]
+    ways = ["--ways", "grid in random order;random search"]
     done = subprocess.run([*command, "--made-up", *ways], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "random search" in done.stdout
     found = json.loads((tmp_path / "results.json").read_text())["outcomes"]
