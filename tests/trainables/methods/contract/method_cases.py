@@ -94,6 +94,7 @@ CASES: Mapping[str, Case] = {
             "budget": BUDGET,
         },
         moves=GAN | {"ada"},
+        rounding=5e-3,  # the generator's weights moved to the next float32 move a loss of its twelve steps by 2.6e-3
     ),
     "finetune, lecam, hinge": Case(
         {**SMALL, "loss": {"name": "hinge", "n_critic": 1, "lecam": 0.3}, "transfer": {"ewc": 1.0}},
