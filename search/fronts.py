@@ -102,10 +102,10 @@ def scored(rows: Iterable[Mapping[str, Any]], goals: Sequence[str]) -> list[Memb
     last = {row["trial"]: row for row in rows if row["status"] == "completed"}
     found = []
     for trial, row in sorted(last.items()):
-        values = {name: score_of(row, name) for name in goals}
-        if all(map(is_score, values.values())) and Arm.of_row(row).makes_images:
+        values, arm = {name: score_of(row, name) for name in goals}, Arm.of_row(row)
+        if all(map(is_score, values.values())) and arm.makes_images:
             known = {name: value for name, value in values.items() if value is not None}
-            found.append(Member(trial, str(Arm.of_row(row)), known))
+            found.append(Member(trial, str(arm), known))
     return found
 
 

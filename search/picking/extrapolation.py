@@ -168,7 +168,7 @@ class Extrapolation:
             return None
         y, parts, terms = np.array(list(points.values())), self._parts, _terms(arm, target)
         x = self._x(points, parts.power[:, None])
-        own = [0, *(self._columns[name] for name in terms if name in self._columns)]
+        own = self._known(terms)
         strange = len(terms) + 1 - len(own)
         spread = parts.covariance[:, own][:, :, own].sum((1, 2)) + parts.omega**2 + strange * parts.tau**2
         # the slope: what is known of its kind, times what its own points say, whose level is free
@@ -200,8 +200,12 @@ class Extrapolation:
 
     def _row(self, arm: Arm, target: str) -> Floats:
         row = np.zeros(len(self._columns))
-        row[[0, *(self._columns[name] for name in _terms(arm, target) if name in self._columns)]] = 1
+        row[self._known(_terms(arm, target))] = 1
         return row
+
+    def _known(self, terms: Sequence[str]) -> list[int]:
+        """The columns that a curve of these terms has: that of all curves, and those of terms that any had."""
+        return [0, *(self._columns[name] for name in terms if name in self._columns)]
 
     def _slopes(self, curves: Sequence[Curve], power: float) -> _Slopes:
         design = np.zeros((len(curves), len(self._columns)))

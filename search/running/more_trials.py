@@ -18,11 +18,12 @@ def raised(paths: StudyPaths, spec: StudySpec, trials: int) -> StudySpec:
         raise UserError(f"{where} is over, as {why}; begin another study with another --name")
     if trials < spec.trials:
         raise UserError(f"{where} has {spec.trials} already; give how many it should have in all, at least as many")
+    if trials == spec.trials:
+        return spec
     more = StudySpec.parse(spec.model_dump() | {"trials": trials}, "--trials")
     space = load_space(spec.space)
-    if trials > spec.trials and spec.sampler == "grid" and trials > (cells := len(grid(more, space))):
+    if spec.sampler == "grid" and trials > (cells := len(grid(more, space))):
         raise UserError(f"{where} has a grid of {cells} cells; give --trials {cells}")
-    if trials > spec.trials:
-        check_varied(more, space)
-        write_spec(paths, more)
+    check_varied(more, space)
+    write_spec(paths, more)
     return more

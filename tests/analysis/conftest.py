@@ -95,19 +95,10 @@ class StudyFolder:
             rows.insert(0, {"images_seen": 0, "iterations": 0, "train_seconds": 0.0, "wall_seconds": 1.0, "fd": before})
         self._write(number, config, status, rows, grid)
 
-    def as_is(
-        self,
-        number: int,
-        source: str,
-        fd: float | None,
-        *,
-        iw: float | None = None,
-        grid: bool = False,
-        **settings: Any,
-    ) -> None:
-        """Add a trial of a source as it is: one evaluation, before any image, at once."""
+    def as_is(self, number: int, source: str, fd: float | None, **settings: Any) -> None:
+        """Add a trial of a source as it is, as `untrained` does."""
         network = self.spec.base.model_dump()["network"]
-        self.untrained(number, "as_is", source, fd, iw=iw, grid=grid, **{"network": network, **settings})
+        self.untrained(number, "as_is", source, fd, **{"network": network, **settings})
 
     def untrained(
         self,
